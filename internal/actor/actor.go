@@ -1,0 +1,51 @@
+// Package actor names who acts. Every operation on protected state takes an Actor
+// right after its context; nothing below the web floor reads identity from a
+// context or a header. Only the doors (web, socket, gateway, jobs) make Actors.
+package actor
+
+import (
+	"slices"
+	"time"
+)
+
+// Kind is what sort of actor.
+type Kind string
+
+// The kinds of actor.
+const (
+	Person     Kind = "person"      // a human who signed in; ID is the person id
+	Stranger   Kind = "stranger"    // nobody known; ID is a network bucket such as 203.0.113.0/24
+	Machine    Kind = "machine"     // a program with a token
+	Operator   Kind = "operator"    // the server's own account on the machine, through the socket
+	Writ       Kind = "writ"        // the server itself: jobs, schedules, start-up
+	BreakGlass Kind = "break-glass" // an emergency session opened by shares
+)
+
+// Actor is who acts. The zero Actor may do nothing.
+type Actor struct {
+	Kind     Kind
+	ID       string    // person id, machine id, network bucket, uid, or job name
+	Team     string    // team the session acts in; empty for none
+	Roles    []string  // roles in that team, e.g. owner engineer support auditor admin member
+	Session  string    // session id (not the token); empty outside sessions
+	ACR      int       // 0 none, 1 one factor, 2 two, 3 phishing-resistant
+	FactorAt time.Time // last time a factor was shown
+	Via      string    // the door: https socket job canary
+}
+
+// System is Writ itself doing the named piece of housekeeping.
+func System(name string) Actor { return Actor{Kind: Writ, ID: name, Via: "job"} }
+
+// Has reports whether the actor has the role.
+func (a Actor) Has(role string) bool { return slices.Contains(a.Roles, role) }
+
+// SignedIn reports whether a person or machine is behind the actor.
+func (a Actor) SignedIn() bool {
+	return a.Kind == Person || a.Kind == Machine || a.Kind == BreakGlass
+}
+
+// IsZero reports whether nobody acts.
+func (a Actor) IsZero() bool { return a.Kind == "" }
+
+// String is for logs: kind/id.
+func (a Actor) String() string { return string(a.Kind) + "/" + a.ID }
