@@ -1,0 +1,225 @@
+// Package mail sends the letters of the house: one letter is one act, one link,
+// plain text beside simple HTML. A letter is prepared before the change that
+// causes it and queued in the same transaction, so that a change and its mail
+// happen together or not at all; a dead mail server delays letters and never
+// fails a request.
+//
+//	Prepare ─► jobs.Enqueue (in the Change) ─► job "mail.send" ─► SMTP | one .eml in a folder
+//
+// Threats: header injection (addresses and subjects with line breaks are refused),
+// a downgraded connection (TLS is required except towards loopback), an address
+// oracle by timing (nothing is sent inside a request).
+//
+// For: customer users and staff, who read the letters.
+package mail
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/mail"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"writ/internal/fault"
+	"writ/internal/jobs"
+	"writ/internal/ledger"
+	"writ/internal/secret"
+
+	gomail "github.com/wneessen/go-mail"
+)
+
+// Message is a letter ready to be sent.
+type Message struct {
+	To      string `json:"to"`
+	Subject string `json:"subject"`
+	Text    string `json:"text"`
+	HTML    string `json:"html"`
+	Kind    string `json:"kind"` // identity.reset and so on; for the queue view
+}
+
+// Queue is what mail needs of jobs.
+type Queue interface {
+	Prepare(ctx context.Context, kind string, payload []byte) (jobs.Job, error)
+	Enqueue(ctx context.Context, tx *ledger.Tx, job jobs.Job) error
+	Handle(kind string, h jobs.Handler)
+}
+
+// Deps are what a Mailer is made of; all but Canary are needed.
+type Deps struct {
+	Queue  Queue
+	URL    string // smtp://user:password@host:587, smtps://…, file:///folder
+	From   string
+	Now    func() time.Time
+	Log    *slog.Logger
+	Canary func(Message) // takes letters to *.canary.invalid; they are never sent out
+}
+
+// JobKind is the kind of the jobs that carry letters.
+const JobKind = "mail.send"
+
+// Mailer queues and sends letters.
+type Mailer struct {
+	d      Deps
+	target *url.URL
+	folder string
+}
+
+// New checks the address of the mail server and takes over jobs of JobKind.
+func New(d Deps) (*Mailer, error) {
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		return nil, badURL(d.URL)
+	}
+	m := &Mailer{d: d, target: u}
+	switch u.Scheme {
+	case "file":
+		m.folder = u.Path
+		if err := os.MkdirAll(m.folder, 0o700); err != nil {
+			return nil, fmt.Errorf("make mail folder: %w", err)
+		}
+	case "smtp", "smtps":
+		if u.Hostname() == "" {
+			return nil, badURL(d.URL)
+		}
+	default:
+		return nil, badURL(d.URL)
+	}
+	if _, err := mail.ParseAddress(d.From); err != nil {
+		return nil, fault.New(fault.Invalid, "mail_from", fault.Public{
+			Problem: fmt.Sprintf("mail.from %q is not an address.", d.From), Expected: "One address, such as writ@example.com.", Next: "Mend mail.from in writ.yaml."})
+	}
+	d.Queue.Handle(JobKind, jobs.Handler{Run: m.send, Tries: 12})
+	return m, nil
+}
+
+func badURL(s string) error {
+	return fault.New(fault.Invalid, "mail_url", fault.Public{
+		Problem:  fmt.Sprintf("mail.url %q is not understood.", redact(s)),
+		Expected: "smtp://user:password@host:587, smtps://… or file:///folder.", Next: "Mend mail.url in writ.yaml."})
+}
+
+func redact(s string) string {
+	if u, err := url.Parse(s); err == nil {
+		return u.Redacted()
+	}
+	return "(unreadable)"
+}
+
+// Outside reports whether letters leave the machine; a folder is for trying out.
+func (m *Mailer) Outside() bool { return m.folder == "" }
+
+// Prepare checks a letter and makes it a job. Enqueue it in the change that causes it.
+func (m *Mailer) Prepare(ctx context.Context, msg Message) (jobs.Job, error) {
+	if strings.ContainsAny(msg.To+msg.Subject, "\r\n") {
+		return jobs.Job{}, fault.Newf(fault.Invalid, "email_invalid", "An address or subject holds a line break.")
+	}
+	b, err := json.Marshal(msg)
+	if err != nil {
+		return jobs.Job{}, fmt.Errorf("encode letter: %w", err)
+	}
+	return m.d.Queue.Prepare(ctx, JobKind, b)
+}
+
+// Enqueue puts a prepared letter into the change.
+func (m *Mailer) Enqueue(ctx context.Context, tx *ledger.Tx, job jobs.Job) error {
+	return m.d.Queue.Enqueue(ctx, tx, job)
+}
+
+func (m *Mailer) send(ctx context.Context, payload secret.Bytes) error {
+	var msg Message
+	if err := json.Unmarshal(payload.Reveal(), &msg); err != nil {
+		return fmt.Errorf("decode letter: %w", err)
+	}
+	if strings.HasSuffix(msg.To, ".canary.invalid") {
+		if m.d.Canary != nil {
+			m.d.Canary(msg)
+		}
+		return nil
+	}
+	out, err := m.compose(msg)
+	if err != nil {
+		return err
+	}
+	if m.folder != "" {
+		return m.file(out, msg)
+	}
+	return m.smtp(ctx, out)
+}
+
+func (m *Mailer) compose(msg Message) (*gomail.Msg, error) {
+	out := gomail.NewMsg()
+	if err := out.From(m.d.From); err != nil {
+		return nil, fmt.Errorf("sender: %w", err)
+	}
+	if err := out.To(msg.To); err != nil {
+		return nil, fmt.Errorf("receiver: %w", err)
+	}
+	out.Subject(msg.Subject)
+	out.SetDateWithValue(m.d.Now())
+	out.SetMessageID()
+	out.SetGenHeader("Auto-Submitted", "auto-generated")
+	out.SetBodyString(gomail.TypeTextPlain, msg.Text)
+	if msg.HTML != "" {
+		out.AddAlternativeString(gomail.TypeTextHTML, msg.HTML)
+	}
+	return out, nil
+}
+
+// file writes one .eml, under a name that sorts by time, so that a reader never
+// sees half a letter.
+func (m *Mailer) file(out *gomail.Msg, msg Message) error {
+	name := m.d.Now().UTC().Format("20060102T150405.000000") + "-" + secret.RandomText(4).Reveal() + ".eml"
+	tmp := filepath.Join(m.folder, "."+name)
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("write letter: %w", err)
+	}
+	if _, err := out.WriteTo(f); err != nil {
+		f.Close()
+		return fmt.Errorf("write letter: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("write letter: %w", err)
+	}
+	if err := os.Rename(tmp, filepath.Join(m.folder, name)); err != nil {
+		return fmt.Errorf("write letter: %w", err)
+	}
+	return nil
+}
+
+func (m *Mailer) smtp(ctx context.Context, out *gomail.Msg) error {
+	host := m.target.Hostname()
+	opts := []gomail.Option{gomail.WithTimeout(20 * time.Second)}
+	port := m.target.Port()
+	switch {
+	case m.target.Scheme == "smtps":
+		opts = append(opts, gomail.WithSSLPort(false))
+	case host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1":
+		opts = append(opts, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
+	default:
+		opts = append(opts, gomail.WithTLSPolicy(gomail.TLSMandatory)) // clause: crypto.provider-edge
+	}
+	if port != "" {
+		var n int
+		if _, err := fmt.Sscanf(port, "%d", &n); err == nil {
+			opts = append(opts, gomail.WithPort(n))
+		}
+	}
+	if m.target.User != nil {
+		pw, _ := m.target.User.Password()
+		opts = append(opts, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(m.target.User.Username()), gomail.WithPassword(pw))
+	}
+	c, err := gomail.NewClient(host, opts...)
+	if err != nil {
+		return fmt.Errorf("mail client: %w", err)
+	}
+	if err := c.DialAndSendWithContext(ctx, out); err != nil {
+		return fmt.Errorf("send letter: %w", err)
+	}
+	return nil
+}
