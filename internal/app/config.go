@@ -1,0 +1,119 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"writ/internal/fault"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Config is DIR/writ.yaml: what the machine needs to know and the policy does not
+// speak about. Unknown keys are refused with line and column.
+type Config struct {
+	Company   string     `yaml:"company"`            // shown on sign-in pages and in letters
+	App       string     `yaml:"app"`                // public origin, https://app.example.com
+	HTTPS     string     `yaml:"https"`              // listening address of the one public listener
+	HTTP      string     `yaml:"http,omitempty"`     // listening address that only redirects; empty for none
+	Upstream  []string   `yaml:"upstream"`           // the application behind
+	Database  string     `yaml:"database,omitempty"` // postgres://…; empty = DIR/writ.db
+	Keys      KeysConfig `yaml:"keys,omitempty"`
+	Mail      MailConfig `yaml:"mail"`
+	TLS       TLSConfig  `yaml:"tls,omitempty"`
+	Operators []string   `yaml:"operators,omitempty"` // further user names or uids that may use the socket
+	Identity  IDConfig   `yaml:"identity,omitempty"`
+}
+
+// KeysConfig says where the keys lie when not in DIR/keys.db.
+type KeysConfig struct {
+	URL string `yaml:"url,omitempty"`
+}
+
+// MailConfig says where letters go.
+type MailConfig struct {
+	URL  string `yaml:"url"`
+	From string `yaml:"from"`
+}
+
+// TLSConfig names certificate files; both empty = Writ's local authority.
+type TLSConfig struct {
+	Cert string `yaml:"cert,omitempty"`
+	Key  string `yaml:"key,omitempty"`
+}
+
+// IDConfig holds machine settings of signing in.
+type IDConfig struct {
+	BannedFile string `yaml:"banned_file,omitempty"` // a list of passwords to refuse, one a line
+}
+
+const configName = "writ.yaml"
+
+// ReadConfig loads DIR/writ.yaml.
+func ReadConfig(dir string) (Config, error) {
+	var c Config
+	name := filepath.Join(dir, configName)
+	b, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, fault.New(fault.NotFound, "no_config", fault.Public{
+			Problem: "There is no " + name + ".", Next: "Make one with: writ init --dir " + dir + " --app URL --upstream URL --owner EMAIL"})
+	}
+	if err != nil {
+		return c, fmt.Errorf("read machine settings: %w", err)
+	}
+	if err := yaml.UnmarshalWithOptions(b, &c, yaml.Strict()); err != nil {
+		return c, fault.New(fault.Invalid, "config", fault.Public{
+			Problem: name + ": " + yaml.FormatError(err, false, true), Next: "Mend the file and start again."})
+	}
+	return c, c.check(name)
+}
+
+func (c Config) check(name string) error {
+	bad := func(key, got, want string) error {
+		return fault.New(fault.Invalid, "config", fault.Public{
+			Problem: fmt.Sprintf("%s: %s is %q.", name, key, got), Expected: "Expected " + want + ".", Next: "Mend the file and start again."})
+	}
+	if u, err := url.Parse(c.App); err != nil || u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return bad("app", c.App, "an origin such as https://app.example.com")
+	}
+	if _, _, err := net.SplitHostPort(c.HTTPS); err != nil {
+		return bad("https", c.HTTPS, "an address such as :443 or 127.0.0.1:8443")
+	}
+	if c.HTTP != "" {
+		if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
+			return bad("http", c.HTTP, "an address such as :80")
+		}
+	}
+	if len(c.Upstream) != 1 {
+		return bad("upstream", strings.Join(c.Upstream, ", "), "exactly one upstream in this version")
+	}
+	if u, err := url.Parse(c.Upstream[0]); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return bad("upstream", c.Upstream[0], "a URL such as http://10.0.1.10:3000")
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		return bad("tls", c.TLS.Cert+c.TLS.Key, "both tls.cert and tls.key, or neither")
+	}
+	return nil
+}
+
+// Origin is the public origin without a slash at its end.
+func (c Config) Origin() string { return strings.TrimRight(c.App, "/") }
+
+// Hostname is the public name.
+func (c Config) Hostname() string { u, _ := url.Parse(c.App); return u.Hostname() }
+
+// write stores the settings readable by the owner of the folder alone.
+func (c Config) write(dir string) error {
+	b, err := yaml.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("encode machine settings: %w", err)
+	}
+	head := "# Machine settings of Writ. Everything the policy speaks about is in the policy, not here.\n"
+	return os.WriteFile(filepath.Join(dir, configName), append([]byte(head), b...), 0o600)
+}

@@ -1,0 +1,295 @@
+// Package sample is the application that the demo puts behind Writ: a small
+// address book that a software company could sell. It has public pages and static
+// files, pages and a JSON API for signed-in customers, a billing page, a stream of
+// server-sent events and an OpenAPI document. It knows nothing of passwords: who
+// asks, and for which team, it reads from the signed assertion that Writ adds to
+// each request, checked against the keys at /-/jwks as any application would do it.
+//
+// For: the newcomer, who sees Writ at work on something real.
+package sample
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+//go:embed pages/*.html static openapi.json
+var files embed.FS
+
+// Contact is one person in a team's address book.
+type Contact struct {
+	ID      int    `json:"id"`
+	Name    string `json:"name"`
+	Company string `json:"company"`
+	Email   string `json:"email"`
+}
+
+// Options are what the sample needs.
+type Options struct {
+	File     string // where the contacts are kept, as JSON
+	Verifier *Verifier
+	Now      func() time.Time
+}
+
+// App is the sample application.
+type App struct {
+	o     Options
+	mux   *http.ServeMux
+	pages *template.Template
+
+	mu    sync.Mutex
+	teams map[string][]Contact
+	next  int
+	watch map[chan Contact]string
+}
+
+// New loads the contacts and makes the handler.
+func New(o Options) (*App, error) {
+	pages, err := template.ParseFS(files, "pages/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("sample pages: %w", err)
+	}
+	a := &App{o: o, mux: http.NewServeMux(), pages: pages, teams: map[string][]Contact{}, next: 1, watch: map[chan Contact]string{}}
+	if b, err := os.ReadFile(o.File); err == nil {
+		if err := json.Unmarshal(b, &a.teams); err != nil {
+			return nil, fmt.Errorf("sample data %s: %w", o.File, err)
+		}
+	}
+	for _, cs := range a.teams {
+		for _, c := range cs {
+			a.next = max(a.next, c.ID+1)
+		}
+	}
+	static, err := fs.Sub(files, "static")
+	if err != nil {
+		return nil, err
+	}
+	a.mux.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(static)))
+	a.mux.HandleFunc("GET /{$}", a.page("home.html"))
+	a.mux.HandleFunc("GET /pricing", a.page("pricing.html"))
+	a.mux.HandleFunc("GET /contacts", a.contacts)
+	a.mux.HandleFunc("POST /contacts", a.addForm)
+	a.mux.HandleFunc("GET /billing", a.page("billing.html"))
+	a.mux.HandleFunc("GET /api/contacts", a.list)
+	a.mux.HandleFunc("POST /api/contacts", a.add)
+	a.mux.HandleFunc("GET /api/events", a.events)
+	a.mux.HandleFunc("GET /api/whoami", a.whoami)
+	a.mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFileFS(w, r, files, "openapi.json")
+	})
+	return a, nil
+}
+
+// ServeHTTP answers.
+func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+
+// view is what every page gets.
+type view struct {
+	Who      Claims
+	SignedIn bool
+	Contacts []Contact
+	Problem  string
+	Form     Contact
+}
+
+func (a *App) render(w http.ResponseWriter, status int, name string, v view) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "private, no-store")
+	w.WriteHeader(status)
+	if err := a.pages.ExecuteTemplate(w, name, v); err != nil {
+		fmt.Fprintln(os.Stderr, "sample:", err)
+	}
+}
+
+func (a *App) page(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		who, ok := a.who(r)
+		a.render(w, http.StatusOK, name, view{Who: who, SignedIn: ok})
+	}
+}
+
+// who reads the assertion. Without a valid one nobody is signed in.
+func (a *App) who(r *http.Request) (Claims, bool) {
+	c, err := a.o.Verifier.Check(r.Context(), r.Header.Get("Writ-Assertion"), a.o.Now())
+	return c, err == nil
+}
+
+// team answers 401 by itself when nobody is signed in.
+func (a *App) team(w http.ResponseWriter, r *http.Request) (Claims, bool) {
+	c, ok := a.who(r)
+	if !ok {
+		http.Error(w, `{"error":"sign in first"}`, http.StatusUnauthorized)
+	}
+	return c, ok
+}
+
+func (a *App) contacts(w http.ResponseWriter, r *http.Request) {
+	if c, ok := a.team(w, r); ok {
+		a.render(w, http.StatusOK, "contacts.html", view{Who: c, SignedIn: true, Contacts: a.of(c.Team)})
+	}
+}
+
+func (a *App) addForm(w http.ResponseWriter, r *http.Request) {
+	c, ok := a.team(w, r)
+	if !ok {
+		return
+	}
+	in := Contact{Name: r.FormValue("name"), Company: r.FormValue("company"), Email: r.FormValue("email")}
+	if _, problem := a.store(c.Team, in); problem != "" {
+		a.render(w, http.StatusUnprocessableEntity, "contacts.html",
+			view{Who: c, SignedIn: true, Contacts: a.of(c.Team), Problem: problem, Form: in})
+		return
+	}
+	http.Redirect(w, r, "/contacts", http.StatusSeeOther)
+}
+
+func (a *App) list(w http.ResponseWriter, r *http.Request) {
+	if c, ok := a.team(w, r); ok {
+		reply(w, http.StatusOK, map[string]any{"contacts": a.of(c.Team)})
+	}
+}
+
+func (a *App) add(w http.ResponseWriter, r *http.Request) {
+	c, ok := a.team(w, r)
+	if !ok {
+		return
+	}
+	var in Contact
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<10)).Decode(&in); err != nil {
+		reply(w, http.StatusBadRequest, map[string]string{"error": "send a JSON object with name, company and email"})
+		return
+	}
+	made, problem := a.store(c.Team, in)
+	if problem != "" {
+		reply(w, http.StatusUnprocessableEntity, map[string]string{"error": problem})
+		return
+	}
+	w.Header().Set("Location", "/api/contacts/"+strconv.Itoa(made.ID))
+	reply(w, http.StatusCreated, made)
+}
+
+func (a *App) whoami(w http.ResponseWriter, r *http.Request) {
+	if c, ok := a.team(w, r); ok {
+		reply(w, http.StatusOK, c)
+	}
+}
+
+// events streams each contact that the team adds.
+func (a *App) events(w http.ResponseWriter, r *http.Request) {
+	c, ok := a.team(w, r)
+	if !ok {
+		return
+	}
+	ch := make(chan Contact, 16)
+	a.mu.Lock()
+	a.watch[ch] = c.Team
+	a.mu.Unlock()
+	defer func() { a.mu.Lock(); delete(a.watch, ch); a.mu.Unlock() }()
+	w.Header().Set("Content-Type", "text/event-stream")
+	rc := http.NewResponseController(w)
+	fmt.Fprint(w, ": hello\n\n")
+	rc.Flush()
+	for {
+		select {
+		case x := <-ch:
+			b, err := json.Marshal(x)
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(w, "event: contact\ndata: %s\n\n", b)
+			if rc.Flush() != nil {
+				return
+			}
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (a *App) of(team string) []Contact {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]Contact{}, a.teams[team]...)
+}
+
+// store checks and keeps a contact; the second result says what was wrong.
+func (a *App) store(team string, in Contact) (Contact, string) {
+	in.Name, in.Email = strings.TrimSpace(in.Name), strings.TrimSpace(in.Email)
+	if in.Name == "" || len(in.Name) > 100 || len(in.Company) > 100 {
+		return in, "A contact needs a name of at most 100 characters."
+	}
+	if _, err := mail.ParseAddress(in.Email); err != nil {
+		return in, "The e-mail address is not complete."
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	in.ID = a.next
+	next := append(slices.Clone(a.teams[team]), in)
+	old := a.teams[team]
+	a.teams[team] = next
+	if err := a.save(); err != nil {
+		a.teams[team] = old
+		return in, "The contact could not be kept. Try again."
+	}
+	a.next++
+	for ch, t := range a.watch {
+		if t == team {
+			select {
+			case ch <- in:
+			default: // a slow reader misses one
+			}
+		}
+	}
+	return in, ""
+}
+
+func (a *App) save() error {
+	b, err := json.MarshalIndent(a.teams, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := a.o.File + ".new"
+	if err := os.MkdirAll(filepath.Dir(a.o.File), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, a.o.File)
+}
+
+// Seed gives a team its first contacts, once.
+func (a *App) Seed(team string, cs []Contact) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.teams[team]) > 0 {
+		return nil
+	}
+	for _, c := range cs {
+		c.ID = a.next
+		a.next++
+		a.teams[team] = append(a.teams[team], c)
+	}
+	return a.save()
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "private, no-store")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		fmt.Fprintln(os.Stderr, "sample:", err)
+	}
+}
