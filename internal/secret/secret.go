@@ -5,8 +5,9 @@
 // A value becomes a Text or Bytes at the moment it is parsed and stays one until
 // the single place that must use it calls Reveal. Both types hide themselves from
 // fmt, log/slog and every encoding; neither can be compared with ==, so nobody
-// compares secrets in variable time by accident. The bytes lie behind a pointer,
-// because fmt prints unexported fields of structs without asking their methods.
+// compares secrets in variable time by accident. The bytes lie inside a closure,
+// because fmt prints unexported fields of structs without asking their methods, and
+// under a verb it does not know it even follows pointers.
 //
 // For: every module. Read secret.go.
 package secret
@@ -27,17 +28,16 @@ const shown = "[secret]"
 // errMarshal is returned by every encoder: a secret in a document is a bug.
 var errMarshal = errors.New("secret: a secret is never encoded")
 
-// box keeps the value behind a pointer and the types incomparable.
-type box struct {
-	_ [0]func()
-	p *[]byte
-}
+// box keeps the value inside a closure, which no printer opens and == refuses.
+type box struct{ open func() []byte }
+
+func keep(b []byte) box { return box{open: func() []byte { return b }} }
 
 func (b box) bytes() []byte {
-	if b.p == nil {
+	if b.open == nil {
 		return nil
 	}
-	return *b.p
+	return b.open()
 }
 
 // Format hides the value under every verb and flag.
@@ -65,7 +65,7 @@ func (b box) Len() int { return len(b.bytes()) }
 type Text struct{ box }
 
 // NewText takes a secret from the outside.
-func NewText(s string) Text { b := []byte(s); return Text{box{p: &b}} }
+func NewText(s string) Text { return Text{keep([]byte(s))} }
 
 // Reveal returns the secret. It is the only way out; every call is a place to audit.
 func (t Text) Reveal() string { return string(t.bytes()) }
@@ -84,7 +84,7 @@ func (t Text) Sum() [32]byte { return sha256.Sum256(t.bytes()) }
 type Bytes struct{ box }
 
 // NewBytes takes a copy of b.
-func NewBytes(b []byte) Bytes { c := append([]byte(nil), b...); return Bytes{box{p: &c}} }
+func NewBytes(b []byte) Bytes { return Bytes{keep(append([]byte(nil), b...))} }
 
 // Reveal returns the bytes themselves, not a copy: do not change or keep them.
 func (s Bytes) Reveal() []byte { return s.bytes() }
@@ -100,7 +100,7 @@ func (s Bytes) Wipe() { clear(s.bytes()) }
 func Random(n int) Bytes {
 	b := make([]byte, n)
 	rand.Read(b) // never fails since Go 1.24: the runtime ends the process instead
-	return Bytes{box{p: &b}}
+	return Bytes{keep(b)}
 }
 
 // RandomText returns a token of n random bytes in unpadded base64url.

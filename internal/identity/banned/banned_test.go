@@ -352,8 +352,7 @@ func TestPassphrasesPass(t *testing.T) {
 // What password managers make is next to never refused. Twelve hexadecimal digits
 // are mostly digits, and what is left without them is sometimes a word.
 func TestRandomPasswordsPass(t *testing.T) {
-	r := rand.New(rand.NewPCG(4, 4))
-	most := map[string]int{"all": 0, "lower": 0, "hex": 50, "alnum": 5, "base32": 5}
+	most := map[string]int{"all": 2, "lower": 2, "hex": 50, "alnum": 5, "base32": 5}
 	for name, set := range map[string]string{
 		"all":    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&*+-=?@^_~",
 		"lower":  "abcdefghijklmnopqrstuvwxyz",
@@ -361,6 +360,7 @@ func TestRandomPasswordsPass(t *testing.T) {
 		"alnum":  "abcdefghijklmnopqrstuvwxyz0123456789",
 		"base32": "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
 	} {
+		r := rand.New(rand.NewPCG(4, uint64(len(set)))) // of its own: maps have no order
 		refused := 0
 		for range 5000 {
 			b := make([]byte, 12)
