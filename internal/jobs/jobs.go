@@ -1,0 +1,357 @@
+// Package jobs does what must happen later: work queued in the same transaction as
+// the change that causes it, runs by the clock, and roles that one node holds at a
+// time.
+//
+//	Prepare (seals) ─► Enqueue in a Change ─► claimed by a node ─► handler ─► done | again later | failed, visible
+//
+// Promises: queued work survives a crash and is tried again until it succeeds or
+// its tries are used up, and then it stays to be seen; a handler runs at least
+// once, so it must bear a second run; a scheduled run happens on one node, once
+// after a downtime and not once for each missed time; a panic is that run's error.
+//
+// Threats: personal data at rest in the queue (payloads are sealed under the class
+// key "jobs"), an address in an error text (masked), two nodes doing one thing
+// (conditional updates decide, clocks only say who may try).
+//
+// For: every module. Tables: job_work, job_lease, job_schedule; exported and erased
+// by nobody: work is gone when done, and sealed until then.
+package jobs
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"regexp"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"writ/internal/envelope"
+	"writ/internal/fault"
+	"writ/internal/keyring"
+	"writ/internal/ledger"
+	"writ/internal/secret"
+)
+
+//go:embed schema/*.sql
+var schemaFS embed.FS
+
+// Schema is the tables of jobs.
+func Schema() ledger.Schema {
+	sub, err := fs.Sub(schemaFS, "schema")
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return ledger.Schema{Module: "jobs", FS: sub}
+}
+
+const (
+	workers  = 4
+	hold     = 2 * time.Minute // a claimed job is tried by another node after this
+	pollWork = 500 * time.Millisecond
+	queueKey = "jobs"
+)
+
+// Keys is what jobs needs of the keyring.
+type Keys interface {
+	Ensure(ctx context.Context, s keyring.Subject) (envelope.Key, error)
+}
+
+// Deps are what Jobs is made of; all are needed.
+type Deps struct {
+	DB   *ledger.DB
+	Keys Keys
+	Now  func() time.Time
+	Log  *slog.Logger
+}
+
+// Jobs is the queue, the schedule and the leases.
+type Jobs struct {
+	d    Deps
+	node string
+	wake chan struct{}
+
+	mu       sync.Mutex
+	handlers map[string]Handler
+	plans    []*plan
+}
+
+// Handler does work of one kind.
+type Handler struct {
+	Run   func(ctx context.Context, payload secret.Bytes) error
+	Tries int           // 0 = 10
+	Wait  time.Duration // before the second try, doubled each time up to an hour; 0 = 5 s
+	Limit time.Duration // of one run; 0 = 60 s
+}
+
+// Job is prepared work: its payload is sealed already.
+type Job struct {
+	id, kind string
+	box      []byte
+	after    time.Duration
+}
+
+// ID is the job's id.
+func (j Job) ID() string { return j.id }
+
+// In returns the job with a delay before its first try.
+func (j Job) In(d time.Duration) Job { j.after = d; return j }
+
+// New makes the queue. Handle and Every come before Run.
+func New(d Deps) *Jobs {
+	if d.DB == nil || d.Keys == nil || d.Now == nil || d.Log == nil {
+		panic("jobs: a dependency is missing")
+	}
+	return &Jobs{d: d, node: secret.RandomText(9).Reveal(), wake: make(chan struct{}, 1), handlers: map[string]Handler{}}
+}
+
+// Handle names the handler of a kind. A second one for the same kind is a
+// programmer's error.
+func (j *Jobs) Handle(kind string, h Handler) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, ok := j.handlers[kind]; ok || h.Run == nil {
+		panic("jobs: handler of " + kind + " is there already or does nothing")
+	}
+	if h.Tries == 0 {
+		h.Tries = 10
+	}
+	if h.Wait == 0 {
+		h.Wait = 5 * time.Second
+	}
+	if h.Limit == 0 {
+		h.Limit = time.Minute
+	}
+	j.handlers[kind] = h
+}
+
+// Prepare seals the payload, outside any transaction.
+func (j *Jobs) Prepare(ctx context.Context, kind string, payload []byte) (Job, error) {
+	k, err := j.d.Keys.Ensure(ctx, keyring.Class(queueKey))
+	if err != nil {
+		return Job{}, fmt.Errorf("key of the queue: %w", err)
+	}
+	id := j.d.DB.ID()
+	return Job{id: id, kind: kind, box: k.Seal(payload, aad(id))}, nil
+}
+
+func aad(id string) envelope.AAD {
+	return envelope.AAD{Table: "job_work", Column: "payload", Row: id, Version: 1}
+}
+
+// Enqueue puts prepared work into a change.
+func (j *Jobs) Enqueue(ctx context.Context, tx *ledger.Tx, job Job) error {
+	now := tx.Now()
+	if _, err := tx.Exec(ctx, sqlEnqueue, job.id, job.kind, job.box, now.UnixMicro(), now.Add(job.after).UnixMicro()); err != nil {
+		return fmt.Errorf("queue %s: %w", job.kind, err)
+	}
+	return nil
+}
+
+// Waiting is a job in the queue, as the console shows it.
+type Waiting struct {
+	ID, Kind, State string // state waiting or failed
+	Made, Due       time.Time
+	Tries           int
+	Problem         string // of the last try
+}
+
+// Queue lists what waits or has failed, oldest first, at most 200.
+func (j *Jobs) Queue(ctx context.Context) ([]Waiting, error) {
+	var ws []Waiting
+	err := j.d.DB.Each(ctx, sqlQueue, func(scan ledger.Scan) error {
+		var w Waiting
+		var made, due int64
+		if err := scan(&w.ID, &w.Kind, &w.State, &made, &due, &w.Tries, &w.Problem); err != nil {
+			return err
+		}
+		w.Made, w.Due = time.UnixMicro(made).UTC(), time.UnixMicro(due).UTC()
+		ws = append(ws, w)
+		return nil
+	})
+	return ws, err
+}
+
+// Nudge makes the queue look for work now instead of at its next tick.
+func (j *Jobs) Nudge() {
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run works until ctx ends, then waits for what is under way.
+func (j *Jobs) Run(ctx context.Context) error {
+	if err := j.recover(ctx); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	commits := j.d.DB.Wake()
+	slots := make(chan struct{}, workers)
+	tick := time.NewTicker(pollWork)
+	defer tick.Stop()
+	for {
+		j.plan(ctx, &wg)
+		if err := j.drain(ctx, &wg, slots); err != nil && ctx.Err() == nil {
+			j.d.Log.Warn("look for work", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-commits:
+		case <-j.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+// recover frees what a killed process held. With SQLite there is no other process;
+// with PostgreSQL another node may be at work, and holds end by themselves.
+func (j *Jobs) recover(ctx context.Context) error {
+	if j.d.DB.Engine() != "sqlite" {
+		return nil
+	}
+	return j.d.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
+		if _, err := tx.Exec(ctx, sqlFreeWork); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, sqlFreePlans)
+		return err
+	})
+}
+
+// drain starts every job that is due, as far as there are free hands.
+func (j *Jobs) drain(ctx context.Context, wg *sync.WaitGroup, slots chan struct{}) error {
+	type due struct {
+		id, kind string
+		box      []byte
+		tries    int
+	}
+	var found []due
+	now := j.d.Now()
+	err := j.d.DB.Each(ctx, sqlDue, func(scan ledger.Scan) error {
+		var d due
+		if err := scan(&d.id, &d.kind, &d.box, &d.tries); err != nil {
+			return err
+		}
+		found = append(found, d)
+		return nil
+	}, now.UnixMicro())
+	if err != nil {
+		return err
+	}
+	for _, d := range found {
+		j.mu.Lock()
+		h, ok := j.handlers[d.kind]
+		j.mu.Unlock()
+		if !ok {
+			continue // another version of the program may know it
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			return nil
+		}
+		mine, err := j.claim(ctx, d.id, now)
+		if err != nil || !mine {
+			<-slots
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		wg.Go(func() {
+			defer func() { <-slots; j.Nudge() }()
+			j.work(context.WithoutCancel(ctx), d.id, d.kind, d.box, d.tries+1, h)
+		})
+	}
+	return nil
+}
+
+func (j *Jobs) claim(ctx context.Context, id string, now time.Time) (bool, error) {
+	var n int64
+	err := j.d.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) (err error) {
+		n, err = tx.Exec(ctx, sqlClaim, id, now.Add(hold).UnixMicro(), now.UnixMicro())
+		return err
+	})
+	return n == 1, err
+}
+
+// work runs one try and writes down how it ended.
+func (j *Jobs) work(ctx context.Context, id, kind string, box []byte, try int, h Handler) {
+	run, cancel := context.WithTimeout(ctx, h.Limit)
+	defer cancel()
+	err := guard(func() error {
+		k, err := j.d.Keys.Ensure(run, keyring.Class(queueKey))
+		if err != nil {
+			return err
+		}
+		payload, err := k.Open(box, aad(id))
+		if err != nil {
+			return err
+		}
+		return h.Run(run, payload)
+	})
+	if err == nil {
+		j.settle(ctx, id, sqlDone, id)
+		return
+	}
+	state, wait := "waiting", min(h.Wait<<min(try-1, 20), time.Hour)
+	if try >= h.Tries || errors.Is(err, fault.Invalid) {
+		state = "failed"
+	}
+	j.d.Log.Warn("job", "kind", kind, "try", try, "state", state, "err", mask(err.Error()))
+	j.settle(ctx, id, sqlAgain, id, state, j.d.Now().Add(wait).UnixMicro(), mask(err.Error()))
+}
+
+func (j *Jobs) settle(ctx context.Context, id, query string, args ...any) {
+	err := j.d.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
+		_, err := tx.Exec(ctx, query, args...)
+		return err
+	})
+	if err != nil { // the hold ends by itself and the job is tried again
+		j.d.Log.Warn("write down the end of a job", "id", id, "err", err)
+	}
+}
+
+// guard turns a panic into an error that names its place.
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
+}
+
+var address = regexp.MustCompile(`[^\s<>"'(]+@[^\s<>"')]+`)
+
+// mask keeps addresses out of logs and of the queue's view, and the text short.
+func mask(s string) string {
+	s = address.ReplaceAllString(s, "(address)")
+	if len(s) > 300 {
+		s = s[:300]
+	}
+	return s
+}
+
+// jitter is d ± 10 %.
+func jitter(d time.Duration) time.Duration {
+	return d - d/10 + time.Duration(rand.Int64N(int64(d/5)+1))
+}
+
+const (
+	sqlEnqueue   = `INSERT INTO job_work (id, kind, payload, state, made, due, held, tries, problem) VALUES ($1, $2, $3, 'waiting', $4, $5, 0, 0, '')`
+	sqlDue       = `SELECT id, kind, payload, tries FROM job_work WHERE state = 'waiting' AND due <= $1 AND held <= $1 ORDER BY due LIMIT 32`
+	sqlClaim     = `UPDATE job_work SET held = $2, tries = tries + 1 WHERE id = $1 AND state = 'waiting' AND held <= $3`
+	sqlDone      = `DELETE FROM job_work WHERE id = $1`
+	sqlAgain     = `UPDATE job_work SET state = $2, due = $3, held = 0, problem = $4 WHERE id = $1`
+	sqlFreeWork  = `UPDATE job_work SET held = 0 WHERE held > 0`
+	sqlFreePlans = `UPDATE job_schedule SET busy = 0 WHERE busy > 0`
+	sqlQueue     = `SELECT id, kind, state, made, due, tries, problem FROM job_work ORDER BY id LIMIT 200`
+)
