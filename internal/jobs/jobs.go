@@ -27,6 +27,7 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,6 +53,7 @@ func Schema() ledger.Schema {
 const (
 	workers  = 4
 	hold     = 2 * time.Minute // a claimed job is tried by another node after this
+	putOff   = time.Minute     // of work whose kind nobody here knows
 	pollWork = 500 * time.Millisecond
 	queueKey = "jobs"
 )
@@ -249,15 +251,17 @@ func (j *Jobs) drain(ctx context.Context, wg *sync.WaitGroup, slots chan struct{
 		j.mu.Lock()
 		h, ok := j.handlers[d.kind]
 		j.mu.Unlock()
-		if !ok {
-			continue // another version of the program may know it
+		if !ok { // another version of the program may know it; it must not stand before the rest
+			j.settle(ctx, d.id, sqlPutOff, d.id, now.Add(putOff).UnixMicro(), now.UnixMicro())
+			continue
 		}
 		select {
 		case slots <- struct{}{}:
 		default:
 			return nil
 		}
-		mine, err := j.claim(ctx, d.id, now)
+		until := now.Add(max(hold, h.Limit+hold/2)).UnixMicro()
+		mine, err := j.claim(ctx, d.id, until, now)
 		if err != nil || !mine {
 			<-slots
 			if err != nil {
@@ -267,26 +271,31 @@ func (j *Jobs) drain(ctx context.Context, wg *sync.WaitGroup, slots chan struct{
 		}
 		wg.Go(func() {
 			defer func() { <-slots; j.Nudge() }()
-			j.work(context.WithoutCancel(ctx), d.id, d.kind, d.box, d.tries+1, h)
+			j.work(context.WithoutCancel(ctx), d.id, d.kind, d.box, d.tries+1, until, h)
 		})
 	}
 	return nil
 }
 
-func (j *Jobs) claim(ctx context.Context, id string, now time.Time) (bool, error) {
+// claim takes the job until the given time, which is also the fence: only who holds
+// it under that time writes down how it ended.
+func (j *Jobs) claim(ctx context.Context, id string, until int64, now time.Time) (bool, error) {
 	var n int64
 	err := j.d.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) (err error) {
-		n, err = tx.Exec(ctx, sqlClaim, id, now.Add(hold).UnixMicro(), now.UnixMicro())
+		n, err = tx.Exec(ctx, sqlClaim, id, until, now.UnixMicro())
 		return err
 	})
 	return n == 1, err
 }
 
 // work runs one try and writes down how it ended.
-func (j *Jobs) work(ctx context.Context, id, kind string, box []byte, try int, h Handler) {
+func (j *Jobs) work(ctx context.Context, id, kind string, box []byte, try int, until int64, h Handler) {
 	run, cancel := context.WithTimeout(ctx, h.Limit)
 	defer cancel()
 	err := guard(func() error {
+		if try > h.Tries {
+			return fault.Newf(fault.Invalid, "tries_used", "the process ended during each of %d tries", h.Tries)
+		}
 		k, err := j.d.Keys.Ensure(run, keyring.Class(queueKey))
 		if err != nil {
 			return err
@@ -298,7 +307,7 @@ func (j *Jobs) work(ctx context.Context, id, kind string, box []byte, try int, h
 		return h.Run(run, payload)
 	})
 	if err == nil {
-		j.settle(ctx, id, sqlDone, id)
+		j.settle(ctx, id, sqlDone, id, until)
 		return
 	}
 	state, wait := "waiting", min(h.Wait<<min(try-1, 20), time.Hour)
@@ -306,7 +315,7 @@ func (j *Jobs) work(ctx context.Context, id, kind string, box []byte, try int, h
 		state = "failed"
 	}
 	j.d.Log.Warn("job", "kind", kind, "try", try, "state", state, "err", mask(err.Error()))
-	j.settle(ctx, id, sqlAgain, id, state, j.d.Now().Add(wait).UnixMicro(), mask(err.Error()))
+	j.settle(ctx, id, sqlAgain, id, state, j.d.Now().Add(wait).UnixMicro(), mask(err.Error()), until)
 }
 
 func (j *Jobs) settle(ctx context.Context, id, query string, args ...any) {
@@ -337,7 +346,7 @@ func mask(s string) string {
 	if len(s) > 300 {
 		s = s[:300]
 	}
-	return s
+	return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "") // PostgreSQL refuses both
 }
 
 // jitter is d ± 10 %.
@@ -349,8 +358,9 @@ const (
 	sqlEnqueue   = `INSERT INTO job_work (id, kind, payload, state, made, due, held, tries, problem) VALUES ($1, $2, $3, 'waiting', $4, $5, 0, 0, '')`
 	sqlDue       = `SELECT id, kind, payload, tries FROM job_work WHERE state = 'waiting' AND due <= $1 AND held <= $1 ORDER BY due LIMIT 32`
 	sqlClaim     = `UPDATE job_work SET held = $2, tries = tries + 1 WHERE id = $1 AND state = 'waiting' AND held <= $3`
-	sqlDone      = `DELETE FROM job_work WHERE id = $1`
-	sqlAgain     = `UPDATE job_work SET state = $2, due = $3, held = 0, problem = $4 WHERE id = $1`
+	sqlDone      = `DELETE FROM job_work WHERE id = $1 AND held = $2`
+	sqlPutOff    = `UPDATE job_work SET due = $2 WHERE id = $1 AND state = 'waiting' AND held <= $3`
+	sqlAgain     = `UPDATE job_work SET state = $2, due = $3, held = 0, problem = $4 WHERE id = $1 AND held = $5`
 	sqlFreeWork  = `UPDATE job_work SET held = 0 WHERE held > 0`
 	sqlFreePlans = `UPDATE job_schedule SET busy = 0 WHERE busy > 0`
 	sqlQueue     = `SELECT id, kind, state, made, due, tries, problem FROM job_work ORDER BY id LIMIT 200`

@@ -56,12 +56,13 @@ func (j *Jobs) plan(ctx context.Context, wg *sync.WaitGroup) {
 // once runs p if no other node did so lately or is doing it now.
 func (j *Jobs) once(ctx context.Context, p *plan, now time.Time) error {
 	var n int64
+	busy := now.Add(max(p.every, time.Minute)).UnixMicro() // also the fence of sqlPlanFree
 	err := j.d.DB.Quiet(ctx, ledger.Lease, func(tx *ledger.Tx) (err error) {
 		if _, err = tx.Exec(ctx, sqlPlanMake, p.name); err != nil {
 			return err
 		}
 		// A tenth less than every: the other nodes' jitter must not make them skip.
-		n, err = tx.Exec(ctx, sqlPlanTake, p.name, now.UnixMicro(), now.Add(-p.every*9/10).UnixMicro(), now.Add(max(p.every, time.Minute)).UnixMicro())
+		n, err = tx.Exec(ctx, sqlPlanTake, p.name, now.UnixMicro(), now.Add(-p.every*9/10).UnixMicro(), busy)
 		return err
 	})
 	if err != nil || n == 0 {
@@ -69,7 +70,7 @@ func (j *Jobs) once(ctx context.Context, p *plan, now time.Time) error {
 	}
 	err = guard(func() error { return p.run(ctx) })
 	free := j.d.DB.Quiet(context.WithoutCancel(ctx), ledger.Lease, func(tx *ledger.Tx) error {
-		_, err := tx.Exec(ctx, sqlPlanFree, p.name)
+		_, err := tx.Exec(ctx, sqlPlanFree, p.name, busy)
 		return err
 	})
 	return errors.Join(err, free)
@@ -126,7 +127,7 @@ func (j *Jobs) Release(ctx context.Context, l Lease) error {
 const (
 	sqlPlanMake  = `INSERT INTO job_schedule (name, began, busy) VALUES ($1, 0, 0) ON CONFLICT (name) DO NOTHING`
 	sqlPlanTake  = `UPDATE job_schedule SET began = $2, busy = $4 WHERE name = $1 AND began <= $3 AND busy <= $2`
-	sqlPlanFree  = `UPDATE job_schedule SET busy = 0 WHERE name = $1`
+	sqlPlanFree  = `UPDATE job_schedule SET busy = 0 WHERE name = $1 AND busy = $2`
 	sqlLeaseMake = `INSERT INTO job_lease (name, holder, epoch, until) VALUES ($1, '', 0, 0) ON CONFLICT (name) DO NOTHING`
 	sqlLeaseKeep = `UPDATE job_lease SET until = $3 WHERE name = $1 AND holder = $2 AND until > $4`
 	sqlLeaseTake = `UPDATE job_lease SET holder = $2, epoch = epoch + 1, until = $3 WHERE name = $1 AND until <= $4`

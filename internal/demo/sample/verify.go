@@ -94,7 +94,9 @@ func (v *Verifier) key(ctx context.Context, kid string, now time.Time) (ed25519.
 		return nil, fmt.Errorf("fetch keys: %w", err)
 	}
 	defer res.Body.Close()
-	var set struct{ Keys []struct{ Kty, Crv, Kid, X string } }
+	var set struct {
+		Keys []struct{ Kty, Crv, Kid, X string }
+	}
 	if err := json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&set); err != nil {
 		return nil, fmt.Errorf("read keys: %w", err)
 	}

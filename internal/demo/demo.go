@@ -1,0 +1,230 @@
+// Package demo shows Writ at work on one machine: it makes a folder with three owners,
+// an engineer and two customer teams, starts the sample application, a mailbox page
+// for the letters, and Writ in front of it all, and prints where to look. State stays
+// in the folder; a second start goes on with it.
+//
+// Everything listens on loopback only. The names end in example.test, which no mail
+// server in the world serves.
+//
+// For: the newcomer.
+package demo
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"writ/internal/actor"
+	"writ/internal/app"
+	"writ/internal/cli"
+	"writ/internal/demo/sample"
+	"writ/internal/identity"
+	"writ/internal/listen"
+	"writ/internal/policy/document"
+	"writ/internal/secret"
+)
+
+const (
+	defaultHTTPS = "127.0.0.1:8443"
+	plainAddr    = "127.0.0.1:8480"
+	sampleAddr   = "127.0.0.1:8481"
+	mailboxAddr  = "127.0.0.1:8482"
+	stateName    = "demo.json"
+)
+
+// state is DIR/demo.json: what a later start must print again.
+type state struct {
+	People []person `json:"people"`
+}
+
+type person struct {
+	Email    string `json:"email"`
+	Role     string `json:"role"`
+	Link     string `json:"link,omitempty"`     // one-time link to set the first password
+	Password string `json:"password,omitempty"` // of customers, for trying out
+}
+
+// Run makes what is missing and serves until ctx ends.
+func Run(ctx context.Context, o cli.DemoOptions) error {
+	if o.Dir == "" {
+		o.Dir = "demo"
+	}
+	if o.HTTPS == "" {
+		o.HTTPS = defaultHTTPS
+	}
+	_, port, ok := strings.Cut(o.HTTPS, ":")
+	if !ok {
+		return fmt.Errorf("the address %q has no port", o.HTTPS)
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return err
+	}
+	st, err := build(ctx, dir, o.HTTPS, port)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	srv, err := app.Start(ctx, app.Options{Dir: dir, Log: log})
+	if err != nil {
+		return err
+	}
+	defer srv.Close()
+	fernhill, err := sampleApp(dir, srv)
+	if err != nil {
+		return err
+	}
+	if err := populate(ctx, dir, srv, fernhill, &st); err != nil {
+		return err
+	}
+	return serve(ctx, o, dir, srv, fernhill, st, log)
+}
+
+// build runs init once.
+func build(ctx context.Context, dir, https, port string) (state, error) {
+	owners := []string{"ana@example.test", "ben@example.test", "chloe@example.test"}
+	res, err := app.Make(ctx, app.Setup{
+		InitOptions: cli.InitOptions{Dir: dir, App: "https://localhost:" + port, Upstreams: []string{"http://" + sampleAddr},
+			Owners: owners, HTTPS: https, HTTP: plainAddr, Company: "Fernhill"},
+		Names: map[string]string{owners[0]: "Ana Sousa", owners[1]: "Ben Okafor", owners[2]: "Chloe Lindqvist"},
+		Edits: map[string]document.Literal{"use.no-automation/public_paths": document.Words("/", "/pricing", "/static/")},
+	})
+	if err != nil || !res.Changed {
+		var st state
+		if err == nil {
+			err = readState(dir, &st)
+		}
+		return st, err
+	}
+	var st state
+	for _, l := range res.Owners {
+		st.People = append(st.People, person{Email: l.Email, Role: "owner of the policy", Link: l.URL})
+	}
+	return st, writeState(dir, st)
+}
+
+func readState(dir string, st *state) error {
+	b, err := os.ReadFile(filepath.Join(dir, stateName))
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s was not made by the demo: use writ serve --dir %s", dir, dir)
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, st)
+}
+
+func writeState(dir string, st state) error {
+	b, err := json.MarshalIndent(st, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, stateName), append(b, '\n'), 0o600)
+}
+
+func sampleApp(dir string, srv *app.App) (*sample.App, error) {
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: srv.Roots(), MinVersion: tls.VersionTLS12}}}
+	return sample.New(sample.Options{File: filepath.Join(dir, "sample.json"), Now: time.Now,
+		Verifier: &sample.Verifier{URL: srv.Origin() + "/-/jwks", Client: client}})
+}
+
+// populate adds the engineer and the customers to a new folder.
+func populate(ctx context.Context, dir string, srv *app.App, f *sample.App, st *state) error {
+	if len(st.People) != 3 {
+		return nil
+	}
+	who := actor.System("demo")
+	eng, err := srv.Identity().AddStaff(ctx, who, identity.AddStaff{Email: "emil@example.test", Name: "Emil Haas", Roles: []string{"engineer"}})
+	if err != nil {
+		return err
+	}
+	st.People = append(st.People, person{Email: "emil@example.test", Role: "engineer", Link: eng.URL.Reveal()})
+	for _, c := range []struct {
+		email, name, team string
+		contacts          []sample.Contact
+	}{
+		{"maria@orchard.example.test", "Maria Ferro", "Orchard", []sample.Contact{{Name: "Ilse Brandt", Company: "Brandt & Co", Email: "ilse@brandt.example"}, {Name: "Tomás Reyes", Company: "Reyes Foods", Email: "tomas@reyes.example"}}},
+		{"noor@harbour.example.test", "Noor Haddad", "Harbour", []sample.Contact{{Name: "Greta Lund", Company: "Lund Freight", Email: "greta@lund.example"}}},
+	} {
+		pw := secret.RandomText(12)
+		made, err := srv.Identity().CreateCustomer(ctx, who, identity.NewCustomer{Email: c.email, Name: c.name, Password: pw, TeamName: c.team})
+		if err != nil {
+			return err
+		}
+		if err := f.Seed(made.Team, c.contacts); err != nil {
+			return err
+		}
+		st.People = append(st.People, person{Email: c.email, Role: "admin of the customer team " + c.team, Password: pw.Reveal()})
+	}
+	return writeState(dir, *st)
+}
+
+// serve runs sample, mailbox and Writ until ctx ends or one of them fails.
+func serve(ctx context.Context, o cli.DemoOptions, dir string, srv *app.App, f *sample.App, st state, log *slog.Logger) error {
+	sl, err := listen.Listen(sampleAddr)
+	if err != nil {
+		return err
+	}
+	ml, err := listen.Listen(mailboxAddr)
+	if err != nil {
+		return errors.Join(err, sl.Close())
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ends := make(chan error, 2)
+	plain := func(s *http.Server, run func() error) {
+		go func() {
+			err := run()
+			if errors.Is(err, http.ErrServerClosed) {
+				err = nil
+			}
+			ends <- err
+			stop()
+		}()
+		context.AfterFunc(ctx, func() { s.Close() })
+	}
+	// The demo's own two listeners are for loopback; everything else comes through Writ.
+	app1 := &http.Server{Handler: f, ReadHeaderTimeout: 5 * time.Second}
+	box := &http.Server{Handler: newMailbox(filepath.Join(dir, "mail")), ReadHeaderTimeout: 5 * time.Second}
+	plain(app1, func() error { return app1.Serve(sl) })
+	plain(box, func() error { return box.Serve(ml) })
+	tell(o.Out, o.Dir, srv, st)
+	err = srv.Serve(ctx)
+	stop()
+	return errors.Join(err, <-ends, <-ends)
+}
+
+// tell prints where to look.
+func tell(w io.Writer, dir string, srv *app.App, st state) {
+	fmt.Fprintf(w, "\nWrit stands in front of the sample application.\n\n")
+	fmt.Fprintf(w, "  the application   %s\n", srv.Origin())
+	fmt.Fprintf(w, "  the mailbox       http://%s   (every letter Writ sends)\n", mailboxAddr)
+	fmt.Fprintf(w, "  the policy, live  %s/-/console   (for staff)\n", srv.Origin())
+	fmt.Fprintf(w, "  its public form   %s/-/trust\n", srv.Origin())
+	fmt.Fprintf(w, "  the state         bin/writ check --dir %s\n\n", dir)
+	fmt.Fprintf(w, "Sign up with any address at example.test and read the letter in the mailbox, or be one of these:\n\n")
+	for _, p := range st.People {
+		fmt.Fprintf(w, "  %-27s %s\n", p.Email, p.Role)
+		if p.Link != "" {
+			fmt.Fprintf(w, "  %-27s set a password once: %s\n", "", p.Link)
+		}
+		if p.Password != "" {
+			fmt.Fprintf(w, "  %-27s password: %s\n", "", p.Password)
+		}
+	}
+	fmt.Fprintf(w, "\nA link works once; renew a lost one with: bin/writ user link EMAIL --dir %s\n", dir)
+	fmt.Fprintf(w, "The policy stands unsigned until the author and the owners sign it:\n")
+	fmt.Fprintf(w, "  ssh-keygen -t ed25519 -N '' -f ana.key\n  bin/writ policy approve --dir %s --key ana.key --as ana@example.test\n", dir)
+	fmt.Fprintf(w, "\nYour browser does not know this certificate authority: %s\n", srv.AuthorityFile())
+	fmt.Fprintf(w, "Import it as an authority for websites (it can only speak for localhost), or accept the warning once.\n")
+	fmt.Fprintf(w, "Ctrl-C stops everything; the state stays in %s.\n\n", dir)
+}

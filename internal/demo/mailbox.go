@@ -1,0 +1,158 @@
+package demo
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/http"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+//go:embed mailbox.html
+var mailboxFS embed.FS
+
+var mailboxPages = template.Must(template.New("").Funcs(template.FuncMap{"linked": linked}).ParseFS(mailboxFS, "mailbox.html"))
+
+// maxLetter is the largest letter the mailbox reads.
+const maxLetter = 1 << 20
+
+// mailbox shows the .eml files of a folder, newest first.
+type mailbox struct {
+	dir string
+	mux *http.ServeMux
+}
+
+func newMailbox(dir string) http.Handler {
+	m := &mailbox{dir: dir, mux: http.NewServeMux()}
+	m.mux.HandleFunc("GET /{$}", m.list)
+	m.mux.HandleFunc("GET /letter/{name}", m.letter)
+	return m.mux
+}
+
+// letter is one message as shown.
+type letter struct {
+	Name, From, To, Subject string
+	At                      time.Time
+	Text                    string
+}
+
+func (m *mailbox) list(w http.ResponseWriter, _ *http.Request) {
+	names, err := filepath.Glob(filepath.Join(m.dir, "*.eml"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	slices.Sort(names)
+	slices.Reverse(names)
+	var ls []letter
+	for _, n := range names[:min(len(names), 200)] {
+		if l, err := readLetter(n); err == nil {
+			ls = append(ls, l)
+		}
+	}
+	m.show(w, "list", ls)
+}
+
+func (m *mailbox) letter(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	if name != filepath.Base(name) || !strings.HasSuffix(name, ".eml") {
+		http.NotFound(w, r)
+		return
+	}
+	l, err := readLetter(filepath.Join(m.dir, name))
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	m.show(w, "one", l)
+}
+
+func (m *mailbox) show(w http.ResponseWriter, name string, data any) {
+	var b bytes.Buffer
+	if err := mailboxPages.ExecuteTemplate(&b, name, data); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	w.Write(b.Bytes())
+}
+
+func readLetter(file string) (letter, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return letter{}, err
+	}
+	defer f.Close()
+	msg, err := mail.ReadMessage(io.LimitReader(f, maxLetter))
+	if err != nil {
+		return letter{}, fmt.Errorf("read letter: %w", err)
+	}
+	var dec mime.WordDecoder
+	head := func(k string) string {
+		s, err := dec.DecodeHeader(msg.Header.Get(k))
+		if err != nil {
+			return msg.Header.Get(k)
+		}
+		return s
+	}
+	l := letter{Name: filepath.Base(file), From: head("From"), To: head("To"), Subject: head("Subject")}
+	if at, err := msg.Header.Date(); err == nil {
+		l.At = at
+	}
+	l.Text, err = plainPart(msg.Header.Get("Content-Type"), msg.Header.Get("Content-Transfer-Encoding"), msg.Body)
+	return l, err
+}
+
+// plainPart finds the text part: what a person reads without a mail program.
+func plainPart(contentType, encoding string, body io.Reader) (string, error) {
+	kind, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(kind, "multipart/") {
+		parts := multipart.NewReader(body, params["boundary"])
+		for {
+			p, err := parts.NextRawPart()
+			if err != nil {
+				return "", err
+			}
+			if strings.HasPrefix(p.Header.Get("Content-Type"), "text/plain") {
+				return plainPart(p.Header.Get("Content-Type"), p.Header.Get("Content-Transfer-Encoding"), p)
+			}
+		}
+	}
+	if strings.EqualFold(encoding, "quoted-printable") {
+		body = quotedprintable.NewReader(body)
+	}
+	b, err := io.ReadAll(body)
+	return strings.ReplaceAll(string(b), "\r\n", "\n"), err
+}
+
+var webAddress = regexp.MustCompile(`https://[^\s<>"]+`)
+
+// linked is text with its addresses as links.
+func linked(text string) template.HTML {
+	var b strings.Builder
+	last := 0
+	for _, at := range webAddress.FindAllStringIndex(text, -1) {
+		b.WriteString(template.HTMLEscapeString(text[last:at[0]]))
+		u := template.HTMLEscapeString(text[at[0]:at[1]])
+		b.WriteString(`<a href="` + u + `">` + u + `</a>`)
+		last = at[1]
+	}
+	b.WriteString(template.HTMLEscapeString(text[last:]))
+	return template.HTML(b.String()) //nolint:gosec // every piece is escaped above
+}

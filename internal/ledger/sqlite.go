@@ -1,0 +1,205 @@
+package ledger
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/driver"
+	"github.com/ncruces/go-sqlite3/vfs"
+	"github.com/ncruces/go-sqlite3/vfs/xts"
+	cryptoxts "golang.org/x/crypto/xts"
+
+	"writ/internal/fault"
+	"writ/internal/secret"
+)
+
+// readers is how many connections read at a time.
+const readers = 6
+
+// checkpointEvery is how often the write-ahead log is moved into the file. The
+// automatic checkpoint in a commit is only the bound above it.
+const checkpointEvery = 100 * time.Millisecond
+
+// lite is the SQLite engine: one write connection owned by the writer's goroutine,
+// a few readers, and one connection for checkpoints.
+type lite struct {
+	db     *DB
+	texts  texts
+	vfs    string
+	read   *sql.DB
+	stmts  prepared // on read
+	check  *sql.DB
+	writer *writer
+	dirty  atomic.Bool // committed since the last checkpoint
+	stop   chan struct{}
+	bg     sync.WaitGroup
+}
+
+// pageKeys gives SQLite's XTS layer the page key when a connection opens. The key
+// is asked for each time and never stands in an address: once the ring has dropped
+// it, no new connection opens.
+type pageKeys struct{ page func() secret.Bytes }
+
+// KDF returns the page key for the database, and a random key for temporary files.
+func (p pageKeys) KDF(name string) []byte {
+	if name == "" {
+		return secret.Random(pageKeySize).Reveal()
+	}
+	return p.page().Reveal()
+}
+
+// XTS refuses everything but AES-256.
+func (p pageKeys) XTS(key []byte) *cryptoxts.Cipher {
+	if len(key) != pageKeySize {
+		return nil
+	}
+	c, err := cryptoxts.NewCipher(aes.NewCipher, key)
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
+const pageKeySize = 64
+
+func openSQLite(ctx context.Context, d *DB, path string, schemas []Schema) (_ engine, err error) {
+	if d.keys.Page().Len() != pageKeySize {
+		return nil, sealed(errors.New("the page key is not there"))
+	}
+	if err := createFile(path); err != nil {
+		return nil, err
+	}
+	l := &lite{db: d, vfs: "writ-" + randomHex(), stop: make(chan struct{})}
+	base := vfs.Find("")
+	if d.seam != nil && d.seam.Disk != nil {
+		base = &diskVFS{VFS: base, disk: d.seam.Disk}
+	}
+	vfs.Register(l.vfs, xts.Wrap(base, pageKeys{d.keys.Page}))
+	defer func() {
+		if err != nil {
+			vfs.Unregister(l.vfs)
+		}
+	}()
+	if err := l.migrate(ctx, path, schemas); err != nil {
+		return nil, wrongKey(err)
+	}
+	l.writer, err = openWriter(ctx, l, l.address(path, writing...))
+	if err != nil {
+		return nil, wrongKey(err)
+	}
+	if l.read, err = driver.Open(l.address(path, reading...)); err == nil {
+		l.read.SetMaxOpenConns(readers)
+		l.read.SetMaxIdleConns(readers)
+		l.stmts.new = l.read.PrepareContext
+		l.check, err = driver.Open(l.address(path, writing...))
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.writer.close())
+	}
+	l.check.SetMaxOpenConns(1)
+	l.bg.Go(l.checkpoints)
+	return l, nil
+}
+
+// The settings of connections. The key must come first; it does, in the address.
+var (
+	writing = []string{"busy_timeout(5000)", "journal_mode(wal)", "synchronous(full)", "secure_delete(on)",
+		"temp_store(memory)", "foreign_keys(on)", "wal_autocheckpoint(4000)", "cache_size(-8000)"}
+	reading = []string{"busy_timeout(5000)", "query_only(on)", "temp_store(memory)", "cache_size(-2000)"}
+)
+
+// address names the file and, for XTS, that there is a key; never the key.
+func (l *lite) address(path string, pragmas ...string) string {
+	q := url.Values{"vfs": {l.vfs}, "textkey": {"page"}, "_pragma": pragmas}
+	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + "?" + q.Encode()
+}
+
+func (l *lite) migrate(ctx context.Context, path string, schemas []Schema) error {
+	db, err := driver.Open(l.address(path, writing...))
+	if err != nil {
+		return err
+	}
+	return errors.Join(migrate(ctx, db, "sqlite", schemas), db.Close())
+}
+
+// createFile makes the file with narrow rights before SQLite would make it with wide ones.
+func createFile(path string) error {
+	if path == "" || !filepath.IsAbs(path) {
+		return fault.Newf(fault.Invalid, "database_url", "The database address must be sqlite: and an absolute path.")
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return storeAway(fmt.Errorf("create database file: %w", err))
+	}
+	return f.Close()
+}
+
+// wrongKey explains the error that SQLite gives for a file under another key.
+func wrongKey(err error) error {
+	if code, ok := sqliteCode(err); ok && code.Code() == sqlite3.NOTADB {
+		return &fault.Error{Kind: fault.Sealed, Code: "page_key", Err: err, Public: fault.Public{
+			Problem:  "The database file does not open with the key at hand.",
+			Expected: "root.key and keys.db belong to the database they were made with.",
+			Next:     "Put back the three files of one installation, or restore a backup."}}
+	}
+	return err
+}
+
+func randomHex() string {
+	var b [8]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+func (l *lite) name() string { return "sqlite" }
+
+func (l *lite) run(ctx context.Context, attempt func(*Tx) error) error {
+	return l.writer.run(ctx, attempt)
+}
+
+func (l *lite) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+	return l.stmts.query(ctx, l.texts.sqlite(query), args)
+}
+
+// checkpoints moves the log into the file beside the writer. Without it the commit
+// that reaches the bound pays for all; without the bound the log grows for ever.
+func (l *lite) checkpoints() {
+	tick := time.NewTicker(checkpointEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-tick.C:
+		}
+		if !l.dirty.Swap(false) {
+			continue
+		}
+		if _, err := l.check.ExecContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
+			l.dirty.Store(true)
+			l.db.log.Warn("checkpoint of the database", "error", err)
+		}
+	}
+}
+
+func (l *lite) close() error {
+	err := l.writer.close()
+	close(l.stop)
+	l.bg.Wait()
+	err = errors.Join(err, l.check.Close(), l.stmts.close(), l.read.Close(), l.writer.closeConn())
+	vfs.Unregister(l.vfs)
+	return err
+}

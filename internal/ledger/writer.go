@@ -1,0 +1,338 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/ncruces/go-sqlite3/driver"
+
+	"writ/internal/fault"
+)
+
+// Limits of the writer, measured with the benchmarks beside: a batch takes what waits
+// already, never waits for more.
+const (
+	closureLimit = 50 * time.Millisecond
+	batchMax     = 64
+	batchTime    = 5 * time.Millisecond
+	queueLength  = 1024
+)
+
+// writer owns the one write connection. Its goroutine takes the first waiting change,
+// begins a transaction, lets all that wait run one after the other, commits, and
+// answers all. Closures run on their callers' goroutines: the writer lends them the Tx
+// and waits, so a closure can panic, end its goroutine or hang without harm to it.
+type writer struct {
+	lite  *lite
+	pool  *sql.DB
+	conn  *sql.Conn
+	stmts prepared
+	queue chan *change
+	stop  chan struct{}
+	done  chan struct{} // the goroutine has ended
+
+	// Owned by the goroutine; ctx is read by the closure that holds the Tx.
+	ctx       context.Context // of the closures' statements; replaced after each cut
+	interrupt context.CancelFunc
+	timer     *time.Timer
+}
+
+// The states of a waiting change.
+const (
+	chWaiting = iota
+	chTaken
+	chWithdrawn
+)
+
+// change is one call of run that waits for the writer.
+type change struct {
+	state  atomic.Int32
+	turn   chan *Tx   // buffered 1: run your closure with this
+	answer chan error // buffered 1: it is decided
+}
+
+func openWriter(ctx context.Context, l *lite, address string) (*writer, error) {
+	pool, err := driver.Open(address)
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(1)
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	w := &writer{lite: l, pool: pool, conn: conn, queue: make(chan *change, queueLength),
+		stop: make(chan struct{}), done: make(chan struct{}), timer: time.NewTimer(time.Hour)}
+	w.stmts.new = conn.PrepareContext
+	w.ctx, w.interrupt = context.WithCancel(context.Background())
+	go w.loop()
+	return w, nil
+}
+
+// run waits for the writer. A cancelled ctx counts only as long as the change waits.
+func (w *writer) run(ctx context.Context, attempt func(*Tx) error) error {
+	c := &change{turn: make(chan *Tx, 1), answer: make(chan error, 1)}
+	select {
+	case w.queue <- c:
+	case <-w.done:
+		return storeAway(errClosed)
+	case <-ctx.Done():
+		return fault.Wrap(fault.Unavailable, "cancelled", ctx.Err())
+	}
+	cancelled, closed := ctx.Done(), w.done
+	for {
+		select {
+		case t := <-c.turn:
+			t.lend(attempt)
+		case err := <-c.answer:
+			return err
+		case <-cancelled:
+			if c.state.CompareAndSwap(chWaiting, chWithdrawn) {
+				return fault.Wrap(fault.Unavailable, "cancelled", ctx.Err())
+			}
+			cancelled = nil
+		case <-closed:
+			if c.state.CompareAndSwap(chWaiting, chWithdrawn) {
+				return storeAway(errClosed)
+			}
+			closed = nil
+		}
+	}
+}
+
+func (w *writer) loop() {
+	defer close(w.done)
+	for {
+		select {
+		case c := <-w.queue:
+			w.batch(c)
+			continue
+		default:
+		}
+		select {
+		case c := <-w.queue:
+			w.batch(c)
+		case <-w.stop:
+			return
+		}
+	}
+}
+
+// outcome is the answer a change will get once the batch is decided.
+type outcome struct {
+	c   *change
+	err error
+}
+
+// batch runs first and what waits behind it in one transaction. Answers are given
+// after the commit, also to those that failed: they may have failed because of what
+// an earlier member wrote, which a failed commit takes back.
+func (w *writer) batch(first *change) {
+	if !first.state.CompareAndSwap(chWaiting, chTaken) {
+		return
+	}
+	if err := w.command("BEGIN IMMEDIATE"); err != nil {
+		first.answer <- fmt.Errorf("begin: %w", mapError(err))
+		return
+	}
+	var decided []outcome
+	good, start := 0, time.Now()
+	for c := first; c != nil; c = w.next(len(decided), start) {
+		savepoint := good > 0
+		err := w.member(c, savepoint)
+		decided = append(decided, outcome{c, err})
+		if err == nil {
+			good++
+			continue
+		}
+		if savepoint && w.inTransaction() {
+			continue
+		}
+		if !savepoint { // it was alone: its rollback ended the transaction
+			break
+		}
+		w.alone(decided) // the whole transaction is lost
+		return
+	}
+	if good > 0 {
+		w.commit(decided)
+	}
+	w.answer(decided)
+}
+
+// next takes a change that waits already, within the bounds of a batch.
+func (w *writer) next(n int, start time.Time) *change {
+	for n < batchMax && time.Since(start) < batchTime {
+		select {
+		case c := <-w.queue:
+			if c.state.CompareAndSwap(chWaiting, chTaken) {
+				return c
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// member runs one closure. When it returns an error, what the closure wrote is
+// undone; the transaction of the batch may be lost with it.
+func (w *writer) member(c *change, savepoint bool) error {
+	if savepoint {
+		if err := w.command("SAVEPOINT c"); err != nil {
+			return fmt.Errorf("savepoint: %w", mapError(err))
+		}
+	}
+	err := w.lend(c)
+	if err == nil && savepoint {
+		if err = w.command("RELEASE c"); err != nil {
+			err = fmt.Errorf("release: %w", mapError(err))
+		}
+	}
+	if err == nil && !w.inTransaction() {
+		err = storeAway(errors.New("the transaction ended under the change"))
+	}
+	if err == nil {
+		return nil
+	}
+	switch {
+	case !w.inTransaction():
+	case !savepoint:
+		w.rollback()
+	default:
+		if uerr := w.command("ROLLBACK TO c; RELEASE c"); uerr != nil {
+			w.lite.db.log.Error("undo of one change; its batch runs again", "error", uerr)
+			w.rollback()
+		}
+	}
+	return err
+}
+
+// lend gives the Tx to the caller's goroutine and waits for it, or takes it back at
+// the limit. One compare-and-set decides between "ended" and "cut off".
+func (w *writer) lend(c *change) error {
+	d := w.lite.db
+	t := d.newTx(w)
+	c.turn <- t
+	// Two timers: a machine that stood still for a while (throttled, suspended) finds
+	// the first one due although the closure had no time to run; it gets the second.
+	for _, wait := range [...]time.Duration{d.limit * 4 / 5, d.limit / 5} {
+		w.timer.Reset(wait)
+		select {
+		case <-t.ended:
+			return t.outcome
+		case <-w.timer.C:
+		}
+	}
+	if !t.state.CompareAndSwap(txLive, txCut) {
+		<-t.ended
+		return t.outcome
+	}
+	w.interrupt()
+	t.revoke()
+	w.ctx, w.interrupt = context.WithCancel(context.Background())
+	d.log.Warn("a change held the writer too long and was undone", "limit", d.limit)
+	return cutOff(d.limit)
+}
+
+// alone runs the members of a lost batch that had succeeded again, each in a
+// transaction of its own, and answers all.
+func (w *writer) alone(decided []outcome) {
+	for i, o := range decided {
+		if o.err == nil {
+			decided[i].err = w.single(o.c)
+		}
+	}
+	w.answer(decided)
+}
+
+func (w *writer) single(c *change) error {
+	if err := w.command("BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("begin: %w", mapError(err))
+	}
+	if err := w.member(c, false); err != nil {
+		return err
+	}
+	one := []outcome{{c, nil}}
+	w.commit(one)
+	return one[0].err
+}
+
+// commit ends the transaction; if that fails, every member is refused.
+func (w *writer) commit(decided []outcome) {
+	err := w.lite.db.seam.commit()
+	if err == nil {
+		err = w.command("COMMIT")
+	}
+	if err == nil {
+		w.lite.dirty.Store(true)
+		return
+	}
+	if w.inTransaction() {
+		w.rollback()
+	}
+	err = fmt.Errorf("commit: %w", mapError(err))
+	w.lite.db.log.Error("commit of the database", "changes", len(decided), "error", err)
+	for i := range decided {
+		decided[i].err = err
+	}
+}
+
+func (w *writer) answer(decided []outcome) {
+	for _, o := range decided {
+		o.c.answer <- o.err
+	}
+}
+
+// command runs the writer's own statements. Nothing interrupts them.
+func (w *writer) command(text string) error {
+	_, err := w.conn.ExecContext(context.Background(), text)
+	return err
+}
+
+func (w *writer) rollback() {
+	if err := w.command("ROLLBACK"); err != nil && w.inTransaction() {
+		w.lite.db.log.Error("roll back", "error", err)
+	}
+}
+
+// inTransaction asks SQLite itself: an interrupt, a full disk or an I/O error may
+// have ended the transaction.
+func (w *writer) inTransaction() bool {
+	in := false
+	err := w.conn.Raw(func(c any) error {
+		in = !c.(driver.Conn).Raw().GetAutocommit()
+		return nil
+	})
+	return err == nil && in
+}
+
+func (w *writer) exec(query string, args []any) (int64, error) {
+	return w.stmts.exec(w.ctx, w.lite.texts.sqlite(query), args)
+}
+
+func (w *writer) query(query string, args []any) (*sql.Rows, error) {
+	return w.stmts.query(w.ctx, w.lite.texts.sqlite(query), args)
+}
+
+func (w *writer) insert(args []any) (string, error) {
+	_, err := w.exec(insertPending, args)
+	return "", err
+}
+
+// close lets waiting changes finish and ends the goroutine.
+func (w *writer) close() error {
+	close(w.stop)
+	<-w.done
+	w.interrupt()
+	return nil
+}
+
+// closeConn closes the write connection; last, so that it moves the log into the file.
+func (w *writer) closeConn() error {
+	return errors.Join(w.stmts.close(), w.conn.Close(), w.pool.Close())
+}
