@@ -48,7 +48,7 @@ type AuthorityOptions struct {
 	Dir   string   // holds ca.pem, ca.key (0600), leaf.pem, leaf.key (0600); made when missing
 	Hosts []string // names and addresses of the public origin; localhost and 127.0.0.1 are always in
 	// RenewBefore says how long before its end a leaf is replaced; at most a third of
-	// its life. Nil means 30 days.
+	// its life. Nil means 30 days. It is asked at handshakes only, not by OpenAuthority.
 	RenewBefore func() time.Duration
 	Now         func() time.Time
 }
@@ -84,9 +84,9 @@ func OpenAuthority(o AuthorityOptions) (*Authority, error) {
 	if old, err := readPair(filepath.Join(o.Dir, "leaf.pem"), filepath.Join(o.Dir, "leaf.key")); err == nil &&
 		old.Leaf.CheckSignatureFrom(a.cert) == nil && Check(old, o.Hosts, o.Now()) == nil {
 		a.leaf.Store(old)
+		return a, nil // renewed at a handshake, if it is due: RenewBefore may not be answerable yet
 	}
-	_, err = a.Current()
-	return a, err
+	return a, a.renew()
 }
 
 // CertPath is the file with the authority's certificate: what a browser imports.
@@ -118,14 +118,23 @@ func (a *Authority) Current() (*tls.Certificate, error) {
 	if c := a.leaf.Load(); c != nil && !a.due(c.Leaf) {
 		return c, nil
 	}
+	err := a.renew()
+	if c := a.leaf.Load(); c != nil && a.o.Now().Before(c.Leaf.NotAfter) {
+		return c, nil // still good; the next handshake tries again
+	}
+	return a.leaf.Load(), err
+}
+
+// renew puts a new leaf in place.
+func (a *Authority) renew() error {
 	c, err := a.issue()
 	if err != nil {
-		return nil, fmt.Errorf("issue a certificate: %w", err)
+		return fmt.Errorf("issue a certificate: %w", err)
 	}
 	a.leaf.Store(c)
 	// A folder that cannot be written costs a new leaf at the next start, nothing more.
 	_ = writePair(c, filepath.Join(a.o.Dir, "leaf.pem"), filepath.Join(a.o.Dir, "leaf.key"))
-	return c, nil
+	return nil
 }
 
 func (a *Authority) due(leaf *x509.Certificate) bool { // clause: crypto.certificates

@@ -1,0 +1,212 @@
+package gateway_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"writ/internal/clause"
+)
+
+// BenchmarkAgainstNginx measures CPU time of the proxy's own processes for a request,
+// in pairs within one run: nginx as a plain HTTPS proxy is 1. Upstream (nginx, 1,024
+// bytes of JSON), peers and load (wrk, 32 connections) share the machine, so only the
+// ratio means something. It is skipped where nginx or wrk is missing.
+//
+//	go test -run xxx -bench AgainstNginx -benchtime 1x ./internal/gateway
+func BenchmarkAgainstNginx(b *testing.B) {
+	for _, tool := range []string{"nginx", "wrk"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			b.Skip(tool + " is not installed")
+		}
+	}
+	dir := b.TempDir()
+	up, peer := freePort(b), freePort(b)
+	ca := open(b, options{noStart: true})
+	pair, err := ca.ca.Current()
+	if err != nil {
+		b.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		b.Fatal(err)
+	}
+	write := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		return name
+	}
+	crt := write("crt.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})))
+	sec := write("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	nginx(b, dir, "up", fmt.Sprintf(`server { listen 127.0.0.1:%d; location / { default_type application/json; return 200 '{"a":"%s"}'; } }`, up, strings.Repeat("x", 1016)))
+	peerPid := nginx(b, dir, "peer", fmt.Sprintf(`upstream app { server 127.0.0.1:%d; keepalive 64; }
+		server { listen 127.0.0.1:%d ssl; ssl_certificate %s; ssl_certificate_key %s; ssl_protocols TLSv1.3;
+		location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; } }`, up, peer, crt, sec))
+	gatePid, both := child(b, up)
+	gateAddr, bareAddr, _ := strings.Cut(both, " ")
+	cases := []struct {
+		name, url, head string
+		pid             int
+	}{
+		{"nginx", fmt.Sprintf("https://127.0.0.1:%d/open/x", peer), "X: y", peerPid},
+		{"bare-go", bareAddr + "/open/x", "X: y", gatePid}, // httputil.ReverseProxy alone
+		{"pass-through", gateAddr + "/open/x", "X: y", gatePid},
+		{"session", gateAddr + "/admin/x", "Cookie: __Host-writ=adm", gatePid},
+	}
+	for range b.N {
+		var base float64
+		for _, c := range cases {
+			us, rps := load(b, c.url, c.head, c.pid)
+			if c.name == "nginx" {
+				base = us
+			}
+			b.ReportMetric(us, c.name+"-µs")
+			b.ReportMetric(us/base, c.name+"-ratio")
+			b.ReportMetric(rps, c.name+"-req/s")
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// TestServeForBenchmark is the gate's own process; it runs only as a child.
+func TestServeForBenchmark(t *testing.T) {
+	up := os.Getenv("WRIT_BENCH_UPSTREAM")
+	if up == "" {
+		t.Skip("only for BenchmarkAgainstNginx")
+	}
+	k := open(t, options{url: up, routes: routes, values: clause.Values{}})
+	k.sessions.set("adm", person("adm", "admin"))
+	to, _ := url.Parse(up)
+	bare := httptest.NewUnstartedServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, Transport: &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true}})
+	bare.TLS = &tls.Config{GetCertificate: k.ca.Certificate}
+	bare.StartTLS()
+	defer bare.Close()
+	fmt.Printf("gate at %s %s\n", k.base, bare.URL)
+	bufio.NewReader(os.Stdin).ReadByte() // until the parent goes
+}
+
+func child(b *testing.B, up int) (pid int, addr string) {
+	b.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestServeForBenchmark$", "-test.v", "-test.timeout", "10m")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("WRIT_BENCH_UPSTREAM=http://127.0.0.1:%d", up))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { in.Close(); cmd.Wait() })
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if _, addr, ok := strings.Cut(lines.Text(), "gate at "); ok {
+			return cmd.Process.Pid, addr
+		}
+	}
+	b.Fatal("the gate did not start")
+	return 0, ""
+}
+
+// nginx starts a master with two workers and returns the master's pid.
+func nginx(b *testing.B, dir, name, server string) int {
+	b.Helper()
+	conf := filepath.Join(dir, name+".conf")
+	pidFile := filepath.Join(dir, name+".pid")
+	text := fmt.Sprintf("daemon off; worker_processes 2; pid %s; error_log stderr crit; events { worker_connections 1024; }\nhttp { access_log off; keepalive_requests 1000000; client_body_temp_path %s; proxy_temp_path %s; fastcgi_temp_path %s; uwsgi_temp_path %s; scgi_temp_path %s;\n%s\n}", pidFile, dir, dir, dir, dir, dir, server)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command("nginx", "-c", conf)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { cmd.Process.Signal(syscall.SIGTERM); cmd.Wait() })
+	return cmd.Process.Pid
+}
+
+var (
+	wrkTotal = regexp.MustCompile(`(\d+) requests in`)
+	wrkBad   = regexp.MustCompile(`Non-2xx[^\n]*|Socket errors[^\n]*`)
+)
+
+// load returns µs of CPU for a request, and requests a second.
+func load(b *testing.B, url, head string, pid int) (us, rps float64) {
+	b.Helper()
+	run := func(seconds int) float64 {
+		out, err := exec.Command("wrk", "-t1", "-c32", fmt.Sprintf("-d%ds", seconds), "-H", head, url).CombinedOutput()
+		if err != nil || wrkBad.Match(out) {
+			b.Fatalf("wrk %s: %v\n%s", url, err, out)
+		}
+		n, _ := strconv.ParseFloat(string(wrkTotal.FindSubmatch(out)[1]), 64)
+		return n
+	}
+	run(1)
+	before := ticks(b, pid)
+	n := run(5)
+	return (ticks(b, pid) - before) * 10_000 / n, n / 5
+}
+
+// ticks is the CPU time of a process and its children in 1/100 s.
+func ticks(b *testing.B, pid int) float64 {
+	b.Helper()
+	sum := ticksOf(b, pid)
+	kids, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for k := range strings.FieldsSeq(string(kids)) {
+		n, err := strconv.Atoi(k)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum += ticksOf(b, n)
+	}
+	return sum
+}
+
+// ticksOf reads proc(5), fields 14 and 15.
+func ticksOf(b *testing.B, pid int) float64 {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := strings.Fields(string(text)[strings.LastIndexByte(string(text), ')')+2:])
+	user, _ := strconv.ParseFloat(f[11], 64)
+	system, _ := strconv.ParseFloat(f[12], 64)
+	return user + system
+}
+
+func freePort(b *testing.B) int {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	time.Sleep(time.Millisecond)
+	return l.Addr().(*net.TCPAddr).Port
+}

@@ -1,0 +1,43 @@
+// Package gateway is the gate between the public and the private application. It
+// decides about every request in one visible list of steps and forwards what passes:
+//
+//	admit ─► mode ─► route ─► caller ─► allow ─► upstream      (then it is counted)
+//	canonical  normal?  longest   who is   level,    signed assertion on,
+//	form, host          match     signed   roles     what a client forged off
+//	                              in
+//
+// Each step lets the request go on or refuses it with a clause, a status and words for
+// the reader. What was authorised is byte for byte what is forwarded.
+//
+// Promises: use.no-automation (nothing passes that policy and routes do not allow;
+// routes can only tighten the policy), crypto.tls-in-transit, crypto.current-public,
+// crypto.certificates, crypto.payment-pages, net.edge-tls, net.private.
+//
+// Refuses: a target that two readers could read differently (400, never repaired), a
+// host that is not ours (421), a method no route lists (405), a stranger (401, or the
+// sign-in page for a browser), a missing role (403), all during maintenance (503), a
+// plain connection to a public address. Refusals and totals are entries of the ledger;
+// making them costs the request nothing (record.go).
+//
+// Threats: path confusion between gate and application; forged identity and proxy
+// headers, also by underscore, in trailers and by Connection; a stolen assertion (60
+// seconds, one session, route and method); rules that race with a reload (a request
+// keeps the table it began with); an application name that later points elsewhere
+// (the address is checked at every dial).
+//
+// It owns no accounts: it asks Sessions, and keeps no answer. Tables gateway_mode and
+// gateway_routes are public; nothing in them belongs to a person.
+//
+// For: customer users (who never notice it), engineer, owner, auditor.
+//
+// Read gateway.go (the steps), target.go, routes.go, caller.go, upstream.go with
+// headers.go and assertion.go; then record.go, mode.go, reload.go, clauses.go.
+//
+// BUG(streams): an open WebSocket or event stream outlives its session and its route;
+// the next request is refused, the stream itself is not cut.
+//
+// BUG(bodies): a body has no upper size; it must only go on arriving (30 s a read).
+//
+// BUG(record): counters of the current minute, not refusals' first entries, are lost
+// when the process is killed.
+package gateway

@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"time"
+
+	"writ/internal/ledger"
+)
+
+// RequestRefused is a request that a step refused. The first of a caller, step, code,
+// route and method in a minute is an entry of its own; the others of that minute are
+// one more entry with their number. Browsers sent to the sign-in page are only counted.
+type RequestRefused struct {
+	Step   string `class:"public"`
+	Code   string `class:"public"`
+	Route  string `class:"public"` // the pattern, never the path
+	Method string `class:"public"`
+	Status int    `class:"public"`
+	Count  int64  `class:"public"`
+	clause string
+}
+
+// About implements ledger.Event.
+func (e RequestRefused) About() ledger.About {
+	return ledger.About{Name: "gateway.request-refused", Clause: e.clause, Object: "step/" + e.Step}
+}
+
+// RequestTotals is what one route pattern saw since the totals before.
+type RequestTotals struct {
+	Since    time.Time `class:"public"`
+	Until    time.Time `class:"public"`
+	Route    string    `class:"public"` // "*" where no route matched, "/-/" for refusals at Writ's own pages
+	Requests int64     `class:"public"`
+	Refused  int64     `class:"public"`
+	SentAway int64     `class:"public"` // browsers sent to the sign-in page
+	Failed   int64     `class:"public"` // answers of 500 and above, the application's or for it
+}
+
+// About implements ledger.Event.
+func (e RequestTotals) About() ledger.About {
+	return ledger.About{Name: "gateway.requests-counted", Clause: noAutomation}
+}
+
+// Malformed counts connections whose bytes were refused before any step saw a request.
+type Malformed struct {
+	Since time.Time `class:"public"`
+	Until time.Time `class:"public"`
+	Count int64     `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e Malformed) About() ledger.About {
+	return ledger.About{Name: "gateway.malformed", Clause: noAutomation}
+}
+
+// ModeChanged says that the gate was closed for maintenance or opened again.
+type ModeChanged struct {
+	From   string `class:"public"`
+	To     string `class:"public"`
+	reason string
+}
+
+// About implements ledger.Event.
+func (e ModeChanged) About() ledger.About {
+	return ledger.About{Name: "gateway.mode-changed", Object: "gateway/mode", Reason: e.reason}
+}
+
+// RoutesAdopted says which route file is in force.
+type RoutesAdopted struct {
+	Hash  string `class:"public"` // SHA-256 of the file in hex, "" when there is none
+	Count int    `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e RoutesAdopted) About() ledger.About {
+	return ledger.About{Name: "gateway.routes-adopted", Clause: noAutomation, Object: "gateway/routes"}
+}

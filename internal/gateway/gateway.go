@@ -1,0 +1,332 @@
+package gateway
+
+import (
+	"context"
+	"crypto/x509"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/clause"
+	"writ/internal/ledger"
+	"writ/internal/listen"
+	"writ/internal/secret"
+)
+
+//go:embed schema/*.sql
+var schemas embed.FS
+
+// Schema is the gate's tables.
+func Schema() ledger.Schema {
+	sub, err := fs.Sub(schemas, "schema")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	return ledger.Schema{Module: "gateway", FS: sub}
+}
+
+// Sessions is the table of who is signed in. An error never means that nobody is:
+// fault.Unauthenticated and fault.NotFound say that the token is no session;
+// fault.Denied, Sealed and any other end the request.
+type Sessions interface {
+	Lookup(ctx context.Context, token secret.Text) (actor.Actor, SessionFacts, error)
+}
+
+// SessionFacts are what the application may want to know of a session beside its actor.
+type SessionFacts struct {
+	SignedIn time.Time // when it began
+}
+
+// Access decides whether an actor may operate the gate.
+type Access interface {
+	Allow(ctx context.Context, who actor.Actor, action access.Action, object string) error
+}
+
+// Keys gives named secrets; *keyring.Ring.
+type Keys interface {
+	Named(ctx context.Context, name string, n int) (secret.Bytes, error)
+}
+
+// Listening is one port of this process, for the controls.
+type Listening struct {
+	Name   string        // https, http
+	Addr   string        // as bound
+	Source listen.Source // certificates; nil for the port that only redirects
+}
+
+// Deps is what a Gateway needs. All but Hosts, Roots and Listening are required.
+type Deps struct {
+	DB         *ledger.DB
+	Rules      *clause.Live[Rules]
+	Sessions   Sessions
+	Access     Access
+	Keys       Keys
+	Origin     *url.URL // public origin, https
+	Upstream   *url.URL // the application, http or https
+	RoutesFile string   // DIR/routes.yaml; need not exist
+	// Fail renders a refusal: web.Server.Fail.
+	Fail func(http.ResponseWriter, *http.Request, error)
+	Now  func() time.Time
+	Log  *slog.Logger
+
+	Hosts     []string           // further public host names, forwarded as they are
+	Roots     *x509.CertPool     // for an upstream with a private authority; nil = the system's
+	Listening func() []Listening // the ports that are open; nil = none known
+}
+
+// Gateway stands between the public and one application.
+type Gateway struct {
+	db        *ledger.DB
+	rules     *clause.Live[Rules]
+	sessions  Sessions
+	access    Access
+	origin    *url.URL
+	hosts     map[string]string // accepted Host, lower case without port → Host for the application
+	upstream  *url.URL
+	fail      func(http.ResponseWriter, *http.Request, error)
+	now       func() time.Time
+	log       *slog.Logger
+	listening func() []Listening
+
+	steps     []step
+	signer    *signer
+	transport *http.Transport
+	visits    sync.Pool // of *visit
+	buffers   buffers
+
+	mode  atomic.Pointer[modeState]
+	table atomic.Pointer[table]
+	files routesFile
+	tally tally
+}
+
+// step is one decision on a request's way. The list is the whole truth: the console
+// shows it.
+type step struct {
+	name   string
+	clause string
+	run    func(*visit) *refusal
+}
+
+// New makes a Gateway. Nothing is read yet: call Start once a policy is in force.
+func New(d Deps) (*Gateway, error) {
+	switch {
+	case d.DB == nil, d.Rules == nil, d.Sessions == nil, d.Access == nil, d.Keys == nil, d.Origin == nil, d.Upstream == nil,
+		d.RoutesFile == "", d.Fail == nil, d.Now == nil, d.Log == nil:
+		return nil, errors.New("gateway: a dependency is missing")
+	case d.Origin.Scheme != "https" || d.Origin.Host == "":
+		return nil, fmt.Errorf("gateway: origin %s is not https", d.Origin)
+	case d.Upstream.Scheme != "http" && d.Upstream.Scheme != "https" || d.Upstream.Host == "" || strings.Trim(d.Upstream.Path, "/") != "":
+		return nil, fmt.Errorf("gateway: upstream %s is not http://host:port", d.Upstream)
+	}
+	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, access: d.Access, origin: d.Origin, upstream: d.Upstream,
+		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, hosts: map[string]string{}}
+	if g.listening == nil {
+		g.listening = func() []Listening { return nil }
+	}
+	for _, h := range d.Hosts {
+		g.hosts[strings.ToLower(h)] = h
+	}
+	g.hosts[strings.ToLower(d.Origin.Hostname())] = d.Origin.Host
+	signer, err := newSigner(d)
+	if err != nil {
+		return nil, err
+	}
+	g.signer = signer
+	g.transport = newTransport(d)
+	g.files.name = d.RoutesFile
+	g.tally.init()
+	g.visits.New = func() any { return g.newVisit() }
+	g.steps = []step{
+		{"admit", noAutomation, (*visit).admit},
+		{"mode", "", (*visit).checkMode},
+		{"route", noAutomation, (*visit).findRoute},
+		{"caller", noAutomation, (*visit).findCaller},
+		{"allow", noAutomation, (*visit).allow},
+		{"upstream", netPrivate, (*visit).forward},
+	}
+	return g, nil
+}
+
+// Start reads mode and routes. It fails when the route file is not good: see Reload.
+func (g *Gateway) Start(ctx context.Context) error {
+	if err := g.readMode(ctx); err != nil {
+		return fmt.Errorf("start gateway: %w", err)
+	}
+	return g.adoptAtStart(ctx)
+}
+
+// Slots gives the policy the gate's rules.
+func (g *Gateway) Slots() []clause.Slot { return []clause.Slot{g.rules} }
+
+// visit is one request on its way. Visits are used again: nothing may keep one after
+// ServeHTTP has returned.
+type visit struct {
+	g     *Gateway
+	proxy httputil.ReverseProxy
+
+	w       http.ResponseWriter
+	r       *http.Request
+	target  target
+	host    string // for the application
+	table   *table
+	payment bool
+	need    decision
+	who     actor.Actor // zero = nobody known
+	facts   SessionFacts
+	failed  *refusal // what the upstream step met
+	status  int
+}
+
+func (g *Gateway) newVisit() *visit {
+	v := &visit{g: g}
+	v.proxy = httputil.ReverseProxy{
+		Rewrite: v.rewrite, ModifyResponse: v.modify, ErrorHandler: v.broken,
+		Transport: g.transport, BufferPool: &g.buffers,
+		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+	}
+	return v
+}
+
+// ServeHTTP takes the application's requests through the steps.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := g.visits.Get().(*visit)
+	v.w, v.r = w, r
+	v.table = g.current()
+	done := false
+	defer func() { // also when the connection was cut by panic: then the visit is not used again
+		v.record()
+		if done {
+			*v = visit{g: g, proxy: v.proxy}
+			g.visits.Put(v)
+		}
+	}()
+	for i := range g.steps {
+		if ref := g.steps[i].run(v); ref != nil {
+			v.failed = ref
+			v.refuse(&g.steps[i], ref)
+			break
+		}
+	}
+	done = true
+}
+
+// Front is the whole public door: known host and canonical form for every request,
+// then Writ's own pages or the application's. owns says which requests are ours.
+func (g *Gateway) Front(ours http.Handler, owns func(*http.Request) bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !owns(r) {
+			g.ServeHTTP(w, r)
+			return
+		}
+		v := visit{g: g, w: w, r: r, table: g.current()}
+		v.need.node = g.ownNode()
+		if ref := v.admit(); ref != nil {
+			v.failed = ref
+			v.refuse(&g.steps[0], ref)
+			v.record()
+			return
+		}
+		v.payment = false
+		v.transportRules(w.Header())
+		ours.ServeHTTP(w, r)
+	})
+}
+
+func (g *Gateway) ownNode() *node { return &node{pattern: "/-/", count: g.tally.counter("/-/")} }
+
+// admit accepts a known host and a target in canonical form.
+func (v *visit) admit() *refusal {
+	if v.need.node == nil {
+		v.need.node = v.table.rest
+	}
+	host, ok := v.g.knownHost(v.r.Host)
+	if !ok {
+		return refuseHost
+	}
+	v.host = host
+	uri := v.r.RequestURI
+	if v.r.URL.Host != "" { // absolute form: RFC 9112 section 3.2.2 wants it taken; net/http has put its host in Host
+		if rest, ok := strings.CutPrefix(uri, "https://"+v.r.Host); ok {
+			uri = rest
+		}
+	}
+	if v.r.Method == http.MethodConnect || v.r.Method == http.MethodTrace {
+		return refuseMethod
+	}
+	t, ref := parseTarget(uri)
+	if ref != nil {
+		return ref
+	}
+	v.target = t
+	v.payment = v.table.payment(t.path)
+	return nil
+}
+
+// knownHost returns the host to name to the application.
+func (g *Gateway) knownHost(host string) (string, bool) {
+	if host == g.origin.Host {
+		return g.origin.Host, true
+	}
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	to, ok := g.hosts[strings.ToLower(strings.Trim(name, "[]"))]
+	return to, ok
+}
+
+// findRoute says what the path asks of its caller.
+func (v *visit) findRoute() *refusal {
+	v.need = v.table.decide(v.r.Method, v.target.path)
+	if v.need.deny != nil {
+		v.w.Header().Set("Allow", v.need.allow)
+	}
+	return v.need.deny
+}
+
+// current is the table in force. When the policy has changed since it was made, it is
+// made anew; a route that has become too loose is clamped to the policy.
+func (g *Gateway) current() *table {
+	rules, t := g.rules.Get(), g.table.Load()
+	if t != nil && t.rules == rules {
+		return t
+	}
+	file := &routeFile{}
+	if t != nil {
+		file = t.file
+	}
+	next, err := newTable(rules, file, g.tally.counter, g.hsts(rules), true)
+	if err != nil { // cannot be: the file made a table before
+		g.log.Error("routes could not be joined with the new policy; only the policy is in force", "err", err)
+		next, _ = newTable(rules, &routeFile{}, g.tally.counter, g.hsts(rules), true)
+	}
+	if len(next.loose) > 0 {
+		g.log.Warn("the policy has become tighter than these routes; the policy holds", "routes", next.loose)
+	}
+	g.table.CompareAndSwap(t, next)
+	return next
+}
+
+// hsts is the header's value; nil for loopback names, where it would break the other
+// sites a developer runs under the same name.
+func (g *Gateway) hsts(r *Rules) []string {
+	if listen.Loopback(g.origin.Hostname()) || r.HSTS <= 0 {
+		return nil
+	}
+	v := make([]string, 1) // no room: an append by anyone copies
+	v[0] = fmt.Sprintf("max-age=%d", int64(r.HSTS/time.Second))
+	return v
+}

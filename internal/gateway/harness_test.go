@@ -1,0 +1,268 @@
+package gateway_test
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/clause"
+	"writ/internal/fault"
+	"writ/internal/gateway"
+	"writ/internal/ledger/ledgertest"
+	"writ/internal/listen"
+	"writ/internal/secret"
+	"writ/internal/web"
+)
+
+// sessions is a fake table: token → actor, or an error.
+type sessions struct {
+	mu   sync.Mutex
+	who  map[string]actor.Actor
+	errs map[string]error
+}
+
+func (s *sessions) Lookup(_ context.Context, token secret.Text) (actor.Actor, gateway.SessionFacts, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.errs[token.Reveal()]; err != nil {
+		return actor.Actor{}, gateway.SessionFacts{}, err
+	}
+	if who, ok := s.who[token.Reveal()]; ok {
+		return who, gateway.SessionFacts{SignedIn: time.Now()}, nil
+	}
+	return actor.Actor{}, gateway.SessionFacts{}, fault.Unauthenticated
+}
+
+func (s *sessions) set(token string, who actor.Actor) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.who[token] = who
+}
+
+func person(id string, roles ...string) actor.Actor {
+	return actor.Actor{Kind: actor.Person, ID: id, Team: "team-1", Roles: roles, Session: "s-" + id, ACR: 1, FactorAt: time.Unix(1700000000, 0), Via: "https"}
+}
+
+// gate is a whole gateway with real listeners.
+type gate struct {
+	t        testing.TB
+	kit      *ledgertest.Kit
+	rules    *clause.Live[gateway.Rules]
+	sessions *sessions
+	g        *gateway.Gateway
+	ca       *listen.Authority
+	addr     string // of the https listener
+	plain    string // of the http listener
+	base     string
+	file     string
+	ports    []gateway.Listening
+	now      func() time.Time
+}
+
+type options struct {
+	host     string // public host; "" = localhost
+	routes   string
+	values   clause.Values // over the defaults
+	upstream http.Handler
+	url      string // of an upstream elsewhere
+	now      func() time.Time
+	noStart  bool
+	kit      *ledgertest.Kit // nil = SQLite
+}
+
+func values(over clause.Values) clause.Values {
+	v := clause.Values{
+		"use.no-automation/default": "signed-in", "use.no-automation/public_paths": []string{"/open/", "/"},
+		"crypto.current-public/tls_min": "1.2", "crypto.current-public/ciphers": "aead", "crypto.current-public/deny": []string{"3DES", "MD5", "RC4", "SHA1"},
+		"crypto.tls-in-transit/hsts": 365 * 24 * time.Hour, "crypto.certificates/renew_before": 30 * 24 * time.Hour,
+		"crypto.payment-pages/paths": []string{"/billing"}, "net.private/public": []string{"bastion", "gateway"},
+	}
+	maps.Copy(v, over)
+	return v
+}
+
+func open(t testing.TB, o options) *gate {
+	t.Helper()
+	if o.host == "" {
+		o.host = "localhost"
+	}
+	if o.now == nil {
+		o.now = time.Now
+	}
+	if o.kit == nil {
+		o.kit = ledgertest.Open(t, gateway.Schema())
+	}
+	k := &gate{t: t, kit: o.kit, sessions: &sessions{who: map[string]actor.Actor{}, errs: map[string]error{}}, now: o.now}
+	k.sessions.set("ana", person("ana", "member"))
+	k.sessions.set("adm", person("adm", "admin"))
+	k.rules = clause.NewLive[gateway.Rules](o.now)
+	if err := k.rules.Set([]clause.Period{{Values: values(o.values)}}); err != nil {
+		t.Fatal(err)
+	}
+	if o.url == "" {
+		if o.upstream == nil {
+			o.upstream = http.HandlerFunc(echo)
+		}
+		up := httptest.NewServer(o.upstream)
+		t.Cleanup(up.Close)
+		o.url = up.URL
+	}
+	l, err := listen.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.addr = l.Addr().String()
+	_, port, _ := net.SplitHostPort(k.addr)
+	k.base = "https://" + o.host + ":" + port
+	k.file = filepath.Join(t.TempDir(), "routes.yaml")
+	if o.routes != "" {
+		k.write(o.routes)
+	}
+	log := slog.New(slog.DiscardHandler)
+	site, err := web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Example"} }, Log: log, Now: o.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.ca, err = listen.OpenAuthority(listen.AuthorityOptions{Dir: t.TempDir(), Hosts: []string{o.host}, Now: time.Now}); err != nil {
+		t.Fatal(err)
+	}
+	origin, _ := url.Parse(k.base)
+	up, _ := url.Parse(o.url)
+	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Access: access.New(k.kit.DB), Keys: k.kit.Ring,
+		Origin: origin, Upstream: up, RoutesFile: k.file, Fail: site.Fail, Now: o.now, Log: log,
+		Listening: func() []gateway.Listening { return k.ports }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := site.Mount(k.g.Routes()...); err != nil {
+		t.Fatal(err)
+	}
+	if o.noStart {
+		return k
+	}
+	if err := k.g.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pl, err := listen.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.plain = pl.Addr().String()
+	k.ports = []gateway.Listening{{Name: "https", Addr: k.addr, Source: k.ca}, {Name: "http", Addr: k.plain}}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- listen.Serve(ctx, log,
+			listen.Door{Name: "https", Listener: l, TLS: listen.TLSConfig(k.ca, k.g.MinTLS, false), Handler: k.g.Front(site.Handler(door{}), site.Owns), Malformed: k.g.Malformed},
+			listen.Door{Name: "http", Listener: pl, Handler: listen.Redirector(origin)})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return k
+}
+
+type door struct{}
+
+func (door) Identify(r *http.Request) (actor.Actor, error) {
+	if r.Header.Get("Authorization") == "operator" { // stands for the socket
+		return actor.Actor{Kind: actor.Operator, ID: "0", Via: "socket"}, nil
+	}
+	return web.StrangerOf(r), nil
+}
+
+// write replaces the route file so that its stamp changes.
+func (k *gate) write(text string) {
+	k.t.Helper()
+	if err := os.WriteFile(k.file+".new", []byte(text), 0o600); err != nil {
+		k.t.Fatal(err)
+	}
+	if err := os.Rename(k.file+".new", k.file); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// transport dials the gate whatever the host's name.
+func (k *gate) transport() *http.Transport {
+	return &http.Transport{ForceAttemptHTTP2: true, DisableCompression: true, MaxIdleConnsPerHost: 64,
+		TLSClientConfig: &tls.Config{RootCAs: k.ca.Roots()},
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", k.addr)
+		}}
+}
+
+func (k *gate) client() *http.Client {
+	tr := k.transport()
+	k.t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+type answer struct {
+	*http.Response
+	body string
+}
+
+// do sends a request; head holds "Name: value" lines.
+func (k *gate) do(c *http.Client, method, target string, head ...string) answer {
+	k.t.Helper()
+	req, err := http.NewRequest(method, k.base, nil)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	path, query, marked := strings.Cut(target, "?")
+	req.URL.Opaque, req.URL.RawQuery, req.URL.ForceQuery = path, query, marked
+	for _, h := range head {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header[name] = append(req.Header[name], value)
+	}
+	res, err := c.Do(req)
+	if err != nil {
+		k.t.Fatalf("%s %s: %v", method, target, err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return answer{res, string(b)}
+}
+
+const (
+	asAna   = "Cookie: __Host-writ=ana"
+	asAdmin = "Cookie: __Host-writ=adm"
+)
+
+// echo tells what the application was asked.
+func echo(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Seen-Target", r.RequestURI)
+	w.Header().Set("Seen-Host", r.Host)
+	names := make([]string, 0, len(r.Header))
+	for n := range r.Header {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	w.Header().Set("Seen-Names", strings.Join(names, ","))
+	for _, n := range names {
+		w.Header()["Seen-"+n] = r.Header[n]
+	}
+	b, _ := io.ReadAll(r.Body)
+	io.WriteString(w, "app:"+string(b))
+}

@@ -1,0 +1,161 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Names that only this server may give to the application. A client that sends one is
+// pretending to be a proxy, or somebody else.
+var forged = map[string]bool{
+	"Forwarded": true, "X-Real-Ip": true, "X-Original-Url": true, "X-Original-Uri": true, "X-Original-Host": true, "X-Original-Method": true,
+	"X-Rewrite-Url": true, "X-Http-Method-Override": true, "X-Http-Method": true, "X-Method-Override": true, "Proxy": true,
+	"X-Client-Ip": true, "X-Cluster-Client-Ip": true, "True-Client-Ip": true, "Client-Ip": true, "Cf-Connecting-Ip": true, "Fastly-Client-Ip": true,
+	"X-Host": true, "X-Scheme": true, "X-Url-Scheme": true, "Front-End-Https": true, "X-Remote-User": true, "Remote-User": true,
+	"X-Forwarded": true, "X-Client-Cert": true, "X-Ssl-Client-Cert": true, "Ssl-Client-Cert": true, "Trailer": true, "Http2-Settings": true,
+}
+
+// own reports whether a header belongs to this server: it is removed from requests
+// before ours are set, and from the application's answers.
+func own(name string) bool {
+	return len(name) > 5 && strings.EqualFold(name[:5], "Writ-")
+}
+
+// dropped reports whether a client's header does not reach the application. Names with
+// anything but letters, digits and hyphens go too: readers in the CGI tradition take
+// X_Forwarded_For and X.Forwarded.For for X-Forwarded-For.
+func dropped(name string) bool { // clause: use.no-automation
+	for i := range len(name) {
+		if c := name[i]; !unreserved(c) || c == '_' || c == '.' || c == '~' {
+			return true
+		}
+	}
+	if name[0] == 'X' && (strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Auth-Request-")) {
+		return true
+	}
+	return own(name) || forged[name]
+}
+
+// tunnels leaves only WebSocket of the protocols a client may change to. With h2c it
+// would speak to the application past every rule (a whole HTTP/2 connection is one
+// request to us).
+func tunnels(h http.Header) { // clause: use.no-automation
+	if up := h["Upgrade"]; len(up) > 0 && (len(up) > 1 || !strings.EqualFold(up[0], "websocket")) {
+		delete(h, "Upgrade")
+		delete(h, "Connection")
+	}
+}
+
+const ownCookie = "__Host-writ"
+
+// clean removes from the application's request all that a client could have forged,
+// and this server's own cookies.
+func clean(h http.Header) {
+	for name := range h {
+		if name == "" || dropped(name) {
+			delete(h, name)
+		}
+	}
+	cookies := h["Cookie"]
+	if len(cookies) == 0 {
+		return
+	}
+	kept := cookies[:0]
+	for _, line := range cookies {
+		if line = withoutOwn(line); line != "" {
+			kept = append(kept, line)
+		}
+	}
+	if len(kept) == 0 {
+		delete(h, "Cookie")
+		return
+	}
+	h["Cookie"] = kept
+}
+
+// withoutOwn leaves a Cookie line as it is unless one of ours is in it.
+func withoutOwn(line string) string {
+	if !containsFold(line, ownCookie) {
+		return line
+	}
+	var b strings.Builder
+	for part := range strings.SplitSeq(line, ";") {
+		part = strings.Trim(part, " \t")
+		if part == "" || hasPrefixFold(part, ownCookie) {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+// sessionCookie returns the value of the session cookie; "" when it is missing or sent
+// twice, which no browser does.
+func sessionCookie(h http.Header) string {
+	found, n := "", 0
+	for _, line := range h["Cookie"] {
+		for part := range strings.SplitSeq(line, ";") {
+			name, value, ok := strings.Cut(strings.Trim(part, " \t"), "=")
+			if ok && name == ownCookie {
+				found, n = value, n+1
+			}
+		}
+	}
+	if n != 1 || len(found) > 512 {
+		return ""
+	}
+	return strings.Trim(found, `"`)
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+func containsFold(s, sub string) bool {
+	for i := 0; i+len(sub) <= len(s); i++ {
+		if s[i] == '_' && strings.EqualFold(s[i:i+len(sub)], sub) {
+			return true
+		}
+	}
+	return false
+}
+
+// answerHeaders puts the application's answer in order: nothing in our name, none of
+// our cookies, no server name, our transport rules.
+func (v *visit) answerHeaders(h http.Header) {
+	for name := range h {
+		if own(name) {
+			delete(h, name)
+		}
+	}
+	if set := h["Set-Cookie"]; len(set) > 0 {
+		kept := set[:0]
+		for _, c := range set {
+			if !hasPrefixFold(strings.TrimLeft(c, " \t"), ownCookie) {
+				kept = append(kept, c)
+			}
+		}
+		if h["Set-Cookie"] = kept; len(kept) == 0 {
+			delete(h, "Set-Cookie")
+		}
+	}
+	delete(h, "Server")
+	delete(h, "Alt-Svc") // the application cannot know which other doors there are
+	v.transportRules(h)
+}
+
+// transportRules are on every answer.
+func (v *visit) transportRules(h http.Header) {
+	delete(h, "Strict-Transport-Security")
+	if hsts := v.table.hsts; hsts != nil {
+		h["Strict-Transport-Security"] = hsts // clause: crypto.tls-in-transit
+	}
+	if v.payment {
+		h["Content-Security-Policy"] = append(h["Content-Security-Policy"], upgrade) // clause: crypto.payment-pages
+	}
+}
+
+const upgrade = "upgrade-insecure-requests"

@@ -1,0 +1,90 @@
+package gateway
+
+import (
+	"net/http"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/web"
+)
+
+// Routes are the gate's own pages and endpoints.
+func (g *Gateway) Routes() []web.Route {
+	jwks := g.JWKS()
+	return []web.Route{
+		{Pattern: "GET /-/jwks", Who: web.Anyone, Handle: func(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
+			jwks.ServeHTTP(w, r)
+			return nil
+		}},
+		{Pattern: "GET /-/maintenance", Who: web.Anyone, Handle: g.showMaintenance},
+		{Pattern: "GET /-/api/v1/gateway", Who: web.Staff, Handle: g.show,
+			Doc: web.Doc{Summary: "Mode, routes and steps of the gate", Tag: "gateway", Out: State{}}},
+		{Pattern: "PUT /-/api/v1/gateway/mode", Who: web.Staff, Handle: g.putMode,
+			Doc: web.Doc{Summary: "Close the gate for maintenance, or open it", Tag: "gateway", In: modeWish{}, Out: State{}, Errors: []string{"mode", "denied"}}},
+		{Pattern: "POST /-/api/v1/gateway/reload", Who: web.Staff, Handle: g.reload,
+			Doc: web.Doc{Summary: "Read routes.yaml again now", Tag: "gateway", Out: State{}, Errors: []string{"routes", "denied"}}},
+	}
+}
+
+// State is what the gate says of itself.
+type State struct {
+	Mode     string    `json:"mode"`
+	Since    time.Time `json:"since"`
+	Upstream string    `json:"upstream"`
+	Steps    []Step    `json:"steps"`
+	Table    Table     `json:"table"`
+}
+
+// Step is one decision on a request's way, and the clause it upholds.
+type Step struct {
+	Name   string `json:"name"`
+	Clause string `json:"clause,omitempty"`
+}
+
+// State returns mode, steps and routes in force.
+func (g *Gateway) State() State {
+	s := State{Upstream: g.upstream.Scheme + "://" + g.upstream.Host, Table: g.Table()}
+	s.Mode, s.Since = g.Mode()
+	for _, st := range g.steps {
+		s.Steps = append(s.Steps, Step{st.name, st.clause})
+	}
+	return s
+}
+
+type modeWish struct {
+	Mode   string `json:"mode"`
+	Reason string `json:"reason"`
+}
+
+func (g *Gateway) showMaintenance(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
+	if mode, _ := g.Mode(); mode != Normal {
+		return refuseMaintenance.err
+	}
+	return web.Redirect(w, r, "/")
+}
+
+func (g *Gateway) show(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	if err := g.access.Allow(r.Context(), who, access.GateRead, "gateway/state"); err != nil {
+		return err //nolint:wrapcheck // a fault for the reader
+	}
+	return web.WriteJSON(w, http.StatusOK, g.State())
+}
+
+func (g *Gateway) putMode(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	wish, err := web.ReadJSON[modeWish](r)
+	if err != nil {
+		return err //nolint:wrapcheck // a fault for the reader
+	}
+	if err := g.SetMode(r.Context(), who, wish.Mode, wish.Reason); err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, g.State())
+}
+
+func (g *Gateway) reload(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	if err := g.Reload(r.Context(), who); err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, g.State())
+}

@@ -1,0 +1,366 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"writ/internal/fault"
+)
+
+// Route is one entry of DIR/routes.yaml. A route may only tighten what the policy says.
+type Route struct {
+	Path    string   `yaml:"path" json:"path"`                           // /x is that page, /x/ all below; the longest match counts
+	Methods []string `yaml:"methods,omitempty" json:"methods,omitempty"` // none = all; GET includes HEAD
+	Who     string   `yaml:"who" json:"who"`                             // anyone, signed-in or role
+	Roles   []string `yaml:"roles,omitempty" json:"roles,omitempty"`     // with role: any of these
+}
+
+// level orders who may come.
+type level int
+
+const (
+	anyone level = iota
+	signedIn
+	byRole
+)
+
+var levels = map[string]level{"anyone": anyone, "signed-in": signedIn, "role": byRole}
+
+const (
+	maxRouteFile = 1 << 20
+	maxRoutes    = 10_000
+)
+
+// routeFile is the parsed DIR/routes.yaml.
+type routeFile struct {
+	hash   string
+	routes []Route
+	paths  []string // decoded, as they are matched
+	lines  []int
+}
+
+var (
+	goodRole   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+	goodMethod = regexp.MustCompile(`^[A-Z]{3,20}$`)
+)
+
+// parseRoutes reads a route file. The fault names line and column.
+func parseRoutes(b []byte) (*routeFile, error) {
+	sum := sha256.Sum256(b)
+	f := &routeFile{hash: hex.EncodeToString(sum[:])}
+	if len(b) > maxRouteFile {
+		return nil, badRoutes("The file is larger than 1 MiB.")
+	}
+	doc, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return nil, badRoutes(yaml.FormatError(err, false, true))
+	}
+	if len(doc.Docs) > 1 {
+		return nil, badRoutes("The file holds more than one document.")
+	}
+	if len(doc.Docs) == 0 || doc.Docs[0].Body == nil || doc.Docs[0].Body.Type() == ast.CommentType || doc.Docs[0].Body.Type() == ast.NullType {
+		return f, nil
+	}
+	list, ok := doc.Docs[0].Body.(*ast.SequenceNode)
+	if !ok {
+		return nil, badRoutes("[1:1] a list of routes was expected")
+	}
+	if len(list.Values) > maxRoutes {
+		return nil, badRoutes(fmt.Sprintf("The file has %d routes; at most %d.", len(list.Values), maxRoutes))
+	}
+	if err := yaml.UnmarshalWithOptions(b, &f.routes, yaml.Strict()); err != nil {
+		return nil, badRoutes(yaml.FormatError(err, false, true))
+	}
+	if len(f.routes) != len(list.Values) {
+		return nil, badRoutes("[1:1] a plain list of routes was expected")
+	}
+	for i, n := range list.Values {
+		at := n.GetToken().Position
+		path, problem := f.routes[i].check()
+		if problem != "" {
+			return nil, badRoutes(fmt.Sprintf("[%d:%d] route %d: %s", at.Line, at.Column, i+1, problem))
+		}
+		f.paths, f.lines = append(f.paths, path), append(f.lines, at.Line)
+	}
+	return f, nil
+}
+
+// check returns the path as it is matched, or what is wrong.
+func (r *Route) check() (path, problem string) {
+	t, bad := parseTarget(r.Path)
+	switch {
+	case r.Path == "":
+		return "", "path is missing"
+	case bad != nil:
+		return "", "path: " + bad.err.Public.Problem
+	case t.marked:
+		return "", "path: a query cannot be matched"
+	case r.Who == "role" && len(r.Roles) == 0:
+		return "", "who: role needs roles"
+	case r.Who != "role" && len(r.Roles) > 0:
+		return "", "roles are only for who: role"
+	}
+	if _, ok := levels[r.Who]; !ok {
+		return "", fmt.Sprintf("who is %q; expected anyone, signed-in or role", r.Who)
+	}
+	for _, m := range r.Methods {
+		if !goodMethod.MatchString(m) {
+			return "", fmt.Sprintf("method %q is not in capitals", m)
+		}
+	}
+	for _, role := range r.Roles {
+		if !goodRole.MatchString(role) {
+			return "", fmt.Sprintf("role %q is not a role's name", role)
+		}
+	}
+	return t.path, ""
+}
+
+func badRoutes(text string) error {
+	return fault.New(fault.Invalid, "routes", fault.Public{
+		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles}.", Next: "Mend the file; until then the routes adopted before stay in force."})
+}
+
+// table answers what a path asks of its caller. It is immutable: a request keeps the
+// table it began with, whatever is adopted meanwhile.
+type table struct {
+	rules *Rules
+	file  *routeFile
+	nodes map[string]*node // by pattern; /x is that page, /x/ all below
+	fold  map[string]*node // the same by lower-case pattern: for tightening only
+	upper bool             // some pattern has a capital
+	rest  *node            // where no route matches
+	loose []string         // what the file allows and the policy, having changed, does not
+
+	ceiling  level
+	public   map[string]bool
+	payments []string
+	hsts     []string
+}
+
+// node is all that is said of one pattern.
+type node struct {
+	pattern string
+	all     *rule            // for every method; nil when methods are listed
+	methods map[string]*rule // by method
+	allow   string           // the listed methods, for a 405
+	count   *counter
+}
+
+type rule struct {
+	need  level
+	roles []string
+}
+
+// counter is a pattern's share of gateway.requests-counted.
+type counter struct{ requests, refused, signIn, failed atomic.Int64 }
+
+// newTable joins route file and policy. It fails when the file loosens the policy or
+// says two things of one method; with tolerate it clamps instead, because the file was
+// good when it was adopted and the policy has become tighter since.
+func newTable(rules *Rules, f *routeFile, counters func(string) *counter, hsts []string, tolerate bool) (*table, error) {
+	t := &table{rules: rules, file: f, nodes: map[string]*node{}, fold: map[string]*node{}, public: map[string]bool{}, hsts: hsts,
+		ceiling: levels[rules.Ceiling], rest: &node{pattern: "*", count: counters("*")}}
+	t.rest.all = &rule{need: t.ceiling}
+	for _, p := range rules.PublicPaths {
+		t.public[unescape(p)] = true
+	}
+	for _, p := range rules.PaymentPaths {
+		t.payments = append(t.payments, strings.TrimSuffix(unescape(p), "/"))
+	}
+	for i := range f.routes {
+		r, path := &f.routes[i], f.paths[i]
+		if over := t.loosens(r, path); over != "" {
+			if !tolerate {
+				return nil, badRoutes(fmt.Sprintf("[%d:1] route %d: who: %s for %s is looser than the policy, which asks for %s there", f.lines[i], i+1, r.Who, r.Path, over))
+			}
+			t.loose = append(t.loose, r.Path)
+		}
+		if err := t.add(r, path, f.lines[i], counters); err != nil {
+			return nil, err
+		}
+	}
+	for _, n := range t.nodes {
+		n.list()
+	}
+	return t, nil
+}
+
+// loosens says what the policy asks for where a route asks for less.
+func (t *table) loosens(r *Route, path string) string { // clause: use.no-automation
+	need := levels[r.Who]
+	if need >= t.ceiling || t.publicAll(path) {
+		return ""
+	}
+	return t.rules.Ceiling
+}
+
+// publicAll reports whether all that a pattern matches is public.
+func (t *table) publicAll(pattern string) bool {
+	if !strings.HasSuffix(pattern, "/") {
+		return t.isPublic(pattern)
+	}
+	return pattern != "/" && t.isPublic(pattern) && t.isPublic(pattern+"x")
+}
+
+func (t *table) add(r *Route, path string, line int, counters func(string) *counter) error {
+	n := t.nodes[path]
+	if n == nil {
+		n = &node{pattern: r.Path, methods: map[string]*rule{}, count: counters(r.Path)}
+		t.nodes[path] = n
+		low := strings.ToLower(path)
+		if t.fold[low] != nil {
+			return badRoutes(fmt.Sprintf("[%d:1] %s differs from another route only in capitals", line, r.Path))
+		}
+		t.fold[low], t.upper = n, t.upper || low != path
+	}
+	to := &rule{need: levels[r.Who], roles: r.Roles}
+	twice := badRoutes(fmt.Sprintf("[%d:1] %s: a method is said twice", line, r.Path))
+	if len(r.Methods) == 0 {
+		if n.all != nil || len(n.methods) > 0 {
+			return twice
+		}
+		n.all = to
+		return nil
+	}
+	if n.all != nil {
+		return twice
+	}
+	for _, m := range r.Methods {
+		if n.methods[m] != nil {
+			return twice
+		}
+		n.methods[m] = to
+	}
+	return nil
+}
+
+// list completes a node: HEAD goes with GET, and the methods for a 405.
+func (n *node) list() {
+	if n.methods[http.MethodGet] != nil && n.methods[http.MethodHead] == nil {
+		n.methods[http.MethodHead] = n.methods[http.MethodGet]
+	}
+	var all []string
+	for m := range n.methods {
+		all = append(all, m)
+	}
+	slices.Sort(all)
+	n.allow = strings.Join(all, ", ")
+}
+
+func (n *node) rule(method string) *rule {
+	if n.all != nil {
+		return n.all
+	}
+	return n.methods[method]
+}
+
+// decision is what a request must fulfil: the policy's level and one or two rules.
+type decision struct {
+	node  *node
+	need  level
+	rules [2]*rule // second: the rule of the same path in other capitals, which the application may take for it
+	deny  *refusal
+	allow string
+}
+
+// decide finds the longest match for a canonical path. The cost grows with the depth
+// of the path, not with the number of routes.
+func (t *table) decide(method, path string) (d decision) { // clause: use.no-automation
+	d.need = t.ceiling
+	if t.isPublic(path) {
+		d.need = anyone
+	}
+	d.node = t.longest(t.nodes, path)
+	d.take(0, d.node, method)
+	if !t.upper && !hasUpper(path) {
+		return d
+	}
+	if other := t.longest(t.fold, strings.ToLower(path)); other != d.node {
+		d.take(1, other, method)
+	}
+	return d
+}
+
+func (d *decision) take(i int, n *node, method string) {
+	r := n.rule(method)
+	if r == nil {
+		d.deny, d.allow = refuseMethod, n.allow
+		return
+	}
+	if n.pattern == "*" {
+		return // the policy's own level is in d.need, public paths included
+	}
+	d.rules[i] = r
+	d.need = max(d.need, r.need)
+}
+
+// longest walks from the whole path up to the root.
+func (t *table) longest(in map[string]*node, path string) *node {
+	if len(in) == 0 {
+		return t.rest
+	}
+	if n := in[path]; n != nil {
+		return n
+	}
+	if strings.HasSuffix(path, "/") && len(path) > 1 {
+		if n := in[path[:len(path)-1]]; n != nil { // /x/ is /x to many frameworks
+			return n
+		}
+	} else if n := in[path+"/"]; n != nil {
+		return n
+	}
+	for i := len(path) - 1; i >= 0; i-- {
+		if path[i] == '/' {
+			if n := in[path[:i+1]]; n != nil {
+				return n
+			}
+		}
+	}
+	return t.rest
+}
+
+// isPublic reports whether the policy opens a path to anyone.
+func (t *table) isPublic(path string) bool {
+	if len(t.public) == 0 {
+		return false
+	}
+	if t.public[path] {
+		return true
+	}
+	for i := len(path) - 1; i > 0; i-- {
+		if path[i] == '/' && t.public[path[:i+1]] {
+			return true
+		}
+	}
+	return false
+}
+
+// payment reports whether a path is one of the policy's payment pages.
+func (t *table) payment(path string) bool {
+	for _, p := range t.payments {
+		if hasPrefixFold(path, p) && (len(path) == len(p) || path[len(p)] == '/') {
+			return true
+		}
+	}
+	return false
+}
+
+func hasUpper(s string) bool {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			return true
+		}
+	}
+	return false
+}

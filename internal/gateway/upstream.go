@@ -1,0 +1,162 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// newTransport is the way to the application.
+func newTransport(d Deps) *http.Transport {
+	rule := private
+	if d.Upstream.Scheme == "https" {
+		rule = routable
+	}
+	dialer := &net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+		ap, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return fmt.Errorf("read address of the application: %w", err)
+		}
+		return rule(ap.Addr()) // at every dial: a name may point elsewhere tomorrow
+	}}
+	return &http.Transport{
+		DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{RootCAs: d.Roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: 30 * time.Second, IdleConnTimeout: 90 * time.Second,
+		MaxIdleConnsPerHost: 512, DisableCompression: true, ForceAttemptHTTP2: d.Upstream.Scheme == "https",
+	}
+}
+
+// errAddress refuses to dial.
+var errAddress = errors.New("gateway: address is not allowed for the application")
+
+// private allows loopback and private networks: where plain HTTP may be spoken.
+func private(a netip.Addr) error { // clause: net.private
+	if a = a.Unmap(); a.IsLoopback() || a.IsPrivate() {
+		return nil
+	}
+	return fmt.Errorf("%w: %s is public and the connection would be plain", errAddress, a)
+}
+
+// routable leaves out link-local addresses, where clouds keep their metadata, and what is no host.
+func routable(a netip.Addr) error {
+	if a = a.Unmap(); a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return fmt.Errorf("%w: %s is no host's", errAddress, a)
+	}
+	return nil
+}
+
+// forward sends the request on and the answer back. WebSockets and streams pass.
+func (v *visit) forward() *refusal {
+	if v.r.ContentLength > 0 || v.r.ContentLength < 0 && v.r.ProtoMajor == 1 {
+		v.r.Body = &steadyBody{ReadCloser: v.r.Body, c: http.NewResponseController(v.w)}
+	}
+	v.proxy.ServeHTTP(v.w, v.r)
+	return nil
+}
+
+// rewrite makes the application's request: the target byte for byte as it was
+// authorised, nothing a client could have forged, then what we know.
+func (v *visit) rewrite(p *httputil.ProxyRequest) {
+	out := p.Out
+	out.URL = &url.URL{Scheme: v.g.upstream.Scheme, Host: v.g.upstream.Host, Opaque: v.target.raw, RawQuery: v.target.query, ForceQuery: v.target.marked}
+	out.Host = v.host
+	out.Trailer = nil // a trailer may be read as a header
+	clean(out.Header)
+	tunnels(out.Header)
+	vals := make([]string, 4) // one allocation for the four
+	vals[0], vals[1], vals[2] = client(v.r.RemoteAddr), "https", v.host
+	out.Header["X-Forwarded-For"] = vals[0:1:1]
+	out.Header["X-Forwarded-Proto"] = vals[1:2:2]
+	out.Header["X-Forwarded-Host"] = vals[2:3:3]
+	if v.who.IsZero() {
+		return
+	}
+	vals[3] = v.g.signer.assertion(v.who, v.facts, v.need.node.pattern, v.r.Method)
+	out.Header["Writ-Assertion"] = vals[3:4:4]
+}
+
+// client is the address without its port.
+func client(addr string) string {
+	if i := strings.LastIndexByte(addr, ':'); i > 0 {
+		return strings.Trim(addr[:i], "[]")
+	}
+	return addr
+}
+
+// modify puts the application's answer in order.
+func (v *visit) modify(res *http.Response) error {
+	v.status = res.StatusCode
+	v.answerHeaders(res.Header)
+	return nil
+}
+
+// broken answers when the application did not.
+func (v *visit) broken(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil || errors.Is(err, context.Canceled) {
+		v.status = 499 // the client went away: nobody is there to answer
+		panic(http.ErrAbortHandler)
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, errSlowBody) {
+		v.status = http.StatusRequestTimeout
+		panic(http.ErrAbortHandler)
+	}
+	ref := refuseDown
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
+		ref = refuseSlow
+	}
+	if ne, ok := errors.AsType[*net.OpError](err); ok && ne.Op == "dial" {
+		ref = refuseDown
+	}
+	v.status, v.failed = ref.status, ref
+	v.g.tally.logDown(v.g.now(), v.g.log, err)
+	v.answer(ref)
+}
+
+// steadyBody lets a body take as long as it needs, as long as it goes on: each read
+// has 30 s. At the end the limit is lifted, so that it does not end the waiting for the answer.
+type steadyBody struct {
+	io.ReadCloser
+	c *http.ResponseController
+}
+
+const bodyPause = 30 * time.Second
+
+var errSlowBody = errors.New("gateway: the client stopped sending its body")
+
+func (b *steadyBody) Read(p []byte) (int, error) {
+	_ = b.c.SetReadDeadline(time.Now().Add(bodyPause)) // a writer without deadlines has none to set
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		_ = b.c.SetReadDeadline(time.Time{})
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = errSlowBody
+		}
+	}
+	return n, err //nolint:wrapcheck // io.EOF must stay itself
+}
+
+// buffers are the proxy's copying space.
+type buffers struct{ pool sync.Pool }
+
+// Get implements httputil.BufferPool.
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*[32 << 10]byte); ok {
+		return p[:]
+	}
+	return new([32 << 10]byte)[:]
+}
+
+// Put implements httputil.BufferPool.
+func (b *buffers) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }
