@@ -37,6 +37,8 @@ func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 			Says: "Fetches the payment pages and looks for encryption, the upgrade instruction and parts loaded in clear"},
 		{ID: "gateway.ports", Clause: "net.edge-tls", Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probePorts,
 			Says: "Speaks to every port this server has open: each must speak TLS or SSH, or only redirect"},
+		{ID: "gateway.outbound", Clause: "crypto.provider-edge", Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probeOutbound,
+			Says: "Looks at every place this server sends data to: each must be reached over TLS or lie inside the private network"},
 		{ID: "gateway.private-upstream", Clause: netPrivate, Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probePrivate,
 			Says: "Resolves the application's address, which must be private, and looks for open ports that no public service owns"},
 		{ID: "gateway.undefined-paths", Clause: noAutomation, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryUndefined(ctx, door) },

@@ -84,6 +84,7 @@ type Deps struct {
 	Hosts     []string           // further public host names, forwarded as they are
 	Roots     *x509.CertPool     // for an upstream with a private authority; nil = the system's
 	Listening func() []Listening // the ports that are open; nil = none known
+	Outbound  func() []Outbound  // where this process sends to; nil = not known
 }
 
 // Gateway stands between the public and one application.
@@ -99,6 +100,7 @@ type Gateway struct {
 	now       func() time.Time
 	log       *slog.Logger
 	listening func() []Listening
+	outbound  func() []Outbound
 
 	steps     []step
 	signer    *signer
@@ -132,7 +134,7 @@ func New(d Deps) (*Gateway, error) {
 		return nil, fmt.Errorf("gateway: upstream %s is not http://host:port", d.Upstream)
 	}
 	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, access: d.Access, origin: d.Origin, upstream: d.Upstream,
-		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, hosts: map[string]string{}}
+		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, hosts: map[string]string{}}
 	if g.listening == nil {
 		g.listening = func() []Listening { return nil }
 	}

@@ -82,6 +82,7 @@ type options struct {
 	url      string // of an upstream elsewhere
 	now      func() time.Time
 	noStart  bool
+	outbound func() []gateway.Outbound
 	kit      *ledgertest.Kit // nil = SQLite
 }
 
@@ -141,11 +142,14 @@ func open(t testing.TB, o options) *gate {
 	if k.ca, err = listen.OpenAuthority(listen.AuthorityOptions{Dir: t.TempDir(), Hosts: []string{o.host}, Now: time.Now}); err != nil {
 		t.Fatal(err)
 	}
+	if o.outbound == nil {
+		o.outbound = func() []gateway.Outbound { return []gateway.Outbound{{Name: "application", Host: "127.0.0.1"}} }
+	}
 	origin, _ := url.Parse(k.base)
 	up, _ := url.Parse(o.url)
 	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Access: access.New(k.kit.DB), Keys: k.kit.Ring,
 		Origin: origin, Upstream: up, RoutesFile: k.file, Fail: site.Fail, Now: o.now, Log: log,
-		Listening: func() []gateway.Listening { return k.ports }})
+		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound})
 	if err != nil {
 		t.Fatal(err)
 	}
