@@ -1,0 +1,49 @@
+# make demo: see it. make test: trust it. make check: before a commit, under a minute.
+# make bench: measure it. make more: the slow checks. make index: after a clause moved.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FLAGS    := -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X writ/internal/app.Version=$(VERSION)'
+FUZZTIME ?= 30s
+VULNDB   ?= ../shared/data/vulndb-osv.tar.gz
+
+export CGO_ENABLED := 0
+export VERSION GO FUZZTIME VULNDB
+
+.PHONY: build demo need test check index bench more clean
+
+build: ## bin/writ
+	$(GO) build $(FLAGS) -o bin/writ ./cmd/writ
+
+demo: build ## Writ in front of a sample application, on loopback
+	bin/writ demo
+
+need: ## what the tests need beside Go
+	scripts/need.sh
+
+test: need ## all tests
+	$(GO) vet ./...
+	$(GO) test -timeout 15m ./...
+
+check: ## gofmt, vet, fix, tidy, linters where they can be had, the house
+	scripts/check.sh
+
+index: ## docs/index.md: clause, controls, code, tests
+	$(GO) test ./internal/house -run '^TestIndexIsFresh$$' -update
+
+bench: ## the marks of the design, on this machine
+	scripts/bench.sh
+
+more: ## fuzz every target, known vulnerabilities, the build twice
+	scripts/fuzz.sh
+	scripts/vuln.sh
+	scripts/twice.sh
+
+clean: ## what make built
+	rm -rf bin

@@ -1,0 +1,49 @@
+// Package identity owns people, teams, addresses, passwords, sessions and one-time
+// links: who may be said to act here, and how they prove it.
+//
+//	sign-up ─► attempt ─► job ─► letter ─► confirm ─► person, address, team, password
+//	sign-in ─► throttle ─► gate ─► verify | dummy ─► session row ─► memory ─► cookie
+//	forgot  ─► job ─► letter ─► link ─► new password ─► all sessions and links end
+//	each request ─► Lookup (memory; idle and absolute by the clock) ─► actor.Actor
+//
+// Promises: auth.best-practice, auth.signup-email, auth.unique-login,
+// auth.unique-credentials, auth.no-cleartext, auth.one-way, auth.hash, auth.salt,
+// auth.compare, auth.min-length, auth.banned, auth.change-needs-current,
+// auth.reset-link, auth.reset-link-lifetime, auth.reset-sets-new.
+//
+// Refuses: access before the address is confirmed; a second login for an address; a
+// password that is short, listed, or not the present one when it must be; a link that
+// was used, replaced or is a moment too old; a sign-in beyond the throttle.
+//
+// Threats: a stranger who asks whether an address is known (same answer, same work,
+// refusals held to one time); who guesses (throttle, slow hash, banned list); who
+// keeps guessing so that the owner is locked out (known browsers are counted apart,
+// and the reset keeps working); who signs up with somebody else's address and waits
+// (a password belongs to the attempt, never to the address); a mail scanner that
+// opens links (GET changes nothing); a stolen table (tokens are hashes, personal
+// columns are sealed under the person's key, hashes under a class key).
+//
+// Order of truth: a change of a session is committed first, then made in memory, then
+// answered. Other nodes on PostgreSQL read changed sessions every half second.
+//
+// Tables: see schema; each says who may export and erase it. Erasure of a person is
+// Erase: rows go, then the person's key is destroyed; the journal keeps a pseudonym.
+//
+// BUG(factors): second factors are not built yet; acr is always 1, and the length of
+// a password is held against min, never against min_with_factor.
+//
+// BUG(folding): refusals beyond ten a minute from one network and of one kind are
+// counted in memory and recorded as one entry when the minute is over; a crash loses
+// the count of that minute.
+//
+// BUG(teams): a person is in one team; the tables allow more, the joins do not yet.
+//
+// BUG(canary): two nodes that run the same control at the same moment plant the same
+// row; one of the two runs ends without a result.
+//
+// Routes: Service.Routes, all under /-/api/v1/. Door of browsers: Service.Identify.
+//
+// For: customer users and staff (sign-in), the operator and owners (people). Read
+// identity.go, rules.go, signin.go, session.go; then signup.go, password.go,
+// recovery.go, link.go, person.go, erase.go, throttle.go; http.go is the API, clauses.go the proofs.
+package identity

@@ -1,0 +1,231 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/keyring"
+	"writ/internal/ledger"
+)
+
+// Disable ends everything of a person and keeps them from signing in. The last active
+// owner stays (fault.Conflict, last_owner).
+func (s *Service) Disable(ctx context.Context, who actor.Actor, ref string) error {
+	acc, err := s.managed(ctx, who, ref)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if err := s.notLastOwner(ctx, tx, acc); err != nil {
+			return nil, err
+		}
+		n, err := tx.Exec(ctx, setState, acc.id, stateDisabled, us(tx.Now()), stateActive)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, fault.Newf(fault.Conflict, "not_active", "This person is not active: the account is %s.", acc.state)
+		}
+		ev := PersonDisabled{Person: acc.id}
+		if ids, ev.Links, ev.Devices, err = endAll(ctx, tx, acc.id, "disabled"); err != nil {
+			return nil, err
+		}
+		ev.Sessions = int64(len(ids))
+		return ev, nil
+	})
+	if err != nil {
+		return fmt.Errorf("disable person: %w", err)
+	}
+	s.table.drop(s.Now(), ids...)
+	return nil
+}
+
+// endAll ends sessions, links and devices of a person inside a change.
+func endAll(ctx context.Context, tx *ledger.Tx, person, cause string) (ids []string, links, devices int64, err error) {
+	if ids, err = endSessionsIn(ctx, tx, person, "", cause); err != nil {
+		return nil, 0, 0, err
+	}
+	if links, err = endLinks(ctx, tx, person, "cancelled"); err != nil {
+		return nil, 0, 0, err
+	}
+	devices, err = tx.Exec(ctx, deleteDevices, person)
+	return ids, links, devices, err
+}
+
+// notLastOwner refuses an act after which no owner could sign in.
+func (s *Service) notLastOwner(ctx context.Context, tx *ledger.Tx, acc account) error {
+	if acc.kind != Staff || !slices.Contains(rolesOf(acc.roles), "owner") || acc.state != stateActive {
+		return nil
+	}
+	if _, err := bump(ctx, tx); err != nil { // one such act at a time, or two owners could end each other
+		return err
+	}
+	others := 0
+	err := tx.Each(ctx, otherOwners, func(scan scanner) error {
+		var roles string
+		if err := scan(&roles); err != nil {
+			return err
+		}
+		if slices.Contains(rolesOf(roles), "owner") {
+			others++
+		}
+		return nil
+	}, acc.id)
+	if err == nil && others == 0 {
+		return fault.New(fault.Conflict, "last_owner", fault.Public{Problem: "This is the last owner who can sign in.",
+			Expected: "At least one other active owner.", Next: "Add another owner first."})
+	}
+	return err
+}
+
+// Certificate says what an erasure did. It names nobody: person is a random id,
+// pseudonym what the store of keys keeps.
+type Certificate struct {
+	Person    string    `json:"person"`
+	Pseudonym string    `json:"pseudonym"`
+	Keys      []string  `json:"keys"`
+	Destroyed time.Time `json:"destroyed"`
+	Method    string    `json:"method"`
+	Store     string    `json:"store"`
+	Entry     string    `json:"entry"` // of the journal
+}
+
+// Erase ends everything of a person, deletes their rows and destroys their key, so that
+// nothing sealed under it can be read again, here or in a backup. confirm is the
+// person's handle. It cannot be undone; a certificate is recorded and returned.
+func (s *Service) Erase(ctx context.Context, who actor.Actor, ref, confirm string) (Certificate, error) {
+	if err := s.Access.Allow(ctx, who, access.PeopleErase, ""); err != nil {
+		return Certificate{}, err
+	}
+	acc, err := s.find(ctx, ref)
+	if err != nil {
+		return Certificate{}, err
+	}
+	if acc.state == stateErased {
+		return Certificate{}, fault.Newf(fault.Conflict, "erased", "This person was erased already.")
+	}
+	if who.Kind == actor.Person && who.ID == acc.id {
+		return Certificate{}, fault.Newf(fault.Conflict, "erase_self", "Nobody can erase themselves: another owner or the operator must.")
+	}
+	if confirm != acc.handle {
+		return Certificate{}, fault.New(fault.Invalid, "confirm_wrong", fault.Public{
+			Problem: "The handle to confirm with is not this person's.", Expected: "The handle of the person who is to be erased.", Next: "Erasing cannot be undone: type the handle.",
+			Fields: []fault.Field{{Name: "confirm", Code: "confirm_wrong", Problem: "This is not the person's handle."}}})
+	}
+	var ids []string
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if err := s.notLastOwner(ctx, tx, acc); err != nil {
+			return nil, err
+		}
+		ev := ErasureBegun{Person: acc.id}
+		var err error
+		if ids, ev.Links, ev.Devices, err = endAll(ctx, tx, acc.id, "erased"); err != nil {
+			return nil, err
+		}
+		ev.Sessions = int64(len(ids))
+		for _, q := range []string{deletePasswordOf, deleteAddressOf, blankSessions} {
+			if _, err := tx.Exec(ctx, q, acc.id); err != nil {
+				return nil, err
+			}
+		}
+		_, err = tx.Exec(ctx, blankPerson, acc.id, stateErasing, us(tx.Now()))
+		return ev, err
+	})
+	if err != nil {
+		return Certificate{}, fmt.Errorf("begin erasure: %w", err)
+	}
+	s.table.drop(s.Now(), ids...)
+	return s.destroy(ctx, who, acc.id)
+}
+
+// destroy is the second half of an erasure; it may run again.
+func (s *Service) destroy(ctx context.Context, who actor.Actor, id string) (Certificate, error) {
+	d, err := s.Ring.Erase(ctx, keyring.Person(id)) // clause: data.crypto-erase
+	if err != nil {
+		return Certificate{}, fmt.Errorf("destroy key of person: %w", err)
+	}
+	c := Certificate{Person: id, Pseudonym: d.Pseudonym, Keys: d.KeyIDs, Destroyed: d.At, Method: d.Method, Store: d.Store}
+	rc, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if _, err := tx.Exec(ctx, setState, id, stateErased, us(tx.Now()), stateErasing); err != nil {
+			return nil, err
+		}
+		return PersonErased{Person: id, Pseudonym: d.Pseudonym, Keys: d.KeyIDs, Destroyed: d.At, Method: d.Method, Store: d.Store}, nil
+	})
+	if err != nil {
+		return Certificate{}, fmt.Errorf("record erasure: %w", err)
+	}
+	c.Entry = rc.ID
+	return c, nil
+}
+
+// finishErasures completes what a former process began.
+func (s *Service) finishErasures(ctx context.Context) error {
+	var ids []string
+	err := s.DB.Each(ctx, erasing, func(scan scanner) error {
+		var id string
+		if err := scan(&id); err != nil {
+			return err
+		}
+		ids = append(ids, id)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if _, err := s.destroy(ctx, actor.System("identity-erasure"), id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expire removes rows whose time is over.
+func (s *Service) expire(ctx context.Context) error {
+	now := s.Now()
+	day := 24 * time.Hour
+	var errs []error
+	for _, e := range []struct {
+		query string
+		until time.Time
+	}{
+		{endOldLinks, now},
+		{oldAttempts, now.Add(-day)},
+		{oldLinks, now.Add(-30 * day)},
+		{oldSessions, now.Add(-90 * day)},
+		{oldDevices, now.Add(-400 * day)},
+		{oldBuckets, now.Add(-day)},
+	} {
+		errs = append(errs, s.DB.Quiet(ctx, ledger.Expiry, func(tx *ledger.Tx) error {
+			_, err := tx.Exec(ctx, e.query, us(e.until))
+			return err
+		}))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("remove what is past its time: %w", err)
+	}
+	return nil
+}
+
+const (
+	setState    = `UPDATE identity_person SET state = $2, ended = $3 WHERE id = $1 AND state = $4`
+	blankPerson = `UPDATE identity_person SET state = $2, ended = $3, name = NULL, handle = id WHERE id = $1`
+	otherOwners = `SELECT m.roles FROM identity_member m JOIN identity_team t ON t.id = m.team JOIN identity_person p ON p.id = m.person
+		WHERE t.kind = 'staff' AND p.state = 'active' AND p.id <> $1`
+	deletePasswordOf = `DELETE FROM identity_password WHERE person = $1`
+	deleteAddressOf  = `DELETE FROM identity_address WHERE person = $1`
+	blankSessions    = `UPDATE identity_session SET place = NULL WHERE person = $1`
+	erasing          = `SELECT id FROM identity_person WHERE state = 'erasing'`
+	endOldLinks      = `UPDATE identity_link SET ended = $1, cause = 'expired' WHERE ended IS NULL AND expires <= $1`
+	oldAttempts      = `DELETE FROM identity_attempt WHERE expires < $1`
+	oldLinks         = `DELETE FROM identity_link WHERE ended < $1`
+	oldSessions      = `DELETE FROM identity_session WHERE ended < $1`
+	oldDevices       = `DELETE FROM identity_device WHERE seen < $1`
+)

@@ -1,0 +1,38 @@
+package identity
+
+import (
+	"context"
+
+	"writ/internal/keyring"
+	"writ/internal/ledger"
+	"writ/internal/secret"
+)
+
+// CopyPassword gives one person the hash of another, sealed for them.
+func (s *Service) CopyPassword(ctx context.Context, from, to string) error {
+	p, err := s.password(ctx, from)
+	if err != nil {
+		return err
+	}
+	box, err := s.seal(ctx, keyring.Class(passwordClass), "identity_password.phc", to, []byte(p.phc.Reveal()))
+	if err != nil {
+		return err
+	}
+	return s.DB.Quiet(ctx, ledger.Expiry, func(tx *ledger.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE identity_password SET phc = $2 WHERE person = $1`, to, box)
+		return err
+	})
+}
+
+// Housekeeping runs every round of Run once.
+func (s *Service) Housekeeping(ctx context.Context) []error {
+	return []error{s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, true), s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.follow(ctx)}
+}
+
+// Fill puts n sessions into memory.
+func (s *Service) Fill(n int) {
+	for range n {
+		t := secret.Random(32)
+		s.table.put(&live{id: randomID(), person: randomID(), token: [32]byte(t.Reveal()), started: s.Now()})
+	}
+}

@@ -1,0 +1,237 @@
+package identity
+
+import (
+	"context"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/clause"
+	"writ/internal/envelope"
+	"writ/internal/fault"
+	"writ/internal/identity/banned"
+	"writ/internal/jobs"
+	"writ/internal/keyring"
+	"writ/internal/ledger"
+	"writ/internal/mail"
+	"writ/internal/passhash"
+	"writ/internal/secret"
+)
+
+//go:embed schema/*.sql
+var schemaFS embed.FS
+
+// Schema is the tables of this module.
+func Schema() ledger.Schema {
+	sub, err := fs.Sub(schemaFS, "schema")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	return ledger.Schema{Module: "identity", FS: sub}
+}
+
+// Mail is what identity needs of mail.Mailer.
+type Mail interface {
+	Prepare(ctx context.Context, m mail.Message) (jobs.Job, error)
+	Enqueue(ctx context.Context, tx *ledger.Tx, job jobs.Job) error
+}
+
+// Queue is what identity needs of jobs.Jobs.
+type Queue interface {
+	Prepare(ctx context.Context, kind string, payload []byte) (jobs.Job, error)
+	Enqueue(ctx context.Context, tx *ledger.Tx, job jobs.Job) error
+	Handle(kind string, h jobs.Handler)
+}
+
+// RawSearch looks for bytes in everything this server has stored: the database file and
+// its log, letters, the journal. It says where they were found.
+type RawSearch func(ctx context.Context, needle []byte) (hits int, places []string, err error)
+
+// Deps are what a Service is made of. Raw and Seam may be nil.
+type Deps struct {
+	DB      *ledger.DB
+	Ring    *keyring.Ring
+	Mail    Mail
+	Jobs    Queue
+	Rules   *clause.Live[Rules]
+	Banned  *banned.List
+	Access  *access.Access
+	Company func() string // the name at the head of letters; may change with a revision
+	Origin  string        // https://app.example.com, no slash at the end
+	Now     func() time.Time
+	Log     *slog.Logger
+	Gate    *passhash.Gate
+	Raw     RawSearch // for the control of auth.no-cleartext; without it that control is unknown
+	Seam    *Seam
+}
+
+// Seam is where tests reach in; production leaves it nil.
+type Seam struct {
+	Params func(passhash.Params) passhash.Params            // cheaper hashes
+	Sleep  func(ctx context.Context, d time.Duration) error // instead of waiting
+}
+
+// Service is the module. It is safe for concurrent use.
+type Service struct {
+	Deps
+	pace  pace
+	table table // live sessions
+	fold  folder
+	quick quickRefusals
+	words wordCache
+
+	doorMu sync.Mutex // guards staffTeam's creation in this process
+	loaded atomic.Bool
+}
+
+// New makes a Service and takes over the jobs that decide sign-ups and recoveries.
+// Call Load once the rules are set, before anything else.
+func New(d Deps) (*Service, error) {
+	u, err := url.Parse(d.Origin)
+	switch {
+	case d.DB == nil || d.Ring == nil || d.Mail == nil || d.Jobs == nil || d.Rules == nil || d.Banned == nil ||
+		d.Access == nil || d.Company == nil || d.Now == nil || d.Log == nil || d.Gate == nil:
+		return nil, errors.New("identity: a dependency is missing")
+	case err != nil || u.Scheme != "https" || u.Host == "" || strings.HasSuffix(d.Origin, "/"):
+		return nil, fault.Newf(fault.Invalid, "origin", "The public address %q must be https://HOST without a path.", d.Origin)
+	}
+	s := &Service{Deps: d}
+	s.table.init()
+	d.Jobs.Handle(attemptJob, jobs.Handler{Run: s.decideAttempt, Tries: 8})
+	d.Jobs.Handle(recoveryJob, jobs.Handler{Run: s.decideRecovery, Tries: 8})
+	return s, nil
+}
+
+// Slots are the rules this module obeys.
+func (s *Service) Slots() []clause.Slot { return []clause.Slot{s.Rules} }
+
+// Load fills the table of live sessions, finishes erasures that a former process
+// began, and begins to measure how long a hash takes here.
+func (s *Service) Load(ctx context.Context) error {
+	for _, c := range []string{passwordClass, indexClass, teamClass} {
+		if _, err := s.Ring.Ensure(ctx, keyring.Class(c)); err != nil {
+			return fmt.Errorf("get key of %s: %w", c, err)
+		}
+	}
+	if err := s.readSessions(ctx, -1, true); err != nil {
+		return fmt.Errorf("load sessions: %w", err)
+	}
+	if err := s.finishErasures(ctx); err != nil {
+		return fmt.Errorf("finish erasures: %w", err)
+	}
+	s.loaded.Store(true)
+	go s.measure()
+	return nil
+}
+
+// Run does the housekeeping until ctx ends: it writes when sessions were last seen,
+// ends sessions whose time is over, folds refusals, removes what is past its time, and
+// on PostgreSQL follows the sessions of other nodes.
+func (s *Service) Run(ctx context.Context) error {
+	poll, minute, hour := time.NewTicker(500*time.Millisecond), time.NewTicker(20*time.Second), time.NewTicker(time.Hour)
+	defer poll.Stop()
+	defer minute.Stop()
+	defer hour.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			return errors.Join(s.writeSeen(last), s.writeFolded(last, true))
+		case <-poll.C:
+			if s.DB.Engine() == "postgres" {
+				err = s.follow(ctx)
+			}
+		case <-minute.C:
+			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false))
+		case <-hour.C:
+			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx))
+		}
+		if err != nil && ctx.Err() == nil {
+			s.Log.Error("identity housekeeping", "err", err)
+		}
+	}
+}
+
+// The class keys of this module.
+const (
+	passwordClass = "identity.password" // the pepper: seals hash strings
+	indexClass    = "identity.index"    // makes blind indexes
+	teamClass     = "identity.team"
+)
+
+// seal encrypts a value for its place, creating the subject's key if there is none.
+// Never call it inside a change.
+func (s *Service) seal(ctx context.Context, sub keyring.Subject, column, row string, plain []byte) ([]byte, error) {
+	k, err := s.Ring.Ensure(ctx, sub)
+	if err != nil {
+		return nil, fmt.Errorf("seal %s: %w", column, err)
+	}
+	return k.Seal(plain, place(column, row)), nil
+}
+
+// open decrypts what seal made.
+func (s *Service) open(ctx context.Context, column, row string, box []byte) (secret.Bytes, error) {
+	id, err := envelope.KeyID(box)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("open %s: %w", column, err)
+	}
+	k, err := s.Ring.ByID(ctx, id)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("open %s: %w", column, err)
+	}
+	return k.Open(box, place(column, row))
+}
+
+// place names the column as "table.column".
+func place(column, row string) envelope.AAD {
+	t, c, _ := strings.Cut(column, ".")
+	return envelope.AAD{Table: t, Column: c, Row: row, Version: 1}
+}
+
+// mac is a blind index under the module's index key.
+func (s *Service) mac(ctx context.Context, label string, parts ...string) (string, error) {
+	k, err := s.Ring.Ensure(ctx, keyring.Class(indexClass))
+	if err != nil {
+		return "", fmt.Errorf("index %s: %w", label, err)
+	}
+	m := k.MAC(label, parts...)
+	return hex.EncodeToString(m[:16]), nil
+}
+
+// index finds an address without showing it.
+func (s *Service) index(ctx context.Context, a Address) (string, error) {
+	return s.mac(ctx, "address", a.Key)
+}
+
+// sum is how a token is stored.
+func sum(t secret.Text) string { h := t.Sum(); return hex.EncodeToString(h[:]) }
+
+// randomID is an id that tells neither time nor order.
+func randomID() string { return hex.EncodeToString(secret.Random(16).Reveal()) }
+
+// person is the actor of somebody who proves who they are by the act itself.
+func person(id string, via actor.Actor) actor.Actor {
+	return actor.Actor{Kind: actor.Person, ID: id, Via: via.Via}
+}
+
+func us(t time.Time) int64      { return t.UnixMicro() }
+func at(us int64) time.Time     { return time.UnixMicro(us).UTC() }
+func rolesOf(s string) []string { return strings.Fields(s) }
+func rolesText(r []string) string {
+	r = slices.Clone(r)
+	slices.Sort(r)
+	return strings.Join(slices.Compact(r), " ")
+}

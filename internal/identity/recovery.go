@@ -1,0 +1,287 @@
+package identity
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/ledger"
+	"writ/internal/passhash"
+	"writ/internal/secret"
+)
+
+// Forgotten is a stranger's word that a password was forgotten.
+type Forgotten struct {
+	Email   string
+	Network string
+	Agent   string
+}
+
+// recoveryJob decides outside the request whether a letter goes out.
+const recoveryJob = "identity.recovery"
+
+// forgotten is the payload of that job.
+type forgotten struct {
+	Index   string `json:"index"`
+	Network string `json:"network"`
+	Agent   string `json:"agent"`
+}
+
+// RequestRecovery takes in a request for a reset link. It answers alike, with the same
+// work, whether the address is known, unknown or none. Beyond 3 an hour for an address
+// or 10 for a network nothing is sent; that is recorded and does not show.
+func (s *Service) RequestRecovery(ctx context.Context, who actor.Actor, in Forgotten) error { // clause: auth.reset-link
+	addr, err := ParseAddress(in.Email)
+	if err != nil {
+		addr = Address{Text: "nobody@invalid", Key: "malformed " + cut(in.Email, 256)}
+	}
+	idx, err := s.index(ctx, addr)
+	if err != nil {
+		return err
+	}
+	ba, err1 := s.bucket(ctx, resetMail, idx)
+	bn, err2 := s.bucket(ctx, resets, who.ID)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	full, err := s.take(ctx, ba, bn)
+	if err != nil {
+		return err
+	}
+	plain, err := json.Marshal(forgotten{idx, in.Network, cut(in.Agent, 200)})
+	if err != nil {
+		return fmt.Errorf("encode request: %w", err)
+	}
+	job, err := s.Jobs.Prepare(ctx, recoveryJob, plain)
+	if err != nil {
+		return fmt.Errorf("prepare decision: %w", err)
+	}
+	ev := ResetRequested{Silent: full != nil, Address: idx, Network: in.Network}
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if full != nil {
+			return ev, nil
+		}
+		return ev, s.Jobs.Enqueue(ctx, tx, job)
+	})
+	if err != nil {
+		return fmt.Errorf("record request: %w", err)
+	}
+	return nil
+}
+
+// decideRecovery sends a reset link to the stored, confirmed address of an active person.
+func (s *Service) decideRecovery(ctx context.Context, payload secret.Bytes) error {
+	var in forgotten
+	if err := json.Unmarshal(payload.Reveal(), &in); err != nil {
+		return fmt.Errorf("decode request: %w", err)
+	}
+	acc, err := s.accountByIndex(ctx, in.Index)
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return err
+	}
+	if err != nil || acc.state != stateActive || !acc.confirmed { // clause: auth.reset-link
+		return s.system(ctx, ResetUnanswered{Address: in.Index})
+	}
+	return s.sendReset(ctx, actor.System("identity-recovery"), acc, s.asked(in.Network, in.Agent))
+}
+
+// sendReset makes a reset link, which replaces older ones, and mails it.
+func (s *Service) sendReset(ctx context.Context, who actor.Actor, acc account, asked string) error {
+	l := s.link(ResetLink, acc.id, "")
+	job, err := s.letter(ctx, acc.email, s.resetLetter(l, asked))
+	if err != nil {
+		return err
+	}
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if err := lockPerson(ctx, tx, acc.id); err != nil {
+			return nil, err
+		}
+		if _, err := tx.Exec(ctx, endResetsOf, acc.id, us(tx.Now()), "superseded"); err != nil { // clause: auth.reset-link-lifetime
+			return nil, err
+		}
+		if err := l.insert(ctx, tx); err != nil {
+			return nil, err
+		}
+		return LinkIssued{Link: l.id, Kind: string(l.kind), Person: acc.id, Until: tx.Now().Add(l.ttl)}, s.Mail.Enqueue(ctx, tx, job)
+	})
+	if err != nil && !errors.Is(err, errStale) {
+		return fmt.Errorf("send reset link: %w", err)
+	}
+	return nil
+}
+
+// PasswordLink tells a page about a reset or owner link, without using it. A link that
+// does not work is fault.Gone, link_dead.
+func (s *Service) PasswordLink(ctx context.Context, who actor.Actor, kind LinkKind, token secret.Text) (LinkInfo, error) {
+	l, err := s.alive(ctx, token, kind)
+	if err != nil {
+		return LinkInfo{}, s.deadOf(ctx, who, err)
+	}
+	acc, err := s.account(ctx, l.person)
+	if err != nil || acc.state != stateActive {
+		return LinkInfo{}, s.deadOf(ctx, who, &deadLink{kind: kind, cause: "cancelled", ttl: s.Rules.Get().ttl(kind)})
+	}
+	return LinkInfo{Kind: kind, Issued: l.issued, Expires: l.expires, Name: acc.name, Email: acc.email}, nil
+}
+
+// SetByLink is a new password through a one-time link.
+type SetByLink struct {
+	Kind    LinkKind // ResetLink or OwnerLink
+	Token   secret.Text
+	New     secret.Text
+	Network string
+	Agent   string
+}
+
+// SetPassword consumes a reset or owner link and sets the password: one winner. A
+// refused password (fault.Invalid) leaves the link as it was; every token that does not
+// work is fault.Gone, link_dead. It ends what auth.reset-sets-new names and does not
+// sign in. The device token returned makes this browser known, so that whoever hammers
+// on the account cannot keep its owner out.
+func (s *Service) SetPassword(ctx context.Context, who actor.Actor, in SetByLink) (device secret.Text, err error) {
+	if in.Kind != ResetLink && in.Kind != OwnerLink {
+		return secret.Text{}, s.deadOf(ctx, who, &deadLink{kind: in.Kind, cause: "unknown"})
+	}
+	l, err := s.alive(ctx, in.Token, in.Kind)
+	if err != nil {
+		return secret.Text{}, s.deadOf(ctx, who, err)
+	}
+	dead := &deadLink{kind: in.Kind, cause: "cancelled", ttl: s.Rules.Get().ttl(in.Kind)}
+	acc, err := s.account(ctx, l.person)
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return secret.Text{}, err
+	}
+	if err != nil || acc.state != stateActive || !acc.confirmed {
+		return secret.Text{}, s.deadOf(ctx, who, dead)
+	}
+	good, err := s.newBy(ctx, who, acc, in)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	h, err := s.hash(ctx, who, true, good, "identity_password.phc", acc.id)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	device, err = s.commitSet(ctx, who, l, acc, in, h)
+	if errors.Is(err, errStale) {
+		err = dead
+	}
+	if err != nil {
+		return secret.Text{}, s.deadOf(ctx, who, err)
+	}
+	return device, nil
+}
+
+// newBy checks the password of a link against all rules, the present password included.
+func (s *Service) newBy(ctx context.Context, who actor.Actor, acc account, in SetByLink) (accepted, error) {
+	d := doorReset
+	if in.Kind == OwnerLink {
+		d = doorInvite
+	}
+	good, fields := s.judge(candidate{door: d, field: "new", text: in.New, about: []string{acc.name, acc.email}})
+	old, err := s.password(ctx, acc.id)
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return accepted{}, fmt.Errorf("read password: %w", err)
+	}
+	if text, nerr := passhash.Normalize(in.New.Reveal()); err == nil && nerr == nil {
+		same, err := s.verify(ctx, who.ID, true, old.phc, text)
+		if err != nil {
+			return accepted{}, err
+		}
+		if same {
+			fields = append(fields, passwordSame("new"))
+		}
+	}
+	if len(fields) > 0 {
+		return accepted{}, s.refusePassword(ctx, who, d, fields)
+	}
+	return good, nil
+}
+
+// commitSet is the one change that consumes the link and everything that goes with it.
+func (s *Service) commitSet(ctx context.Context, who actor.Actor, l link, acc account, in SetByLink, h hashed) (secret.Text, error) {
+	rules := s.Rules.Get()
+	device, deviceID := secret.RandomText(32), s.DB.ID()
+	job, err := s.letter(ctx, acc.email, setLetter(s.asked(in.Network, in.Agent)))
+	if err != nil {
+		return secret.Text{}, err
+	}
+	var ids []string
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		ids = nil
+		if err := lockPerson(ctx, tx, acc.id); err != nil {
+			return nil, err
+		}
+		if err := l.use(ctx, tx, rules.ttl(l.kind)); err != nil {
+			return nil, err
+		}
+		if err := h.store(ctx, tx, acc.id); err != nil {
+			return nil, err
+		}
+		ev := ResetUsed{Person: acc.id, Link: l.id, Kind: string(l.kind), Age: tx.Now().Sub(l.issued), Scheme: h.scheme, List: h.list, Min: h.min}
+		var err error
+		if slices.Contains(rules.ResetEnds, endsSessions) { // clause: auth.reset-sets-new
+			if ids, err = endSessionsIn(ctx, tx, acc.id, "", "password-reset"); err != nil {
+				return nil, err
+			}
+			ev.Sessions = int64(len(ids))
+		}
+		if slices.Contains(rules.ResetEnds, endsLinks) { // clause: auth.reset-sets-new
+			if ev.Links, err = endLinks(ctx, tx, acc.id, "cancelled"); err != nil {
+				return nil, err
+			}
+		}
+		if slices.Contains(rules.ResetEnds, endsDevices) { // clause: auth.reset-sets-new
+			if _, err := tx.Exec(ctx, deleteDevices, acc.id); err != nil {
+				return nil, err
+			}
+		}
+		if _, err := tx.Exec(ctx, insertDevice, sum(device), acc.id, deviceID, us(tx.Now())); err != nil {
+			return nil, err
+		}
+		return ev, s.Mail.Enqueue(ctx, tx, job)
+	})
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("set password by link: %w", err)
+	}
+	s.table.drop(s.Now(), ids...)
+	return device, nil
+}
+
+// RenewLink answers a lost link: a person without a password gets a new owner link,
+// whose address is returned for the operator to hand over; one with a password is sent
+// a reset link, and nothing is returned, because nobody else may choose it.
+func (s *Service) RenewLink(ctx context.Context, who actor.Actor, ref string) (url secret.Text, err error) {
+	acc, err := s.managed(ctx, who, ref)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	if acc.state != stateActive {
+		return secret.Text{}, fault.Newf(fault.Conflict, "not_active", "This person cannot sign in: the account is %s.", acc.state)
+	}
+	if _, err := s.password(ctx, acc.id); err == nil {
+		return secret.Text{}, s.sendReset(ctx, who, acc, "Asked for by your operator on "+stamp(s.Now())+".")
+	} else if !errors.Is(err, fault.NotFound) {
+		return secret.Text{}, fmt.Errorf("read password: %w", err)
+	}
+	l := s.link(OwnerLink, acc.id, "")
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if _, err := endLinks(ctx, tx, acc.id, "superseded"); err != nil {
+			return nil, err
+		}
+		if err := l.insert(ctx, tx); err != nil {
+			return nil, err
+		}
+		return LinkIssued{Link: l.id, Kind: string(l.kind), Person: acc.id, Until: tx.Now().Add(l.ttl)}, nil
+	})
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("renew link: %w", err)
+	}
+	return secret.NewText(s.Origin + l.path()), nil
+}
+
+const deleteDevices = `DELETE FROM identity_device WHERE person = $1`

@@ -1,0 +1,97 @@
+package identity
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"writ/internal/passhash"
+)
+
+// Rules are the parameters of the policy that this module obeys.
+type Rules struct {
+	Profile          string        `clause:"auth.best-practice/profile"`
+	StaffIdle        time.Duration `clause:"auth.best-practice/staff_idle"`
+	StaffAbsolute    time.Duration `clause:"auth.best-practice/staff_absolute"`
+	CustomerIdle     time.Duration `clause:"auth.best-practice/customer_idle"`
+	CustomerAbsolute time.Duration `clause:"auth.best-practice/customer_absolute"`
+	Verify           bool          `clause:"auth.signup-email/verify"`
+	ConfirmTTL       time.Duration `clause:"auth.signup-email/confirm_ttl"`
+	Open             string        `clause:"auth.signup-email/open"` // off, domains, on
+	Domains          []string      `clause:"auth.signup-email/domains"`
+	Unique           string        `clause:"auth.unique-login/unique"`
+	Alg              string        `clause:"auth.hash/alg"`
+	Import           []string      `clause:"auth.hash/import"`
+	SaltBytes        int           `clause:"auth.salt/bytes"`
+	Min              int           `clause:"auth.min-length/min"`
+	MinWithFactor    int           `clause:"auth.min-length/min_with_factor"`
+	MinEntries       int           `clause:"auth.banned/min_entries"`
+	Words            []string      `clause:"auth.banned/words"`
+	ResetBits        int           `clause:"auth.reset-link/entropy"`
+	ResetTTL         time.Duration `clause:"auth.reset-link-lifetime/ttl"`
+	ResetEnds        []string      `clause:"auth.reset-sets-new/ends"`
+}
+
+// What a reset may end, beside the link itself.
+const (
+	endsSessions = "sessions"
+	endsLinks    = "links"
+	endsDevices  = "devices"
+)
+
+// Validate implements clause.Validator: it refuses what this build could not obey.
+func (r *Rules) Validate() error {
+	var errs []error
+	need := func(ok bool, format string, a ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, a...))
+		}
+	}
+	need(8 <= r.MinWithFactor && r.MinWithFactor <= r.Min && r.Min <= 64,
+		"auth.min-length: 8 <= min_with_factor (%d) <= min (%d) <= 64 does not hold", r.MinWithFactor, r.Min)
+	need(r.Profile == "asvs-level-two", "auth.best-practice: profile %q is not asvs-level-two", r.Profile)
+	need(0 < r.StaffIdle && r.StaffIdle <= r.StaffAbsolute,
+		"auth.best-practice: staff_idle (%s) must lie between 0 and staff_absolute (%s)", r.StaffIdle, r.StaffAbsolute)
+	need(0 < r.CustomerIdle && r.CustomerIdle <= r.CustomerAbsolute,
+		"auth.best-practice: customer_idle (%s) must lie between 0 and customer_absolute (%s)", r.CustomerIdle, r.CustomerAbsolute)
+	need(r.Verify, "auth.signup-email: verify must be true: an account with an unconfirmed address cannot exist here")
+	need(5*time.Minute <= r.ConfirmTTL && r.ConfirmTTL <= 72*time.Hour, "auth.signup-email: confirm_ttl %s is not within 5m and 72h", r.ConfirmTTL)
+	need(slices.Contains([]string{"off", "domains", "on"}, r.Open), "auth.signup-email: open %q is not off, domains or on", r.Open)
+	need(r.Open != "domains" || len(r.Domains) > 0, "auth.signup-email: open=domains needs at least one domain")
+	for _, d := range r.Domains {
+		_, err := domainOf(d)
+		need(err == nil, "auth.signup-email: %q is not a domain", d)
+	}
+	need(r.Unique == "normalised-address", "auth.unique-login: unique %q is not normalised-address", r.Unique)
+	need(r.params().Check() == nil, "auth.hash, auth.salt: %v", r.params().Check())
+	need(128 <= r.ResetBits && r.ResetBits <= 512 && r.ResetBits%8 == 0, "auth.reset-link: entropy %d is not a multiple of 8 within 128 and 512", r.ResetBits)
+	need(5*time.Minute <= r.ResetTTL && r.ResetTTL <= 24*time.Hour, "auth.reset-link-lifetime: ttl %s is not within 5m and 24h", r.ResetTTL)
+	for _, e := range r.ResetEnds {
+		need(slices.Contains([]string{endsSessions, endsLinks, endsDevices}, e), "auth.reset-sets-new: a reset cannot end %q", e)
+	}
+	return errors.Join(errs...)
+}
+
+// params is how new passwords are hashed.
+func (r *Rules) params() passhash.Params {
+	return passhash.Default(
+		passhash.Scheme(r.Alg), // clause: auth.hash
+		r.SaltBytes,            // clause: auth.salt
+	)
+}
+
+// idle and absolute are the lives of a session of the class.
+func (r *Rules) idle(staff bool) time.Duration {
+	if staff {
+		return r.StaffIdle
+	}
+	return r.CustomerIdle
+}
+
+func (r *Rules) absolute(staff bool) time.Duration {
+	if staff {
+		return r.StaffAbsolute
+	}
+	return r.CustomerAbsolute
+}

@@ -1,0 +1,531 @@
+package identity
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/keyring"
+	"writ/internal/ledger"
+	"writ/internal/secret"
+)
+
+type scanner = ledger.Scan
+
+// Session is a live session as people see it.
+type Session struct {
+	ID       string
+	Person   string
+	Team     string
+	Kind     string // of the team: staff, customer, canary
+	Roles    []string
+	ACR      int
+	AMR      []string
+	Started  time.Time
+	Seen     time.Time // to the minute when read from the table
+	IdleEnds time.Time
+	Ends     time.Time
+	Network  string // where it began; only in lists
+	Agent    string // the browser's own words; only in lists
+}
+
+// live is a session in memory.
+type live struct {
+	id, person, team, kind, device string
+	token                          [32]byte
+	roles                          []string
+	acr                            int
+	amr                            string
+	started, factorAt              time.Time
+	change                         int64 // of the row, when this process wrote it
+	staff                          bool
+	seen                           atomic.Int64 // µs
+	written                        atomic.Int64 // the minute that the row knows
+}
+
+// table is the sessions of this process. It is changed after a commit and before the
+// answer; the rows are the truth.
+type table struct {
+	mu       sync.RWMutex
+	byToken  map[[32]byte]*live
+	byID     map[string]*live
+	byPerson map[string]map[string]*live
+	gone     map[string]time.Time // ended ids, so that a slower put cannot bring one back
+	change   int64                // of the newest row read
+
+	dirtyMu sync.Mutex
+	dirty   map[string]*live
+}
+
+func (t *table) init() {
+	t.byToken, t.byID = map[[32]byte]*live{}, map[string]*live{}
+	t.byPerson, t.gone, t.dirty = map[string]map[string]*live{}, map[string]time.Time{}, map[string]*live{}
+}
+
+// put adds or replaces a session, unless it has ended meanwhile.
+func (t *table) put(l *live) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, dead := t.gone[l.id]; dead {
+		return
+	}
+	if old := t.byID[l.id]; old != nil {
+		l.seen.Store(max(l.seen.Load(), old.seen.Load()))
+		t.remove(old)
+	}
+	t.byToken[l.token], t.byID[l.id] = l, l
+	if t.byPerson[l.person] == nil {
+		t.byPerson[l.person] = map[string]*live{}
+	}
+	t.byPerson[l.person][l.id] = l
+}
+
+// remove takes a session out. The caller holds mu.
+func (t *table) remove(l *live) {
+	delete(t.byToken, l.token)
+	delete(t.byID, l.id)
+	delete(t.byPerson[l.person], l.id)
+	if len(t.byPerson[l.person]) == 0 {
+		delete(t.byPerson, l.person)
+	}
+}
+
+// drop ends sessions in memory.
+func (t *table) drop(now time.Time, ids ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range ids {
+		t.gone[id] = now
+		if l := t.byID[id]; l != nil {
+			t.remove(l)
+		}
+	}
+	if len(t.gone) > maxRemember {
+		maps.DeleteFunc(t.gone, func(_ string, at time.Time) bool { return now.Sub(at) > 10*time.Minute })
+	}
+}
+
+func (t *table) find(token secret.Text) *live {
+	h := token.Sum()
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byToken[h]
+}
+
+// errEnded is the answer to a token that is no session.
+func errEnded() error {
+	return fault.New(fault.Unauthenticated, "session_ended", fault.Public{
+		Problem: "Nobody is signed in, or the session has ended.", Next: "Sign in and try again."})
+}
+
+// tokenLength is that of secret.RandomText(32).
+const tokenLength = 43
+
+// Lookup says who acts with a session token, from memory. A token that is unknown,
+// ended, idle for too long or too old is fault.Unauthenticated.
+func (s *Service) Lookup(ctx context.Context, token secret.Text) (actor.Actor, error) {
+	who, _, err := s.Session(ctx, token)
+	return who, err
+}
+
+// Session is Lookup with what the session is.
+func (s *Service) Session(ctx context.Context, token secret.Text) (actor.Actor, Session, error) {
+	if !s.loaded.Load() {
+		return actor.Actor{}, Session{}, fault.Newf(fault.Unavailable, "starting", "The server is starting.")
+	}
+	if token.Len() != tokenLength {
+		return actor.Actor{}, Session{}, errEnded()
+	}
+	l := s.table.find(token)
+	if l == nil {
+		return actor.Actor{}, Session{}, errEnded()
+	}
+	now, rules := s.Now(), s.Rules.Get()
+	ends := l.started.Add(rules.absolute(l.staff))
+	if !now.Before(ends) { // clause: auth.best-practice
+		return actor.Actor{}, Session{}, errEnded()
+	}
+	idle := rules.idle(l.staff)
+	if seen := at(l.seen.Load()); now.Sub(seen) >= idle && !s.seenElsewhere(ctx, l, now, idle) { // clause: auth.best-practice
+		return actor.Actor{}, Session{}, errEnded()
+	}
+	s.touch(l, now)
+	who := actor.Actor{Kind: actor.Person, ID: l.person, Team: l.team, Roles: l.roles, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: "https"}
+	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: l.roles, ACR: l.acr, AMR: rolesOf(l.amr),
+		Started: l.started, Seen: now, IdleEnds: now.Add(idle), Ends: ends}, nil
+}
+
+// seenElsewhere asks the row, because another node may have served the session.
+func (s *Service) seenElsewhere(ctx context.Context, l *live, now time.Time, idle time.Duration) bool {
+	if s.DB.Engine() != "postgres" {
+		return false
+	}
+	var seen int64
+	if err := ledger.One(ctx, s.DB, seenOf, []any{&seen}, l.id); err != nil {
+		return false
+	}
+	return now.Sub(at(seen)) < idle
+}
+
+// touch notes the use of a session; the row learns it to the minute.
+func (s *Service) touch(l *live, now time.Time) {
+	if n := us(now); n-l.seen.Load() > int64(time.Second/time.Microsecond) {
+		l.seen.Store(n)
+	}
+	if m := us(now.Truncate(time.Minute)); m > l.written.Load() {
+		l.written.Store(m)
+		s.table.dirtyMu.Lock()
+		s.table.dirty[l.id] = l
+		s.table.dirtyMu.Unlock()
+	}
+}
+
+// writeSeen writes the minutes of use.
+func (s *Service) writeSeen(ctx context.Context) error {
+	s.table.dirtyMu.Lock()
+	dirty := s.table.dirty
+	s.table.dirty = map[string]*live{}
+	s.table.dirtyMu.Unlock()
+	for chunk := range slices.Chunk(slices.Collect(maps.Values(dirty)), 200) {
+		err := s.DB.Quiet(ctx, ledger.LastSeen, func(tx *ledger.Tx) error {
+			for _, l := range chunk {
+				if _, err := tx.Exec(ctx, setSeen, l.id, us(at(l.seen.Load()).Truncate(time.Minute))); err != nil {
+					return err
+				}
+				if _, err := tx.Exec(ctx, setDeviceSeen, l.device, us(at(l.seen.Load()).Truncate(time.Minute))); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("write last seen: %w", err)
+		}
+	}
+	return nil
+}
+
+// begin is a new session that a change is about to insert.
+type begin struct {
+	id      string
+	person  string
+	token   secret.Text
+	device  string
+	started time.Time // zero = the time of the change
+	amr     string
+	place   []byte
+}
+
+// where is the sealed place of a session.
+type where struct {
+	Network string `json:"network"`
+	Agent   string `json:"agent"`
+}
+
+func (s *Service) sealPlace(ctx context.Context, person, session, network, agent string) ([]byte, error) {
+	b, err := json.Marshal(where{network, cut(agent, 200)})
+	if err != nil {
+		return nil, fmt.Errorf("encode place: %w", err)
+	}
+	return s.seal(ctx, keyring.Person(person), "identity_session.place", session, b)
+}
+
+func cut(s string, n int) string {
+	r := []rune(s)
+	return string(r[:min(len(r), n)])
+}
+
+// insertSession writes the row inside a change and returns what memory will hold.
+func insertSession(ctx context.Context, tx *ledger.Tx, b begin) (*live, error) {
+	l := &live{id: b.id, person: b.person, device: b.device, token: b.token.Sum(), acr: 1, amr: b.amr, started: b.started, factorAt: tx.Now()}
+	if l.started.IsZero() {
+		l.started = tx.Now()
+	}
+	var roles string
+	if err := ledger.One(ctx, tx, homeOf, []any{&l.team, &l.kind, &roles}, b.person); err != nil {
+		return nil, fmt.Errorf("read team of person: %w", err)
+	}
+	l.roles, l.staff = rolesOf(roles), l.kind == Staff
+	change, err := bump(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	l.change = change
+	l.seen.Store(us(tx.Now()))
+	l.written.Store(us(tx.Now().Truncate(time.Minute)))
+	_, err = tx.Exec(ctx, newSession, b.id, hex.EncodeToString(l.token[:]), b.person, l.team, b.device, int64(1), b.amr,
+		us(l.started), us(l.factorAt), us(tx.Now()), b.place, change)
+	return l, err
+}
+
+// bump raises the counter that other nodes watch, and holds it until the commit, so
+// that its values become visible in order.
+func bump(ctx context.Context, tx *ledger.Tx) (int64, error) {
+	if _, err := tx.Exec(ctx, raiseCounter); err != nil {
+		return 0, err
+	}
+	var n int64
+	return n, ledger.One(ctx, tx, readCounter, []any{&n})
+}
+
+// endSessionsIn ends a person's sessions inside a change, except one, and returns their ids.
+func endSessionsIn(ctx context.Context, tx *ledger.Tx, person, except, cause string) ([]string, error) {
+	change, err := bump(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	err = tx.Each(ctx, endSessionsOf, func(scan scanner) error {
+		var id string
+		if err := scan(&id); err != nil {
+			return err
+		}
+		ids = append(ids, id)
+		return nil
+	}, person, except, us(tx.Now()), cause, change)
+	return ids, err
+}
+
+// SignOut ends the session the actor acts in.
+func (s *Service) SignOut(ctx context.Context, who actor.Actor) error {
+	if who.Session == "" {
+		return nil
+	}
+	return s.end(ctx, who, who.ID, who.Session, "signed-out")
+}
+
+// EndSession ends one session: one's own, or with access.SessionsEnd anybody's.
+// fault.NotFound when the person has no such live session.
+func (s *Service) EndSession(ctx context.Context, who actor.Actor, person, session string) error {
+	if err := s.own(ctx, who, person, access.SessionsEnd); err != nil {
+		return err
+	}
+	cause := "ended-by-person"
+	if who.ID != person {
+		cause = "ended-by-other"
+	}
+	return s.end(ctx, who, person, session, cause)
+}
+
+// own allows acts on oneself, and asks access for those on others.
+func (s *Service) own(ctx context.Context, who actor.Actor, person string, a access.Action) error {
+	if who.Kind == actor.Person && who.ID == person && person != "" {
+		return nil
+	}
+	return s.Access.Allow(ctx, who, a, "person/"+person)
+}
+
+func (s *Service) end(ctx context.Context, who actor.Actor, person, session, cause string) error {
+	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		change, err := bump(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		n, err := tx.Exec(ctx, endOneSession, session, person, us(tx.Now()), cause, change)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, fault.Newf(fault.NotFound, "no_session", "There is no such session, or it has ended.")
+		}
+		return SessionEnded{Person: person, Session: session, Cause: cause, Count: 1}, nil
+	})
+	if err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	s.table.drop(s.Now(), session)
+	return nil
+}
+
+// EndSessions ends all sessions of a person, also the one the actor acts in, and says how many.
+func (s *Service) EndSessions(ctx context.Context, who actor.Actor, person string) (int64, error) {
+	if err := s.own(ctx, who, person, access.SessionsEnd); err != nil {
+		return 0, err
+	}
+	var ids []string
+	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		var err error
+		if ids, err = endSessionsIn(ctx, tx, person, "", "ended-all"); err != nil {
+			return nil, err
+		}
+		return SessionEnded{Person: person, Cause: "ended-all", Count: int64(len(ids))}, nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("end sessions: %w", err)
+	}
+	s.table.drop(s.Now(), ids...)
+	return int64(len(ids)), nil
+}
+
+// Sessions lists the live sessions of a person, newest first: one's own, or with
+// access.PeopleRead anybody's.
+func (s *Service) Sessions(ctx context.Context, who actor.Actor, person string) ([]Session, error) {
+	if err := s.own(ctx, who, person, access.PeopleRead); err != nil {
+		return nil, err
+	}
+	var out []Session
+	var places [][]byte
+	err := s.DB.Each(ctx, sessionsOf, func(scan scanner) error {
+		var x Session
+		var amr, roles string
+		var started, seen int64
+		var box []byte
+		if err := scan(&x.ID, &x.Person, &x.Team, &x.Kind, &roles, &x.ACR, &amr, &started, &seen, &box); err != nil {
+			return err
+		}
+		x.Roles, x.AMR, x.Started, x.Seen = rolesOf(roles), rolesOf(amr), at(started), at(seen)
+		out, places = append(out, x), append(places, box)
+		return nil
+	}, person)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	now, rules := s.Now(), s.Rules.Get()
+	lives := out[:0]
+	for i, x := range out {
+		staff := x.Kind == Staff
+		s.table.mu.RLock()
+		if l := s.table.byID[x.ID]; l != nil {
+			x.Seen = at(max(l.seen.Load(), us(x.Seen)))
+		}
+		s.table.mu.RUnlock()
+		x.IdleEnds, x.Ends = x.Seen.Add(rules.idle(staff)), x.Started.Add(rules.absolute(staff))
+		if !now.Before(x.IdleEnds) || !now.Before(x.Ends) {
+			continue
+		}
+		if b, err := s.open(ctx, "identity_session.place", x.ID, places[i]); err == nil {
+			var w where
+			if json.Unmarshal(b.Reveal(), &w) == nil {
+				x.Network, x.Agent = w.Network, w.Agent
+			}
+		}
+		lives = append(lives, x)
+	}
+	return lives, nil
+}
+
+// readSessions takes in the rows that changed after a counter value, or all that live.
+func (s *Service) readSessions(ctx context.Context, after int64, all bool) error {
+	newest := after
+	if all {
+		if err := ledger.One(ctx, s.DB, readCounter, []any{&newest}); err != nil {
+			return err
+		}
+	}
+	var add []*live
+	var end []string
+	err := s.DB.Each(ctx, changedSessions, func(scan scanner) error {
+		l := &live{}
+		var token, roles, state string
+		var started, factor, seen, change int64
+		var ended *int64
+		if err := scan(&l.id, &token, &l.person, &l.team, &l.kind, &roles, &state, &l.device, &l.acr, &l.amr, &started, &factor, &seen, &ended, &change); err != nil {
+			return err
+		}
+		newest = max(newest, change)
+		raw, err := hex.DecodeString(token)
+		if ended != nil || state != stateActive || roles == "" || err != nil || len(raw) != 32 {
+			end = append(end, l.id)
+			return nil
+		}
+		l.token, l.roles, l.staff = [32]byte(raw), rolesOf(roles), l.kind == Staff
+		l.started, l.factorAt = at(started), at(factor)
+		l.seen.Store(seen)
+		l.written.Store(seen)
+		add = append(add, l)
+		return nil
+	}, after, all)
+	if err != nil {
+		return err
+	}
+	for _, l := range add {
+		s.table.put(l)
+	}
+	s.table.drop(s.Now(), end...)
+	s.table.mu.Lock()
+	s.table.change = max(s.table.change, newest)
+	s.table.mu.Unlock()
+	return nil
+}
+
+// follow takes in what other nodes changed.
+func (s *Service) follow(ctx context.Context) error {
+	var n int64
+	if err := ledger.One(ctx, s.DB, readCounter, []any{&n}); err != nil {
+		return fmt.Errorf("read session counter: %w", err)
+	}
+	s.table.mu.RLock()
+	have := s.table.change
+	s.table.mu.RUnlock()
+	if n <= have {
+		return nil
+	}
+	if err := s.readSessions(ctx, have, false); err != nil {
+		return fmt.Errorf("read changed sessions: %w", err)
+	}
+	return nil
+}
+
+// endExpired ends the rows of sessions whose time is over; Lookup refuses them already.
+func (s *Service) endExpired(ctx context.Context) error {
+	now, rules := s.Now(), s.Rules.Get()
+	type old struct{ id, person, cause string }
+	var olds []old
+	err := s.DB.Each(ctx, expiredSessions, func(scan scanner) error {
+		var o old
+		var started int64
+		var staff bool
+		if err := scan(&o.id, &o.person, &started, &staff); err != nil {
+			return err
+		}
+		o.cause = "idle"
+		if !now.Before(at(started).Add(rules.absolute(staff))) {
+			o.cause = "absolute"
+		}
+		olds = append(olds, o)
+		return nil
+	}, us(now.Add(-rules.StaffIdle-time.Minute)), us(now.Add(-rules.StaffAbsolute)), us(now.Add(-rules.CustomerIdle-time.Minute)), us(now.Add(-rules.CustomerAbsolute)))
+	if err != nil {
+		return fmt.Errorf("find expired sessions: %w", err)
+	}
+	for _, o := range olds {
+		if err := s.end(ctx, actor.System("identity-sessions"), o.person, o.id, o.cause); err != nil && !errors.Is(err, fault.NotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	homeOf = `SELECT t.id, t.kind, m.roles FROM identity_member m JOIN identity_team t ON t.id = m.team
+		WHERE m.person = $1 ORDER BY CASE t.kind WHEN 'staff' THEN 0 ELSE 1 END, m.since, t.id LIMIT 1`
+	newSession = `INSERT INTO identity_session (id, token, person, team, device, acr, amr, started, factor_at, seen, place, ended, cause, change)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, '', $12)`
+	endOneSession = `UPDATE identity_session SET ended = $3, cause = $4, change = $5 WHERE id = $1 AND person = $2 AND ended IS NULL`
+	endSessionsOf = `UPDATE identity_session SET ended = $3, cause = $4, change = $5
+		WHERE person = $1 AND id <> $2 AND ended IS NULL RETURNING id`
+	sessionsOf = `SELECT s.id, s.person, s.team, t.kind, m.roles, s.acr, s.amr, s.started, s.seen, s.place FROM identity_session s
+		JOIN identity_team t ON t.id = s.team JOIN identity_member m ON m.team = s.team AND m.person = s.person
+		WHERE s.person = $1 AND s.ended IS NULL ORDER BY s.started DESC, s.id DESC LIMIT 500`
+	changedSessions = `SELECT s.id, s.token, s.person, s.team, t.kind, COALESCE(m.roles, ''), p.state, s.device, s.acr, s.amr, s.started, s.factor_at, s.seen, s.ended, s.change
+		FROM identity_session s JOIN identity_team t ON t.id = s.team JOIN identity_person p ON p.id = s.person
+		LEFT JOIN identity_member m ON m.team = s.team AND m.person = s.person
+		WHERE s.change > $1 AND ($2 = FALSE OR s.ended IS NULL)`
+	expiredSessions = `SELECT s.id, s.person, s.started, t.kind = 'staff' FROM identity_session s JOIN identity_team t ON t.id = s.team
+		WHERE s.ended IS NULL AND ((t.kind = 'staff' AND (s.seen < $1 OR s.started <= $2)) OR (t.kind <> 'staff' AND (s.seen < $3 OR s.started <= $4))) LIMIT 500`
+	seenOf        = `SELECT seen FROM identity_session WHERE id = $1 AND ended IS NULL`
+	setSeen       = `UPDATE identity_session SET seen = $2 WHERE id = $1 AND seen < $2`
+	setDeviceSeen = `UPDATE identity_device SET seen = $2 WHERE id = $1 AND seen < $2`
+	raiseCounter  = `UPDATE identity_counter SET n = n + 1 WHERE one = 1`
+	readCounter   = `SELECT n FROM identity_counter WHERE one = 1`
+)

@@ -1,0 +1,339 @@
+package identity
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/ledger"
+)
+
+// limit is how many refused attempts a bucket takes in a window.
+type limit struct {
+	name   string
+	max    int64
+	window time.Duration
+	double bool // beyond max: a wait that doubles from 1 s to 15 min, instead of the end of the window
+}
+
+// The limits. Known browsers are counted apart from strangers, so that whoever hammers
+// on an account cannot keep its owner out.
+var (
+	perDevice   = limit{name: "person-device", max: 10, window: 15 * time.Minute, double: true}
+	perNetwork  = limit{name: "person-network", max: 5, window: 15 * time.Minute}
+	perPerson   = limit{name: "person-strangers", max: 30, window: time.Hour}
+	overNetwork = limit{name: "network", max: 100, window: time.Hour}
+	perSession  = limit{name: "person-change", max: 10, window: 15 * time.Minute, double: true}
+	perLink     = limit{name: "link", max: 5, window: 15 * time.Minute}
+	signUps     = limit{name: "sign-up-network", max: 5, window: time.Hour}
+	signUpMail  = limit{name: "sign-up-address", max: 3, window: time.Hour}
+	resetMail   = limit{name: "reset-address", max: 3, window: time.Hour}
+	resets      = limit{name: "reset-network", max: 10, window: time.Hour}
+)
+
+const (
+	maxBackoff  = 15 * time.Minute
+	sprayAt     = 20
+	maxRemember = 10_000
+)
+
+// bucket is one counter.
+type bucket struct {
+	limit
+	key string
+}
+
+// bucket names a counter without saying whose it is.
+func (s *Service) bucket(ctx context.Context, l limit, parts ...string) (bucket, error) {
+	key, err := s.mac(ctx, "throttle", append([]string{l.name}, parts...)...)
+	return bucket{l, key}, err
+}
+
+// throttled is an attempt beyond a limit.
+type throttled struct {
+	limit string
+	wait  time.Duration
+}
+
+func (t *throttled) fault() *fault.Error {
+	f := fault.New(fault.Limited, "too_many", fault.Public{
+		Problem:  "There were too many attempts.",
+		Expected: "A pause before the next one.",
+		Next:     "Wait a while and try again. If you forgot the password, ask for a reset link.",
+	})
+	f.RetryAfter = max(t.wait, time.Second)
+	return f
+}
+
+// take counts an attempt in every bucket before it is made, or in none when one is
+// full. Counting first keeps a hundred attempts at once from passing together.
+func (s *Service) take(ctx context.Context, bs ...bucket) (*throttled, error) {
+	now := s.Now()
+	if t := s.quick.blocked(bs, now); t != nil {
+		return t, nil
+	}
+	slices.SortFunc(bs, func(a, b bucket) int { return cmp.Compare(a.key, b.key) }) // one order of locks
+	var worst *throttled
+	err := s.DB.Quiet(ctx, ledger.Throttle, func(tx *ledger.Tx) error {
+		worst = nil
+		type counter struct{ n, since, until int64 }
+		cs := make([]counter, len(bs))
+		for i, b := range bs {
+			if _, err := tx.Exec(ctx, touchBucket, b.key, us(now)); err != nil {
+				return err
+			}
+			c := &cs[i]
+			if err := ledger.One(ctx, tx, readBucket, []any{&c.n, &c.since, &c.until}, b.key); err != nil {
+				return err
+			}
+			if now.Sub(at(c.since)) >= b.window && us(now) >= c.until {
+				*c = counter{since: us(now)}
+			}
+			if w := b.wait(c.n, at(c.since), at(c.until), now); w > 0 && (worst == nil || w > worst.wait) {
+				worst = &throttled{b.name, w}
+			}
+		}
+		if worst != nil {
+			return nil
+		}
+		for i, b := range bs {
+			c := cs[i]
+			c.n++
+			if b.double {
+				c.since = us(now) // a known browser's window runs from its last failure
+				if over := c.n - b.max; over > 0 {
+					c.until = us(now.Add(min(time.Second<<min(over-1, 20), maxBackoff)))
+				}
+			}
+			if _, err := tx.Exec(ctx, writeBucket, b.key, c.n, c.since, c.until); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count an attempt: %w", err)
+	}
+	if worst != nil { // clause: auth.best-practice
+		s.quick.block(bs, worst, now)
+	}
+	return worst, nil
+}
+
+// wait is how long the bucket refuses from now on; 0 when it has room.
+func (b bucket) wait(n int64, since, until, now time.Time) time.Duration {
+	if b.double {
+		return until.Sub(now)
+	}
+	if n >= b.max {
+		return since.Add(b.window).Sub(now)
+	}
+	return 0
+}
+
+// forgive takes back counted attempts: those in empty are cleared, those in less are
+// one less. It runs after a success, and after an attempt that the server itself could not make.
+func (s *Service) forgive(ctx context.Context, empty, less []bucket) error {
+	all := slices.Concat(empty, less)
+	slices.SortFunc(all, func(a, b bucket) int { return cmp.Compare(a.key, b.key) })
+	err := s.DB.Quiet(ctx, ledger.Throttle, func(tx *ledger.Tx) error {
+		for _, b := range all {
+			q := lessBucket
+			if slices.Contains(empty, b) {
+				q = clearBucket
+			}
+			if _, err := tx.Exec(ctx, q, b.key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("forgive attempts: %w", err)
+	}
+	return nil
+}
+
+// quickRefusals answers a flood from memory, and notices spraying. It only ever
+// repeats refusals that the counters gave, so losing it loses nothing.
+type quickRefusals struct {
+	mu     sync.Mutex
+	until  map[string]time.Time
+	limits map[string]string
+	spray  map[string]*spray
+}
+
+type spray struct {
+	since time.Time
+	seen  map[string]bool
+	told  bool
+}
+
+func (q *quickRefusals) blocked(bs []bucket, now time.Time) *throttled {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var worst *throttled
+	for _, b := range bs {
+		if u, ok := q.until[b.key]; ok {
+			if w := u.Sub(now); w > 0 && (worst == nil || w > worst.wait) {
+				worst = &throttled{q.limits[b.key], w}
+			} else if w <= 0 {
+				delete(q.until, b.key)
+				delete(q.limits, b.key)
+			}
+		}
+	}
+	return worst
+}
+
+// block remembers the refusing bucket when it is one that only time opens.
+func (q *quickRefusals) block(bs []bucket, t *throttled, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.until == nil || len(q.until) >= maxRemember {
+		q.until, q.limits = map[string]time.Time{}, map[string]string{}
+	}
+	for _, b := range bs {
+		if b.name == t.limit && !b.double {
+			// A second at a time: a counter that a success on another node lowered opens soon.
+			q.until[b.key], q.limits[b.key] = now.Add(min(t.wait, time.Second)), t.limit
+		}
+	}
+}
+
+// sprayed notes an address tried from a network and reports, once an hour, that there
+// were too many different ones.
+func (q *quickRefusals) sprayed(network, idx string, now time.Time) (int64, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.spray == nil || len(q.spray) >= maxRemember {
+		q.spray = map[string]*spray{}
+	}
+	s := q.spray[network]
+	if s == nil || now.Sub(s.since) >= time.Hour {
+		s = &spray{since: now, seen: map[string]bool{}}
+		q.spray[network] = s
+	}
+	if len(s.seen) <= sprayAt {
+		s.seen[idx] = true
+	}
+	if s.told || len(s.seen) <= sprayAt {
+		return 0, false
+	}
+	s.told = true
+	return int64(len(s.seen)), true
+}
+
+// folder keeps a flood of refusals from flooding the journal.
+type folder struct {
+	mu   sync.Mutex
+	now  map[foldKey]*folded
+	done []*folded
+}
+
+type foldKey struct{ event, kind, id string }
+
+type folded struct {
+	who    actor.Actor
+	event  string
+	minute time.Time
+	n      int64
+}
+
+// eachMinute is how many refusals of one kind by one actor have an entry of their own.
+const eachMinute = 10
+
+// refuse records ev and returns reason; beyond eachMinute a minute it counts instead.
+func (s *Service) refuse(ctx context.Context, who actor.Actor, ev ledger.Event, reason error) error {
+	if s.fold.count(who, ev.About().Name, s.Now()) {
+		return reason
+	}
+	return s.DB.Refuse(ctx, who, ev, reason)
+}
+
+// count reports whether the refusal is folded.
+func (f *folder) count(who actor.Actor, event string, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key, minute := foldKey{event, string(who.Kind), who.ID}, now.Truncate(time.Minute)
+	if f.now == nil {
+		f.now = map[foldKey]*folded{}
+	}
+	if len(f.now) >= maxRemember {
+		f.close(minute.Add(time.Hour))
+	}
+	e := f.now[key]
+	if e != nil && !e.minute.Equal(minute) {
+		f.retire(key, e)
+		e = nil
+	}
+	if e == nil {
+		e = &folded{who: who, event: event, minute: minute}
+		f.now[key] = e
+	}
+	e.n++
+	return e.n > eachMinute
+}
+
+// retire moves an ended minute to those that wait to be written. The caller holds mu.
+func (f *folder) retire(key foldKey, e *folded) {
+	delete(f.now, key)
+	if e.n > eachMinute && len(f.done) < maxRemember {
+		f.done = append(f.done, e)
+	}
+}
+
+// close retires the minutes before t. The caller holds mu.
+func (f *folder) close(t time.Time) {
+	for key, e := range f.now {
+		if e.minute.Before(t) {
+			f.retire(key, e)
+		}
+	}
+}
+
+// writeFolded records the counts of minutes that are over, or of all.
+func (s *Service) writeFolded(ctx context.Context, all bool) error {
+	s.fold.mu.Lock()
+	until := s.Now().Truncate(time.Minute)
+	if all {
+		until = until.Add(time.Hour)
+	}
+	s.fold.close(until)
+	done := s.fold.done
+	s.fold.done = nil
+	s.fold.mu.Unlock()
+	for i, e := range done {
+		ev := RefusalsFolded{Of: e.event, Count: e.n - eachMinute, Minute: e.minute, Network: networkOf(e.who)}
+		if _, err := s.DB.Change(ctx, e.who, func(*ledger.Tx) (ledger.Event, error) { return ev, nil }); err != nil {
+			s.fold.mu.Lock()
+			s.fold.done = append(s.fold.done, done[i:]...)
+			s.fold.mu.Unlock()
+			return fmt.Errorf("record folded refusals: %w", err)
+		}
+	}
+	return nil
+}
+
+// networkOf is the bucket of a stranger, "" for others.
+func networkOf(who actor.Actor) string {
+	if who.Kind == actor.Stranger {
+		return who.ID
+	}
+	return ""
+}
+
+const (
+	touchBucket = `INSERT INTO identity_throttle (bucket, n, since, until) VALUES ($1, 0, $2, 0)
+		ON CONFLICT (bucket) DO UPDATE SET n = identity_throttle.n`
+	readBucket  = `SELECT n, since, until FROM identity_throttle WHERE bucket = $1`
+	writeBucket = `UPDATE identity_throttle SET n = $2, since = $3, until = $4 WHERE bucket = $1`
+	clearBucket = `DELETE FROM identity_throttle WHERE bucket = $1`
+	lessBucket  = `UPDATE identity_throttle SET n = n - 1 WHERE bucket = $1 AND n > 0`
+	oldBuckets  = `DELETE FROM identity_throttle WHERE since < $1 AND until < $1`
+)

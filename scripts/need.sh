@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# What the tests need beside Go: PostgreSQL's programs (no running server), a browser, ssh-keygen.
+# As root on a machine with apt-get they are installed; otherwise what is missing is named,
+# and the tests that need it are skipped with a word.
+set -euo pipefail
+
+missing=()
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
+command -v chromium >/dev/null || missing+=(chromium)
+command -v ssh-keygen >/dev/null || missing+=(openssh-client)
+command -v git >/dev/null || missing+=(git)
+
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+	export DEBIAN_FRONTEND=noninteractive
+	echo "installing for the tests: ${missing[*]}"
+	apt-get update -qq </dev/null
+	apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+	exit 0
+fi
+
+echo "missing for some tests, which will be skipped: ${missing[*]} (Debian's names; as root this script installs them)" >&2
