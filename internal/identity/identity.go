@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -91,7 +90,6 @@ type Service struct {
 	quick quickRefusals
 	words wordCache
 
-	doorMu sync.Mutex // guards staffTeam's creation in this process
 	loaded atomic.Bool
 }
 

@@ -99,7 +99,7 @@ func (s *Service) postPeople(w http.ResponseWriter, r *http.Request, who actor.A
 	if err != nil {
 		return err
 	}
-	return web.WriteJSON(w, http.StatusCreated, addedOut{a.ID, a.Handle, a.URL.Reveal()})
+	return web.WriteJSON(w, http.StatusCreated, addedOut{ID: a.ID, Handle: a.Handle, URL: a.URL.Reveal()})
 }
 
 func (s *Service) getPerson(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

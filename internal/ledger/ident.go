@@ -11,9 +11,6 @@ import (
 // idText keeps the order of the bytes (RFC 4648 §7, lower case).
 var idText = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
-// idLength is the length of every id in characters.
-const idLength = 26
-
 // ids makes ids of 48 bits of milliseconds, a 16-bit counter and 64 random bits.
 // Ids of one process never go backwards, even when its clock does: rows that arrive
 // in key order keep a large table fast.

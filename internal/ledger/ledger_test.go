@@ -400,12 +400,12 @@ func TestAlso_keepsTheOrder(t *testing.T) {
 		if err != nil || r.ID != entry {
 			t.Fatalf("%v, %q is not %q", err, r.ID, entry)
 		}
-		got := ""
+		var got strings.Builder
 		for _, rec := range kit.Recorded() {
-			got += fmt.Sprint(rec.Fields["number"])
+			got.WriteString(fmt.Sprint(rec.Fields["number"]))
 		}
-		if got != "123" {
-			t.Errorf("order %s", got)
+		if got.String() != "123" {
+			t.Errorf("order %s", got.String())
 		}
 	})
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"writ/internal/fault"
@@ -29,7 +30,7 @@ func One(ctx context.Context, r Reader, query string, dest []any, args ...any) e
 		found = true
 		return scan(dest...)
 	}, args...)
-	if err == errEnough {
+	if errors.Is(err, errEnough) {
 		err = nil
 	}
 	if err == nil && !found {

@@ -17,6 +17,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/pem"
+	"errors"
 	"fmt"
 
 	"writ/internal/fault"
@@ -160,7 +161,7 @@ func NewSigner(file, passphrase []byte) (Signer, error) {
 	} else {
 		s, err = ssh.ParsePrivateKeyWithPassphrase(file, passphrase)
 	}
-	if _, locked := err.(*ssh.PassphraseMissingError); locked {
+	if _, locked := errors.AsType[*ssh.PassphraseMissingError](err); locked {
 		return Signer{}, fault.New(fault.Unauthenticated, "passphrase", fault.Public{Problem: "The key is locked by a passphrase."})
 	}
 	if err != nil || s.PublicKey().Type() != ssh.KeyAlgoED25519 {

@@ -1,0 +1,265 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"writ/internal/actor"
+	"writ/internal/cli"
+	"writ/internal/fault"
+	"writ/internal/identity"
+	"writ/internal/keyring"
+	"writ/internal/policy/document"
+	"writ/internal/policy/template"
+
+	"golang.org/x/sys/unix"
+)
+
+// Setup is what Init needs beside what the command line gives.
+type Setup struct {
+	cli.InitOptions
+	Edits map[string]document.Literal // further parameters, for the demo
+	Names map[string]string           // address → name of an owner; else the address's first part
+}
+
+// Init makes a folder: settings, keys, database, the adopted policy and the owners'
+// links. On a folder that was made it changes nothing.
+func Init(ctx context.Context, o cli.InitOptions) (cli.InitResult, error) {
+	return Make(ctx, Setup{InitOptions: o})
+}
+
+// Make is Init with more said.
+func Make(ctx context.Context, s Setup) (_ cli.InitResult, err error) {
+	res := cli.InitResult{Dir: s.Dir}
+	if _, err := os.Stat(filepath.Join(s.Dir, configName)); err == nil {
+		return res, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return res, fmt.Errorf("look at folder: %w", err)
+	}
+	c, err := s.config()
+	if err != nil {
+		return res, err
+	}
+	doc, err := s.document()
+	if err != nil {
+		return res, err
+	}
+	unix.Umask(0o077)
+	made, err := makeDir(s.Dir)
+	if err != nil {
+		return res, err
+	}
+	defer func() {
+		if err != nil { // nothing half done stays
+			err = errors.Join(err, undo(s.Dir, made))
+		}
+	}()
+	if err := keyring.Create(ctx, keyring.Options{Dir: s.Dir, URL: c.Keys.URL, Now: time.Now}); err != nil {
+		return res, err
+	}
+	a, err := openWith(ctx, Options{Dir: s.Dir, Log: slog.New(slog.DiscardHandler)}, c)
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	if res.Owners, err = a.adopt(ctx, s, doc); err != nil {
+		return res, err
+	}
+	for cl, p := range doc.Params() {
+		if p.Decide != "" {
+			res.ToDecide = append(res.ToDecide, cli.Decision{Key: cl.Key(p.Name), Value: p.Literal.String(), Why: p.Decide})
+		}
+	}
+	res.Changed = true
+	return res, c.write(s.Dir) // last: its presence says that all before was done
+}
+
+// adopt puts the document in force and makes the owners.
+func (a *App) adopt(ctx context.Context, s Setup, doc *document.Policy) ([]cli.OwnerLink, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // modules want an address of the door; nothing is served
+	if err != nil {
+		return nil, fmt.Errorf("find a port: %w", err)
+	}
+	a.https = l
+	a.closers = append(a.closers, ignoreClosed(l))
+	if err := a.build(ctx); err != nil {
+		return nil, err
+	}
+	who := actor.Actor{Kind: actor.Operator, ID: "uid-" + strconv.Itoa(os.Getuid()), Via: "init"}
+	if _, err := a.policy.Bootstrap(ctx, who, doc); err != nil {
+		return nil, err
+	}
+	if err := a.start(ctx); err != nil {
+		return nil, err
+	}
+	var links []cli.OwnerLink
+	for i, email := range s.Owners {
+		name := s.Names[email]
+		if name == "" {
+			name, _, _ = strings.Cut(email, "@")
+		}
+		handle := s.handles()[i]
+		added, err := a.identity.EnsureOwner(ctx, who, identity.AddStaff{Email: email, Name: name, Handle: handle})
+		if err != nil {
+			return nil, err
+		}
+		links = append(links, cli.OwnerLink{Email: email, URL: added.URL.Reveal()})
+	}
+	return links, nil
+}
+
+// handles gives each owner a handle of its own, from the first part of the address.
+func (s Setup) handles() []string {
+	seen := map[string]bool{}
+	var hs []string
+	for _, email := range s.Owners {
+		base, _, _ := strings.Cut(strings.ToLower(email), "@")
+		base = strings.Trim(strings.Map(func(r rune) rune {
+			if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+				return r
+			}
+			return '-'
+		}, base), "-")
+		if base == "" || base[0] < 'a' {
+			base = "owner-" + base
+		}
+		h := strings.Trim(base, "-")
+		for n := 2; seen[h]; n++ {
+			h = base + "-" + strconv.Itoa(n)
+		}
+		seen[h] = true
+		hs = append(hs, h)
+	}
+	return hs
+}
+
+// config makes the machine settings.
+func (s Setup) config() (Config, error) {
+	if len(s.Owners) == 0 {
+		return Config{}, fault.New(fault.Invalid, "owners", fault.Public{Problem: "No owner was named.",
+			Expected: "Those who sign the policy: two or more are best.", Next: "Add --owner EMAIL."})
+	}
+	for _, o := range s.Owners {
+		if _, err := identity.ParseAddress(o); err != nil {
+			return Config{}, err
+		}
+	}
+	abs, err := filepath.Abs(s.Dir)
+	if err != nil {
+		return Config{}, err
+	}
+	c := Config{Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: s.Upstreams, Mail: MailConfig{URL: s.Mail}}
+	if c.HTTPS == "" {
+		c.HTTPS = ":443"
+		if c.HTTP == "" {
+			c.HTTP = ":80"
+		}
+	}
+	if c.Mail.URL == "" {
+		c.Mail.URL = "file://" + filepath.Join(abs, "mail")
+	}
+	if err := c.check("writ init"); err != nil {
+		return c, err
+	}
+	host := c.Hostname()
+	if c.Company == "" {
+		c.Company = host
+	}
+	c.Mail.From = "writ@" + host
+	if !strings.Contains(host, ".") {
+		c.Mail.From = "writ@" + host + ".invalid"
+	}
+	return c, nil
+}
+
+// document fills the header of the shipped template, or of the file given.
+func (s Setup) document() (*document.Policy, error) {
+	file, name := template.YAML(), "the shipped template"
+	if s.PolicyFile != "" {
+		b, err := os.ReadFile(s.PolicyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read policy file: %w", err)
+		}
+		file, name = b, s.PolicyFile
+	}
+	doc, problems := document.Load(file, document.Shipped())
+	if doc == nil {
+		return nil, document.Refusal(document.InFile(name, problems))
+	}
+	var owners []string
+	for _, h := range s.handles() {
+		owners = append(owners, "person/"+h)
+	}
+	author := owners[0]
+	if s.Author != "" {
+		author = ""
+		for i, o := range owners {
+			if s.Author == s.Owners[i] || s.Author == o || "person/"+s.Author == o {
+				author = o
+			}
+		}
+		if author == "" {
+			return nil, fault.New(fault.Invalid, "author", fault.Public{Problem: fmt.Sprintf("The author %q is none of the owners.", s.Author),
+				Expected: "The address of one of --owner.", Next: "Owners can name another author in a revision later."})
+		}
+	}
+	doc, problems = document.Fill(doc, document.Header{Contact: s.Owners[0], Author: author, Owners: owners})
+	if doc == nil {
+		return nil, document.Refusal(problems)
+	}
+	edits := map[string]document.Literal{}
+	if _, ok := doc.Param("gov.owners/loosen_need"); ok && len(owners) > 1 {
+		edits["gov.owners/loosen_need"] = document.Word(strconv.Itoa(min(2, len(owners)-1)))
+	}
+	for k, v := range s.Edits {
+		edits[k] = v
+	}
+	doc, problems = document.Apply(doc, edits)
+	if doc == nil {
+		return nil, document.Refusal(problems)
+	}
+	return doc, nil
+}
+
+// makeDir makes the folder and says whether it was not there.
+func makeDir(dir string) (bool, error) {
+	if es, err := os.ReadDir(dir); err == nil {
+		if len(es) > 0 {
+			return false, fault.New(fault.Conflict, "folder_not_empty", fault.Public{Problem: "The folder " + dir + " is not empty and holds no writ.yaml.",
+				Expected: "An empty folder, or one that does not exist.", Next: "Choose another one with --dir."})
+		}
+		return false, os.Chmod(dir, 0o700)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return false, fmt.Errorf("make folder: %w", err)
+	}
+	return true, nil
+}
+
+// undo removes what a failed Init wrote into the folder that it found empty or made.
+func undo(dir string, made bool) error {
+	if made {
+		return os.RemoveAll(dir)
+	}
+	es, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range es {
+		errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return errors.Join(errs...)
+}
+
+// hashWait is how long a sign-in waits for a free place to hash.
+const hashWait = 2 * time.Second

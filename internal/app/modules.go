@@ -1,0 +1,195 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/canary"
+	"writ/internal/clause"
+	"writ/internal/console"
+	"writ/internal/fault"
+	"writ/internal/gateway"
+	"writ/internal/identity"
+	"writ/internal/identity/banned"
+	"writ/internal/jobs"
+	"writ/internal/journal"
+	"writ/internal/ledger"
+	"writ/internal/mail"
+	"writ/internal/passhash"
+	"writ/internal/policy"
+	"writ/internal/policy/check"
+	"writ/internal/policy/template"
+	"writ/internal/secret"
+	"writ/internal/web"
+)
+
+// hashMemory is what all password hashes that run at once may take.
+const hashMemory = 512 << 20
+
+// modules are the parts of a server, in the order in which they are made.
+type modules struct {
+	jobs     *jobs.Jobs
+	door     *canary.Door
+	mail     *mail.Mailer
+	access   *access.Access
+	journal  *journal.Journal
+	identity *identity.Service
+	gateway  *gateway.Gateway
+	policy   *policy.Service
+	check    *check.Runner
+	console  *console.Console
+}
+
+// schemas lists every module's tables.
+func schemas() []ledger.Schema {
+	return []ledger.Schema{jobs.Schema(), journal.Schema(), identity.Schema(), gateway.Schema(), policy.Schema()}
+}
+
+// ruled is a module with parameters of the policy.
+type ruled interface{ Slots() []clause.Slot }
+
+// build makes every module. The public listener is bound already, because canaries
+// must know where the door is.
+func (a *App) build(ctx context.Context) (err error) {
+	a.jobs = jobs.New(jobs.Deps{DB: a.db, Keys: a.ring, Now: a.now, Log: a.log.With("module", "jobs")})
+	if a.mail, err = mail.New(mail.Deps{Queue: a.jobs, URL: a.config.Mail.URL, From: a.config.Mail.From, Now: a.now,
+		Log: a.log.With("module", "mail"), Canary: func(m mail.Message) { a.door.Take(m) }}); err != nil {
+		return err
+	}
+	a.access = access.New(a.db)
+	if a.journal, err = journal.New(journal.Deps{DB: a.db, Ring: a.ring, Jobs: a.jobs, Access: a.access, Origin: a.config.Origin(),
+		Now: a.now, Log: a.log.With("module", "journal"), Revision: func() string { return a.policy.Version() }}); err != nil {
+		return err
+	}
+	if err := a.buildIdentity(); err != nil {
+		return err
+	}
+	if err := a.buildGateway(); err != nil {
+		return err
+	}
+	if err := a.certificate(); err != nil {
+		return err
+	}
+	a.door = canary.New(canary.Deps{Base: a.config.Origin(), Addr: a.https.Addr().String(), Roots: a.certs.Roots()})
+	return a.buildPolicy()
+}
+
+func (a *App) buildIdentity() error {
+	list, err := banned.New(banned.Options{Words: []string{a.config.Company, a.config.Hostname()}, File: a.config.Identity.BannedFile})
+	if err != nil {
+		return err
+	}
+	slots := passhash.Slots(runtime.GOMAXPROCS(0), hashMemory, passhash.Default(passhash.Argon2id, 16))
+	a.identity, err = identity.New(identity.Deps{
+		DB: a.db, Ring: a.ring, Mail: a.mail, Jobs: a.jobs, Rules: clause.NewLive[identity.Rules](a.now), Banned: list, Access: a.access,
+		Company: func() string { return a.config.Company }, Origin: a.config.Origin(), Now: a.now, Log: a.log.With("module", "identity"),
+		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw})
+	return err
+}
+
+func (a *App) buildGateway() error {
+	upstream, err := url.Parse(a.config.Upstream[0])
+	if err != nil {
+		return fmt.Errorf("upstream: %w", err)
+	}
+	a.gateway, err = gateway.New(gateway.Deps{
+		DB: a.db, Rules: clause.NewLive[gateway.Rules](a.now), Sessions: gateSessions{a.identity}, Access: a.access, Keys: a.ring,
+		Origin: a.origin, Upstream: upstream, RoutesFile: a.path("routes.yaml"), Now: a.now, Log: a.log.With("module", "gateway"),
+		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Outbound: a.config.outbound})
+	return err
+}
+
+func (a *App) buildPolicy() (err error) {
+	controls := slices.Concat(a.identity.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
+	var slots []clause.Slot
+	for _, m := range []ruled{a.identity, a.gateway, a.journal} {
+		slots = append(slots, m.Slots()...)
+	}
+	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
+		Now: a.now, Log: a.log.With("module", "policy"), Controls: controls}); err != nil {
+		return err
+	}
+	if a.check, err = check.New(check.Deps{DB: a.db, Law: a.policy, Access: a.access, Controls: append(controls, a.policy.Controls(a.door)...),
+		Now: a.now, Log: a.log.With("module", "check"), Index: a.entryNumber}); err != nil {
+		return err
+	}
+	a.check.Schedule(a.jobs)
+	return nil
+}
+
+// face makes the pages and mounts every module's routes.
+func (a *App) face() (err error) {
+	if a.web, err = web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: a.config.Company} }, Now: a.now,
+		Log: a.log.With("module", "web"), Title: a.config.Company, Version: Version}); err != nil {
+		return err
+	}
+	if a.console, err = console.New(console.Deps{Company: a.config.Company, Origin: a.config.Origin(), Policy: a.policy, Check: a.check,
+		Journal: a.journal, Identity: a.identity, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now}); err != nil {
+		return err
+	}
+	a.web.SetChrome(a.console.Chrome)
+	return a.web.Mount(slices.Concat(health(), a.identity.Routes(), a.identity.Pages(), a.gateway.Routes(), a.journal.Routes(),
+		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
+}
+
+// start puts the policy in force and loads what modules keep in memory.
+func (a *App) start(ctx context.Context) error {
+	if err := a.policy.Start(ctx); err != nil {
+		return err
+	}
+	if err := a.identity.Load(ctx); err != nil {
+		return err
+	}
+	return a.gateway.Start(ctx)
+}
+
+// runs are the modules' own work, until the context ends.
+func (a *App) runs() []func(context.Context) error {
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.gateway.Run, a.policy.Run}
+}
+
+// entryNumber is the number of an entry in the journal, once it has one.
+func (a *App) entryNumber(ctx context.Context, id string) (int64, bool) {
+	e, err := a.journal.ByID(ctx, id)
+	return e.N, err == nil
+}
+
+// lawPeople gives the policy its people: the document writes person/ana where identity
+// keeps the handle ana.
+type lawPeople struct{ s *identity.Service }
+
+const personPrefix = "person/"
+
+// PersonByHandle implements policy.People.
+func (p lawPeople) PersonByHandle(ctx context.Context, ref string) (string, bool, error) {
+	handle, ok := strings.CutPrefix(ref, personPrefix)
+	if !ok {
+		return "", false, fault.Newf(fault.NotFound, "no_person", "%q is not written as person/HANDLE.", ref)
+	}
+	return p.s.PersonByHandle(ctx, handle)
+}
+
+// Handle implements policy.People.
+func (p lawPeople) Handle(ctx context.Context, id string) (string, error) {
+	h, err := p.s.Handle(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return personPrefix + h, nil
+}
+
+// gateSessions gives the gate what it asks of identity.
+type gateSessions struct{ s *identity.Service }
+
+// Lookup implements gateway.Sessions.
+func (g gateSessions) Lookup(ctx context.Context, token secret.Text) (actor.Actor, gateway.SessionFacts, error) {
+	who, session, err := g.s.Session(ctx, token)
+	return who, gateway.SessionFacts{SignedIn: session.Started}, err
+}

@@ -1,0 +1,136 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"writ/internal/cli"
+	"writ/internal/gateway"
+	"writ/internal/identity"
+
+	"golang.org/x/sys/unix"
+)
+
+// Version is the program's version, set at link time.
+var Version = "dev"
+
+// Start opens everything and puts the policy in force; Serve then opens the doors.
+// Close the result in any case.
+func Start(ctx context.Context, o Options) (_ *App, err error) {
+	unix.Umask(0o077) // what we make is ours alone, the database's side files too
+	a, err := open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	if err := a.bind(); err != nil {
+		return nil, err
+	}
+	if err := a.build(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.face(); err != nil {
+		return nil, err
+	}
+	return a, a.start(ctx)
+}
+
+// Serve is `writ serve`.
+func Serve(ctx context.Context, o cli.ServeOptions) error {
+	var h slog.Handler = slog.NewTextHandler(o.Log, nil)
+	if o.JSONLog {
+		h = slog.NewJSONHandler(o.Log, nil)
+	}
+	a, err := Start(ctx, Options{Dir: o.Dir, Log: slog.New(h)})
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	return a.Serve(ctx)
+}
+
+// Origin is the public origin.
+func (a *App) Origin() string { return a.config.Origin() }
+
+// Roots are the authorities behind the server's certificate; nil for the system's.
+func (a *App) Roots() *x509.CertPool { return a.certs.Roots() }
+
+// AuthorityFile is the local authority's certificate, "" when there is none.
+func (a *App) AuthorityFile() string { return a.ca }
+
+// Identity is the identity module, for the demo's people.
+func (a *App) Identity() *identity.Service { return a.identity }
+
+func (a *App) path(name string) string { return filepath.Join(a.dir, name) }
+
+// listening tells the gate's controls which ports this process has open.
+func (a *App) listening() []gateway.Listening {
+	ls := []gateway.Listening{{Name: "https", Addr: a.https.Addr().String(), Source: a.certs}}
+	if a.http != nil {
+		ls = append(ls, gateway.Listening{Name: "http", Addr: a.http.Addr().String()})
+	}
+	return ls
+}
+
+// raw looks for bytes in every file of the folder: the database and its log, the keys,
+// letters. It reads as a thief would, without any key.
+func (a *App) raw(ctx context.Context, needle []byte) (int, []string, error) {
+	var hits int
+	var places []string
+	err := filepath.WalkDir(a.dir, func(p string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return nil //nolint:nilerr // a file that vanishes while we look holds nothing
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := countIn(p, needle)
+		if err != nil {
+			return nil //nolint:nilerr // as above
+		}
+		if n > 0 {
+			rel, err := filepath.Rel(a.dir, p)
+			if err != nil {
+				rel = filepath.Base(p)
+			}
+			hits, places = hits+n, append(places, rel)
+		}
+		return nil
+	})
+	return hits, places, err
+}
+
+// countIn counts a needle in a file, reading in pieces that overlap.
+func countIn(name string, needle []byte) (int, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	const piece = 1 << 20
+	buf := make([]byte, 0, piece+len(needle))
+	n := 0
+	for {
+		k, err := f.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+k]
+		n += bytes.Count(buf, needle)
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		keep := min(len(buf), len(needle)-1)
+		copy(buf, buf[len(buf)-keep:])
+		buf = buf[:keep]
+	}
+}

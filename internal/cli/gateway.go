@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// gate is what the gateway says of itself.
+type gate struct {
+	Mode     string    `json:"mode"`
+	Since    time.Time `json:"since"`
+	Upstream string    `json:"upstream"`
+	Table    struct {
+		Least  string   `json:"least"`
+		Public []string `json:"public_paths"`
+		Routes []struct {
+			Path    string   `json:"path"`
+			Methods []string `json:"methods"`
+			Who     string   `json:"who"`
+			Roles   []string `json:"roles"`
+		} `json:"routes"`
+		Clamped []string `json:"clamped"`
+	} `json:"table"`
+}
+
+func (a *app) gatewayCommand() *cobra.Command {
+	maintenance := a.group("maintenance", "Close the gate for maintenance, or open it",
+		"During maintenance the application gets no request; Writ's own pages work.",
+		"  writ gateway maintenance on --reason \"database move\"\n  writ gateway maintenance off",
+		a.maintenance("on", "maintenance", "Close the gate: visitors see the maintenance page"),
+		a.maintenance("off", "normal", "Open the gate again"))
+	return a.group("gateway", "See the routes of the gate, close it for maintenance",
+		"The gate stands before the application and lets in whom the policy and routes.yaml allow.",
+		"  writ gateway routes\n  writ gateway maintenance on", a.gatewayRoutes(), maintenance)
+}
+
+func (a *app) gatewayRoutes() *cobra.Command {
+	return &cobra.Command{
+		Use: "routes", Short: "Show who may come where",
+		Long: `Shows the routes in force. The policy says the least that is asked of a visitor and which
+paths are public; routes.yaml may only tighten that.`,
+		Example: "  writ gateway routes\n  writ gateway routes --format json", Args: cobra.NoArgs,
+		RunE: run(func(c *cobra.Command, _ []string) error {
+			conn, err := a.open(c.Context())
+			if err != nil {
+				return err
+			}
+			var raw json.RawMessage
+			if err := conn.get(c.Context(), "gateway", &raw); err != nil {
+				return err
+			}
+			if a.json() {
+				return a.printJSON(raw)
+			}
+			return a.printGate(raw)
+		}),
+	}
+}
+
+func (a *app) printGate(raw json.RawMessage) error {
+	var g gate
+	if err := decode(raw, &g); err != nil {
+		return err
+	}
+	since := ""
+	if g.Since.Year() > 1970 { // never changed
+		since = " since " + a.when(g.Since)
+	}
+	a.say("The gate is in mode %s%s; behind it is %s.", visible(g.Mode), since, visible(g.Upstream))
+	t := newTable(a.out, "PATH", "METHODS", "WHO", "BY")
+	for _, p := range g.Table.Public {
+		t.row(p, "all", "anyone", "policy")
+	}
+	for _, r := range g.Table.Routes {
+		methods, who := strings.Join(r.Methods, " "), r.Who
+		if methods == "" {
+			methods = "all"
+		}
+		if len(r.Roles) > 0 {
+			who = strings.Join(r.Roles, " or ")
+		}
+		t.row(r.Path, methods, who, "routes.yaml")
+	}
+	t.row("all else", "all", g.Table.Least, "policy")
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for _, p := range g.Table.Clamped {
+		a.say("The policy is tighter than routes.yaml for %s; the policy holds.", visible(p))
+	}
+	return nil
+}
+
+func (a *app) maintenance(use, mode, short string) *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: use, Short: short, Long: short + ". The act and its reason are recorded.",
+		Example: "  writ gateway maintenance " + use, Args: cobra.NoArgs,
+		RunE: run(func(c *cobra.Command, _ []string) error { return a.setMode(c.Context(), mode, reason) }),
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why; it is recorded")
+	return c
+}
+
+func (a *app) setMode(ctx context.Context, mode, reason string) error {
+	conn, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	var raw json.RawMessage
+	if err := conn.call(ctx, http.MethodPut, "gateway/mode", map[string]string{"mode": mode, "reason": reason}, &raw); err != nil {
+		return err
+	}
+	if a.json() {
+		return a.printJSON(raw)
+	}
+	var g gate
+	if err := decode(raw, &g); err != nil {
+		return err
+	}
+	if g.Mode == "maintenance" {
+		a.say("The gate is closed for maintenance. Open it with: writ gateway maintenance off")
+	} else {
+		a.say("The gate is open.")
+	}
+	return nil
+}
