@@ -55,18 +55,18 @@ func browser(agent string) string {
 func (s *Service) confirmLetter(l newLink, asked string) typedLetter {
 	return typedLetter{kind: "identity.confirm", Letter: mail.Letter{
 		Title: "Confirm your address",
-		Lines: []string{"Somebody, we hope you, signed up with this address. Confirm it to begin.",
+		Lines: []string{"Somebody, probably you, signed up with this address. Confirm it to begin.",
 			fmt.Sprintf("The link works once, for %s, until %s.", spell(l.ttl), stamp(s.Now().Add(l.ttl)))},
 		Link: &mail.Link{Text: "Confirm this address", URL: s.Origin + l.path()},
-		Foot: []string{asked, "If it was not you, do nothing: without this link no account is made."},
+		Foot: []string{asked, "In another browser you are asked for the password you chose.", "If it was not you, do nothing, or open the link and press “It was not me”: no account is made."},
 	}}
 }
 
 func (s *Service) takenLetter(asked string) typedLetter {
 	return typedLetter{kind: "identity.already-here", Letter: mail.Letter{
 		Title: "You already have an account",
-		Lines: []string{"Somebody, perhaps you, tried to sign up with this address. There is an account for it already, and it was not changed.",
-			"Sign in as before. If you forgot the password, ask for a new one on the sign-in page."},
+		Lines: []string{"Somebody, probably you, tried to sign up with this address. There is an account for it already, and it was not changed.",
+			"Sign in as before. If you forgot the password, press “I forgot my password” there."},
 		Link: &mail.Link{Text: "Sign in", URL: s.Origin + "/-/sign-in"},
 		Foot: []string{asked, "If it was not you, do nothing: your account is as it was."},
 	}}
@@ -75,25 +75,45 @@ func (s *Service) takenLetter(asked string) typedLetter {
 func (s *Service) resetLetter(l newLink, asked string) typedLetter {
 	return typedLetter{kind: "identity.reset", Letter: mail.Letter{
 		Title: "Set a new password",
-		Lines: []string{"Somebody, we hope you, asked for a link to set a new password for the account with this address.",
+		Lines: []string{"Somebody, probably you, asked for a link to set a new password for the account with this address.",
 			fmt.Sprintf("The link works once, for %s, until %s. A newer link replaces it.", spell(l.ttl), stamp(s.Now().Add(l.ttl)))},
 		Link: &mail.Link{Text: "Set a new password", URL: s.Origin + l.path()},
 		Foot: []string{asked, "If it was not you, do nothing: your password stays as it is."},
 	}}
 }
 
-func changedLetter(asked string) typedLetter {
+// anew is the way back into one's own account.
+func (s *Service) anew() *mail.Link {
+	return &mail.Link{Text: "Set a new password", URL: s.Origin + "/-/forgot"}
+}
+
+func (s *Service) changedLetter(asked string) typedLetter {
 	return typedLetter{kind: "identity.password-changed", Letter: mail.Letter{
 		Title: "Your password was changed",
-		Lines: []string{"The password of your account was changed by somebody who knew the former one. All other sessions have ended."},
-		Foot:  []string{asked, "If it was not you, ask at once for a new password on the sign-in page: that ends every session."},
+		Lines: []string{"The password of your account was changed by somebody who knew the former one. All other sessions have ended.",
+			"If it was not you, set a new password at once: that ends every session."},
+		Link: s.anew(),
+		Foot: []string{asked},
 	}}
 }
 
-func setLetter(asked string) typedLetter {
+// setLetter tells that a link was used. An owner link was handed over by the operator,
+// so it says nothing of the mailbox.
+func (s *Service) setLetter(kind LinkKind, asked string) typedLetter {
+	if kind == OwnerLink {
+		return typedLetter{kind: "identity.first-password", Letter: mail.Letter{
+			Title: "Your password is set",
+			Lines: []string{"The one-time link that the operator made for you was used to set a password. Sign in with it.",
+				"If it was not you, set a new password at once, and tell whoever gave you the link."},
+			Link: s.anew(),
+			Foot: []string{asked},
+		}}
+	}
 	return typedLetter{kind: "identity.reset-used", Letter: mail.Letter{
 		Title: "Your password was set through a link",
-		Lines: []string{"A one-time link to this address was used to set a new password. All sessions have ended; sign in with the new password."},
-		Foot:  []string{asked, "If it was not you, somebody else can read this mailbox: make it safe first, then ask for a new password on the sign-in page."},
+		Lines: []string{"The one-time link in our former letter was used to set a new password. Sign in with it.",
+			"If it was not you, somebody else can read this mailbox: make it safe first, then set a new password."},
+		Link: s.anew(),
+		Foot: []string{asked},
 	}}
 }

@@ -266,7 +266,7 @@ func (s *Service) commitChange(ctx context.Context, who actor.Actor, in Change, 
 	if b.place, err = s.sealPlace(ctx, who.ID, b.id, in.Network, in.Agent); err != nil {
 		return Changed{}, err
 	}
-	job, err := s.letter(ctx, acc.email, changedLetter(s.asked(in.Network, in.Agent)))
+	job, err := s.letter(ctx, acc.email, s.changedLetter(s.asked(in.Network, in.Agent)))
 	if err != nil {
 		return Changed{}, err
 	}

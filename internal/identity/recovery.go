@@ -206,7 +206,7 @@ func (s *Service) newBy(ctx context.Context, who actor.Actor, acc account, in Se
 func (s *Service) commitSet(ctx context.Context, who actor.Actor, l link, acc account, in SetByLink, h hashed) (secret.Text, error) {
 	rules := s.Rules.Get()
 	device, deviceID := secret.RandomText(32), s.DB.ID()
-	job, err := s.letter(ctx, acc.email, setLetter(s.asked(in.Network, in.Agent)))
+	job, err := s.letter(ctx, acc.email, s.setLetter(in.Kind, s.asked(in.Network, in.Agent)))
 	if err != nil {
 		return secret.Text{}, err
 	}

@@ -187,8 +187,8 @@ func fielded(f Form) []Field {
 	out := make([]Field, len(f.Fields))
 	for i, field := range f.Fields {
 		for _, e := range pub.Fields {
-			if e.Name == field.Name && field.Error == "" {
-				field.Error = e.Problem
+			if e.Name == field.Name { // all that is wrong with it at once
+				field.Error = strings.TrimSpace(field.Error + " " + e.Problem)
 			}
 		}
 		out[i] = field
