@@ -180,6 +180,7 @@ func (d *DB) Change(ctx context.Context, who actor.Actor, fn func(*Tx) (Event, e
 		}
 	}
 	var receipt Receipt
+	cuts := 0
 	for range maxSubjects {
 		err = d.run(ctx, func(t *Tx) error {
 			receipt = Receipt{ID: t.entry, At: t.now}
@@ -189,6 +190,10 @@ func (d *DB) Change(ctx context.Context, who actor.Actor, fn func(*Tx) (Event, e
 			}
 			return s.record(ctx, t, ev)
 		})
+		if errors.Is(err, ErrCutOff) && cuts < maxCuts && ctx.Err() == nil {
+			cuts++ // the machine stood still more often than the closure was slow
+			continue
+		}
 		need, ok := errors.AsType[*needKey](err)
 		if !ok {
 			break
@@ -203,6 +208,9 @@ func (d *DB) Change(ctx context.Context, who actor.Actor, fn func(*Tx) (Event, e
 	d.committed(receipt.At)
 	return receipt, nil
 }
+
+// maxCuts bounds how often a change that was cut off is tried again.
+const maxCuts = 2
 
 // maxSubjects bounds how often one change runs again because its event named
 // another subject.

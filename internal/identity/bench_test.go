@@ -1,0 +1,87 @@
+package identity_test
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"writ/internal/canary"
+	"writ/internal/identity"
+	"writ/internal/passhash"
+	"writ/internal/secret"
+)
+
+// BenchmarkSignIn compares sign-ins through the HTTPS API with the hash alone, as many
+// at a time as there are places to hash. The mark is a rate of at least 0.9 of the hash's.
+func BenchmarkSignIn(b *testing.B) {
+	slots := runtime.GOMAXPROCS(0)
+	params := passhash.Default(passhash.Argon2id, 16)
+	phc, err := passhash.Hash(params, secret.NewText(good))
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := open(b, func(d *identity.Deps) {
+		d.Seam = nil
+		d.Gate = passhash.NewGate(slots, 64, time.Minute)
+	})
+	const people = 40
+	for i := range people {
+		if _, err := w.svc.CreateCustomer(b.Context(), operator, identity.NewCustomer{Email: fmt.Sprintf("p%d@example.test", i), Password: secret.NewText(good), TeamName: "t"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var next atomic.Int64
+	visitors := make(chan *canary.Visitor, slots)
+	for range slots {
+		v := w.door.Visitor()
+		v.HTTP.Jar = nil // each sign-in is a stranger's
+		visitors <- v
+	}
+	side := map[string]func() error{
+		"hash": func() error {
+			ok, err := passhash.Verify(phc, secret.NewText(good))
+			if err == nil && !ok {
+				err = fmt.Errorf("refused")
+			}
+			return err
+		},
+		"sign-in": func() error {
+			v := <-visitors // kept connections: the handshake is not what is compared
+			defer func() { visitors <- v }()
+			a, err := v.Do(b.Context(), "POST", "/-/api/v1/sign-in", fmt.Sprintf(`{"email":"p%d@example.test","password":%q}`, next.Add(1)%people, good))
+			if err == nil && a.Status != 200 {
+				err = fmt.Errorf("status %d: %s", a.Status, a.Body)
+			}
+			return err
+		},
+	}
+	rate := func(f func() error, n int) float64 {
+		begin := time.Now()
+		var wg sync.WaitGroup
+		var left atomic.Int64
+		left.Store(int64(n))
+		for range slots {
+			wg.Go(func() {
+				for left.Add(-1) >= 0 {
+					if err := f(); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		return float64(n) / time.Since(begin).Seconds()
+	}
+	var hash, whole float64
+	for b.Loop() {
+		hash += rate(side["hash"], 40) // side by side in one run: the machine moves
+		whole += rate(side["sign-in"], 40)
+	}
+	b.ReportMetric(hash/float64(b.N), "hashes/s")
+	b.ReportMetric(whole/float64(b.N), "sign-ins/s")
+	b.ReportMetric(whole/hash, "of-the-hash's-rate")
+}

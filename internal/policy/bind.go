@@ -1,0 +1,197 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"writ/internal/clause"
+	"writ/internal/fault"
+	"writ/internal/policy/document"
+)
+
+// binding says how strictly a policy is bound to the rules.
+type binding int
+
+const (
+	proposed binding = iota // every rule needs its parameter, every parameter its rule
+	running                 // what an older revision lacks takes the shipped default
+)
+
+// bind gives the values the modules obey under p. Under running, unbound names the
+// clauses whose parameters p lacks; under proposed that is an error.
+func (s *Service) bind(p *document.Policy, how binding) (vals clause.Values, unbound map[string]string, err error) {
+	vals = p.Values()
+	unbound = map[string]string{}
+	var errs []error
+	bound := map[string]bool{}
+	for _, slot := range s.slots {
+		for _, b := range slot.Bindings() {
+			bound[b.Key] = true
+			if err := s.bindRule(vals, unbound, b, how); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	errs = append(errs, s.bindParams(p, bound, unbound, how)...)
+	return vals, unbound, errors.Join(errs...)
+}
+
+// bindRule finds the parameter of one rule.
+func (s *Service) bindRule(vals clause.Values, unbound map[string]string, b clause.Binding, how binding) error {
+	id, name, _ := strings.Cut(b.Key, "/")
+	if v, ok := vals[b.Key]; ok {
+		if !fits(v, b.Type) {
+			return fmt.Errorf("type of %s is %s, rule %s is %s", b.Key, typeName(v), b.Rule, b.Type)
+		}
+		return nil
+	}
+	d, ok := s.template.Param(b.Key)
+	if !ok {
+		return fmt.Errorf("rule %s belongs to no clause: there is no parameter %s", b.Rule, b.Key)
+	}
+	if how == proposed {
+		return fmt.Errorf("rule %s needs the parameter %s, which the policy lacks; writ policy propose --template adds it", b.Rule, b.Key)
+	}
+	vals[b.Key] = d.Value
+	unbound[id] = fmt.Sprintf("the revision has no parameter %s; the shipped default %s holds until a revision adds it", name, d.Literal)
+	return nil
+}
+
+// bindParams finds parameters that drive nothing, in clauses that this build checks.
+func (s *Service) bindParams(p *document.Policy, bound map[string]bool, unbound map[string]string, how binding) []error {
+	var errs []error
+	for c, a := range p.Params() {
+		key := c.Key(a.Name)
+		if !s.upheld[c.ID] || bound[key] || s.shown[key] || a.Silent || a.Type == document.Text {
+			continue
+		}
+		if _, shipped := s.template.Param(key); how == running && !shipped {
+			unbound[c.ID] = "this build has no rule for the parameter " + a.Name
+			continue
+		}
+		errs = append(errs, fmt.Errorf("clause %s: parameter %s has no rule in module %s", c.ID, a.Name, c.By))
+	}
+	return errs
+}
+
+func typeName(v any) string {
+	switch v.(type) {
+	case time.Duration:
+		return "duration"
+	case int64:
+		return "int"
+	case []string:
+		return "set"
+	case [][]string:
+		return "table"
+	}
+	return reflect.TypeOf(v).String()
+}
+
+// fits reports whether clause.Decode would take v for a rule of type t.
+func fits(v any, t reflect.Type) bool {
+	vt := reflect.TypeOf(v)
+	switch {
+	case vt == t:
+		return true
+	case vt.Kind() == reflect.Int64 && vt != reflect.TypeFor[time.Duration]():
+		return (t.Kind() == reflect.Int || t.Kind() == reflect.Int64) && t != reflect.TypeFor[time.Duration]()
+	}
+	return vt.Kind() == reflect.String && t.Kind() == reflect.String
+}
+
+// check asks every module about every period, without effect.
+func (s *Service) check(ps []clause.Period) error {
+	var errs []error
+	for _, p := range ps {
+		for _, slot := range s.slots {
+			if err := slot.Check(p.Values); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// unbindable makes a fault of what bind or check say.
+func unbindable(err error) *fault.Error {
+	return fault.New(fault.Invalid, "unbindable", fault.Public{
+		Problem: "The modules could not obey this policy: " + strings.ReplaceAll(err.Error(), "\n", "; ") + ".",
+		Next:    "Change the policy and propose it again. The revision before stays in force."})
+}
+
+// timeline is what the modules obey from now on: the revision in force, those that are
+// scheduled, and every exception with its end.
+func (s *Service) timeline(b *book, now time.Time) ([]clause.Period, map[string]string, error) {
+	var periods []clause.Period
+	var unbound map[string]string
+	for _, at := range b.moments(now) {
+		p, _, err := s.effective(b, at)
+		if err != nil {
+			return nil, nil, err
+		}
+		vals, missing, err := s.bind(p, running)
+		if err != nil {
+			return nil, nil, fmt.Errorf("bind revision %s: %w", b.at(at).Version, err)
+		}
+		if unbound == nil {
+			unbound = missing
+		}
+		periods = append(periods, clause.Period{From: at, Values: vals})
+	}
+	return periods, unbound, nil
+}
+
+// moments are when values change, sorted: the last one that is not after now, and all later ones.
+func (b *book) moments(now time.Time) []time.Time {
+	all := map[int64]bool{micros(b.chain[0].HoldsFrom): true}
+	for _, r := range b.chain {
+		all[micros(r.HoldsFrom)] = true
+	}
+	for _, e := range b.exceptions {
+		if !e.Starts.IsZero() {
+			all[micros(e.Starts)], all[micros(e.Ends)] = true, true
+		}
+	}
+	sorted := slices.Sorted(maps.Keys(all))
+	first := 0
+	for i, us := range sorted {
+		if us <= micros(now) {
+			first = i
+		}
+	}
+	var out []time.Time
+	for _, us := range sorted[first:] {
+		out = append(out, fromMicros(us))
+	}
+	return out
+}
+
+// effective is the policy at t with its live exceptions in place. An exception that
+// the revision of that time has no room for (parameter gone, value outside its range)
+// does not hold.
+func (s *Service) effective(b *book, t time.Time) (*document.Policy, []Exception, error) {
+	p, err := s.document(b.at(t))
+	if err != nil {
+		return nil, nil, err
+	}
+	var held []Exception
+	for _, e := range b.exceptions {
+		if !e.live(t) { // clause: gov.exceptions
+			continue
+		}
+		a, ok := p.Param(e.Param)
+		if !ok {
+			continue
+		}
+		if q, ps := document.Apply(p, map[string]document.Literal{e.Param: document.ParseLiteral(a.Type, e.Value)}); len(ps) == 0 {
+			p, held = q, append(held, e)
+		}
+	}
+	return p, held, nil
+}
