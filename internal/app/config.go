@@ -68,10 +68,20 @@ func ReadConfig(dir string) (Config, error) {
 		return c, fmt.Errorf("read machine settings: %w", err)
 	}
 	if err := yaml.UnmarshalWithOptions(b, &c, yaml.Strict()); err != nil {
-		return c, fault.New(fault.Invalid, "config", fault.Public{
-			Problem: name + ": " + yaml.FormatError(err, false, true), Next: "Mend the file and start again."})
+		return c, fault.New(fault.Invalid, "config", fault.Public{Problem: where(name, err), Next: "Mend the file and start again."})
 	}
 	return c, c.check(name)
+}
+
+// where says what is wrong at which line and column. It quotes no line of the file:
+// addresses in it may hold passwords.
+func where(name string, err error) string {
+	e, ok := errors.AsType[yaml.Error](err)
+	if !ok || e.GetToken() == nil {
+		return name + ": " + yaml.FormatError(err, false, false)
+	}
+	at := e.GetToken().Position
+	return fmt.Sprintf("%s:%d:%d: %s.", name, at.Line, at.Column, e.GetMessage())
 }
 
 func (c Config) check(name string) error {

@@ -121,6 +121,7 @@ func (a *App) buildPolicy() (err error) {
 		return err
 	}
 	a.check.Schedule(a.jobs)
+	a.journal.Follow("check", a.recheck)
 	return nil
 }
 
@@ -153,6 +154,18 @@ func (a *App) start(ctx context.Context) error {
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
 	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.gateway.Run, a.policy.Run}
+}
+
+// recheck looks again at the clauses about the policy itself when one of its facts is in
+// the journal: a signature shows at once, not at the next hour.
+func (a *App) recheck(_ context.Context, entries []journal.Entry) error {
+	for _, e := range entries {
+		if module, _, _ := strings.Cut(e.Stream, "."); slices.Contains([]string{"policy", "exception", "record"}, module) && e.Stream != "policy.act-refused" {
+			a.check.Soon("gov.")
+			return nil
+		}
+	}
+	return nil
 }
 
 // entryNumber is the number of an entry in the journal, once it has one.

@@ -18,6 +18,7 @@ import (
 
 	"writ/internal/clause"
 	"writ/internal/policy/check"
+	"writ/internal/web"
 )
 
 // Look says how text is drawn.
@@ -27,11 +28,11 @@ type Look struct {
 
 // marks are the sign, colour and word of each outcome.
 var marks = map[clause.Outcome]struct{ sign, color string }{
-	clause.Pass:     {"✓", "32"},
-	clause.Fail:     {"✗", "31;1"},
-	clause.Stale:    {"◷", "33"},
+	clause.Pass:     {"●", "32"},
+	clause.Fail:     {"✕", "31;1"},
+	clause.Stale:    {"◐", "33"},
 	clause.Excepted: {"◇", "36"},
-	clause.Unknown:  {"?", "33"},
+	clause.Unknown:  {"○", "33"},
 	clause.Unbound:  {"○", "31"},
 }
 
@@ -58,8 +59,8 @@ func (l Look) mark(o clause.Outcome) string {
 	return l.paint(o, fmt.Sprintf("%s %-8s", m.sign, o))
 }
 
-// Text writes a report: one line a clause, the reason under each that is not a pass,
-// the counts at the end.
+// Text writes a report: one line a clause, which is its sentence where it holds and the
+// reason where it does not; the counts at the end. A report on one clause tells all.
 func Text(w io.Writer, r check.Report, l Look) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s, revision %s, in force since %s\n", plain(r.Policy.ID), plain(r.Policy.Title), plain(r.Policy.Revision), r.Policy.InForceSince)
@@ -74,8 +75,12 @@ func Text(w io.Writer, r check.Report, l Look) error {
 			section = c.Section
 			b.WriteString(l.dim(plain(section)) + "\n")
 		}
-		fmt.Fprintf(&b, "%s  %-*s  %s\n", l.mark(c.Outcome), wide, plain(c.ID), plain(c.Says))
-		if c.Outcome != clause.Pass {
+		says := plain(c.Says)
+		if why := reason(c); why != "" && len(r.Clauses) > 1 {
+			says = why
+		}
+		fmt.Fprintf(&b, "%s  %-*s  %s\n", l.mark(c.Outcome), wide, plain(c.ID), says)
+		if len(r.Clauses) == 1 {
 			reasons(&b, c, l)
 		}
 	}
@@ -92,18 +97,25 @@ func width(r check.Report) int {
 	return n
 }
 
-// reasons says under a clause what made its outcome.
+// reason is what made the outcome of a clause that does not hold.
+func reason(c check.Clause) string {
+	for _, f := range c.Findings {
+		if c.Outcome != clause.Pass && f.Outcome == c.Outcome {
+			return plain(f.Control) + ": " + plain(f.Summary)
+		}
+	}
+	return ""
+}
+
+// reasons says under a clause what each of its controls found.
 func reasons(b *strings.Builder, c check.Clause, l Look) {
 	for _, f := range c.Findings {
-		if f.Outcome != c.Outcome {
-			continue
-		}
-		fmt.Fprintf(b, "            %s\n", l.dim(plain(f.Control)+": "+plain(f.Summary)))
+		fmt.Fprintf(b, "  %s  %s\n", l.mark(f.Outcome), l.dim(plain(f.Control)+": "+plain(f.Summary)))
 	}
 }
 
 func counts(r check.Report, l Look) string {
-	parts := []string{fmt.Sprintf("%d clauses:", len(r.Clauses))}
+	parts := []string{web.Count(int64(len(r.Clauses)), "clause") + ":"}
 	for _, x := range []struct {
 		o clause.Outcome
 		n int

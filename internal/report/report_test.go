@@ -67,7 +67,7 @@ func TestText(t *testing.T) {
 		t.Error("foreign text reached the terminal")
 	}
 	b.Reset()
-	if err := report.Text(&b, sample(), report.Look{Color: true}); err != nil || !strings.Contains(b.String(), "\x1b[32m✓ pass") {
+	if err := report.Text(&b, sample(), report.Look{Color: true}); err != nil || !strings.Contains(b.String(), "\x1b[32m● pass") {
 		t.Errorf("no colour: %v", err)
 	}
 }

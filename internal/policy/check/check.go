@@ -63,7 +63,8 @@ type Runner struct {
 	ticking sync.Mutex // one tick at a time
 	mu      sync.Mutex // guards what follows
 	plans   map[string]*plan
-	waiting []finding // passes that did not change, not yet recorded
+	waiting []finding                // passes that did not change, not yet recorded
+	took    map[string]time.Duration // how long a control ran last
 }
 
 // plan is when a control runs next, as far as this process knows.
@@ -92,7 +93,7 @@ func New(d Deps) (*Runner, error) {
 	if d.Index == nil {
 		d.Index = func(context.Context, string) (int64, bool) { return 0, false }
 	}
-	r := &Runner{db: d.DB, law: d.Law, access: d.Access, now: d.Now, log: d.Log, index: d.Index, controls: slices.Clone(d.Controls), plans: map[string]*plan{}}
+	r := &Runner{db: d.DB, law: d.Law, access: d.Access, now: d.Now, log: d.Log, index: d.Index, controls: slices.Clone(d.Controls), plans: map[string]*plan{}, took: map[string]time.Duration{}}
 	slices.SortFunc(r.controls, func(a, b clause.Control) int { return strings.Compare(a.ID, b.ID) })
 	for i, c := range r.controls {
 		switch {
@@ -152,6 +153,18 @@ func (r *Runner) Tick(ctx context.Context) error {
 	close(queue)
 	wg.Wait()
 	return r.flush(context.WithoutCancel(ctx))
+}
+
+// Soon has the controls of all clauses with this prefix run at the next tick: something
+// they look at has changed.
+func (r *Runner) Soon(prefix string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.controls {
+		if p := r.plans[c.ID]; strings.HasPrefix(c.Clause, prefix) && p.ran && p.retry.IsZero() {
+			p.ran, p.first = false, r.now()
+		}
+	}
 }
 
 // due lists what should run now.

@@ -122,7 +122,7 @@ func (r *Runner) Routes() []web.Route {
 
 func (r *Runner) getCheck(w http.ResponseWriter, req *http.Request, who actor.Actor) error {
 	live := req.FormValue("live")
-	o := Options{Clause: req.FormValue("clause"), Live: live == "1" || live == "true"}
+	o := Options{Clause: req.FormValue("clause"), Live: live == "1" || live == "true", Fresh: true}
 	action := access.PolicyRead
 	if o.Live {
 		action = access.CheckRun

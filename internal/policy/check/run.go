@@ -52,15 +52,23 @@ func (r *Runner) once(ctx context.Context, c clause.Control, m policy.Moment, la
 	}
 	p.ran, p.retry = true, time.Time{}
 	r.mu.Unlock()
-	f := r.found(c, m, res, err)
+	r.settle(context.WithoutCancel(ctx), r.found(c, m, res, err), last)
+}
+
+// settle records a finding: a pass that follows a pass with the next batch, and what a
+// probe that still fails in the same words says, not again within a minute.
+func (r *Runner) settle(ctx context.Context, f, last finding) {
 	if f.Outcome == clause.Pass && last.Outcome == clause.Pass && last.Revision == f.Revision {
 		r.mu.Lock()
 		r.waiting = append(r.waiting, f)
 		r.mu.Unlock()
 		return
 	}
-	if _, err := r.record(context.WithoutCancel(ctx), f); err != nil {
-		r.log.Error("the result of a check could not be recorded", "control", c.ID, "outcome", f.Outcome, "error", err)
+	if f.Outcome == last.Outcome && f.Summary == last.Summary && f.values == last.values && f.Observed.Sub(last.Observed) < time.Minute {
+		return
+	}
+	if _, err := r.record(ctx, f); err != nil {
+		r.log.Error("the result of a check could not be recorded", "control", f.Control, "outcome", f.Outcome, "error", err)
 	}
 }
 
@@ -77,6 +85,12 @@ func (r *Runner) run(ctx context.Context, c clause.Control) (clause.Result, erro
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fault.Newf(fault.Unavailable, "timeout", "It did not end within %s.", limit))
 	defer cancel()
 	done := make(chan outcome, 1)
+	begin := r.now()
+	defer func() {
+		r.mu.Lock()
+		r.took[c.ID] = r.now().Sub(begin)
+		r.mu.Unlock()
+	}()
 	go func() {
 		o := outcome{err: errPanic} // also when the goroutine is ended
 		defer func() {
