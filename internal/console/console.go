@@ -1,0 +1,198 @@
+package console
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/gateway"
+	"writ/internal/identity"
+	"writ/internal/jobs"
+	"writ/internal/journal"
+	"writ/internal/policy"
+	"writ/internal/policy/check"
+	"writ/internal/web"
+)
+
+//go:embed templates/*.html
+var templates embed.FS
+
+//go:embed assets/console.css
+var styles []byte
+
+// Deps is what a Console needs. All are required.
+type Deps struct {
+	Company  string // the customer-facing name
+	Origin   string // https://app.example.com
+	Policy   *policy.Service
+	Check    *check.Runner
+	Journal  *journal.Journal
+	Identity *identity.Service
+	Gateway  *gateway.Gateway
+	Jobs     *jobs.Jobs
+	Access   *access.Access
+	Now      func() time.Time
+}
+
+// Console is the pages. It is safe for concurrent use.
+type Console struct {
+	Deps
+	pages *web.Pages
+	style string // address of the style sheet
+
+	mu     sync.Mutex
+	seen   *look
+	proofs map[string]proof // the last proof of each clause that was asked for here
+}
+
+// New makes a Console.
+func New(d Deps) (*Console, error) {
+	if d.Policy == nil || d.Check == nil || d.Journal == nil || d.Identity == nil || d.Gateway == nil || d.Jobs == nil || d.Access == nil || d.Now == nil {
+		return nil, errors.New("console: all dependencies are required")
+	}
+	sum := sha256.Sum256(styles)
+	c := &Console{Deps: d, style: "/-/console/look/" + hex.EncodeToString(sum[:6]) + ".css", proofs: map[string]proof{}}
+	var err error
+	c.pages, err = web.NewPages(templates, web.Funcs{Now: d.Now, More: map[string]any{"style": func() string { return c.style }}})
+	if err != nil {
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	return c, nil
+}
+
+// The places of the rail.
+const (
+	atPolicy     = "/-/console"
+	atRevisions  = "/-/console/revisions"
+	atExceptions = "/-/console/exceptions"
+	atRecords    = "/-/console/records"
+	atKeys       = "/-/console/keys"
+	atFindings   = "/-/console/findings"
+	atPeople     = "/-/console/people"
+	atGate       = "/-/console/gate"
+	atMail       = "/-/console/mail"
+	atJournal    = "/-/console/journal"
+)
+
+type hereKey struct{}
+
+const (
+	bigForm = 2 << 20 // a whole policy file
+	sigForm = 64 << 10
+)
+
+// Routes are the pages. Each names the action it needs; the operations behind the forms
+// ask again.
+func (c *Console) Routes() []web.Route {
+	staff := func(pattern string, need access.Action, at string, h web.Handler) web.Route {
+		return web.Route{Pattern: pattern, Who: web.Staff, Limit: sigForm, Handle: func(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+			if err := c.Access.Allow(r.Context(), who, need, ""); err != nil {
+				return err
+			}
+			return h(w, r.WithContext(context.WithValue(r.Context(), hereKey{}, at)), who)
+		}}
+	}
+	prove := staff("POST /-/console/clauses/{id}/prove", access.CheckRun, atPolicy, c.prove)
+	prove.Time = 10 * time.Minute
+	preview := staff("POST /-/console/propose/preview", access.PolicyPropose, atRevisions, c.preview)
+	propose := staff("POST /-/console/propose", access.PolicyPropose, atRevisions, c.propose)
+	preview.Limit, propose.Limit = bigForm, bigForm
+	return append([]web.Route{
+		staff("GET /-/console", access.PolicyRead, atPolicy, c.showPolicy),
+		staff("GET /-/console/policy.yaml", access.PolicyRead, atPolicy, c.download),
+		staff("GET /-/console/clauses/{id}", access.PolicyRead, atPolicy, c.showClause),
+		prove,
+		staff("GET /-/console/revisions", access.PolicyRead, atRevisions, c.showRevisions),
+		staff("GET /-/console/revisions/{version}", access.PolicyRead, atRevisions, c.showRevision),
+		staff("GET /-/console/revisions/{version}/text", access.PolicyRead, atRevisions, c.revisionText),
+		staff("POST /-/console/revisions/{version}/sign", access.PolicyRead, atRevisions, c.signRevision),
+		staff("POST /-/console/revisions/{version}/reject", access.PolicyApprove, atRevisions, c.rejectRevision),
+		staff("POST /-/console/revisions/{version}/withdraw", access.PolicyWithdraw, atRevisions, c.withdrawRevision),
+		staff("GET /-/console/propose", access.PolicyPropose, atRevisions, c.showPropose),
+		preview, propose,
+		staff("GET /-/console/keys", access.PolicyRead, atKeys, c.showKeys),
+		staff("GET /-/console/keys/text", access.KeyRegister, atKeys, c.keyText),
+		staff("POST /-/console/keys", access.KeyRegister, atKeys, c.registerKey),
+		staff("POST /-/console/keys/revoke", access.PolicyRead, atKeys, c.revokeKey),
+		staff("GET /-/console/findings", access.PolicyRead, atFindings, c.showFindings),
+		staff("GET /-/console/exceptions", access.PolicyRead, atExceptions, c.showExceptions),
+		staff("GET /-/console/exceptions/new", access.ExceptionRequest, atExceptions, c.newException),
+		staff("POST /-/console/exceptions", access.ExceptionRequest, atExceptions, c.requestException),
+		staff("GET /-/console/exceptions/{id}", access.PolicyRead, atExceptions, c.showException),
+		staff("GET /-/console/exceptions/{id}/text", access.PolicyRead, atExceptions, c.exceptionText),
+		staff("POST /-/console/exceptions/{id}/sign", access.PolicyRead, atExceptions, c.signException),
+		staff("POST /-/console/exceptions/{id}/revoke", access.ExceptionRevoke, atExceptions, c.revokeException),
+		staff("GET /-/console/records", access.PolicyRead, atRecords, c.showRecords),
+		staff("GET /-/console/attest", access.RecordSign, atRecords, c.showAttest),
+		staff("GET /-/console/attest/text", access.RecordSign, atRecords, c.recordText),
+		staff("POST /-/console/attest", access.RecordSign, atRecords, c.attest),
+		staff("GET /-/console/journal", access.JournalRead, atJournal, c.showJournal),
+		staff("GET /-/console/journal/{n}", access.JournalRead, atJournal, c.showEntry),
+		staff("POST /-/console/journal/{n}/open", access.JournalRead, atJournal, c.openEntry),
+		staff("GET /-/console/people", access.PeopleRead, atPeople, c.showPeople),
+		staff("GET /-/console/people/add", access.PeopleManage, atPeople, c.newPerson),
+		staff("POST /-/console/people", access.PeopleManage, atPeople, c.addPerson),
+		staff("GET /-/console/people/{id}", access.PeopleRead, atPeople, c.showPerson),
+		staff("POST /-/console/people/{id}/link", access.PeopleManage, atPeople, c.renewLink),
+		staff("POST /-/console/people/{id}/disable", access.PeopleManage, atPeople, c.disable),
+		staff("POST /-/console/people/{id}/erase", access.PeopleErase, atPeople, c.erase),
+		staff("POST /-/console/people/{id}/sessions/end", access.SessionsEnd, atPeople, c.endSessions),
+		staff("GET /-/console/sessions", access.PolicyRead, "", func(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
+			return web.Redirect(w, r, "/-/account")
+		}),
+		staff("GET /-/console/gate", access.GateRead, atGate, c.showGate),
+		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
+		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
+		staff("GET /-/console/find", access.PolicyRead, "", c.find),
+	}, c.public()...)
+}
+
+// public are the addresses for everybody.
+func (c *Console) public() []web.Route {
+	return []web.Route{
+		{Pattern: "GET /-/trust", Who: web.Anyone, Handle: c.showTrust},
+		{Pattern: "GET /-/trust.json", Who: web.Anyone, Handle: c.trustJSON},
+		{Pattern: "GET /.well-known/security.txt", Who: web.Anyone, Handle: c.securityText},
+		{Pattern: "GET /.well-known/writ", Who: web.Anyone, Handle: c.wellKnown},
+		{Pattern: "GET /-/console/look/{name}", Who: web.Anyone, Handle: c.sheet},
+	}
+}
+
+// sheet serves the style sheet under its hash.
+func (c *Console) sheet(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
+	if r.URL.Path != c.style {
+		return fault.New(fault.NotFound, "not_found", fault.Public{Problem: "There is no such file."})
+	}
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	_, err := w.Write(styles)
+	return err
+}
+
+// show answers with a page of the console.
+func (c *Console) show(w http.ResponseWriter, r *http.Request, name string, v web.View) error {
+	return c.answer(w, r, http.StatusOK, name, v)
+}
+
+func (c *Console) answer(w http.ResponseWriter, r *http.Request, status int, name string, v web.View) error {
+	if v.Frame == "" {
+		v.Frame = web.Console
+	}
+	return c.pages.Render(w, r, status, name, v)
+}
+
+// done tells what happened and leads on.
+func (c *Console) done(w http.ResponseWriter, r *http.Request, to, says string) error {
+	c.forget()
+	web.Tell(w, web.Notice{Says: says})
+	return web.Redirect(w, r, to)
+}
