@@ -184,7 +184,7 @@ func (a *App) Serve(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	public := a.gateway.Front(a.web.Handler(browserDoor{a.identity.Lookup}), a.web.Owns)
+	public := a.gateway.Front(a.web.Handler(a.identity), a.web.Owns)
 	doors := []listen.Door{{Name: "https", Listener: a.https, TLS: listen.TLSConfig(a.certs, a.gateway.MinTLS, false), Handler: public, Malformed: a.gateway.Malformed}}
 	if a.http != nil {
 		doors = append(doors, listen.Door{Name: "http", Listener: a.http, Handler: listen.Redirector(a.origin), Malformed: a.gateway.Malformed})
@@ -223,15 +223,6 @@ func addr(l net.Listener) string {
 		return ""
 	}
 	return l.Addr().String()
-}
-
-// mailFolder is where letters lie when mail.url is a folder, "" otherwise.
-func (c Config) mailFolder() string {
-	u, err := url.Parse(c.Mail.URL)
-	if err != nil || u.Scheme != "file" {
-		return ""
-	}
-	return u.Path
 }
 
 // health answers load balancers: livez while the process runs, readyz while it serves

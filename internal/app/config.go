@@ -89,7 +89,7 @@ func (c Config) check(name string) error {
 		return fault.New(fault.Invalid, "config", fault.Public{
 			Problem: fmt.Sprintf("%s: %s is %q.", name, key, got), Expected: "Expected " + want + ".", Next: "Mend the file and start again."})
 	}
-	if u, err := url.Parse(c.App); err != nil || u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+	if u, err := url.Parse(c.App); err != nil || u.Scheme != "https" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.ForceQuery || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return bad("app", c.App, "an origin such as https://app.example.com")
 	}
 	if _, _, err := net.SplitHostPort(c.HTTPS); err != nil {
@@ -123,6 +123,14 @@ func (c Config) write(dir string) error {
 	b, err := yaml.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("encode machine settings: %w", err)
+	}
+	if len(c.Operators) == 0 {
+		c.Operators = nil // as it is read back
+	}
+	var back Config // the encoder does not carry every text: a name may come back as another, or as syntax
+	if err := yaml.UnmarshalWithOptions(b, &back, yaml.Strict()); err != nil || fmt.Sprintf("%#v", back) != fmt.Sprintf("%#v", c) {
+		return fault.New(fault.Invalid, "config", fault.Public{Problem: "The settings hold a text that " + configName + " cannot carry.",
+			Expected: "Names and addresses without tabs and line breaks, and not beginning like YAML's own signs.", Next: "Look at the company's name, and run it again."})
 	}
 	head := "# Machine settings of Writ. Everything the policy speaks about is in the policy, not here.\n"
 	return os.WriteFile(filepath.Join(dir, configName), append([]byte(head), b...), 0o600)

@@ -16,6 +16,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/cli"
 	"writ/internal/fault"
+	"writ/internal/gateway"
 	"writ/internal/identity"
 	"writ/internal/keyring"
 	"writ/internal/policy/document"
@@ -40,12 +41,13 @@ func Init(ctx context.Context, o cli.InitOptions) (cli.InitResult, error) {
 // Make is Init with more said.
 func Make(ctx context.Context, s Setup) (_ cli.InitResult, err error) {
 	res := cli.InitResult{Dir: s.Dir}
-	if _, err := os.Stat(filepath.Join(s.Dir, configName)); err == nil {
+	ready := prepared(s.Dir)
+	if _, err := os.Stat(filepath.Join(s.Dir, configName)); err == nil && !ready {
 		return res, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return res, fmt.Errorf("look at folder: %w", err)
 	}
-	c, err := s.config()
+	c, err := s.config(ready)
 	if err != nil {
 		return res, err
 	}
@@ -53,14 +55,17 @@ func Make(ctx context.Context, s Setup) (_ cli.InitResult, err error) {
 	if err != nil {
 		return res, err
 	}
+	if err := gateway.CheckOutbound(ctx, c.outbound()); err != nil { // before anything is dialled
+		return res, err
+	}
 	unix.Umask(0o077)
-	made, err := makeDir(s.Dir)
+	restore, err := makeDir(s.Dir, ready)
 	if err != nil {
 		return res, err
 	}
 	defer func() {
 		if err != nil { // nothing half done stays
-			err = errors.Join(err, undo(s.Dir, made))
+			err = errors.Join(err, restore())
 		}
 	}()
 	if err := keyring.Create(ctx, keyring.Options{Dir: s.Dir, URL: c.Keys.URL, Now: time.Now}); err != nil {
@@ -80,7 +85,13 @@ func Make(ctx context.Context, s Setup) (_ cli.InitResult, err error) {
 		}
 	}
 	res.Changed = true
-	return res, c.write(s.Dir) // last: its presence says that all before was done
+	if err := c.write(s.Dir); err != nil { // last: its presence says that all before was done
+		return res, err
+	}
+	if ready {
+		return res, os.Remove(filepath.Join(s.Dir, preparedName))
+	}
+	return res, nil
 }
 
 // adopt puts the document in force and makes the owners.
@@ -142,8 +153,8 @@ func (s Setup) handles() []string {
 	return hs
 }
 
-// config makes the machine settings.
-func (s Setup) config() (Config, error) {
+// config makes the machine settings, of a prepared folder with those that lie there.
+func (s Setup) config(ready bool) (Config, error) {
 	if len(s.Owners) == 0 {
 		return Config{}, fault.New(fault.Invalid, "owners", fault.Public{Problem: "No owner was named.",
 			Expected: "Those who sign the policy: two or more are best.", Next: "Add --owner EMAIL."})
@@ -158,6 +169,11 @@ func (s Setup) config() (Config, error) {
 		return Config{}, err
 	}
 	c := Config{Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: s.Upstreams, Mail: MailConfig{URL: s.Mail}}
+	if ready {
+		if err := c.fill(filepath.Join(s.Dir, configName)); err != nil {
+			return c, err
+		}
+	}
 	if c.HTTPS == "" {
 		c.HTTPS = ":443"
 		if c.HTTP == "" {
@@ -174,9 +190,11 @@ func (s Setup) config() (Config, error) {
 	if c.Company == "" {
 		c.Company = host
 	}
-	c.Mail.From = "writ@" + host
-	if !strings.Contains(host, ".") {
-		c.Mail.From = "writ@" + host + ".invalid"
+	if c.Mail.From == "" {
+		c.Mail.From = "writ@" + host
+		if !strings.Contains(host, ".") {
+			c.Mail.From += ".invalid"
+		}
 	}
 	return c, nil
 }
@@ -230,35 +248,30 @@ func (s Setup) document() (*document.Policy, error) {
 	return doc, nil
 }
 
-// makeDir makes the folder and says whether it was not there.
-func makeDir(dir string) (bool, error) {
-	if es, err := os.ReadDir(dir); err == nil {
-		if len(es) > 0 {
-			return false, fault.New(fault.Conflict, "folder_not_empty", fault.Public{Problem: "The folder " + dir + " is not empty and holds no writ.yaml.",
-				Expected: "An empty folder, or one that does not exist.", Next: "Choose another one with --dir."})
-		}
-		return false, os.Chmod(dir, 0o700)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return false, fmt.Errorf("make folder: %w", err)
-	}
-	return true, nil
-}
-
-// undo removes what a failed Init wrote into the folder that it found empty or made.
-func undo(dir string, made bool) error {
-	if made {
-		return os.RemoveAll(dir)
-	}
+// makeDir makes the folder, or takes an empty or prepared one, and returns how to make
+// it again what it was.
+func makeDir(dir string, ready bool) (restore func() error, err error) {
 	es, err := os.ReadDir(dir)
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make folder: %w", err)
+		}
+		return func() error { return os.RemoveAll(dir) }, nil
+	case err != nil:
+		return nil, fmt.Errorf("look at folder: %w", err)
+	case len(es) > 0 && !ready:
+		return nil, fault.New(fault.Conflict, "folder_not_empty", fault.Public{Problem: "The folder " + dir + " is not empty and holds no " + configName + ".",
+			Expected: "An empty folder, one that does not exist, or one with a prepared " + configName + " alone.", Next: "Choose another one with --dir."})
 	}
-	var errs []error
-	for _, e := range es {
-		errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("close folder to others: %w", err)
 	}
-	return errors.Join(errs...)
+	if !ready {
+		return func() error { return emptied(dir) }, nil
+	}
+	back, err := setAside(dir)
+	return func() error { return errors.Join(emptied(dir), back()) }, err
 }
 
 // hashWait is how long a sign-in waits for a free place to hash.

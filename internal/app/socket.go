@@ -17,7 +17,6 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/secret"
-	"writ/internal/web"
 )
 
 // maxSocketPath is what every system's sockaddr_un holds, with its ending zero.
@@ -123,25 +122,6 @@ func (d socketDoor) Identify(r *http.Request) (actor.Actor, error) {
 			Next:    "Add the user to operators in writ.yaml, or use --url and sign in."})
 	}
 	return actor.Actor{Kind: actor.Operator, ID: "uid-" + strconv.Itoa(uid), Via: "socket"}, nil
-}
-
-// browserDoor finds the session of a cookie.
-type browserDoor struct {
-	lookup func(context.Context, secret.Text) (actor.Actor, error)
-}
-
-// Identify implements web.Door. No cookie is a stranger; a dead one says so to routes
-// that need a session.
-func (d browserDoor) Identify(r *http.Request) (actor.Actor, error) {
-	token := web.Cookie(r, "__Host-writ")
-	if token.IsZero() {
-		return web.StrangerOf(r), nil
-	}
-	who, err := d.lookup(r.Context(), token)
-	if errors.Is(err, fault.Unauthenticated) {
-		return web.StrangerOf(r), nil
-	}
-	return who, err
 }
 
 // serveSocket answers on the socket until ctx ends.

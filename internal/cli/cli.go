@@ -64,7 +64,7 @@ type ServeOptions struct {
 
 // DemoOptions say how to run the demonstration.
 type DemoOptions struct {
-	Dir   string    // absolute; empty for a temporary folder
+	Dir   string    // absolute; empty for ./demo
 	HTTPS string    // listening address; empty for a free port of loopback
 	Out   io.Writer // where to look is printed here
 	Log   io.Writer

@@ -124,7 +124,7 @@ func (a *app) demoCommand() *cobra.Command {
 		Use: "demo", Short: "Run Writ in front of a small sample application",
 		Long: `Starts Writ on loopback in front of a sample application, with owners, an engineer and
 two customer teams of example.test, and prints where to look. Mail lies in DIR/mail.
-Without --dir it works in a folder of its own under the temporary folder.`,
+State stays in ./demo, or in --dir; a second start goes on with it.`,
 		Example: `  writ demo
   writ demo --dir /tmp/writ-demo --https 127.0.0.1:8443`,
 		Args: cobra.NoArgs,
@@ -139,7 +139,7 @@ Without --dir it works in a folder of its own under the temporary folder.`,
 			return a.server.Demo(c.Context(), o)
 		}),
 	}
-	c.Flags().StringVar(&https, "https", "", "listening address (default: a free port of loopback)")
+	c.Flags().StringVar(&https, "https", "", "listening address on loopback (default 127.0.0.1:8443)")
 	return c
 }
 

@@ -51,7 +51,7 @@ func (a *app) publicPlace() (place, error) {
 		} `yaml:"tls"`
 	}
 	if err := yaml.Unmarshal(b, &c); err != nil {
-		return p, &exit{exitUsage, fmt.Errorf("%s: %s", name, yaml.FormatError(err, false, true))}
+		return p, &exit{exitUsage, fmt.Errorf("%s: %s", name, yaml.FormatError(err, false, false))}
 	}
 	p.origin = strings.TrimRight(c.App, "/")
 	host, port, err := net.SplitHostPort(c.HTTPS)

@@ -19,7 +19,8 @@ func (a *app) verifyCommand() *cobra.Command {
 entry's place in the tree, former checkpoints, opened values, numbers without a gap. Trust
 comes from the keys you bring with --key; without one the bundle's own key is used and shown
 as self-asserted. --since FILE is a checkpoint that you kept: the journal must be a
-continuation of it.
+continuation of it. The bundle holds the proof of that when it was made with
+writ journal export --since SIZE.
 
 Exit status: 0 true, 1 false, 2 usage or unreadable, 5 true but declared incomplete.`,
 		Example: "  writ verify evidence.zip\n  writ verify evidence.zip --key journal.key --since checkpoint.txt", Args: cobra.ExactArgs(1), Annotations: offlineCommand,

@@ -15,11 +15,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,11 +36,28 @@ import (
 
 const (
 	defaultHTTPS = "127.0.0.1:8443"
-	plainAddr    = "127.0.0.1:8480"
-	sampleAddr   = "127.0.0.1:8481"
-	mailboxAddr  = "127.0.0.1:8482"
 	stateName    = "demo.json"
 )
+
+// places are the demo's addresses. They follow from the port of the door, so that two
+// demos can run side by side: 8443 has 8480, 8481 and 8482 beside it.
+type places struct{ https, plain, sample, mailbox string }
+
+func placesAt(https string) (places, error) {
+	host, port, err := net.SplitHostPort(https)
+	if err != nil {
+		return places{}, fmt.Errorf("the address %q is not one such as %s", https, defaultHTTPS)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return places{}, fmt.Errorf("the address %q is not of loopback: the demo is for this machine alone", https)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 1 || n > 65535-39 {
+		return places{}, fmt.Errorf("the port of %q is not a number from 1 to %d", https, 65535-39)
+	}
+	at := func(k int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n+k)) }
+	return places{https, at(37), at(38), at(39)}, nil
+}
 
 // state is DIR/demo.json: what a later start must print again.
 type state struct {
@@ -61,16 +79,23 @@ func Run(ctx context.Context, o cli.DemoOptions) error {
 	if o.HTTPS == "" {
 		o.HTTPS = defaultHTTPS
 	}
-	_, port, ok := strings.Cut(o.HTTPS, ":")
-	if !ok {
-		return fmt.Errorf("the address %q has no port", o.HTTPS)
+	at, err := placesAt(o.HTTPS)
+	if err != nil {
+		return err
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return err
 	}
-	st, err := build(ctx, dir, o.HTTPS, port)
+	st, err := build(ctx, dir, at)
 	if err != nil {
+		return err
+	}
+	settings, err := app.ReadConfig(dir) // an older demo keeps the addresses it was made with
+	if err != nil {
+		return err
+	}
+	if at, err = placesAt(settings.HTTPS); err != nil {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -86,15 +111,15 @@ func Run(ctx context.Context, o cli.DemoOptions) error {
 	if err := populate(ctx, dir, srv, fernhill, &st); err != nil {
 		return err
 	}
-	return serve(ctx, o, dir, srv, fernhill, st, log)
+	return running{o, at, dir, srv, fernhill}.serve(ctx, st)
 }
 
 // build runs init once.
-func build(ctx context.Context, dir, https, port string) (state, error) {
+func build(ctx context.Context, dir string, at places) (state, error) {
 	owners := []string{"ana@example.test", "ben@example.test", "chloe@example.test"}
 	res, err := app.Make(ctx, app.Setup{
-		InitOptions: cli.InitOptions{Dir: dir, App: "https://localhost:" + port, Upstreams: []string{"http://" + sampleAddr},
-			Owners: owners, HTTPS: https, HTTP: plainAddr, Company: "Fernhill"},
+		InitOptions: cli.InitOptions{Dir: dir, App: "https://localhost:" + at.https[strings.LastIndexByte(at.https, ':')+1:], Upstreams: []string{"http://" + at.sample},
+			Owners: owners, HTTPS: at.https, HTTP: at.plain, Company: "Fernhill"},
 		Names: map[string]string{owners[0]: "Ana Sousa", owners[1]: "Ben Okafor", owners[2]: "Chloe Lindqvist"},
 		Edits: map[string]document.Literal{"use.no-automation/public_paths": document.Words("/", "/pricing", "/static/")},
 	})
@@ -168,13 +193,22 @@ func populate(ctx context.Context, dir string, srv *app.App, f *sample.App, st *
 	return writeState(dir, *st)
 }
 
+// running is a demo whose folder is made and filled.
+type running struct {
+	o        cli.DemoOptions
+	at       places
+	dir      string
+	srv      *app.App
+	fernhill *sample.App
+}
+
 // serve runs sample, mailbox and Writ until ctx ends or one of them fails.
-func serve(ctx context.Context, o cli.DemoOptions, dir string, srv *app.App, f *sample.App, st state, log *slog.Logger) error {
-	sl, err := listen.Listen(sampleAddr)
+func (r running) serve(ctx context.Context, st state) error {
+	sl, err := listen.Listen(r.at.sample)
 	if err != nil {
 		return err
 	}
-	ml, err := listen.Listen(mailboxAddr)
+	ml, err := listen.Listen(r.at.mailbox)
 	if err != nil {
 		return errors.Join(err, sl.Close())
 	}
@@ -193,21 +227,22 @@ func serve(ctx context.Context, o cli.DemoOptions, dir string, srv *app.App, f *
 		context.AfterFunc(ctx, func() { s.Close() })
 	}
 	// The demo's own two listeners are for loopback; everything else comes through Writ.
-	app1 := &http.Server{Handler: f, ReadHeaderTimeout: 5 * time.Second}
-	box := &http.Server{Handler: newMailbox(filepath.Join(dir, "mail")), ReadHeaderTimeout: 5 * time.Second}
+	app1 := &http.Server{Handler: r.fernhill, ReadHeaderTimeout: 5 * time.Second}
+	box := &http.Server{Handler: newMailbox(filepath.Join(r.dir, "mail")), ReadHeaderTimeout: 5 * time.Second}
 	plain(app1, func() error { return app1.Serve(sl) })
 	plain(box, func() error { return box.Serve(ml) })
-	tell(o.Out, o.Dir, srv, st)
-	err = srv.Serve(ctx)
+	r.tell(st)
+	err = r.srv.Serve(ctx)
 	stop()
 	return errors.Join(err, <-ends, <-ends)
 }
 
 // tell prints where to look.
-func tell(w io.Writer, dir string, srv *app.App, st state) {
+func (r running) tell(st state) {
+	w, dir, srv := r.o.Out, r.o.Dir, r.srv
 	fmt.Fprintf(w, "\nWrit stands in front of the sample application.\n\n")
 	fmt.Fprintf(w, "  the application   %s\n", srv.Origin())
-	fmt.Fprintf(w, "  the mailbox       http://%s   (every letter Writ sends)\n", mailboxAddr)
+	fmt.Fprintf(w, "  the mailbox       http://%s   (every letter Writ sends)\n", r.at.mailbox)
 	fmt.Fprintf(w, "  the policy, live  %s/-/console   (for staff)\n", srv.Origin())
 	fmt.Fprintf(w, "  its public form   %s/-/trust\n", srv.Origin())
 	fmt.Fprintf(w, "  the state         bin/writ check --dir %s\n\n", dir)

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
+	"net"
 	"net/http"
 	"net/mail"
 	"os"
@@ -17,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"writ/internal/listen"
 )
 
 //go:embed mailbox.html
@@ -37,7 +40,23 @@ func newMailbox(dir string) http.Handler {
 	m := &mailbox{dir: dir, mux: http.NewServeMux()}
 	m.mux.HandleFunc("GET /{$}", m.list)
 	m.mux.HandleFunc("GET /letter/{name}", m.letter)
-	return m.mux
+	return here(m.mux)
+}
+
+// here refuses names that are not this machine's: a site in the same browser that points
+// its own name at 127.0.0.1 could read the letters and their links.
+func here(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		if !listen.Loopback(host) {
+			http.Error(w, "Open the mailbox at http://127.0.0.1.", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // letter is one message as shown.
@@ -56,6 +75,7 @@ func (m *mailbox) list(w http.ResponseWriter, _ *http.Request) {
 	slices.Sort(names)
 	slices.Reverse(names)
 	var ls []letter
+	names = slices.DeleteFunc(names, func(n string) bool { return filepath.Base(n)[0] == '.' }) // being written
 	for _, n := range names[:min(len(names), 200)] {
 		if l, err := readLetter(n); err == nil {
 			ls = append(ls, l)

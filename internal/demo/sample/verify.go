@@ -25,9 +25,10 @@ type Claims struct {
 	Route   string   `json:"route"`
 }
 
-// Verifier checks assertions against the keys published at a URL.
+// Verifier checks assertions against the keys published at a URL. The origin of that URL
+// is the one issuer it believes.
 type Verifier struct {
-	URL    string
+	URL    string // https://app.example.com/-/jwks
 	Client *http.Client
 
 	mu      sync.Mutex
@@ -35,7 +36,9 @@ type Verifier struct {
 	fetched time.Time
 }
 
-// Check returns the claims of a compact JWT if its signature and time are good.
+// Check returns the claims of a compact JWT if its signature, issuer and time are good.
+// The caller compares method (and route, where routes differ in what they allow): an
+// assertion for one request must not serve another.
 func (v *Verifier) Check(ctx context.Context, token string, now time.Time) (Claims, error) {
 	var c Claims
 	parts := strings.Split(token, ".")
@@ -56,6 +59,9 @@ func (v *Verifier) Check(ctx context.Context, token string, now time.Time) (Clai
 	}
 	if err := part(parts[1], &c); err != nil {
 		return c, err
+	}
+	if issuer, _ := strings.CutSuffix(v.URL, "/-/jwks"); c.Issuer != issuer {
+		return Claims{}, errors.New("assertion of another issuer")
 	}
 	if now.Unix() >= c.Expires {
 		return Claims{}, errors.New("assertion has expired")

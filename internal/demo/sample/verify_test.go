@@ -1,0 +1,60 @@
+package sample_test
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"writ/internal/demo/sample"
+)
+
+// The sample believed an assertion of any issuer, and one for a GET on a POST. It is
+// what people copy.
+func TestAssertionsServeOneIssuerAndMethodRegression(t *testing.T) {
+	pub, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":%q}]}`, b64(pub))
+	}))
+	defer srv.Close()
+	now := time.Unix(1_800_000_000, 0)
+	app, err := sample.New(sample.Options{File: filepath.Join(t.TempDir(), "sample.json"), Now: func() time.Time { return now },
+		Verifier: &sample.Verifier{URL: srv.URL + "/-/jwks", Client: srv.Client()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		change func(*sample.Claims)
+		want   int
+	}{
+		"good":           {func(*sample.Claims) {}, 200},
+		"another issuer": {func(c *sample.Claims) { c.Issuer = "https://other.example" }, 401},
+		"another method": {func(c *sample.Claims) { c.Method = "POST" }, 401},
+		"expired":        {func(c *sample.Claims) { c.Expires = now.Unix() }, 401},
+		"nobody":         {func(c *sample.Claims) { c.Subject = "" }, 401},
+	} {
+		claims := sample.Claims{Issuer: srv.URL, Subject: "p", Team: "t", Method: "GET", Route: "*", Expires: now.Unix() + 60}
+		c.change(&claims)
+		body, err := json.Marshal(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed := b64([]byte(`{"alg":"EdDSA","kid":"k"}`)) + "." + b64(body)
+		r := httptest.NewRequest("GET", "/api/whoami", nil)
+		r.Header.Set("Writ-Assertion", signed+"."+b64(ed25519.Sign(key, []byte(signed))))
+		w := httptest.NewRecorder()
+		app.ServeHTTP(w, r)
+		if w.Code != c.want {
+			t.Errorf("%s: %d, want %d", name, w.Code, c.want)
+		}
+	}
+}
