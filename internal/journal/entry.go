@@ -123,11 +123,16 @@ func (j *Journal) where(ctx context.Context, q Query) (text string, args []any, 
 		if c.v == "" {
 			continue
 		}
-		p, err := j.pseudonym(ctx, c.v)
+		names, err := j.pseudonyms(ctx, c.v)
 		if err != nil {
 			return "", nil, err
 		}
-		add("i."+c.col+" = $%d AND i."+c.col+" <> ''", p)
+		var marks []string
+		for _, p := range names {
+			args = append(args, p)
+			marks = append(marks, fmt.Sprintf("$%d", len(args)))
+		}
+		conds = append(conds, "i."+c.col+" IN ("+strings.Join(marks, ", ")+") AND i."+c.col+" <> ''")
 	}
 	if q.From > 0 {
 		add("i.n >= $%d", q.From)
@@ -141,10 +146,10 @@ func (j *Journal) where(ctx context.Context, q Query) (text string, args []any, 
 	return strings.Join(conds, " AND "), args, nil
 }
 
-// pseudonym is how an actor or subject appears in entries.
-func (j *Journal) pseudonym(ctx context.Context, who string) (string, error) {
+// pseudonyms are how an actor or subject appears in entries: one for each version of its key.
+func (j *Journal) pseudonyms(ctx context.Context, who string) ([]string, error) {
 	if strings.HasPrefix(who, "p:") || strings.HasPrefix(who, "s:") {
-		return who, nil
+		return []string{who}, nil
 	}
 	kind, id, ok := strings.Cut(who, "/")
 	switch {
@@ -152,9 +157,9 @@ func (j *Journal) pseudonym(ctx context.Context, who string) (string, error) {
 		kind, id = "person", who
 	case kind == string(actor.Stranger), kind == string(actor.Machine), kind == string(actor.Operator), kind == string(actor.Writ),
 		kind == string(actor.BreakGlass), kind == "class":
-		return who, nil
+		return []string{who}, nil
 	}
-	return j.db.Pseudonym(ctx, keyring.Subject{Kind: kind, ID: id})
+	return j.db.Pseudonyms(ctx, keyring.Subject{Kind: kind, ID: id})
 }
 
 // List reads entries, the newest first. fault.Gone when the person asked for was erased.

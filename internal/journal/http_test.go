@@ -116,6 +116,10 @@ func TestAddresses(t *testing.T) {
 	if err := json.Unmarshal(b, &cp); err != nil {
 		t.Fatal(err)
 	}
+	var why string // regression: a bundle could not prove a checkpoint that was handed out
+	if err := ledger.One(t.Context(), kit.DB, `SELECT why FROM journal_checkpoint WHERE size = $1`, []any{&why}, cp.Size); err != nil {
+		t.Errorf("the checkpoint handed out is not kept: %v", err)
+	}
 	p, err := merkle.ParseProof([]byte(proof.Proof))
 	if err != nil {
 		t.Fatal(err)

@@ -29,8 +29,9 @@ func recall[K comparable](r *Ring, m map[K]cached, by K) (k envelope.Key, ok boo
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	c, ok := m[by]
-	if ok && r.store.engine() == enginePostgres && r.now().Sub(c.read) >= sharedLife {
-		ok = false
+	if ok && r.store.engine() == enginePostgres {
+		age := r.now().Sub(c.read)
+		ok = 0 <= age && age < sharedLife // a clock that was set back must not keep a destroyed key alive
 	}
 	return c.key, ok, r.epoch
 }

@@ -117,6 +117,37 @@ func (r *Ring) ByID(ctx context.Context, id string) (envelope.Key, error) {
 	return k, nil
 }
 
+// Versions returns every key of a subject, the newest first, with the faults of Key:
+// what was made with Key.MAC of a former version is found by them.
+func (r *Ring) Versions(ctx context.Context, s Subject) ([]envelope.Key, error) {
+	if err := errors.Join(s.check(), r.open()); err != nil {
+		return nil, err
+	}
+	q, mark := r.store.read(), r.mark(s)
+	if _, err := newest(ctx, q, mark); err != nil {
+		return nil, fmt.Errorf("find the keys of a %s: %w", s.Kind, err)
+	}
+	var rows []keyRow
+	err := q.each(ctx, selectVersions, func(scan func(...any) error) error {
+		var row keyRow
+		err := scan(&row.id, &row.mark, &row.version, &row.box)
+		rows = append(rows, row)
+		return err
+	}, mark)
+	if err != nil {
+		return nil, fmt.Errorf("read the keys of a %s: %w", s.Kind, err)
+	}
+	keys := make([]envelope.Key, 0, len(rows))
+	for _, row := range rows {
+		k, err := r.openRow(row)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
 // keyRow is a stored key.
 type keyRow struct {
 	id, mark string
@@ -183,6 +214,7 @@ func micros(t int64) time.Time {
 const (
 	insertKey       = `INSERT INTO keyring_key (id, kind, mark, version, box, created) VALUES ($1, $2, $3, $4, $5, $6)`
 	selectNewest    = `SELECT id, mark, version, box FROM keyring_key WHERE mark = $1 ORDER BY version DESC LIMIT 1`
+	selectVersions  = `SELECT id, mark, version, box FROM keyring_key WHERE mark = $1 ORDER BY version DESC`
 	selectByID      = `SELECT id, mark, version, box FROM keyring_key WHERE id = $1`
 	selectErasure   = `SELECT mark FROM keyring_erasure WHERE mark = $1`
 	selectDestroyed = `SELECT mark FROM keyring_destroyed WHERE id = $1`

@@ -35,7 +35,9 @@
 // entries or one older than 15 minutes wait for the journal. If the ledger cannot
 // record, the act is refused (fault.Unavailable, fault.Limited or fault.Sealed).
 //
-// Threats: a crash or kill at any moment, a full or failing disk, a caller that goes
+// Threats: a crash or kill at any moment, a full or failing disk (what a failed commit
+// left in the log is overwritten before its changes are called refused; where that is
+// not possible the answer is outcome_unknown), a caller that goes
 // away, a slow or wild closure, a stolen database file. Not answered here: whoever can
 // write to the database may remove an entry before it is numbered; the journal's
 // checkpoints bound that to about a second.

@@ -23,15 +23,16 @@ var ErrCutOff = errors.New("ledger: change was cut off")
 
 // Programmer errors.
 var (
-	errNoEvent   = errors.New("ledger: a change without an event")
-	errNested    = errors.New("ledger: a change inside a change")
-	errInRow     = errors.New("ledger: a statement inside a row callback: collect the rows first")
-	errEnded     = errors.New("ledger: the transaction has ended")
-	errAbandoned = errors.New("ledger: the closure did not return")
-	errNoActor   = errors.New("ledger: a change without an actor")
-	errQuietAlso = errors.New("ledger: housekeeping records no event")
-	errEscape    = errors.New("ledger: a statement that would end or escape the transaction")
-	errClosed    = errors.New("ledger: closed")
+	errNoEvent    = errors.New("ledger: a change without an event")
+	errNested     = errors.New("ledger: a change inside a change")
+	errInRow      = errors.New("ledger: a statement inside a row callback: collect the rows first")
+	errEnded      = errors.New("ledger: the transaction has ended")
+	errAbandoned  = errors.New("ledger: the closure did not return")
+	errNoActor    = errors.New("ledger: a change without an actor")
+	errQuietAlso  = errors.New("ledger: housekeeping records no event")
+	errEscape     = errors.New("ledger: a statement that would end or escape the transaction")
+	errNotReading = errors.New("ledger: a statement outside a change that does not read")
+	errClosed     = errors.New("ledger: closed")
 )
 
 // unavailable is a store that cannot work now. Nothing was changed.
@@ -53,6 +54,14 @@ func diskFull(err error) error {
 func cutOff(limit time.Duration) error {
 	return unavailable("cut_off", "The change took too long and was undone.", "Try again.",
 		fmt.Errorf("%w after %v", ErrCutOff, limit))
+}
+
+// outcomeUnknown is a COMMIT of which nobody can say whether it will last.
+func outcomeUnknown(err error) error {
+	return &fault.Error{Kind: fault.Unavailable, Code: "outcome_unknown", Err: err, Public: fault.Public{
+		Problem:  "The connection to the database, or its disk, broke while the change was being saved.",
+		Expected: "It was saved whole, with its record, or not at all; which of the two is not known.",
+		Next:     "Look at the present state before trying again."}}
 }
 
 func conflict(code string, err error) error {

@@ -26,6 +26,8 @@ type Keys interface {
 	Ensure(ctx context.Context, s keyring.Subject) (envelope.Key, error)
 	// Key returns a key that exists, from memory once it was used.
 	Key(ctx context.Context, s keyring.Subject) (envelope.Key, error)
+	// Versions returns all keys of a subject, the newest first.
+	Versions(ctx context.Context, s keyring.Subject) ([]envelope.Key, error)
 	// Page is the 64-byte AES-256-XTS key of the SQLite pages; empty while sealed.
 	Page() secret.Bytes
 }
@@ -328,14 +330,19 @@ func (d *DB) committed(at time.Time) {
 	}
 }
 
-// Pseudonym is how a subject that is no class appears in entries; see Pseudonym. For
-// an actor who is a stranger use its kind and id with the key of keyring.Strangers.
-func (d *DB) Pseudonym(ctx context.Context, s keyring.Subject) (string, error) {
-	k, err := d.keys.Key(ctx, s)
+// Pseudonyms are how a subject that is no class appears in entries, the present one
+// first: each version of its key gave another. See Pseudonym. For an actor who is a
+// stranger use its kind and id with the key of keyring.Strangers.
+func (d *DB) Pseudonyms(ctx context.Context, s keyring.Subject) ([]string, error) {
+	keys, err := d.keys.Versions(ctx, s)
 	if err != nil {
-		return "", fmt.Errorf("get key of %s: %w", s, err)
+		return nil, fmt.Errorf("get keys of %s: %w", s, err)
 	}
-	return Pseudonym(k, s.Kind, s.ID), nil
+	out := make([]string, len(keys))
+	for i, k := range keys {
+		out[i] = Pseudonym(k, s.Kind, s.ID)
+	}
+	return out, nil
 }
 
 // warm knows the subjects whose keys were used by this process and so lie in the

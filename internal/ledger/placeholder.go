@@ -84,8 +84,21 @@ var ending = map[string]bool{"begin": true, "start": true, "commit": true, "end"
 	"savepoint": true, "release": true, "prepare": true, "pragma": true, "attach": true, "detach": true, "vacuum": true,
 	"reset": true, "discard": true, "copy": true, "listen": true, "notify": true}
 
-// escapes reports whether a statement begins with such a word, past space and comments.
-func escapes(q string) bool {
+// escapes reports whether a statement begins with such a word.
+func escapes(q string) bool { return ending[verb(q)] }
+
+// reads reports whether a statement reads. The readers' connections refuse to write as
+// well; this keeps statements away that would change what they refuse.
+func reads(q string) bool {
+	switch verb(q) {
+	case "select", "with", "values":
+		return true
+	}
+	return false
+}
+
+// verb is the first word of a statement, past space and comments, in lower case.
+func verb(q string) string {
 	for q != "" {
 		switch n := skip(q); {
 		case n > 0 && (q[0] == '-' || q[0] == '/'):
@@ -97,8 +110,8 @@ func escapes(q string) bool {
 			for i < len(q) && i < 12 && (q[i]|0x20) >= 'a' && (q[i]|0x20) <= 'z' {
 				i++
 			}
-			return ending[strings.ToLower(q[:i])]
+			return strings.ToLower(q[:i])
 		}
 	}
-	return false
+	return ""
 }

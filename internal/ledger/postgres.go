@@ -162,10 +162,7 @@ func (p *pg) settle(ctx context.Context, xid string, cause error) error {
 		case <-ctx.Done():
 		}
 	}
-	return &fault.Error{Kind: fault.Unavailable, Code: "outcome_unknown", Err: fmt.Errorf("commit: %w", cause),
-		Public: fault.Public{Problem: "The connection to the database broke while the change was being saved.",
-			Expected: "It was saved whole, with its record, or not at all; which of the two is not known.",
-			Next:     "Look at the present state before trying again."}}
+	return outcomeUnknown(fmt.Errorf("commit: %w", cause))
 }
 
 const (

@@ -44,8 +44,8 @@ var errEnough = fmt.Errorf("ledger: enough")
 
 // Each reads committed rows on a reader. It never waits for a writer.
 func (d *DB) Each(ctx context.Context, query string, row func(Scan) error, args ...any) error {
-	if escapes(query) {
-		return defect(fmt.Errorf("query %s: %w", brief(query), errEscape))
+	if !reads(query) {
+		return defect(fmt.Errorf("query %s: %w", brief(query), errNotReading))
 	}
 	rows, err := d.engine.query(ctx, query, args)
 	if err != nil {

@@ -26,9 +26,10 @@ type Seam struct {
 // Disk is a disk that can fill up and fail, and that counts how often it is synced.
 // The zero Disk works like the one below it.
 type Disk struct {
-	Full   atomic.Bool  // writes that make a file longer are refused
-	Broken atomic.Bool  // writes and syncs give I/O errors
-	Syncs  atomic.Int64 // syncs of the write-ahead log
+	Full     atomic.Bool  // writes that make a file longer are refused
+	Broken   atomic.Bool  // writes and syncs give I/O errors
+	Syncs    atomic.Int64 // syncs of the write-ahead log
+	Unsynced atomic.Int64 // so many of the next syncs of the write-ahead log give I/O errors after their writes went well
 }
 
 func (s *Seam) statement(query string) error {
@@ -85,7 +86,7 @@ func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (f *diskFile) Sync(flags vfs.SyncFlag) error {
-	if f.disk.Broken.Load() {
+	if f.disk.Broken.Load() || f.wal && f.disk.Unsynced.Load() > 0 && f.disk.Unsynced.Add(-1) >= 0 {
 		return sqlite3.IOERR_FSYNC
 	}
 	if f.wal {

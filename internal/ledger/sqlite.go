@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -39,6 +40,7 @@ type lite struct {
 	db     *DB
 	texts  texts
 	vfs    string
+	path   string
 	read   *sql.DB
 	stmts  prepared // on read
 	check  *sql.DB
@@ -82,7 +84,7 @@ func openSQLite(ctx context.Context, d *DB, path string, schemas []Schema) (_ en
 	if err := createFile(path); err != nil {
 		return nil, err
 	}
-	l := &lite{db: d, vfs: "writ-" + randomHex(), stop: make(chan struct{})}
+	l := &lite{db: d, vfs: "writ-" + randomHex(), path: path, stop: make(chan struct{})}
 	base := vfs.Find("")
 	if d.seam != nil && d.seam.Disk != nil {
 		base = &diskVFS{VFS: base, disk: d.seam.Disk}
@@ -162,6 +164,16 @@ func randomHex() string {
 	var b [8]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
+}
+
+// leastRoom is less than any commit can do with, in bytes.
+const leastRoom = 64 << 10
+
+// noRoom reports whether the disk is full. The driver gives that as an I/O error like
+// any other (it looks for a bare errno where the file gives a path error).
+func (l *lite) noRoom() bool {
+	var fs syscall.Statfs_t
+	return syscall.Statfs(l.path, &fs) == nil && uint64(fs.Bavail)*uint64(fs.Bsize) < leastRoom //nolint:gosec,unconvert // the types differ between systems
 }
 
 func (l *lite) name() string { return "sqlite" }

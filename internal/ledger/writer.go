@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 
 	"writ/internal/fault"
@@ -275,12 +276,41 @@ func (w *writer) commit(decided []outcome) {
 	if w.inTransaction() {
 		w.rollback()
 	}
-	err = fmt.Errorf("commit: %w", mapError(err))
+	err = fmt.Errorf("commit: %w", w.undone(err))
 	w.lite.db.log.Error("commit of the database", "changes", len(decided), "error", err)
 	for i := range decided {
 		decided[i].err = err
 	}
 }
+
+// undone makes "nothing was changed" true after a failed COMMIT. When only the sync
+// failed, the whole transaction lies in the write-ahead log behind the valid end, and
+// the recovery after a kill would take it for committed. A commit that changes nothing
+// is written over it; where that fails too, the outcome is not known and is called so.
+func (w *writer) undone(cause error) error {
+	code, ok := sqliteCode(cause)
+	if !ok || code.Code() != sqlite3.IOERR {
+		return mapError(cause)
+	}
+	err := w.command("BEGIN IMMEDIATE")
+	if err == nil {
+		err = errors.Join(w.command(overwrite), w.command("COMMIT"))
+	}
+	if w.inTransaction() {
+		w.rollback()
+	}
+	if code == sqlite3.IOERR_WRITE && w.lite.noRoom() {
+		return diskFull(cause)
+	}
+	if err != nil && code == sqlite3.IOERR_FSYNC {
+		w.lite.db.log.Error("the outcome of a commit is not known: it may be found again after a restart", "error", err)
+		return outcomeUnknown(cause)
+	}
+	return mapError(cause)
+}
+
+// overwrite writes the first page as it is: user_version is not used.
+const overwrite = "PRAGMA user_version = 0"
 
 func (w *writer) answer(decided []outcome) {
 	for _, o := range decided {

@@ -9,6 +9,7 @@ import (
 
 	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/clause"
 	"writ/internal/fault"
 	"writ/internal/ledger"
 	"writ/internal/policy/document"
@@ -24,8 +25,9 @@ type voice struct {
 
 // Approve counts a signature over the text of a proposal (see Proposal.ToSign). Who
 // posts it does not matter; whoever made it must be an owner of the revision before,
-// active, with a registered key, and not the author. With the last one needed the
-// revision is adopted: at once, or at its effective date. An adopted revision takes
+// active, with a registered key, and not the author; what was proposed in the author's name
+// needs the author's own signature beside them. With the last one needed the revision is
+// adopted: at once, or at its effective date. An adopted revision takes
 // further signatures too: those of its author, of other owners, of the bootstrap.
 func (s *Service) Approve(ctx context.Context, who actor.Actor, ref string, signature []byte) (Proposal, error) {
 	if err := s.access.Allow(ctx, who, access.PolicyRead, ""); err != nil {
@@ -160,7 +162,7 @@ func (s *Service) count(ctx context.Context, who actor.Actor, b *book, r *Revisi
 		return s.refuse(ctx, who, "adopt", "revision/"+r.Version.String(), "gov.owners", f)
 	}
 	_, err = s.db.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		at := micros(tx.Now())
+		at := max(micros(tx.Now()), micros(v.key.Registered)) // whatever the clock does, a key signs after it was registered
 		if r.State == Proposed {
 			if n, err := tx.Exec(ctx, touchOpen, r.ID); err != nil || n != 1 {
 				return nil, errors.Join(err, moved(n))
@@ -169,21 +171,24 @@ func (s *Service) count(ctx context.Context, who actor.Actor, b *book, r *Revisi
 		if _, err := tx.Exec(ctx, addApproval, r.ID, r.Version.String(), v.handle, v.kind, v.armored, v.key.PublicKey, v.key.Fingerprint, at, tx.Entry()); err != nil {
 			return nil, err
 		}
-		n := 0
+		n, own := 0, false
 		err := tx.Each(ctx, selectSigners, func(scan ledger.Scan) error {
-			var handle string
-			if err := scan(&handle); err != nil {
+			var handle, kind string
+			if err := scan(&handle, &kind); err != nil {
 				return err
 			}
-			if slices.Contains(able, handle) {
+			switch {
+			case kind == ByOwner && slices.Contains(able, handle):
 				n++
+			case kind == ByAuthor && handle == r.Author:
+				own = true
 			}
 			return nil
 		}, r.ID)
 		if err != nil {
 			return nil, err
 		}
-		if r.State == Proposed && n >= r.Needs { // clause: gov.owners
+		if r.State == Proposed && n >= r.Needs && (own || !r.inName()) { // clause: gov.owners
 			if err := s.adopt(ctx, tx, b, r, changes); err != nil {
 				return nil, err
 			}
@@ -218,6 +223,7 @@ func (s *Service) adoptable(b *book, r *Revision) (changes string, err error) {
 	if err != nil {
 		return "", err
 	}
+	periods = slices.DeleteFunc(periods, func(p clause.Period) bool { return p.From.Before(next.HoldsFrom) })
 	if err := s.check(periods); err != nil {
 		return "", err
 	}
@@ -360,7 +366,7 @@ const (
 	// touchOpen takes the row's lock, so that two last signatures come one after the other.
 	touchOpen     = `UPDATE policy_revision SET decided = 0 WHERE id = $1 AND state = 'proposed'`
 	addApproval   = `INSERT INTO policy_approval (revision, version, signer, kind, signature, public_key, fingerprint, at, entry) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-	selectSigners = `SELECT signer FROM policy_approval WHERE revision = $1 AND kind = 'owner'`
+	selectSigners = `SELECT signer, kind FROM policy_approval WHERE revision = $1`
 	adoptRevision = `UPDATE policy_revision SET state = 'approved', adopted = $1, holds_from = $2 WHERE id = $3 AND state = 'proposed'`
 	outdateOthers = `UPDATE policy_revision SET state = 'outdated', decided = $1 WHERE state = 'proposed'`
 	closeRevision = `UPDATE policy_revision SET state = $1, decided = $2, reason = $3 WHERE id = $4 AND state = 'proposed'`

@@ -43,23 +43,79 @@ func (s *Service) bind(p *document.Policy, how binding) (vals clause.Values, unb
 
 // bindRule finds the parameter of one rule.
 func (s *Service) bindRule(vals clause.Values, unbound map[string]string, b clause.Binding, how binding) error {
-	id, name, _ := strings.Cut(b.Key, "/")
+	_, name, _ := strings.Cut(b.Key, "/")
 	if v, ok := vals[b.Key]; ok {
 		if !fits(v, b.Type) {
+			if d, ok := s.template.Param(b.Key); ok && how == running && fits(d.Value, b.Type) {
+				s.substitute(vals, unbound, b.Key, fmt.Sprintf("the revision's %s is of another type than this build's", name))
+				return nil
+			}
 			return fmt.Errorf("type of %s is %s, rule %s is %s", b.Key, typeName(v), b.Rule, b.Type)
 		}
 		return nil
 	}
-	d, ok := s.template.Param(b.Key)
-	if !ok {
+	if _, ok := s.template.Param(b.Key); !ok {
 		return fmt.Errorf("rule %s belongs to no clause: there is no parameter %s", b.Rule, b.Key)
 	}
 	if how == proposed {
 		return fmt.Errorf("rule %s needs the parameter %s, which the policy lacks; writ policy propose --template adds it", b.Rule, b.Key)
 	}
-	vals[b.Key] = d.Value
-	unbound[id] = fmt.Sprintf("the revision has no parameter %s; the shipped default %s holds until a revision adds it", name, d.Literal)
+	s.substitute(vals, unbound, b.Key, "the revision has no parameter "+name)
 	return nil
+}
+
+// substitute has the modules obey the shipped default of a parameter, and says so.
+func (s *Service) substitute(vals clause.Values, unbound map[string]string, key, why string) {
+	d, ok := s.template.Param(key)
+	if !ok {
+		return
+	}
+	id, _, _ := strings.Cut(key, "/")
+	vals[key] = d.Value
+	unbound[id] = fmt.Sprintf("%s; the shipped default %s holds until a revision changes it", why, d.Literal)
+}
+
+// mend lets a newer build start on an older revision: what its rules refuse by now takes
+// the shipped default, of one clause where that is enough, else of the whole module. The
+// clauses are unbound then, and said to be. Proposals are never mended.
+func (s *Service) mend(vals clause.Values, unbound map[string]string) {
+	for _, slot := range s.slots {
+		cause := slot.Check(vals)
+		if cause == nil {
+			continue
+		}
+		why := "this build refuses what the revision says: " + strings.ReplaceAll(cause.Error(), "\n", "; ")
+		byClause := map[string][]string{}
+		var all []string
+		for _, b := range slot.Bindings() {
+			id, _, _ := strings.Cut(b.Key, "/")
+			byClause[id] = append(byClause[id], b.Key)
+			all = append(all, b.Key)
+		}
+		keys := all
+		for _, id := range slices.Sorted(maps.Keys(byClause)) {
+			if slot.Check(s.shipped(vals, byClause[id])) == nil {
+				keys = byClause[id]
+				break
+			}
+		}
+		for _, key := range keys {
+			if d, ok := s.template.Param(key); ok && !reflect.DeepEqual(d.Value, vals[key]) {
+				s.substitute(vals, unbound, key, why)
+			}
+		}
+	}
+}
+
+// shipped is a copy of vals with the shipped defaults of some parameters.
+func (s *Service) shipped(vals clause.Values, keys []string) clause.Values {
+	out := maps.Clone(vals)
+	for _, key := range keys {
+		if d, ok := s.template.Param(key); ok {
+			out[key] = d.Value
+		}
+	}
+	return out
 }
 
 // bindParams finds parameters that drive nothing, in clauses that this build checks.
@@ -118,6 +174,18 @@ func (s *Service) check(ps []clause.Period) error {
 	return errors.Join(errs...)
 }
 
+// spoils is what check says of next and does not say of what holds already.
+func (s *Service) spoils(next, now []clause.Period) error {
+	var errs []error
+	for _, slot := range s.slots {
+		refuses := func(p clause.Period) bool { return slot.Check(p.Values) != nil }
+		if i := slices.IndexFunc(next, refuses); i >= 0 && !slices.ContainsFunc(now, refuses) {
+			errs = append(errs, slot.Check(next[i].Values))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // unbindable makes a fault of what bind or check say.
 func unbindable(err error) *fault.Error {
 	return fault.New(fault.Invalid, "unbindable", fault.Public{
@@ -125,11 +193,9 @@ func unbindable(err error) *fault.Error {
 		Next:    "Change the policy and propose it again. The revision before stays in force."})
 }
 
-// timeline is what the modules obey from now on: the revision in force, those that are
-// scheduled, and every exception with its end.
-func (s *Service) timeline(b *book, now time.Time) ([]clause.Period, map[string]string, error) {
-	var periods []clause.Period
-	var unbound map[string]string
+// timeline is what the policy says from now on: the revision in force, those that are
+// scheduled, and every exception with its end. unbound is of the first period.
+func (s *Service) timeline(b *book, now time.Time) (periods []clause.Period, unbound map[string]string, err error) {
 	for _, at := range b.moments(now) {
 		p, _, err := s.effective(b, at)
 		if err != nil {

@@ -28,6 +28,7 @@ type ProposalMade struct {
 	Hash       string    `class:"public"`
 	Parent     string    `class:"public"`
 	Author     string    `class:"public"`
+	ProposedBy string    `class:"public"` // the author, or who acted in the author's name
 	Summary    string    `class:"public"`
 	Effective  time.Time `class:"public"`
 	Needs      int       `class:"public"`
@@ -119,17 +120,33 @@ func (e KeyRevoked) About() ledger.About {
 
 // ExceptionRequested is a deviation that somebody asks for.
 type ExceptionRequested struct {
-	Param     string    `class:"public"` // clause/param
-	Value     string    `class:"public"`
-	Requester string    `class:"public"`
-	Until     time.Time `class:"public"`
-	id        string
-	why       string
+	Param       string    `class:"public"` // clause/param
+	Value       string    `class:"public"`
+	Requester   string    `class:"public"`
+	RequestedBy string    `class:"public"` // the requester, or who asked in their name
+	Until       time.Time `class:"public"`
+	id          string
+	why         string
 }
 
 // About implements ledger.Event.
 func (e ExceptionRequested) About() ledger.About {
 	return ledger.About{Name: "exception.requested", Clause: "gov.exceptions", Object: "exception/" + e.id, Reason: e.why}
+}
+
+// ExceptionConfirmed is the signature of the one in whose name the operator asked.
+type ExceptionConfirmed struct {
+	Param       string `class:"public"`
+	Value       string `class:"public"`
+	Requester   string `class:"public"`
+	Fingerprint string `class:"public"`
+	Signature   string `class:"public"`
+	id          string
+}
+
+// About implements ledger.Event.
+func (e ExceptionConfirmed) About() ledger.About {
+	return ledger.About{Name: "exception.confirmed", Clause: "gov.exceptions", Object: "exception/" + e.id}
 }
 
 // ExceptionApproved is a deviation that holds until its end.

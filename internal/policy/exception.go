@@ -12,9 +12,11 @@ import (
 
 	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/clause"
 	"writ/internal/fault"
 	"writ/internal/ledger"
 	"writ/internal/policy/document"
+	"writ/internal/sshsig"
 )
 
 // The states of an exception. That it is over follows from its end.
@@ -35,6 +37,8 @@ type Exception struct {
 	Reason      string         `json:"reason"`
 	State       string         `json:"state"`
 	Requester   string         `json:"requester"`
+	RequestedBy string         `json:"requested_by,omitempty"` // the requester, or who asked in their name: operator/uid-0
+	Confirmed   string         `json:"confirmation,omitempty"` // the requester's signature, where somebody else asked
 	Requested   time.Time      `json:"requested"`
 	Until       time.Time      `json:"until"`
 	Starts      time.Time      `json:"starts,omitzero"`
@@ -45,6 +49,8 @@ type Exception struct {
 	Fingerprint string         `json:"fingerprint,omitempty"`
 	Entry       string         `json:"entry"`
 	Level       document.Level `json:"level,omitempty"` // against the revision in force; set by Exceptions and At
+
+	flaw string // why its approval does not hold; set when it is read
 }
 
 // Clause is the clause it deviates from.
@@ -54,7 +60,35 @@ func (e *Exception) Clause() string { id, _, _ := strings.Cut(e.Param, "/"); ret
 func (e *Exception) Live(t time.Time) bool { return e.live(t) }
 
 func (e *Exception) live(t time.Time) bool {
-	return !e.Starts.IsZero() && !t.Before(e.Starts) && t.Before(e.Ends) // clause: gov.exceptions
+	return e.flaw == "" && !e.Starts.IsZero() && !t.Before(e.Starts) && t.Before(e.Ends) // clause: gov.exceptions
+}
+
+// appraise says what is wrong with an approved exception's approval; such a one was
+// changed outside of Writ and does not hold.
+func (b *book) appraise(e *Exception) string { // clause: gov.exceptions
+	if e.Starts.IsZero() || len(b.chain) == 0 {
+		return ""
+	}
+	key, err := sshsig.Verify([]byte(e.Signature), Namespace, e.Text(b.chain[0].Policy, e.Approver))
+	switch {
+	case e.Approver == e.Requester:
+		return fmt.Sprintf("%s asked for the exception from %s and approved it", e.Approver, e.Param)
+	case e.Ends.After(e.Until):
+		return fmt.Sprintf("the exception from %s ends later than was signed", e.Param)
+	case err != nil || key.Fingerprint() != e.Fingerprint:
+		return fmt.Sprintf("the signature under the exception from %s does not verify", e.Param)
+	case e.inName() && !b.confirmed(e):
+		return fmt.Sprintf("%s asked for the exception from %s in the name of %s, who has not signed it", e.RequestedBy, e.Param, e.Requester)
+	case !slices.ContainsFunc(b.keys, func(k Key) bool { return k.Fingerprint == e.Fingerprint && k.Handle == e.Approver }):
+		return fmt.Sprintf("the exception from %s is signed by a key that is not registered for %s", e.Param, e.Approver)
+	}
+	return ""
+}
+
+// confirmed verifies the requester's own signature.
+func (b *book) confirmed(e *Exception) bool {
+	key, err := sshsig.Verify([]byte(e.Confirmed), Namespace, e.Text(b.chain[0].Policy, e.Requester))
+	return err == nil && slices.ContainsFunc(b.keys, func(k Key) bool { return k.Fingerprint == key.Fingerprint() && k.Handle == e.Requester })
 }
 
 // Text is exactly what approver signs for it.
@@ -87,9 +121,10 @@ func (s *Service) RequestException(ctx context.Context, who actor.Actor, in Exce
 	if err != nil {
 		return Exception{}, err
 	}
+	by := who.String()
 	switch {
 	case own != "":
-		in.Requester = own
+		in.Requester, by = own, own
 	case who.Kind != actor.Operator:
 		return Exception{}, notAPerson()
 	}
@@ -99,14 +134,14 @@ func (s *Service) RequestException(ctx context.Context, who actor.Actor, in Exce
 		return Exception{}, errors.Join(err, fault.New(fault.Invalid, "requester", fault.Public{Problem: "It is not said who asks, or they are not active.", Next: "Name the person who asks."}))
 	}
 	e := Exception{ID: s.db.ID(), Param: in.Param, Value: strings.TrimSpace(in.Value), Scope: "all", Reason: norm.NFC.String(strings.TrimSpace(in.Reason)),
-		State: ExceptionOpen, Requester: in.Requester, Requested: s.now().UTC().Truncate(time.Microsecond), Until: in.Until.UTC().Truncate(time.Second)}
+		State: ExceptionOpen, Requester: in.Requester, RequestedBy: by, Requested: s.now().UTC().Truncate(time.Microsecond), Until: in.Until.UTC().Truncate(time.Second)}
 	if f := s.exceptable(&e); f != nil {
 		return Exception{}, s.refuse(ctx, who, "request-exception", "", "gov.exceptions", f)
 	}
 	_, err = s.db.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		e.Entry = tx.Entry()
-		_, err := tx.Exec(ctx, addException, e.ID, e.Clause(), e.Param, e.Value, e.Scope, e.Reason, e.State, e.Requester, micros(e.Requested), micros(e.Until), e.Entry)
-		return ExceptionRequested{Param: e.Param, Value: e.Value, Requester: e.Requester, Until: e.Until, id: e.ID, why: e.Reason}, err
+		_, err := tx.Exec(ctx, addException, e.ID, e.Clause(), e.Param, e.Value, e.Scope, e.Reason, e.State, e.Requester, e.RequestedBy, micros(e.Requested), micros(e.Until), e.Entry)
+		return ExceptionRequested{Param: e.Param, Value: e.Value, Requester: e.Requester, RequestedBy: e.RequestedBy, Until: e.Until, id: e.ID, why: e.Reason}, err
 	})
 	if err != nil {
 		return Exception{}, fmt.Errorf("request exception: %w", err)
@@ -158,12 +193,15 @@ func (s *Service) exceptable(e *Exception) *fault.Error {
 	}
 	e.Value = given.Literal.String()
 	trial := *b
-	held := *e
-	held.Starts, held.Ends = now, e.Until
-	trial.exceptions = append(slices.Clone(b.exceptions), held)
+	asked := *e
+	asked.Starts, asked.Ends = now, e.Until
+	trial.exceptions = append(slices.Clone(b.exceptions), asked)
 	periods, _, err := s.timeline(&trial, now)
 	if err == nil {
-		err = s.check(periods)
+		var held []clause.Period
+		if held, _, err = s.timeline(b, now); err == nil {
+			err = s.spoils(periods, held)
+		}
 	}
 	if err != nil {
 		return unbindable(err)
@@ -173,8 +211,13 @@ func (s *Service) exceptable(e *Exception) *fault.Error {
 
 func days(d time.Duration) string { return fmt.Sprintf("%d days", int(d/(24*time.Hour))) }
 
+// inName reports whether somebody else asked in the requester's name: then the
+// requester signs before an owner can, so that nobody approves what they asked for.
+func (e *Exception) inName() bool { return e.RequestedBy != "" && e.RequestedBy != e.Requester }
+
 // ApproveException takes an owner's signature over the exception's text; not of
-// whoever asked. It holds at once.
+// whoever asked. It holds at once. What the operator asked for in somebody's name takes
+// that person's signature first.
 func (s *Service) ApproveException(ctx context.Context, who actor.Actor, id string, signature []byte) (Exception, error) {
 	if err := s.access.Allow(ctx, who, access.PolicyRead, ""); err != nil {
 		return Exception{}, err
@@ -191,6 +234,13 @@ func (s *Service) ApproveException(ctx context.Context, who actor.Actor, id stri
 		return Exception{}, s.refuse(ctx, who, "approve-exception", "exception/"+id, "gov.exceptions", f)
 	}
 	_, err = s.db.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if k.Handle == e.Requester {
+			n, err := tx.Exec(ctx, confirmException, string(signature), id)
+			if err != nil || n != 1 {
+				return nil, errors.Join(err, moved(n))
+			}
+			return ExceptionConfirmed{Param: e.Param, Value: e.Value, Requester: e.Requester, Fingerprint: k.Fingerprint, Signature: string(signature), id: id}, nil
+		}
 		n, err := tx.Exec(ctx, holdException, micros(tx.Now()), micros(e.Until), k.Handle, string(signature), k.PublicKey, k.Fingerprint, id)
 		if err != nil || n != 1 {
 			return nil, errors.Join(err, moved(n))
@@ -229,10 +279,14 @@ func (s *Service) mayApprove(ctx context.Context, b *book, e *Exception, signatu
 	switch {
 	case err != nil:
 		return k, fault.Wrap(fault.Unavailable, "people", err)
+	case k.Handle == e.Requester && e.inName() && e.Confirmed == "" && ok && id == k.Person:
+		return k, nil
 	case !slices.Contains(p.Owners, k.Handle) || !ok || id != k.Person:
 		return k, fault.New(fault.Denied, "not_owner", fault.Public{Problem: k.Handle + " is no active owner of the policy.", Next: "An owner must sign."})
 	case k.Handle == e.Requester: // clause: gov.exceptions
 		return k, fault.New(fault.Denied, "self_approval", fault.Public{Problem: "Who asks for an exception cannot approve it.", Next: "Another owner must sign."})
+	case e.inName() && e.Confirmed == "": // clause: gov.exceptions
+		return k, fault.New(fault.Denied, "not_confirmed", fault.Public{Problem: "The operator asked for this in the name of " + e.Requester + ", who has not signed it.", Next: e.Requester + " must sign first."})
 	}
 	trial := *e
 	return k, s.exceptable(&trial)
@@ -322,7 +376,7 @@ func (s *Service) readExceptions(ctx context.Context) ([]Exception, error) {
 	err := s.db.Each(ctx, selectExceptions, func(scan ledger.Scan) error {
 		var e Exception
 		var requested, until, starts, ends int64
-		err := scan(&e.ID, &e.Param, &e.Value, &e.Scope, &e.Reason, &e.State, &e.Requester, &requested, &until, &starts, &ends,
+		err := scan(&e.ID, &e.Param, &e.Value, &e.Scope, &e.Reason, &e.State, &e.Requester, &e.RequestedBy, &e.Confirmed, &requested, &until, &starts, &ends,
 			&e.Approver, &e.Signature, &e.PublicKey, &e.Fingerprint, &e.Entry)
 		e.Requested, e.Until, e.Starts, e.Ends = fromMicros(requested), fromMicros(until), fromMicros(starts), fromMicros(ends)
 		out = append(out, e)
@@ -335,11 +389,12 @@ func (s *Service) readExceptions(ctx context.Context) ([]Exception, error) {
 }
 
 const (
-	selectExceptions = `SELECT id, param, value, scope, reason, state, requester, requested, until, starts, ends,
+	selectExceptions = `SELECT id, param, value, scope, reason, state, requester, requested_by, confirmation, requested, until, starts, ends,
 		approver, signature, public_key, fingerprint, entry FROM policy_exception ORDER BY id`
-	addException = `INSERT INTO policy_exception (id, clause, param, value, scope, reason, state, requester, requested, until, starts, ends,
-		approver, signature, public_key, fingerprint, entry) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, '', '', '', '', $11)`
-	holdException = `UPDATE policy_exception SET state = 'approved', starts = $1, ends = $2, approver = $3, signature = $4, public_key = $5, fingerprint = $6
+	addException = `INSERT INTO policy_exception (id, clause, param, value, scope, reason, state, requester, requested_by, requested, until, starts, ends,
+		approver, signature, public_key, fingerprint, entry) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, '', '', '', '', $12)`
+	confirmException = `UPDATE policy_exception SET confirmation = $1 WHERE id = $2 AND state = 'requested' AND confirmation = ''`
+	holdException    = `UPDATE policy_exception SET state = 'approved', starts = $1, ends = $2, approver = $3, signature = $4, public_key = $5, fingerprint = $6
 		WHERE id = $7 AND state = 'requested'`
 	revokeException = `UPDATE policy_exception SET state = 'revoked', ends = $1 WHERE id = $2 AND state = 'approved' AND ends > $1`
 	refuseException = `UPDATE policy_exception SET state = 'refused', ends = $1 WHERE id = $2 AND state = 'requested'`

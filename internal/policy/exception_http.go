@@ -18,6 +18,9 @@ func (s *Service) getExceptions(w http.ResponseWriter, r *http.Request, who acto
 	}
 	for _, e := range s.Exceptions() {
 		v := ExceptionToSign{Exception: e}
+		if e.State == ExceptionOpen && e.inName() && e.Confirmed == "" {
+			v.ToSign = append(v.ToSign, ToSign{Approver: e.Requester, Kind: "requester", Text: string(e.Text(m.Policy.ID, e.Requester))})
+		}
 		for _, o := range m.Policy.Owners {
 			if e.State == ExceptionOpen && o != e.Requester {
 				v.ToSign = append(v.ToSign, ToSign{Approver: o, Kind: ByOwner, Text: string(e.Text(m.Policy.ID, o))})

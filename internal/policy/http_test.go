@@ -190,7 +190,7 @@ func TestCheckJSON(t *testing.T) {
 	}
 	var proof check.Proof
 	a.do("POST", "prove", object{"clause": "gov.sod"}, &proof, 200)
-	if proof.Outcome != "pass" || len(proof.Runs) != 1 || len(proof.Runs[0].Steps) != 2 {
+	if proof.Outcome != "pass" || len(proof.Runs) != 1 || len(proof.Runs[0].Steps) != 4 {
 		t.Errorf("proof: %+v", proof)
 	}
 	a.do("POST", "prove", object{"clause": "gov.nothing"}, nil, 404)

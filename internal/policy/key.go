@@ -159,8 +159,16 @@ func (s *Service) RevokeKey(ctx context.Context, who actor.Actor, fingerprint st
 	if who.Kind != actor.Operator && (own == "" || own != k.Handle) {
 		return s.refuse(ctx, who, "revoke-key", "", "gov.signed-dated", fault.New(fault.Denied, "not_yours", fault.Public{Problem: "The key is not yours."}))
 	}
+	used := int64(0) // when it signed last: whatever the clock does, that was before it was revoked
+	for _, r := range s.state().revisions {
+		for _, a := range r.Approvals {
+			if a.Fingerprint == fingerprint {
+				used = max(used, micros(a.At))
+			}
+		}
+	}
 	_, err = s.db.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		n, err := tx.Exec(ctx, revokeKey, micros(tx.Now()), fingerprint)
+		n, err := tx.Exec(ctx, revokeKey, max(micros(tx.Now()), used+1), fingerprint)
 		if err != nil || n != 1 {
 			return nil, errors.Join(err, moved(n))
 		}

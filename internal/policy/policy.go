@@ -134,13 +134,21 @@ func (s *Service) Start(ctx context.Context) error {
 	if len(b.chain) == 0 {
 		return fault.New(fault.NotFound, "no_policy", fault.Public{Problem: "No policy was adopted here.", Next: "Run writ init first."})
 	}
-	if problems := b.verify(); len(problems) > 0 {
-		f := fault.New(fault.Conflict, "chain_broken", fault.Public{
-			Problem:  "The history of the policy was changed outside of Writ: " + problems[0] + ".",
-			Expected: "An unbroken chain of revisions whose hashes and signatures agree.", Next: "Restore the database from a backup."})
-		return fmt.Errorf("start policy: %w", f)
+	if err := b.broken(); err != nil {
+		return fmt.Errorf("start policy: %w", err)
 	}
 	return s.install(b)
+}
+
+// broken is the fault of a history that was tampered with, nil for a sound one.
+func (b *book) broken() error {
+	problems := b.verify()
+	if len(problems) == 0 {
+		return nil
+	}
+	return fault.New(fault.Conflict, "chain_broken", fault.Public{
+		Problem:  "The history of the policy was changed outside of Writ: " + problems[0] + ".",
+		Expected: "An unbroken chain of revisions whose hashes and signatures agree.", Next: "Restore the database from a backup."})
 }
 
 // Run follows changes that another node made, and repeats a reading that did not work,
@@ -185,6 +193,9 @@ func (s *Service) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := b.broken(); err != nil { // what was written past Change is not obeyed, whenever it was written
+		return fmt.Errorf("read the policy again: %w", err)
+	}
 	if err := s.install(b); err != nil {
 		return err
 	}
@@ -198,10 +209,16 @@ func (s *Service) install(b *book) error {
 	if err != nil {
 		return err
 	}
+	for i, p := range periods {
+		missing := unbound
+		if i > 0 {
+			missing = map[string]string{}
+		}
+		s.mend(p.Values, missing)
+	}
 	if err := s.check(periods); err != nil {
 		return err
 	}
-	b.unbound = unbound
 	for _, slot := range s.slots {
 		if err := slot.Set(periods); err != nil {
 			return fmt.Errorf("set rules that were checked before: %w", err)
@@ -209,7 +226,7 @@ func (s *Service) install(b *book) error {
 	}
 	s.book.Store(b)
 	for id, why := range unbound {
-		s.log.Warn("a clause is unbound", "clause", id, "why", why)
+		s.log.Error("a clause is unbound: propose a revision, see writ policy propose --template", "clause", id, "why", why)
 	}
 	return nil
 }
@@ -232,8 +249,17 @@ func (s *Service) Version() string {
 	return b.at(s.now()).Version.String()
 }
 
-// Unbound names the clauses whose parameters the revision in force lacks, with why.
-func (s *Service) Unbound() map[string]string { return s.state().unbound }
+// Unbound names the clauses whose parameters the revision in force lacks, or has with
+// values that this build refuses, with why.
+func (s *Service) Unbound() map[string]string {
+	p, _, err := s.effective(s.state(), s.now())
+	if err != nil {
+		return nil
+	}
+	vals, unbound, _ := s.bind(p, running)
+	s.mend(vals, unbound)
+	return unbound
+}
 
 // Upheld reports whether a control of this build checks the clause.
 func (s *Service) Upheld(id string) bool { return s.upheld[id] }

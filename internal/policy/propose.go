@@ -120,7 +120,8 @@ func (s *Service) obeyed(p *document.Policy) error {
 // Propose stores a revision for its owners to sign. Refused, among others: a file with
 // errors, one the modules could not obey, another policy number, a version with a gap,
 // a date in the past, people who are not active, a revision whose approvals could never
-// be gathered, one that was closed before and is unchanged.
+// be gathered, one that changes nothing, one that was closed before and is unchanged.
+// What the operator proposes in somebody's name needs that person's signature too.
 func (s *Service) Propose(ctx context.Context, who actor.Actor, d Draft) (Proposal, error) {
 	if err := s.access.Allow(ctx, who, access.PolicyPropose, ""); err != nil {
 		return Proposal{}, err
@@ -144,7 +145,7 @@ func (s *Service) Propose(ctx context.Context, who actor.Actor, d Draft) (Propos
 	if err != nil {
 		return Proposal{}, err
 	}
-	r := newRevision(p, Revision{ID: s.db.ID(), Version: d.Version, State: Proposed, Kind: Ordinary, Parent: parent.Hash, Author: author,
+	r := newRevision(p, Revision{ID: s.db.ID(), Version: d.Version, State: Proposed, Kind: Ordinary, Parent: parent.Hash, Author: author, ProposedBy: bringer(who, author),
 		Summary: norm.NFC.String(strings.TrimSpace(d.Summary)), Effective: d.Effective.UTC().Truncate(time.Second), Proposed: s.now().UTC().Truncate(time.Microsecond)})
 	if d.Effective.IsZero() {
 		r.Effective = time.Time{}
@@ -166,7 +167,7 @@ func (s *Service) Propose(ctx context.Context, who actor.Actor, d Draft) (Propos
 		if err := insertRevision(ctx, tx, r); err != nil {
 			return nil, err
 		}
-		return ProposalMade{Version: r.Version.String(), BodySHA256: r.BodySHA256, Hash: r.Hash, Parent: r.Parent, Author: r.Author,
+		return ProposalMade{Version: r.Version.String(), BodySHA256: r.BodySHA256, Hash: r.Hash, Parent: r.Parent, Author: r.Author, ProposedBy: r.ProposedBy,
 			Summary: r.Summary, Effective: r.Effective, Needs: r.Needs, Changes: diff.Summary()}, nil
 	})
 	if err != nil {
@@ -216,6 +217,14 @@ func (s *Service) author(ctx context.Context, who actor.Actor, d Draft, p *docum
 	return p.Author, nil
 }
 
+// bringer is who brings a proposal of author's.
+func bringer(who actor.Actor, author string) string {
+	if who.Kind == actor.Person {
+		return author // see Service.author
+	}
+	return who.String()
+}
+
 // needs is how many owners must sign under the rules of the revision before.
 func needs(base *document.Policy, diff document.Diff) int {
 	key := "gov.owners/need"
@@ -241,6 +250,9 @@ func (s *Service) admissible(ctx context.Context, b *book, parent *Revision, bas
 		return "gov.policy-id", no("policy_id", "The policy's number is %s; it cannot become %s.", "Keep the number.", base.ID, p.ID)
 	case n < 1 || n > 500 || strings.ContainsFunc(r.Summary, func(c rune) bool { return c < ' ' }):
 		return "gov.revision-history", no("summary", "A revision needs a summary of at most 500 characters in one line.", "Say what changes and why.")
+	case r.BodySHA256 == parent.BodySHA256 && !s.reviewDue(b): // clause: gov.revision-history
+		return "gov.revision-history", no("no_change", "The proposal changes nothing: it says what revision %s says.",
+			"Change the policy and propose it again. A review without a change can be proposed from half of gov.review-cadence on.", parent.Version)
 	case !r.Version.Follows(parent.Version): // clause: gov.revision-history
 		return "gov.revision-history", no("version", "%s does not follow %s.", "Use the next minor or the next major version.", r.Version, parent.Version)
 	case !r.Effective.IsZero() && (r.Effective.Before(now) || r.Effective.Before(parent.HoldsFrom)): // clause: gov.effective-date
@@ -270,6 +282,12 @@ func (s *Service) admissible(ctx context.Context, b *book, parent *Revision, bas
 		return "gov.owners", no("never_approvable", "With %d owners nothing could be loosened again: gov.owners/loosen_need is greater.", "Name more owners or lower the number.", len(p.Owners))
 	}
 	return "", nil
+}
+
+// reviewDue reports whether a revision that changes nothing has a point: the owners say
+// again, before gov.review-cadence/every is over, that the policy stands.
+func (s *Service) reviewDue(b *book) bool {
+	return s.now().Sub(b.lastVoice()) >= s.rules.Get().ReviewEvery/2 // clause: gov.review-cadence
 }
 
 // unknownPerson refuses an author who is not active, and a header that names somebody

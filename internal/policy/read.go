@@ -39,9 +39,11 @@ func (s *Service) At(t time.Time) (Moment, error) {
 	if err != nil {
 		return Moment{}, err
 	}
-	vals, _, err := s.bind(q, running)
+	vals, unbound, err := s.bind(q, running)
 	if err != nil {
 		vals = q.Values() // an old revision may not fit this build's rules; then it says what it says
+	} else {
+		s.mend(vals, unbound)
 	}
 	for i := range held {
 		held[i].Level = s.level(b, &held[i], t)

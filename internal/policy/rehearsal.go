@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"writ/internal/access"
@@ -29,6 +30,7 @@ type rehearsal struct {
 	cast  cast
 	keys  map[string]sshsig.Signer
 	steps []clause.Step
+	drawn int      // drafts so far
 	odd   []string // attempts that came to nothing for another reason than the clause
 }
 
@@ -192,13 +194,22 @@ func (r *rehearsal) approve(ctx context.Context, text, to *Revision, handle, kin
 
 // propose makes a proposal of the author's that changes no value.
 func (r *rehearsal) propose(ctx context.Context, d Draft) (*Revision, error) {
+	return r.proposeAs(ctx, as(author), d)
+}
+
+// proposeAs makes a proposal that changes the title alone, unless d says more.
+func (r *rehearsal) proposeAs(ctx context.Context, who actor.Actor, d Draft) (*Revision, error) {
 	if d.Policy == nil {
-		d.Policy = r.doc
+		var ps []document.Problem
+		r.drawn++
+		if d.Policy, ps = document.Fill(r.doc, document.Header{Title: r.doc.Title + strings.Repeat(" again", r.drawn)}); d.Policy == nil {
+			return &Revision{}, document.Refusal(ps)
+		}
 	}
 	if d.Summary == "" {
 		d.Summary = "rehearsal"
 	}
-	p, err := r.s.Propose(ctx, as(author), d)
+	p, err := r.s.Propose(ctx, who, d)
 	return &p.Revision, err
 }
 
@@ -241,6 +252,10 @@ func (r *rehearsal) enough(ctx context.Context, rev *Revision, from int) error {
 			return err
 		}
 	}
+	return r.inForce(ctx, rev)
+}
+
+func (r *rehearsal) inForce(ctx context.Context, rev *Revision) error {
 	got, err := r.s.Proposal(ctx, rev.ID)
 	if err == nil && got.State != InForce {
 		err = fault.Newf(fault.Invalid, "not_in_force", "It is %s.", got.State)
@@ -255,7 +270,34 @@ func tryOwnApproval(ctx context.Context, r *rehearsal) error {
 	}
 	r.attempt("the author, an owner too, signs their own revision as an owner", "self_approval", r.approve(ctx, rev, rev, author, ByOwner))
 	r.proper("other owners sign it", r.enough(ctx, rev, 1))
+	rev, err = r.proposeAs(ctx, actor.Actor{Kind: actor.Operator, ID: "rehearsal", Via: "canary"}, Draft{Author: outsider})
+	if err != nil {
+		return err
+	}
+	for i := 1; i <= rev.Needs; i++ {
+		if err := r.approve(ctx, rev, rev, owner(i), ByOwner); err != nil {
+			return err
+		}
+	}
+	got, err := r.s.Proposal(ctx, rev.ID)
+	if err != nil {
+		return err
+	}
+	r.steps = append(r.steps, clause.Step{Act: "the operator proposes in the name of somebody who has not signed, and owners sign", Expected: "refused: it stays proposed",
+		Got: "it is " + string(got.State), OK: got.State == Proposed})
+	if got.State != Proposed {
+		return nil
+	}
+	r.proper("the one in whose name it was proposed signs too", r.finish(ctx, rev, outsider))
 	return nil
+}
+
+// finish has the author sign and looks whether the revision is in force then.
+func (r *rehearsal) finish(ctx context.Context, rev *Revision, author string) error {
+	if err := r.approve(ctx, rev, rev, author, ByAuthor); err != nil {
+		return err
+	}
+	return r.inForce(ctx, rev)
 }
 
 func tryStranger(ctx context.Context, r *rehearsal) error {

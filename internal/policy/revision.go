@@ -59,9 +59,11 @@ type Revision struct {
 	Hash       string           `json:"hash"`
 	Parent     string           `json:"parent"` // hash of the revision before
 	Author     string           `json:"author"`
+	ProposedBy string           `json:"proposed_by,omitempty"` // the author, or who acted in the author's name: operator/uid-0
 	Summary    string           `json:"summary"`
 	Effective  time.Time        `json:"effective,omitzero"` // as signed; zero: from the moment it is approved
 	Needs      int              `json:"needs"`              // owners' signatures
+	NeedsOwn   bool             `json:"needs_author"`       // and the author's own, because somebody else brought it
 	Proposed   time.Time        `json:"proposed"`
 	Adopted    time.Time        `json:"adopted,omitzero"`
 	HoldsFrom  time.Time        `json:"holds_from,omitzero"`
@@ -103,6 +105,18 @@ func (r *Revision) countOwners() int {
 	return n
 }
 
+// inName reports whether somebody else brought the proposal in the author's name. Its
+// author must sign it before it is adopted: otherwise an owner who operates the machine
+// would name another author and approve what they wrote themself.
+func (r *Revision) inName() bool { // clause: gov.sod
+	return r.ProposedBy != "" && r.ProposedBy != r.Author
+}
+
+// owned reports whether the author has signed as such.
+func (r *Revision) owned() bool {
+	return slices.ContainsFunc(r.Approvals, func(a Approval) bool { return a.Signer == r.Author && a.Kind == ByAuthor })
+}
+
 func (r *Revision) hasSigned(handle string) bool {
 	return slices.ContainsFunc(r.Approvals, func(a Approval) bool { return a.Signer == handle })
 }
@@ -117,10 +131,15 @@ func date(t time.Time) string {
 
 // hash is the link of the chain.
 func (r *Revision) hash() string {
-	return digest("writ/revision/v1\n", map[string]any{
+	tree := map[string]any{
 		"policy": r.Policy, "version": r.Version.String(), "body": r.BodySHA256, "parent": r.Parent,
 		"effective": date(r.Effective), "author": r.Author, "summary": r.Summary,
-	})
+	}
+	if r.ProposedBy == "" {
+		return digest("writ/revision/v1\n", tree)
+	}
+	tree["proposed_by"] = r.ProposedBy
+	return digest("writ/revision/v2\n", tree)
 }
 
 // Text is exactly what approver signs for the revision, as a file for
@@ -147,7 +166,6 @@ type book struct {
 	chain      []*Revision // adopted, oldest first; State is Approved
 	exceptions []Exception
 	keys       []Key
-	unbound    map[string]string
 	mark       string
 }
 
@@ -176,6 +194,7 @@ func (b *book) before(r *Revision) *Revision {
 // view is a copy with the state that the date makes of it.
 func (b *book) view(r *Revision, now time.Time) Revision {
 	v := *r
+	v.NeedsOwn = r.inName()
 	switch {
 	case r.State == Approved && b.at(now) == r:
 		v.State = InForce
@@ -185,6 +204,19 @@ func (b *book) view(r *Revision, now time.Time) Revision {
 		v.State = Lapsed
 	}
 	return v
+}
+
+// lastVoice is when an owner approved a revision last; the set-up where none did.
+func (b *book) lastVoice() time.Time {
+	last := b.chain[0].Adopted
+	for _, r := range b.chain {
+		for _, a := range r.Approvals {
+			if a.Kind == ByOwner && a.At.After(last) {
+				last = a.At
+			}
+		}
+	}
+	return last
 }
 
 // verify hashes the chain and checks every signature in it; it lists what is wrong.
@@ -215,6 +247,8 @@ func (b *book) verify() []string { // clause: gov.revision-history
 				bad(r, "its number is %s, not %s", r.Policy, last.Policy)
 			case r.Kind != Ordinary || r.countOwners() < r.Needs || r.Needs < 1:
 				bad(r, "it was adopted with %d of %d signatures", r.countOwners(), r.Needs)
+			case r.inName() && !r.owned():
+				bad(r, "%s proposed it in the name of %s, who has not signed it", r.ProposedBy, r.Author)
 			case r.HoldsFrom.Before(r.Effective) || r.HoldsFrom.Before(last.HoldsFrom) || r.HoldsFrom.Before(r.Adopted):
 				bad(r, "it holds from %s, before its date", date(r.HoldsFrom))
 			}
@@ -318,8 +352,13 @@ func (s *Service) read(ctx context.Context) (*book, error) {
 	if b.exceptions, err = s.readExceptions(ctx); err != nil {
 		return nil, err
 	}
-	b.keys, err = s.readKeys(ctx)
-	return b, err
+	if b.keys, err = s.readKeys(ctx); err != nil {
+		return nil, err
+	}
+	for i := range b.exceptions {
+		b.exceptions[i].flaw = b.appraise(&b.exceptions[i])
+	}
+	return b, nil
 }
 
 // link follows the parents from the bootstrap.
@@ -349,7 +388,7 @@ func scanRevision(scan ledger.Scan) (*Revision, error) {
 	r := &Revision{Approvals: []Approval{}}
 	var version, state string
 	var effective, proposed, adopted, holds, decided int64
-	err := scan(&r.ID, &version, &state, &r.Kind, &r.Policy, &r.body, &r.BodySHA256, &r.Hash, &r.Parent, &r.Author, &r.Summary,
+	err := scan(&r.ID, &version, &state, &r.Kind, &r.Policy, &r.body, &r.BodySHA256, &r.Hash, &r.Parent, &r.Author, &r.ProposedBy, &r.Summary,
 		&effective, &r.Needs, &proposed, &adopted, &holds, &decided, &r.Reason, &r.Entry)
 	if err != nil {
 		return nil, err
@@ -365,17 +404,17 @@ func scanRevision(scan ledger.Scan) (*Revision, error) {
 
 func insertRevision(ctx context.Context, tx *ledger.Tx, r *Revision) error {
 	_, err := tx.Exec(ctx, addRevision, r.ID, r.Version.String(), string(r.State), r.Kind, r.Policy, r.body, r.BodySHA256, r.Hash, r.Parent,
-		r.Author, r.Summary, micros(r.Effective), r.Needs, micros(r.Proposed), micros(r.Adopted), micros(r.HoldsFrom), micros(r.Decided), r.Reason, tx.Entry())
+		r.Author, r.ProposedBy, r.Summary, micros(r.Effective), r.Needs, micros(r.Proposed), micros(r.Adopted), micros(r.HoldsFrom), micros(r.Decided), r.Reason, tx.Entry())
 	return err
 }
 
 const (
-	selectRevisions = `SELECT id, version, state, kind, policy, body, body_sha256, hash, parent, author, summary,
+	selectRevisions = `SELECT id, version, state, kind, policy, body, body_sha256, hash, parent, author, proposed_by, summary,
 		effective, needs, proposed, adopted, holds_from, decided, reason, entry FROM policy_revision ORDER BY id`
 	selectApprovals = `SELECT revision, signer, kind, signature, public_key, fingerprint, at, entry FROM policy_approval ORDER BY at, signer`
-	addRevision     = `INSERT INTO policy_revision (id, version, state, kind, policy, body, body_sha256, hash, parent, author, summary,
+	addRevision     = `INSERT INTO policy_revision (id, version, state, kind, policy, body, body_sha256, hash, parent, author, proposed_by, summary,
 		effective, needs, proposed, adopted, holds_from, decided, reason, entry)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
 	selectMark = `SELECT (SELECT COUNT(*) FROM policy_revision), (SELECT COALESCE(MAX(adopted + decided), 0) + COUNT(*) FROM policy_revision WHERE state <> 'proposed'),
 		(SELECT COUNT(*) FROM policy_approval), (SELECT COUNT(*) FROM policy_exception),
 		(SELECT COALESCE(MAX(starts), 0) + COUNT(*) FROM policy_exception WHERE state <> 'requested') + (SELECT COUNT(*) FROM policy_exception WHERE state = 'revoked'),

@@ -60,6 +60,20 @@ func (r *resetRules) Validate() error {
 	return nil
 }
 
+// strictRules are those of a newer build.
+type strictRules struct {
+	TTL time.Duration `clause:"auth.reset-link-lifetime/ttl"`
+	// breaks nothing by itself: a rule of another clause in the same module
+	Every time.Duration `clause:"gov.review-cadence/every"`
+}
+
+func (r *strictRules) Validate() error {
+	if 11*time.Hour <= r.TTL && r.TTL <= 12*time.Hour {
+		return errors.New("auth.reset-link-lifetime: eleven to twelve hours are refused by now")
+	}
+	return nil
+}
+
 // world is a policy with four people: ana, ben and cid own it, eve is an engineer; ana
 // is its author.
 type world struct {
@@ -72,6 +86,9 @@ type world struct {
 	doc    *document.Policy
 	file   []byte
 	deps   policy.Deps
+	titles int
+	strict bool // wire a newer build's rules
+	newer  *clause.Live[strictRules]
 }
 
 var ctx = context.Background()
@@ -143,6 +160,10 @@ func (w *world) wire() {
 	}
 	w.deps = policy.Deps{DB: w.kit.DB, People: w.people, Access: access.New(w.kit.DB), Slots: []clause.Slot{w.reset}, Template: file,
 		Now: w.kit.Clock.Now, Log: slog.New(slog.DiscardHandler), Controls: []clause.Control{{ID: "identity.x", Clause: "auth.reset-link-lifetime"}}}
+	if w.strict {
+		w.newer = clause.NewLive[strictRules](w.kit.Clock.Now)
+		w.deps.Slots = []clause.Slot{w.newer}
+	}
 	var err error
 	if w.s, err = policy.New(w.deps); err != nil {
 		w.t.Fatal(err)
@@ -212,9 +233,20 @@ func (w *world) tryPropose(who string, d policy.Draft) (policy.Proposal, error) 
 		d.Summary = "A change"
 	}
 	if d.Policy == nil && d.YAML == nil && !d.Template {
-		d.Policy = w.doc
+		d.Policy = w.retitled()
 	}
 	return w.s.Propose(ctx, person(who), d)
+}
+
+// retitled is the policy with another title each time: a change without a value.
+func (w *world) retitled() *document.Policy {
+	w.t.Helper()
+	w.titles++
+	p, ps := document.Fill(w.doc, document.Header{Title: w.doc.Title + strings.Repeat(" again", w.titles)})
+	if p == nil {
+		w.t.Fatal(document.Refusal(ps))
+	}
+	return p
 }
 
 // sign approves p as name of the kind, by the text that p itself shows or would show.
@@ -240,7 +272,13 @@ func (w *world) is(version string, want time.Duration) {
 	if got := w.version(); got != version {
 		w.t.Errorf("in force: %s, want %s", got, version)
 	}
-	if got := w.reset.Get().TTL; got != want {
+	got := time.Duration(0)
+	if w.strict {
+		got = w.newer.Get().TTL
+	} else {
+		got = w.reset.Get().TTL
+	}
+	if got != want {
 		w.t.Errorf("the module obeys %s, want %s", got, want)
 	}
 }

@@ -361,7 +361,7 @@ func (b *bundle) continues(c merkle.Checkpoint) error {
 	if c.Size > 0 && c.Size < b.Size {
 		raw, err := b.read(fmt.Sprintf("consistency/%d.json", c.Size))
 		if err != nil {
-			return fmt.Errorf("nothing proves that the tree of %d entries begins this one: %w", c.Size, err)
+			return fmt.Errorf("nothing proves that the tree of %d entries begins this one (a bundle exported with --since %d does): %w", c.Size, c.Size, err)
 		}
 		v, err := canon.Parse(raw, 16<<10)
 		if err != nil {

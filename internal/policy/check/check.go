@@ -60,8 +60,10 @@ type Runner struct {
 	log      *slog.Logger
 	index    func(ctx context.Context, entry string) (int64, bool)
 
-	ticking sync.Mutex // one tick at a time
-	mu      sync.Mutex // guards what follows
+	ticking sync.Mutex         // one tick at a time
+	results sync.RWMutex       // held while a result is committed and noted in made
+	made    map[string]finding // what this process stored last, by control; guarded by results
+	mu      sync.Mutex         // guards what follows
 	plans   map[string]*plan
 	waiting []finding                // passes that did not change, not yet recorded
 	took    map[string]time.Duration // how long a control ran last
@@ -83,6 +85,7 @@ const (
 	spread  = 18 * time.Second // in which canaries first run after start
 	maxSays = 500              // characters of a summary
 	keep    = 396 * 24 * time.Hour
+	ahead   = time.Minute // how far a result may be dated ahead of the clock
 )
 
 // New makes a Runner. Call Schedule to have it work by itself.
@@ -93,7 +96,7 @@ func New(d Deps) (*Runner, error) {
 	if d.Index == nil {
 		d.Index = func(context.Context, string) (int64, bool) { return 0, false }
 	}
-	r := &Runner{db: d.DB, law: d.Law, access: d.Access, now: d.Now, log: d.Log, index: d.Index, controls: slices.Clone(d.Controls), plans: map[string]*plan{}, took: map[string]time.Duration{}}
+	r := &Runner{db: d.DB, law: d.Law, access: d.Access, now: d.Now, log: d.Log, index: d.Index, controls: slices.Clone(d.Controls), plans: map[string]*plan{}, made: map[string]finding{}, took: map[string]time.Duration{}}
 	slices.SortFunc(r.controls, func(a, b clause.Control) int { return strings.Compare(a.ID, b.ID) })
 	for i, c := range r.controls {
 		switch {
@@ -188,7 +191,7 @@ func (r *Runner) due(m policy.Moment, latest map[string]finding) []clause.Contro
 				n++
 			}
 		}
-		if !p.running && !now.Before(p.next(c, m, latest[c.ID])) {
+		if !p.running && !now.Before(p.next(c, m, latest[c.ID], now)) {
 			p.running = true
 			out = append(out, c)
 		}
@@ -197,7 +200,7 @@ func (r *Runner) due(m policy.Moment, latest map[string]finding) []clause.Contro
 }
 
 // next is when the control should run.
-func (p *plan) next(c clause.Control, m policy.Moment, last finding) time.Time {
+func (p *plan) next(c clause.Control, m policy.Moment, last finding, now time.Time) time.Time {
 	switch {
 	case !p.retry.IsZero():
 		return p.retry
@@ -205,6 +208,8 @@ func (p *plan) next(c clause.Control, m policy.Moment, last finding) time.Time {
 		return p.first
 	case last.values != valuesHash(m, c.Clause):
 		return time.Time{} // its parameters changed
+	case last.Observed.After(now.Add(ahead)):
+		return time.Time{} // the clock was set back: nothing new would be seen until it catches up
 	}
 	return last.Observed.Add(jitter(c, last.Observed))
 }

@@ -22,7 +22,9 @@
 // then, unless no rule obeys the excepted parameter.
 //
 // Threats: evidence that goes stale in silence (everything expires); a check that
-// always says yes (a canary's control case, tests that break each clause); a control
+// always says yes (a canary's control case, tests that break each clause);
+// a row of results that was edited behind the server's back (each is compared with what
+// this process stored: unknown); a clock that was set back (the check runs again); a control
 // that takes the rest down with it (own goroutine, time-out, recover). Known gap: a
 // control that ignores its context keeps its goroutine until it returns.
 //

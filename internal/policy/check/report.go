@@ -227,7 +227,7 @@ func (r *Runner) quick(c clause.Control, last finding) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	took, known := r.took[c.ID]
-	return c.Kind == clause.Probe && known && took < cheap && r.now().Sub(last.Observed) > recent
+	return c.Kind == clause.Probe && known && took < cheap && r.now().Sub(last.Observed).Abs() > recent
 }
 
 // immediately runs one control at once, without a second try, and records it.
@@ -291,7 +291,7 @@ func (j *judge) control(ctx context.Context, c clause.Control) Finding {
 		out.stale("too old")
 	case f.values != valuesHash(j.m, c.Clause):
 		out.stale("the clause's parameters changed since")
-	case f.Observed.After(j.now.Add(time.Minute)):
+	case f.Observed.After(j.now.Add(ahead)):
 		out.stale("dated ahead of the clock")
 	}
 	return out

@@ -64,7 +64,7 @@ func (r *Runner) settle(ctx context.Context, f, last finding) {
 		r.mu.Unlock()
 		return
 	}
-	if f.Outcome == last.Outcome && f.Summary == last.Summary && f.values == last.values && f.Observed.Sub(last.Observed) < time.Minute {
+	if f.Outcome == last.Outcome && f.Summary == last.Summary && f.values == last.values && f.Observed.Sub(last.Observed).Abs() < time.Minute {
 		return
 	}
 	if _, err := r.record(ctx, f); err != nil {

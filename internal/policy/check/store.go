@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -71,6 +72,8 @@ var runner = actor.System("policy.checks")
 
 // record stores one result with an entry of its own.
 func (r *Runner) record(ctx context.Context, f finding) (finding, error) {
+	r.results.Lock()
+	defer r.results.Unlock()
 	receipt, err := r.db.Change(ctx, runner, func(tx *ledger.Tx) (ledger.Event, error) {
 		if err := f.store(ctx, tx); err != nil {
 			return nil, err
@@ -81,7 +84,27 @@ func (r *Runner) record(ctx context.Context, f finding) (finding, error) {
 		return Ran{Control: f.Control, Clause: f.Clause, Kind: string(f.Kind), Outcome: string(f.Outcome), Summary: f.Summary, Population: f.Population}, nil
 	})
 	f.Entry = receipt.ID
+	if err == nil {
+		r.made[f.Control] = f
+	}
 	return f, err
+}
+
+// compare finds results that were changed in the database behind this process's back:
+// they are no evidence. On PostgreSQL a newer one may be another node's. After a start
+// nothing is known yet; then every control runs at once.
+func (r *Runner) compare(latest map[string]finding) {
+	for id, made := range r.made {
+		f, ok := latest[id]
+		made.steps = nil
+		made.Observed, made.ValidUntil = made.Observed.UTC(), made.ValidUntil.UTC()
+		if ok && reflect.DeepEqual(f, made) || ok && f.ID != made.ID && r.db.Engine() != "sqlite" {
+			continue
+		}
+		r.log.Error("THE STORED RESULT OF A CHECK WAS CHANGED", "control", id, "entry", made.Entry)
+		made.Outcome, made.Summary = clause.Unknown, "the stored result was changed outside of Writ; entry "+made.Entry+" says what was found"
+		latest[id] = made
+	}
 }
 
 // flush stores the passes that did not change under one entry.
@@ -102,7 +125,9 @@ func (r *Runner) flush(ctx context.Context) error {
 	}
 	sum := sha256.Sum256(append([]byte("writ/checks/v1\n"), canon.MustEncode(list)...))
 	ev.Hash = hex.EncodeToString(sum[:])
-	_, err := r.db.Change(ctx, runner, func(tx *ledger.Tx) (ledger.Event, error) {
+	r.results.Lock()
+	defer r.results.Unlock()
+	receipt, err := r.db.Change(ctx, runner, func(tx *ledger.Tx) (ledger.Event, error) {
 		for _, f := range batch {
 			if err := f.store(ctx, tx); err != nil {
 				return nil, err
@@ -112,6 +137,10 @@ func (r *Runner) flush(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("record checks: %w", err)
+	}
+	for _, f := range batch {
+		f.Entry = receipt.ID
+		r.made[f.Control] = f
 	}
 	return nil
 }
@@ -154,6 +183,8 @@ func (f finding) note(ctx context.Context, tx *ledger.Tx) error {
 // latest is the newest result of each control.
 func (r *Runner) latest(ctx context.Context) (map[string]finding, error) {
 	out := map[string]finding{}
+	r.results.RLock()
+	defer r.results.RUnlock()
 	err := r.db.Each(ctx, selectLatest, func(scan ledger.Scan) error {
 		var f finding
 		var kind, outcome string
@@ -167,6 +198,7 @@ func (r *Runner) latest(ctx context.Context) (map[string]finding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read results: %w", err)
 	}
+	r.compare(out)
 	return out, nil
 }
 
