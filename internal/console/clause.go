@@ -38,7 +38,8 @@ type controlRow struct {
 	Says  string
 	What  web.Evidence
 	Every time.Duration
-	Until time.Time // the result counts until then
+	Until time.Time    // the result counts until then
+	Steps []check.Step // what a canary did when it ran last
 }
 
 type clausePage struct {
@@ -188,7 +189,7 @@ func (c *Console) controls(ctx context.Context, l *look, v *check.Clause, who ac
 	var out []controlRow
 	for _, f := range v.Findings {
 		k := known[f.Control]
-		row := controlRow{ID: f.Control, Kind: f.Kind, Says: sentence(k.Says), Every: k.Every, Until: f.ValidUntil.Time,
+		row := controlRow{ID: f.Control, Kind: f.Kind, Says: sentence(k.Says), Every: k.Every, Until: f.ValidUntil.Time, Steps: c.Check.LastSteps(f.Control),
 			Mark: web.Mark{State: web.StateOf(string(f.Outcome)), At: f.ObservedAt.Time}}
 		switch {
 		case f.Outcome == clause.Fail && !l.open[f.Control].Opened.IsZero():

@@ -60,12 +60,13 @@ type Runner struct {
 	log      *slog.Logger
 	index    func(ctx context.Context, entry string) (int64, bool)
 
-	ticking sync.Mutex         // one tick at a time
-	results sync.RWMutex       // held while a result is committed and noted in made
-	made    map[string]finding // what this process stored last, by control; guarded by results
-	mu      sync.Mutex         // guards what follows
+	ticking sync.Mutex               // one tick at a time
+	turns   map[string]chan struct{} // who runs a control; never changed after New
+	results sync.RWMutex             // held while a result is committed and noted in made
+	made    map[string]finding       // what this process stored last, by control; guarded by results
+	mu      sync.Mutex               // guards what follows
 	plans   map[string]*plan
-	waiting []finding                // passes that did not change, not yet recorded
+	waiting map[string]finding       // passes that did not change, not yet recorded, by control
 	took    map[string]time.Duration // how long a control ran last
 }
 
@@ -96,7 +97,7 @@ func New(d Deps) (*Runner, error) {
 	if d.Index == nil {
 		d.Index = func(context.Context, string) (int64, bool) { return 0, false }
 	}
-	r := &Runner{db: d.DB, law: d.Law, access: d.Access, now: d.Now, log: d.Log, index: d.Index, controls: slices.Clone(d.Controls), plans: map[string]*plan{}, made: map[string]finding{}, took: map[string]time.Duration{}}
+	r := &Runner{db: d.DB, law: d.Law, access: d.Access, now: d.Now, log: d.Log, index: d.Index, controls: slices.Clone(d.Controls), plans: map[string]*plan{}, turns: map[string]chan struct{}{}, waiting: map[string]finding{}, made: map[string]finding{}, took: map[string]time.Duration{}}
 	slices.SortFunc(r.controls, func(a, b clause.Control) int { return strings.Compare(a.ID, b.ID) })
 	for i, c := range r.controls {
 		switch {
@@ -107,7 +108,7 @@ func New(d Deps) (*Runner, error) {
 		case i > 0 && r.controls[i-1].ID == c.ID:
 			return nil, fmt.Errorf("check: two controls are named %s", c.ID)
 		}
-		r.plans[c.ID] = &plan{}
+		r.plans[c.ID], r.turns[c.ID] = &plan{}, make(chan struct{}, 1)
 	}
 	return r, nil
 }

@@ -66,10 +66,7 @@ func (r *Runner) Prove(ctx context.Context, id string) (Proof, error) {
 			return Proof{}, err
 		}
 		run := Run{Control: c.ID, Kind: string(c.Kind), Says: c.Says, Outcome: f.Outcome, Summary: f.Summary, Population: f.Population,
-			ObservedAt: Time{f.Observed}, Took: time.Since(start).Round(time.Millisecond).String(), Steps: []Step{}, Entry: r.entry(ctx, f.Entry)}
-		for _, s := range f.steps {
-			run.Steps = append(run.Steps, Step{Act: s.Act, Expected: s.Expected, Got: s.Got, OK: s.OK, Control: s.Control})
-		}
+			ObservedAt: Time{f.Observed}, Took: time.Since(start).Round(time.Millisecond).String(), Steps: wireSteps(f.steps), Entry: r.entry(ctx, f.Entry)}
 		out.Runs = append(out.Runs, run)
 		out.Outcome = clause.Worst(out.Outcome, f.Outcome)
 	}
@@ -81,6 +78,22 @@ func (r *Runner) Prove(ctx context.Context, id string) (Proof, error) {
 		out.Outcome = rep.Clauses[0].Outcome
 	}
 	return out, nil
+}
+
+// LastSteps is what a canary did when it ran last in this process; nil for other controls
+// and before the first run.
+func (r *Runner) LastSteps(control string) []Step {
+	r.results.RLock()
+	defer r.results.RUnlock()
+	return wireSteps(r.made[control].steps)
+}
+
+func wireSteps(steps []clause.Step) []Step {
+	out := make([]Step, len(steps))
+	for i, s := range steps {
+		out[i] = Step{Act: s.Act, Expected: s.Expected, Got: s.Got, OK: s.OK, Control: s.Control}
+	}
+	return out
 }
 
 // provers are the canaries of a clause, else all its controls.

@@ -58,9 +58,9 @@ func (r *Runner) once(ctx context.Context, c clause.Control, m policy.Moment, la
 // settle records a finding: a pass that follows a pass with the next batch, and what a
 // probe that still fails in the same words says, not again within a minute.
 func (r *Runner) settle(ctx context.Context, f, last finding) {
-	if f.Outcome == clause.Pass && last.Outcome == clause.Pass && last.Revision == f.Revision {
+	if f.Outcome == clause.Pass && last.Outcome == clause.Pass && last.Revision == f.Revision && last.values == f.values {
 		r.mu.Lock()
-		r.waiting = append(r.waiting, f)
+		r.waiting[f.Control] = f // only the newest of a batch counts
 		r.mu.Unlock()
 		return
 	}
@@ -84,6 +84,12 @@ type outcome struct {
 func (r *Runner) run(ctx context.Context, c clause.Control) (clause.Result, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fault.Newf(fault.Unavailable, "timeout", "It did not end within %s.", limit))
 	defer cancel()
+	select { // one run of a control at a time: what canaries plant has fixed names
+	case r.turns[c.ID] <- struct{}{}:
+		defer func() { <-r.turns[c.ID] }()
+	case <-ctx.Done():
+		return clause.Result{}, context.Cause(ctx)
+	}
 	done := make(chan outcome, 1)
 	begin := r.now()
 	defer func() {

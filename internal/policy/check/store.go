@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -110,8 +111,8 @@ func (r *Runner) compare(latest map[string]finding) {
 // flush stores the passes that did not change under one entry.
 func (r *Runner) flush(ctx context.Context) error {
 	r.mu.Lock()
-	batch := r.waiting
-	r.waiting = nil
+	batch := slices.Collect(maps.Values(r.waiting))
+	clear(r.waiting)
 	r.mu.Unlock()
 	if len(batch) == 0 {
 		return nil
@@ -136,6 +137,13 @@ func (r *Runner) flush(ctx context.Context) error {
 		return ev, nil
 	})
 	if err != nil {
+		r.mu.Lock()
+		for _, f := range batch { // for the next tick, unless something newer waits by then
+			if _, newer := r.waiting[f.Control]; !newer {
+				r.waiting[f.Control] = f
+			}
+		}
+		r.mu.Unlock()
 		return fmt.Errorf("record checks: %w", err)
 	}
 	for _, f := range batch {
