@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/http"
 	"slices"
 
 	"writ/internal/actor"
@@ -21,6 +22,9 @@ func (v *visit) findCaller() *refusal { // clause: use.no-automation
 		if !who.SignedIn() {
 			return refuseSession
 		}
+		if v.foreign() {
+			return refuseForeign
+		}
 		v.who, v.facts = who, facts
 		return nil
 	}
@@ -34,6 +38,20 @@ func (v *visit) findCaller() *refusal { // clause: use.no-automation
 	}
 	v.g.log.Error("session could not be looked up", "err", err)
 	return refuseUnknown
+}
+
+// foreign reports whether another site's page makes the browser act with the session:
+// an unsafe method, or a change to another protocol, which is open to writes and which
+// browsers never ask permission for. Clients that say nothing of where they come from
+// are programs. A request without a session carries nothing that could be abused.
+func (v *visit) foreign() bool { // clause: auth.best-practice
+	r := v.r
+	if len(r.Header["Upgrade"]) > 0 {
+		post := *r
+		post.Method = http.MethodPost
+		r = &post
+	}
+	return v.g.cross.Check(r) != nil
 }
 
 // allow compares the caller with what the route and the policy ask for.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -102,6 +103,8 @@ type Gateway struct {
 	listening func() []Listening
 	outbound  func() []Outbound
 
+	cross     *http.CrossOriginProtection
+	pause     time.Duration // how long a client may rest within a body
 	steps     []step
 	signer    *signer
 	transport *http.Transport
@@ -134,7 +137,8 @@ func New(d Deps) (*Gateway, error) {
 		return nil, fmt.Errorf("gateway: upstream %s is not http://host:port", d.Upstream)
 	}
 	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, access: d.Access, origin: d.Origin, upstream: d.Upstream,
-		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, hosts: map[string]string{}}
+		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, hosts: map[string]string{},
+		cross: http.NewCrossOriginProtection(), pause: bodyPause}
 	if g.listening == nil {
 		g.listening = func() []Listening { return nil }
 	}
@@ -189,6 +193,7 @@ type visit struct {
 	who     actor.Actor // zero = nobody known
 	facts   SessionFacts
 	failed  *refusal // what the upstream step met
+	out     early    // v.w for the proxy
 	status  int
 }
 
@@ -213,7 +218,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if done {
 			*v = visit{g: g, proxy: v.proxy}
 			g.visits.Put(v)
+			return
 		}
+		p := recover()
+		if p != http.ErrAbortHandler { //nolint:errorlint // the sentinel of net/http is compared, not wrapped
+			g.log.Error("panic at the gate", "route", v.need.node.pattern, "panic", p, "stack", string(debug.Stack()))
+		}
+		panic(http.ErrAbortHandler) // net/http would tell of others only where nobody looks
 	}()
 	for i := range g.steps {
 		if ref := g.steps[i].run(v); ref != nil {
@@ -265,7 +276,7 @@ func (v *visit) admit() *refusal {
 			uri = rest
 		}
 	}
-	if v.r.Method == http.MethodConnect || v.r.Method == http.MethodTrace {
+	if !goodName(v.r.Method) || v.r.Method == http.MethodConnect || v.r.Method == http.MethodTrace {
 		return refuseMethod
 	}
 	t, ref := parseTarget(uri)
@@ -275,6 +286,21 @@ func (v *visit) admit() *refusal {
 	v.target = t
 	v.payment = v.table.payment(t.path)
 	return nil
+}
+
+// goodName accepts methods as they are registered: short, in capitals. One readable in
+// two ways (some applications take "post" for POST) or of any length is refused: it is
+// part of what assertions are kept under.
+func goodName(method string) bool { // clause: use.no-automation
+	if len(method) == 0 || len(method) > 20 {
+		return false
+	}
+	for i := range len(method) {
+		if c := method[i]; (c < 'A' || c > 'Z') && c != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 // knownHost returns the host to name to the application.

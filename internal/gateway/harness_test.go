@@ -39,6 +39,9 @@ type sessions struct {
 func (s *sessions) Lookup(_ context.Context, token secret.Text) (actor.Actor, gateway.SessionFacts, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if token.Reveal() == "boom" {
+		panic("a bug in the table")
+	}
 	if err := s.errs[token.Reveal()]; err != nil {
 		return actor.Actor{}, gateway.SessionFacts{}, err
 	}
@@ -84,6 +87,7 @@ type options struct {
 	noStart  bool
 	outbound func() []gateway.Outbound
 	kit      *ledgertest.Kit // nil = SQLite
+	log      *slog.Logger    // nil = nowhere
 }
 
 func values(over clause.Values) clause.Values {
@@ -134,7 +138,10 @@ func open(t testing.TB, o options) *gate {
 	if o.routes != "" {
 		k.write(o.routes)
 	}
-	log := slog.New(slog.DiscardHandler)
+	log := o.log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	site, err := web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Example"} }, Log: log, Now: o.now})
 	if err != nil {
 		t.Fatal(err)

@@ -11,14 +11,22 @@ var forged = map[string]bool{
 	"Forwarded": true, "X-Real-Ip": true, "X-Original-Url": true, "X-Original-Uri": true, "X-Original-Host": true, "X-Original-Method": true,
 	"X-Rewrite-Url": true, "X-Http-Method-Override": true, "X-Http-Method": true, "X-Method-Override": true, "Proxy": true,
 	"X-Client-Ip": true, "X-Cluster-Client-Ip": true, "True-Client-Ip": true, "Client-Ip": true, "Cf-Connecting-Ip": true, "Fastly-Client-Ip": true,
-	"X-Host": true, "X-Scheme": true, "X-Url-Scheme": true, "Front-End-Https": true, "X-Remote-User": true, "Remote-User": true,
-	"X-Forwarded": true, "X-Client-Cert": true, "X-Ssl-Client-Cert": true, "Ssl-Client-Cert": true, "Trailer": true, "Http2-Settings": true,
+	"X-Host": true, "X-Scheme": true, "X-Url-Scheme": true, "Front-End-Https": true, "X-Override-Url": true, "X-Method": true,
+	"X-Originating-Ip": true, "X-Forwarded": true, "X-Client-Cert": true, "Trailer": true, "Http2-Settings": true,
+}
+
+// forgedPrefixes are families of such names: what the common proxies and identity
+// gateways tell an application, which may still believe it from its former place.
+var forgedPrefixes = []string{
+	"Cf-Access-", "Remote-", "Ssl-Client-", "Tailscale-User-",
+	"X-Amzn-Oidc-", "X-Auth-Request-", "X-Authentik-", "X-Forwarded-", "X-Goog-Authenticated-User-", "X-Goog-Iap-",
+	"X-Ms-Client-Principal", "X-Ms-Token-", "X-Pomerium-", "X-Remote-", "X-Ssl-", "X-Webauth-",
 }
 
 // own reports whether a header belongs to this server: it is removed from requests
 // before ours are set, and from the application's answers.
 func own(name string) bool {
-	return len(name) > 5 && strings.EqualFold(name[:5], "Writ-")
+	return hasPrefixFold(name, "Writ-")
 }
 
 // dropped reports whether a client's header does not reach the application. Names with
@@ -30,8 +38,13 @@ func dropped(name string) bool { // clause: use.no-automation
 			return true
 		}
 	}
-	if name[0] == 'X' && (strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Auth-Request-")) {
-		return true
+	switch name[0] {
+	case 'C', 'R', 'S', 'T', 'X':
+		for _, p := range forgedPrefixes {
+			if strings.HasPrefix(name, p) {
+				return true
+			}
+		}
 	}
 	return own(name) || forged[name]
 }
@@ -126,6 +139,12 @@ func containsFold(s, sub string) bool {
 // answerHeaders puts the application's answer in order: nothing in our name, none of
 // our cookies, no server name, our transport rules.
 func (v *visit) answerHeaders(h http.Header) {
+	strip(h)
+	v.transportRules(h)
+}
+
+// strip removes what the application may not say.
+func strip(h http.Header) {
 	for name := range h {
 		if own(name) {
 			delete(h, name)
@@ -144,7 +163,6 @@ func (v *visit) answerHeaders(h http.Header) {
 	}
 	delete(h, "Server")
 	delete(h, "Alt-Svc") // the application cannot know which other doors there are
-	v.transportRules(h)
 }
 
 // transportRules are on every answer.

@@ -128,7 +128,7 @@ func (r *Route) check() (path, problem string) {
 
 func badRoutes(text string) error {
 	return fault.New(fault.Invalid, "routes", fault.Public{
-		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles}.", Next: "Mend the file; until then the routes adopted before stay in force."})
+		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
 }
 
 // table answers what a path asks of its caller. It is immutable: a request keeps the

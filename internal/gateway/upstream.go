@@ -59,12 +59,37 @@ func routable(a netip.Addr) error {
 
 // forward sends the request on and the answer back. WebSockets and streams pass.
 func (v *visit) forward() *refusal {
-	if v.r.ContentLength > 0 || v.r.ContentLength < 0 && v.r.ProtoMajor == 1 {
-		v.r.Body = &steadyBody{ReadCloser: v.r.Body, c: http.NewResponseController(v.w)}
+	if v.r.ContentLength != 0 && !twoWay(v.r) {
+		v.r.Body = &steadyBody{ReadCloser: v.r.Body, c: http.NewResponseController(v.w), pause: v.g.pause}
 	}
-	v.proxy.ServeHTTP(v.w, v.r)
+	v.out = early{v.w, v}
+	v.proxy.ServeHTTP(&v.out, v.r)
 	return nil
 }
+
+// twoWay reports whether a request's body may rest for as long as it likes: a gRPC
+// stream (HTTP/2, no length), on which both sides speak when they have something to say.
+func twoWay(r *http.Request) bool {
+	return r.ProtoMajor == 2 && r.ContentLength < 0 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
+}
+
+// early puts the headers of interim answers (103 and its kin) in order: the proxy sends
+// them past modify.
+type early struct {
+	http.ResponseWriter
+	v *visit
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (e *early) WriteHeader(status int) {
+	if status < http.StatusOK && status != http.StatusSwitchingProtocols {
+		strip(e.Header())
+	}
+	e.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap serves http.ResponseController.
+func (e *early) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 
 // rewrite makes the application's request: the target byte for byte as it was
 // authorised, nothing a client could have forged, then what we know.
@@ -112,6 +137,11 @@ func (v *visit) broken(w http.ResponseWriter, r *http.Request, err error) {
 		v.status = http.StatusRequestTimeout
 		panic(http.ErrAbortHandler)
 	}
+	if errors.Is(err, errBody) { // the client's fault, not the application's
+		v.failed = refuseBody
+		v.refuse(&v.g.steps[len(v.g.steps)-1], refuseBody)
+		return
+	}
 	ref := refuseDown
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
 		ref = refuseSlow
@@ -128,23 +158,31 @@ func (v *visit) broken(w http.ResponseWriter, r *http.Request, err error) {
 // has 30 s. At the end the limit is lifted, so that it does not end the waiting for the answer.
 type steadyBody struct {
 	io.ReadCloser
-	c *http.ResponseController
+	c     *http.ResponseController
+	pause time.Duration
 }
 
 const bodyPause = 30 * time.Second
 
-var errSlowBody = errors.New("gateway: the client stopped sending its body")
+var (
+	errSlowBody = errors.New("gateway: the client stopped sending its body")
+	errBody     = errors.New("gateway: the client's body cannot be read")
+)
 
 func (b *steadyBody) Read(p []byte) (int, error) {
-	_ = b.c.SetReadDeadline(time.Now().Add(bodyPause)) // a writer without deadlines has none to set
+	_ = b.c.SetReadDeadline(time.Now().Add(b.pause)) // a writer without deadlines has none to set
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		_ = b.c.SetReadDeadline(time.Time{})
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = errSlowBody
-		}
+	if err == nil {
+		return n, nil
 	}
-	return n, err //nolint:wrapcheck // io.EOF must stay itself
+	_ = b.c.SetReadDeadline(time.Time{})
+	switch {
+	case errors.Is(err, io.EOF):
+		return n, io.EOF
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return n, errSlowBody
+	}
+	return n, fmt.Errorf("%w: %w", errBody, err)
 }
 
 // buffers are the proxy's copying space.

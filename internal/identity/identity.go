@@ -225,6 +225,13 @@ func person(id string, via actor.Actor) actor.Actor {
 	return actor.Actor{Kind: actor.Person, ID: id, Via: via.Via}
 }
 
+// clockSlack is how far apart the clocks of two nodes, or of one before and after it was
+// set, may be. What begins later than that was made while the clock was wrong: counted
+// from there it would live longer than the policy says, so it is dead.
+const clockSlack = 5 * time.Minute
+
+func tooEarly(now, begins time.Time) bool { return now.Before(begins.Add(-clockSlack)) }
+
 func us(t time.Time) int64      { return t.UnixMicro() }
 func at(us int64) time.Time     { return time.UnixMicro(us).UTC() }
 func rolesOf(s string) []string { return strings.Fields(s) }

@@ -62,7 +62,7 @@ func (l link) dead(now time.Time, ttl time.Duration) string {
 	if l.ended {
 		return l.cause
 	}
-	if !now.Before(l.expires) || !now.Before(l.issued.Add(ttl)) { // clause: auth.reset-link-lifetime
+	if !now.Before(l.expires) || !now.Before(l.issued.Add(ttl)) || tooEarly(now, l.issued) { // clause: auth.reset-link-lifetime
 		return "expired"
 	}
 	return ""

@@ -95,7 +95,7 @@ func (s *Service) postPeople(w http.ResponseWriter, r *http.Request, who actor.A
 	if err != nil {
 		return err
 	}
-	a, err := s.AddStaff(r.Context(), who, AddStaff{Email: in.Email, Name: in.Name, Handle: in.Handle, Roles: in.Roles})
+	a, err := s.AddStaff(r.Context(), who, AddStaff(in))
 	if err != nil {
 		return err
 	}

@@ -152,7 +152,7 @@ func (s *Service) Session(ctx context.Context, token secret.Text) (actor.Actor, 
 	}
 	now, rules := s.Now(), s.Rules.Get()
 	ends := l.started.Add(rules.absolute(l.staff))
-	if !now.Before(ends) { // clause: auth.best-practice
+	if !now.Before(ends) || tooEarly(now, l.started) { // clause: auth.best-practice
 		return actor.Actor{}, Session{}, errEnded()
 	}
 	idle := rules.idle(l.staff)

@@ -40,6 +40,7 @@ const (
 	maxBackoff  = 15 * time.Minute
 	sprayAt     = 20
 	maxRemember = 10_000
+	quickly     = time.Second // how long a refusal is repeated from memory
 )
 
 // bucket is one counter.
@@ -91,7 +92,8 @@ func (s *Service) take(ctx context.Context, bs ...bucket) (*throttled, error) {
 			if err := ledger.One(ctx, tx, readBucket, []any{&c.n, &c.since, &c.until}, b.key); err != nil {
 				return err
 			}
-			if now.Sub(at(c.since)) >= b.window && us(now) >= c.until {
+			over := now.Sub(at(c.since)) >= b.window && us(now) >= c.until
+			if over || b.ahead(at(c.since), at(c.until), now) {
 				*c = counter{since: us(now)}
 			}
 			if w := b.wait(c.n, at(c.since), at(c.until), now); w > 0 && (worst == nil || w > worst.wait) {
@@ -134,6 +136,12 @@ func (b bucket) wait(n int64, since, until, now time.Time) time.Duration {
 		return since.Add(b.window).Sub(now)
 	}
 	return 0
+}
+
+// ahead reports times that no attempt up to now could have left: the clock was set back.
+// Such a counter would refuse until the clock is there again, perhaps for years.
+func (b bucket) ahead(since, until, now time.Time) bool {
+	return since.Sub(now) > b.window || until.Sub(now) > maxBackoff
 }
 
 // forgive takes back counted attempts: those in empty are cleared, those in less are
@@ -180,9 +188,10 @@ func (q *quickRefusals) blocked(bs []bucket, now time.Time) *throttled {
 	var worst *throttled
 	for _, b := range bs {
 		if u, ok := q.until[b.key]; ok {
-			if w := u.Sub(now); w > 0 && (worst == nil || w > worst.wait) {
+			w := u.Sub(now)
+			if w > 0 && w <= quickly && (worst == nil || w > worst.wait) {
 				worst = &throttled{q.limits[b.key], w}
-			} else if w <= 0 {
+			} else if w <= 0 || w > quickly { // or the clock was set back
 				delete(q.until, b.key)
 				delete(q.limits, b.key)
 			}
@@ -201,7 +210,7 @@ func (q *quickRefusals) block(bs []bucket, t *throttled, now time.Time) {
 	for _, b := range bs {
 		if b.name == t.limit && !b.double {
 			// A second at a time: a counter that a success on another node lowered opens soon.
-			q.until[b.key], q.limits[b.key] = now.Add(min(t.wait, time.Second)), t.limit
+			q.until[b.key], q.limits[b.key] = now.Add(min(t.wait, quickly)), t.limit
 		}
 	}
 }

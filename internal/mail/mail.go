@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/mail"
 	"net/url"
 	"os"
@@ -192,6 +193,13 @@ func (m *Mailer) file(out *gomail.Msg, msg Message) error {
 	return nil
 }
 
+// loopback reports whether a host can only be this machine, where TLS adds nothing. A
+// name that merely begins like an address of it cannot.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 func (m *Mailer) smtp(ctx context.Context, out *gomail.Msg) error {
 	host := m.target.Hostname()
 	opts := []gomail.Option{gomail.WithTimeout(20 * time.Second)}
@@ -199,7 +207,7 @@ func (m *Mailer) smtp(ctx context.Context, out *gomail.Msg) error {
 	switch {
 	case m.target.Scheme == "smtps":
 		opts = append(opts, gomail.WithSSLPort(false))
-	case host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1":
+	case loopback(host):
 		opts = append(opts, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
 	default:
 		opts = append(opts, gomail.WithTLSPolicy(gomail.TLSMandatory)) // clause: crypto.provider-edge

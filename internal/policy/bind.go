@@ -255,9 +255,30 @@ func (s *Service) effective(b *book, t time.Time) (*document.Policy, []Exception
 		if !ok {
 			continue
 		}
-		if q, ps := document.Apply(p, map[string]document.Literal{e.Param: document.ParseLiteral(a.Type, e.Value)}); len(ps) == 0 {
+		if q := s.apply(p, a, e); q != nil {
 			p, held = q, append(held, e)
 		}
 	}
 	return p, held, nil
+}
+
+// applied names the policy that an exception makes of another.
+type applied struct {
+	base         *document.Policy
+	param, value string
+}
+
+// apply puts an exception's value into a policy; nil when the policy has no room for it.
+// Policies are immutable and each report asks again, so the answer is kept.
+func (s *Service) apply(p *document.Policy, a *document.Param, e Exception) *document.Policy {
+	key := applied{p, e.Param, e.Value}
+	if q, ok := s.excepted.Load(key); ok {
+		return q.(*document.Policy)
+	}
+	q, ps := document.Apply(p, map[string]document.Literal{e.Param: document.ParseLiteral(a.Type, e.Value)})
+	if len(ps) > 0 {
+		q = nil
+	}
+	s.excepted.Store(key, q)
+	return q
 }

@@ -79,6 +79,7 @@ type Service struct {
 	dirty atomic.Bool // the database has moved on and reading it again did not work
 
 	challenges challenges
+	excepted   sync.Map // applied → *document.Policy, nil where it has no room
 	parsed     sync.Map // body sha256 → *document.Policy
 }
 

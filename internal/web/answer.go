@@ -166,10 +166,14 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // logFault writes the whole error to the log, and the route's pattern rather than the
-// path: a path may hold a one-time link.
+// path: a path may hold a one-time link. Only what broke is an error to the log: a
+// refusal that was decided (busy, maintenance) or a client that went away comes as often
+// as strangers like.
 func (s *Server) logFault(r *http.Request, p Problem, err error) {
 	log := s.deps.Log.Debug
-	if p.Status >= 500 {
+	e, ok := errors.AsType[*fault.Error](err)
+	decided := ok && e.Kind != fault.Internal && e.Err == nil
+	if p.Status >= 500 && !decided && r.Context().Err() == nil {
 		log = s.deps.Log.Error
 	}
 	log("refused", "request_id", p.RequestID, "method", r.Method, "route", r.Pattern, "status", p.Status, "code", p.Code, "err", err)
