@@ -153,6 +153,10 @@ func (a *app) userAdd() *cobra.Command {
 			if err := decode(raw, &out); err != nil {
 				return err
 			}
+			if out.URL == "" {
+				a.say("%s was added. A link to set a password was mailed to them.", visible(out.Handle))
+				return nil
+			}
 			a.say("%s was added. Their link works once:\n%s", visible(out.Handle), visible(out.URL))
 			return nil
 		}),
@@ -166,8 +170,9 @@ func (a *app) userAdd() *cobra.Command {
 
 func (a *app) userLink() *cobra.Command {
 	return a.on("link", "Renew a lost link",
-		`Prints a new one-time link for a person who has no password yet. A person who has one is
-mailed a link to set a new one; nobody else sees it.`, "  writ user link ana@example.com",
+		`Prints a new one-time link for a person who has no password yet, to the operator at the
+machine alone; with --as it is mailed to the person. A person who has a password is mailed
+a link to set a new one; nobody else sees it.`, "  writ user link ana@example.com",
 		func(ctx context.Context, conn *client, path string) error {
 			var raw json.RawMessage
 			if err := conn.post(ctx, path+"/link", struct{}{}, &raw); err != nil {

@@ -409,9 +409,8 @@ func TestPeople(t *testing.T) {
 	if b := w.get("suna", dev).Body.String(); strings.Contains(b, "Erase") || strings.Contains(b, "Disable") {
 		t.Error("support is offered what it may not do")
 	}
-	got := w.post("ana", dev+"/link", nil).want(200, origin+"/-/invite/", "It is shown once")
-	if strings.Contains(got.Header().Get("Set-Cookie")+got.Header().Get("Location"), "invite") {
-		t.Error("a one-time link left the page")
+	if got := w.post("ana", dev+"/link", nil).want(303); strings.Contains(got.Body.String()+got.Header().Get("Set-Cookie")+got.Header().Get("Location"), "invite") {
+		t.Error("an owner was shown the link of another person")
 	}
 	w.post("ana", dev+"/disable", url.Values{"handle": {"deb"}}).want(422, "Type exactly dev.")
 	w.post("ana", dev+"/disable", url.Values{"handle": {"dev"}}).want(303)
@@ -422,7 +421,8 @@ func TestPeople(t *testing.T) {
 		t.Error("an erased person still has a name")
 	}
 	w.post("ana", "/-/console/people", url.Values{"email": {"nonsense"}, "roles": {"auditor"}}).want(422)
-	w.post("ana", "/-/console/people", url.Values{"email": {"fay@example.test"}, "name": {"Fay Moss"}, "roles": {"auditor"}}).want(200, "Fay Moss", "/-/invite/")
+	w.post("ana", "/-/console/people", url.Values{"email": {"fay@example.test"}, "name": {"Fay Moss"}, "roles": {"auditor"}}).want(303)
+	w.get("ana", "/-/console/people?q=Fay").want(200, "Fay Moss")
 	w.get("ana", "/-/console/sessions").want(303)
 }
 

@@ -222,7 +222,7 @@ func (c *Console) renewLink(w http.ResponseWriter, r *http.Request, who actor.Ac
 		return c.personPage(w, r, who, personTries{link: err})
 	}
 	if u.IsZero() {
-		return c.done(w, r, personHref(r.PathValue("id")), "A reset link was sent to their address.")
+		return c.done(w, r, personHref(r.PathValue("id")), "A link to set a password was sent to their address.")
 	}
 	return c.personPage(w, r, who, personTries{url: u.Reveal()}) // a secret never goes through a cookie or an address
 }
@@ -333,6 +333,9 @@ func (c *Console) addPerson(w http.ResponseWriter, r *http.Request, who actor.Ac
 			return err
 		}
 		return c.addForm(w, r, f, err)
+	}
+	if made.URL.IsZero() {
+		return c.done(w, r, personHref(made.ID), "Added. A link to set a password was sent to their address.")
 	}
 	r.SetPathValue("id", made.ID)
 	return c.personPage(w, r, who, personTries{url: made.URL.Reveal()})

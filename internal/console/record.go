@@ -72,13 +72,15 @@ func (c *Console) showRecords(w http.ResponseWriter, r *http.Request, who actor.
 		if len(g.Table.Rows) == 0 {
 			continue
 		}
-		g.Table.Columns = []web.Column{{Name: "Clause"}, {Name: "Statement"}, {Name: "Signed by"}, {Name: "Signed"}, {Name: "Counts until"}, {Name: ""}}
+		g.Table.Columns = []web.Column{{Name: "Clause"}, {Name: "Statement"}, {Name: "Signed by"}, {Name: "Signed"}, {Name: "Counts until"}, {Name: "Act"}}
 		if i == 2 {
-			g.Table.Columns = []web.Column{{Name: "Clause"}, {Name: "Wants"}, {Name: ""}}
+			g.Table.Columns = []web.Column{{Name: "Clause"}, {Name: "Wants"}, {Name: "Act"}}
 		}
 		p.Tables = append(p.Tables, g)
 	}
-	return c.show(w, r, "records", web.View{Title: "Records", Lead: "Some promises are kept by people. A record is a dated statement that one of them signs; it stops counting by itself.", Data: p})
+	return packed(w, r, func(w http.ResponseWriter) error {
+		return c.show(w, r, "records", web.View{Title: "Records", Lead: "Some promises are kept by people. A record is a dated statement that one of them signs; it stops counting by itself.", Data: p})
+	})
 }
 
 func attestCell(id string, may bool, act string) web.Cell {

@@ -112,9 +112,15 @@ func (c *Console) showTrust(w http.ResponseWriter, r *http.Request, _ actor.Acto
 // publicSentence is the state in words for customers.
 func publicSentence(l *look) string {
 	n := l.report.Counts
-	says := fmt.Sprintf("%d of %d promises are proved right now", n.Pass, len(l.report.Clauses))
+	says := fmt.Sprintf("%d of %d promises are proved to hold right now", n.Pass, len(l.report.Clauses))
 	if n.Excepted > 0 {
 		says += fmt.Sprintf("; %d more %s under an exception that ends by itself", n.Excepted, map[bool]string{true: "is", false: "are"}[n.Excepted == 1])
+	}
+	if n.Fail > 0 {
+		says += fmt.Sprintf("; %d %s not", n.Fail, map[bool]string{true: "does", false: "do"}[n.Fail == 1])
+	}
+	if open := n.Stale + n.Unknown + n.Unbound; open > 0 {
+		says += fmt.Sprintf("; for %d nobody has shown it yet", open)
 	}
 	return says + "."
 }

@@ -82,6 +82,17 @@ func (s *Service) resetLetter(l newLink, asked string) typedLetter {
 	}}
 }
 
+// firstLetter brings the link with which a member of staff sets the first password.
+func (s *Service) firstLetter(l newLink) typedLetter {
+	return typedLetter{kind: "identity.first-link", Letter: mail.Letter{
+		Title: "Set your first password",
+		Lines: []string{"You are on the staff here. Set a password to begin.",
+			fmt.Sprintf("The link works once, for %s, until %s. A newer link replaces it.", spell(l.ttl), stamp(s.Now().Add(l.ttl)))},
+		Link: &mail.Link{Text: "Set a password", URL: s.Origin + l.path()},
+		Foot: []string{"If you know nothing of this, do nothing."},
+	}}
+}
+
 // anew is the way back into one's own account.
 func (s *Service) anew() *mail.Link {
 	return &mail.Link{Text: "Set a new password", URL: s.Origin + "/-/forgot"}

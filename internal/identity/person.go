@@ -190,7 +190,7 @@ type AddStaff struct {
 type Added struct {
 	ID     string
 	Handle string
-	URL    secret.Text // one-time link, for 7 days; empty when the person was there
+	URL    secret.Text // one-time link, for 7 days; empty when it was mailed or the person was there
 	New    bool
 }
 
@@ -211,9 +211,18 @@ func (s *Service) AddStaff(ctx context.Context, who actor.Actor, in AddStaff) (A
 		return Added{}, err
 	}
 	l := s.link(OwnerLink, p.id, "")
+	job, shown, err := s.handOver(ctx, who, n.addr.Text, l)
+	if err != nil {
+		return Added{}, err
+	}
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if err := p.insert(ctx, tx); err != nil {
 			return nil, err
+		}
+		if !shown {
+			if err := s.Mail.Enqueue(ctx, tx, job); err != nil {
+				return nil, err
+			}
 		}
 		if err := l.insert(ctx, tx); err != nil {
 			return nil, err
@@ -224,7 +233,11 @@ func (s *Service) AddStaff(ctx context.Context, who actor.Actor, in AddStaff) (A
 	if err != nil {
 		return Added{}, taken(err)
 	}
-	return Added{ID: p.id, Handle: p.handle, URL: secret.NewText(s.Origin + l.path()), New: true}, nil
+	out := Added{ID: p.id, Handle: p.handle, New: true}
+	if shown {
+		out.URL = secret.NewText(s.Origin + l.path())
+	}
+	return out, nil
 }
 
 // EnsureOwner is AddStaff with the role owner that leaves a person who is there as

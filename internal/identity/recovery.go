@@ -9,6 +9,7 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/jobs"
 	"writ/internal/ledger"
 	"writ/internal/passhash"
 	"writ/internal/secret"
@@ -252,9 +253,10 @@ func (s *Service) commitSet(ctx context.Context, who actor.Actor, l link, acc ac
 	return device, nil
 }
 
-// RenewLink answers a lost link: a person without a password gets a new owner link,
-// whose address is returned for the operator to hand over; one with a password is sent
-// a reset link, and nothing is returned, because nobody else may choose it.
+// RenewLink answers a lost link: a person without a password gets a new owner link, one
+// with a password a reset link. The owner link is returned to the operator at the machine,
+// who hands it over; to anybody else nothing is returned and the letter goes to the
+// person: whoever holds the link can become them, and sign in their name.
 func (s *Service) RenewLink(ctx context.Context, who actor.Actor, ref string) (url secret.Text, err error) {
 	acc, err := s.managed(ctx, who, ref)
 	if err != nil {
@@ -269,9 +271,18 @@ func (s *Service) RenewLink(ctx context.Context, who actor.Actor, ref string) (u
 		return secret.Text{}, fmt.Errorf("read password: %w", err)
 	}
 	l := s.link(OwnerLink, acc.id, "")
+	job, shown, err := s.handOver(ctx, who, acc.email, l)
+	if err != nil {
+		return secret.Text{}, err
+	}
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if _, err := endLinks(ctx, tx, acc.id, "superseded"); err != nil {
 			return nil, err
+		}
+		if !shown {
+			if err := s.Mail.Enqueue(ctx, tx, job); err != nil {
+				return nil, err
+			}
 		}
 		if err := l.insert(ctx, tx); err != nil {
 			return nil, err
@@ -281,7 +292,20 @@ func (s *Service) RenewLink(ctx context.Context, who actor.Actor, ref string) (u
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("renew link: %w", err)
 	}
+	if !shown {
+		return secret.Text{}, nil
+	}
 	return secret.NewText(s.Origin + l.path()), nil
+}
+
+// handOver says whether the maker of an owner link may see it: the operator at the
+// machine, who gives it on. For anybody else it prepares the letter to the person.
+func (s *Service) handOver(ctx context.Context, who actor.Actor, to string, l newLink) (job jobs.Job, shown bool, err error) {
+	if who.Kind == actor.Operator || who.Kind == actor.Writ {
+		return jobs.Job{}, true, nil
+	}
+	job, err = s.letter(ctx, to, s.firstLetter(l))
+	return job, false, err
 }
 
 const deleteDevices = `DELETE FROM identity_device WHERE person = $1`

@@ -18,6 +18,7 @@ import (
 	"writ/internal/ledger"
 	"writ/internal/policy/document"
 	"writ/internal/sshsig"
+	"writ/internal/web"
 )
 
 // A rehearsal tries forbidden acts in a sandboxed copy: the same binary and the same
@@ -76,7 +77,7 @@ func (s *Service) rehearse(acts func(context.Context, *rehearsal) error) func(co
 		if len(r.odd) > 0 && !through {
 			return clause.Result{}, fault.New(fault.Unavailable, "other_refusal", fault.Public{Problem: "An attempt was refused for another reason: " + r.odd[0] + "."})
 		}
-		return clause.Judge(fmt.Sprintf("in a sandboxed copy %d attempts were refused and %d proper acts accepted", refused, len(r.steps)-refused), r.steps...), nil
+		return clause.Judge(fmt.Sprintf("in a sandboxed copy: refused %s, accepted %s", web.Count(int64(refused), "attempt"), web.Count(int64(len(r.steps)-refused), "proper act")), r.steps...), nil
 	}
 }
 

@@ -1,0 +1,191 @@
+package browser
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"writ/internal/demo/sample"
+	"writ/internal/policy/document"
+	"writ/internal/sshsig"
+)
+
+// fillings are what the pages show: made once, in the first test that wants them.
+type fillings struct {
+	proposal  string // version of a revision that waits for signatures
+	exception string // one that waits for a signature
+	held      string // one that holds
+	people    map[string]string
+}
+
+const (
+	engineer = "emil@example.test"
+	shopper  = "maria@orchard.example.test"
+)
+
+// signer is an owner with a key and a session.
+type signer struct {
+	*client
+	key sshsig.Signer
+}
+
+// filled has the owners sign the policy and gives every page something to show.
+func (h *house) filled(t *testing.T) *fillings {
+	t.Helper()
+	h.filling.Lock()
+	defer h.filling.Unlock()
+	if h.fill != nil {
+		return h.fill
+	}
+	f := &fillings{people: map[string]string{}}
+	h.customer(t, shopper, "Maria Ferro", "Orchard", sample.Contact{Name: "Ilse Brandt", Company: "Brandt & Co", Email: "ilse@brandt.example"},
+		sample.Contact{Name: "Tomás Reyes", Company: "Reyes Foods", Email: "tomas@reyes.example"})
+	h.customer(t, "noor@harbour.example.test", "Noor Haddad", "Harbour")
+	ana := h.signer(t, owners[0].address, h.links[owners[0].address])
+	ben := h.signer(t, owners[1].address, h.links[owners[1].address])
+	chloe := h.signer(t, owners[2].address, h.links[owners[2].address])
+	var added struct{ URL string }
+	ana.call("POST", "people", obj{"email": engineer, "name": "Emil Haas", "roles": []string{"engineer"}}, &added)
+	emil := h.signer(t, engineer, added.URL)
+	ana.call("POST", "people", obj{"email": "sana@example.test", "name": "Sana Aydin", "roles": []string{"support"}}, nil)
+
+	for _, s := range []*signer{ben, chloe, ana} {
+		s.approve("1.0")
+	}
+	ana.attest("gov.contact", "A test message to security@example.test was answered after 40 minutes.")
+	ben.attest("crypto.db-at-rest", "Looked at the provider's page of the database: storage and snapshots are encrypted with the provider's key service.")
+	f.proposal = emil.propose("Shorter links after the review in October: a letter that lies about for a day is a risk.",
+		map[string]document.Literal{"auth.reset-link-lifetime/ttl": document.Word("6h"), "auth.signup-email/confirm_ttl": document.Word("12h")})
+	f.held = emil.ask("auth.best-practice/staff_idle", "3h", "The migration on Saturday needs long sessions at the console.")
+	ben.grant(f.held)
+	f.exception = emil.ask("auth.signup-email/confirm_ttl", "36h", "Mail to one customer is delayed by their filter.")
+	var all struct {
+		People []struct{ ID, Email, Handle string }
+	}
+	ana.call("GET", "people", nil, &all)
+	for _, p := range all.People {
+		f.people[p.Email] = p.ID
+	}
+	h.fill = f
+	return f
+}
+
+// signer accepts a link, signs in and registers a fresh key.
+func (h *house) signer(t *testing.T, address, link string) *signer {
+	t.Helper()
+	s := &signer{client: h.client(t)}
+	var err error
+	if s.key, err = sshsig.Generate(); err != nil {
+		t.Fatal(err)
+	}
+	s.call("POST", "invitations/"+link[strings.LastIndexByte(link, '/')+1:]+"/accept", obj{"password": aPassword}, nil)
+	s.call("POST", "sign-in", obj{"email": address, "password": aPassword}, nil)
+	line := s.key.Key().String()
+	var keys struct{ Text string }
+	s.call("GET", "keys?key="+url.QueryEscape(line), nil, &keys)
+	s.call("POST", "keys", obj{"key": line, "signature": s.sign(keys.Text)}, nil)
+	return s
+}
+
+func (s *signer) sign(text string) string {
+	s.t.Helper()
+	b, err := s.key.Sign("writ-policy", []byte(text))
+	if err != nil || text == "" {
+		s.t.Fatalf("sign %q: %v", text, err)
+	}
+	return string(b)
+}
+
+// handle is how the document names the signer.
+func (s *signer) handle() string {
+	var keys struct {
+		Keys []struct{ Fingerprint, Handle string }
+	}
+	s.call("GET", "keys", nil, &keys)
+	for _, k := range keys.Keys {
+		if k.Fingerprint == s.key.Key().Fingerprint() {
+			return k.Handle
+		}
+	}
+	s.t.Fatal("the key is not registered")
+	return ""
+}
+
+type toSign struct{ Approver, Text string }
+
+// textFor is the text that the signer signs, of several.
+func (s *signer) textFor(all []toSign) string {
+	h := strings.TrimPrefix(s.handle(), "person/")
+	for _, x := range all {
+		if strings.TrimPrefix(x.Approver, "person/") == h {
+			return x.Text
+		}
+	}
+	s.t.Fatalf("%s has nothing to sign among %v", h, all)
+	return ""
+}
+
+func (s *signer) approve(version string) {
+	s.t.Helper()
+	var p struct {
+		ToSign []toSign `json:"to_sign"`
+	}
+	s.call("GET", "policy/proposals/"+version, nil, &p)
+	s.call("POST", "policy/proposals/"+version+"/approve", obj{"signature": s.sign(s.textFor(p.ToSign))}, nil)
+}
+
+func (s *signer) attest(clause, says string) {
+	s.t.Helper()
+	var r struct {
+		Text     string
+		Observed time.Time `json:"observed_at"`
+		ValidFor string    `json:"valid_for"`
+	}
+	s.call("GET", "records?clause="+clause+"&statement="+url.QueryEscape(says), nil, &r)
+	s.call("POST", "records", obj{"clause": clause, "statement": says, "observed_at": r.Observed, "valid_for": r.ValidFor, "signature": s.sign(r.Text)}, nil)
+}
+
+// propose changes values of the revision in force and returns the new version.
+func (s *signer) propose(why string, edits map[string]document.Literal) string {
+	s.t.Helper()
+	var now struct{ YAML string }
+	s.call("GET", "policy", nil, &now)
+	doc, problems := document.Load([]byte(now.YAML), document.Shipped())
+	if doc == nil {
+		s.t.Fatal(document.Refusal(problems))
+	}
+	if doc, problems = document.Apply(doc, edits); doc == nil {
+		s.t.Fatal(document.Refusal(problems))
+	}
+	var p struct{ Version string }
+	s.call("POST", "policy/proposals", obj{"yaml": string(document.Print(doc)), "summary": why}, &p)
+	return p.Version
+}
+
+// ask requests an exception for twelve days.
+func (s *signer) ask(param, value, why string) string {
+	s.t.Helper()
+	var e struct{ ID string }
+	s.call("POST", "exceptions", obj{"param": param, "value": value, "reason": why, "until": time.Now().Add(12 * 24 * time.Hour).UTC().Truncate(time.Second)}, &e)
+	return e.ID
+}
+
+// grant signs an exception.
+func (s *signer) grant(id string) {
+	s.t.Helper()
+	var all struct {
+		Exceptions []struct {
+			ID     string
+			ToSign []toSign `json:"to_sign"`
+		}
+	}
+	s.call("GET", "exceptions", nil, &all)
+	for _, e := range all.Exceptions {
+		if e.ID == id {
+			s.call("POST", "exceptions/"+id+"/approve", obj{"signature": s.sign(s.textFor(e.ToSign))}, nil)
+			return
+		}
+	}
+	s.t.Fatalf("there is no exception %s", id)
+}

@@ -1,0 +1,360 @@
+package browser
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// sheet is one page in one state.
+type sheet struct {
+	name    string       // of the test and of the picture
+	route   string       // the mounted pattern it shows, for the list to be whole
+	path    string       // what is opened; or
+	show    func(b *tab) // how to get there
+	words   string       // something that stands on it
+	refused bool         // its status is one of refusal
+	picture bool         // of the main pages: a picture of each
+}
+
+const nobody = ""
+
+// strangers are the pages of people who are not signed in, each in its states.
+func strangers(h *house, t *testing.T) []sheet {
+	submit := func(path, form string) func(b *tab) {
+		return func(b *tab) { // past the browser's own checks
+			b.open(path)
+			eval[bool](b, `window.left = true`)
+			eval[bool](b, `(() => { const f = document.querySelector("main form"); for (const [k, v] of Object.entries(`+form+`)) f.elements[k].value = v; f.submit(); return true })()`)
+			b.arrive(path)
+		}
+	}
+	dead := strings.Repeat("A", 43)
+	confirm := ""
+	return []sheet{
+		{name: "sign-in", route: "GET /-/sign-in", path: "/-/sign-in", words: "I forgot my password", picture: true},
+		{name: "sign-in-wrong", show: submit("/-/sign-in", `{email: "nobody@orchard.example", password: "wrong password"}`), words: "not right", refused: true, picture: true},
+		{name: "sign-up", route: "GET /-/sign-up", path: "/-/sign-up", words: "Your name", picture: true},
+		{name: "sign-up-wrong", show: submit("/-/sign-up", `{email: "nobody", password: "short"}`), words: "2 fields", refused: true, picture: true},
+		{name: "sign-up-sent", route: "GET /-/sign-up/sent", show: submit("/-/sign-up", `{email: "pages@orchard.example", name: "Pia", password: "`+aPassword+`"}`), words: "pages@orchard.example", picture: true},
+		{name: "confirm", route: "GET /-/confirm/{token}", show: func(b *tab) { confirm = h.letter(b.t, "pages@orchard.example", 1); b.open(confirm) }, words: "It was not me", picture: true},
+		{name: "confirm-elsewhere", show: func(b *tab) { b.forgetMe(); b.open(confirm) }, words: "not the browser that signed up", picture: true},
+		{name: "confirm-dead", path: "/-/confirm/" + dead, words: "does not work", refused: true},
+		{name: "forgot", route: "GET /-/forgot", path: "/-/forgot", words: "We send a link", picture: true},
+		{name: "forgot-wrong", show: submit("/-/forgot", `{email: "nobody"}`), words: "address", refused: true},
+		{name: "forgot-sent", route: "GET /-/forgot/sent", show: submit("/-/forgot", `{email: "`+shopper+`"}`), words: "If there is an account", picture: true},
+		{name: "recover", route: "GET /-/recover/{token}", show: func(b *tab) { b.open(h.letter(b.t, shopper, 1)) }, words: "Set a new password", picture: true},
+		{name: "recover-wrong", route: "GET /-/recover", show: submit("/-/recover", `{new: "short"}`), words: "One field", refused: true},
+		{name: "recover-dead", path: "/-/recover/" + dead, words: "does not work", refused: true, picture: true},
+		{name: "recover-lost", show: func(b *tab) { b.forgetMe(); b.open("/-/recover") }, words: "does not work", refused: true},
+		{name: "invite", route: "GET /-/invite/{token}", show: func(b *tab) { b.open(h.staff(b.t, "invited@example.test", "Ines Maro")) }, words: "Choose a password", picture: true},
+		{name: "invite-again", route: "GET /-/invite", path: "/-/invite", words: "Choose a password"},
+		{name: "invite-dead", path: "/-/invite/" + dead, words: "does not work", refused: true},
+		{name: "trust", route: "GET /-/trust", path: "/-/trust", words: "How to check this yourself", picture: true},
+		{name: "not-found", path: "/-/no-such-page", words: "Request", refused: true, picture: true},
+		{name: "sample-home", path: "/", words: "Create an account", picture: true},
+		{name: "sample-pricing", path: "/pricing", words: "One price"},
+	}
+}
+
+// customers are the pages of a signed-in customer.
+func customers(*house, *testing.T) []sheet {
+	return []sheet{
+		{name: "contacts", path: "/contacts", words: "Ilse Brandt", picture: true},
+		{name: "contacts-wrong", show: func(b *tab) {
+			b.open("/contacts")
+			eval[bool](b, `window.left = true`)
+			eval[bool](b, `(() => { const f = document.querySelector("main form"); f.elements.name.value = "X"; f.elements.email.value = "none"; f.submit(); return true })()`)
+			b.arrive("contacts")
+		}, words: "not complete", refused: true},
+		{name: "billing", path: "/billing", words: "Card ending", picture: true},
+		{name: "account", route: "GET /-/account", path: "/-/account", words: "Sessions", picture: true},
+		{name: "account-wrong", show: func(b *tab) {
+			b.open("/-/account")
+			b.fill("current", "not the password")
+			b.fill("new", anotherPassword)
+			b.press("Change the password")
+		}, words: "password", refused: true, picture: true},
+		{name: "sign-out", route: "GET /-/sign-out", path: "/-/sign-out", words: "Stay signed in", picture: true},
+		{name: "denied", path: "/-/console", words: "Request", refused: true, picture: true},
+	}
+}
+
+const (
+	oneClause = "auth.reset-link-lifetime"
+	desk      = "/-/console"
+)
+
+// council are the pages of the console, as an owner sees them.
+func council(h *house, t *testing.T) []sheet {
+	f := h.filled(t)
+	key := "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJqDUbVKt3ZmkMXH1sLJCz1MZqs3qnEGgFZLBqJ3DKPb"
+	return []sheet{
+		{name: "policy", route: "GET " + desk, path: desk, words: "Information security", picture: true},
+		{name: "policy-broken", path: desk + "?show=broken", words: "broken"},
+		{name: "policy-unproved", path: desk + "?show=unproved", words: "unproved", picture: true},
+		{name: "policy-none", path: desk + "?show=stale", words: "stale"},
+		{name: "clause", route: "GET " + desk + "/clauses/{id}", path: desk + "/clauses/" + oneClause, words: "What looks at it", picture: true},
+		{name: "clause-broken", path: desk + "/clauses/log.tamper-evident", words: "broken", picture: true},
+		{name: "clause-two-controls", path: desk + "/clauses/gov.signed-dated", words: "What looks at it"},
+		{name: "clause-record", path: desk + "/clauses/gov.contact", words: "Records"},
+		{name: "clause-unproved", path: desk + "/clauses/gov.owner-leaves", words: "About this clause", picture: true},
+		{name: "clause-proved", show: func(b *tab) { b.open(desk + "/clauses/" + oneClause); b.press("Prove now") }, words: "The last proof", picture: true},
+		{name: "clause-missing", path: desk + "/clauses/no.such", words: "", refused: true},
+		{name: "revisions", route: "GET " + desk + "/revisions", path: desk + "/revisions", words: "1.0", picture: true},
+		{name: "revision", route: "GET " + desk + "/revisions/{version}", path: desk + "/revisions/1.0", words: "Signatures", picture: true},
+		{name: "revision-open", path: desk + "/revisions/" + f.proposal, words: "What it changes", picture: true},
+		{name: "propose", route: "GET " + desk + "/propose", path: desk + "/propose", words: "", picture: true},
+		{name: "propose-value", path: desk + "/propose?param=" + oneClause + "/ttl", words: "", picture: true},
+		{name: "keys", route: "GET " + desk + "/keys", path: desk + "/keys", words: "SHA256:", picture: true},
+		{name: "keys-new", path: desk + "/keys?key=" + strings.ReplaceAll(key, " ", "+"), words: ""},
+		{name: "findings", route: "GET " + desk + "/findings", path: desk + "/findings", words: "", picture: true},
+		{name: "exceptions", route: "GET " + desk + "/exceptions", path: desk + "/exceptions", words: "", picture: true},
+		{name: "exception", route: "GET " + desk + "/exceptions/{id}", path: desk + "/exceptions/" + f.exception, words: "delayed by their filter", picture: true},
+		{name: "exception-held", path: desk + "/exceptions/" + f.held, words: "migration", picture: true},
+		{name: "exception-new", route: "GET " + desk + "/exceptions/new", path: desk + "/exceptions/new?param=" + oneClause + "/ttl", words: "", picture: true},
+		{name: "exception-new-bare", path: desk + "/exceptions/new", words: "Request", refused: true},
+		{name: "records", route: "GET " + desk + "/records", path: desk + "/records", words: "Records", picture: true},
+		{name: "attest", route: "GET " + desk + "/attest", path: desk + "/attest?clause=gov.contact", words: "", picture: true},
+		{name: "attest-sign", path: desk + "/attest?clause=gov.contact&statement=It+was+answered+in+time.", words: ""},
+		{name: "journal", route: "GET " + desk + "/journal", path: desk + "/journal", words: "", picture: true},
+		{name: "journal-filtered", path: desk + "/journal?stream=nothing.like-this", words: ""},
+		{name: "entry", route: "GET " + desk + "/journal/{n}", path: desk + "/journal/60", words: "Leaf hash", picture: true},
+		{name: "people", route: "GET " + desk + "/people", path: desk + "/people", words: "Emil Haas", picture: true},
+		{name: "people-add", route: "GET " + desk + "/people/add", path: desk + "/people/add", words: "", picture: true},
+		{name: "person", route: "GET " + desk + "/people/{id}", path: desk + "/people/" + f.people[shopper], words: "Maria Ferro", picture: true},
+		{name: "person-staff", path: desk + "/people/" + f.people[engineer], words: "Emil Haas"},
+		{name: "gate", route: "GET " + desk + "/gate", path: desk + "/gate", words: "Routes", picture: true},
+		{name: "mail", route: "GET " + desk + "/mail", path: desk + "/mail", words: "", picture: true},
+		{name: "find", route: "GET " + desk + "/find", path: desk + "/find?q=reset", words: "", picture: true},
+		{name: "find-nothing", path: desk + "/find?q=zzzz", words: "Nothing"},
+		{name: "account-owner", path: "/-/account", words: "Ana Sousa"},
+	}
+}
+
+// noPage are the mounted GET routes that answer with something else than a page.
+var noPage = map[string]string{
+	"GET /-/account/password":                 "leads to /-/account",
+	"GET /-/account/sessions":                 "leads to /-/account",
+	"GET /.well-known/change-password":        "leads to /-/account",
+	"GET /-/console/sessions":                 "leads to /-/account",
+	"GET /-/console/policy.yaml":              "a file",
+	"GET /-/console/revisions/{version}/text": "a text to sign",
+	"GET /-/console/exceptions/{id}/text":     "a text to sign",
+	"GET /-/console/attest/text":              "a text to sign",
+	"GET /-/console/keys/text":                "a text to sign",
+	"GET /-/console/look/{name}":              "a style sheet",
+	"GET /-/assets/{hash}/{name}":             "assets",
+	"GET /-/trust.json":                       "JSON",
+	"GET /.well-known/writ":                   "JSON",
+	"GET /.well-known/security.txt":           "text",
+	"GET /-/jwks":                             "JSON",
+	"GET /-/livez":                            "JSON",
+	"GET /-/readyz":                           "JSON",
+	"GET /-/journal/checkpoint":               "text",
+	"GET /-/journal/tile/{path...}":           "bytes",
+	"GET /-/journal/proof":                    "text",
+	"GET /-/journal/consistency":              "text",
+	"GET /-/maintenance":                      "looked at in TestMaintenance",
+}
+
+// Every page that a module mounts is among those looked at.
+func TestEveryRouteIsLookedAt(t *testing.T) {
+	h := theHouse(t)
+	known := map[string]bool{}
+	for _, s := range slices.Concat(strangers(h, t), customers(h, t), council(h, t)) {
+		known[s.route] = true
+	}
+	mounted := routes(t)
+	if len(mounted) < 50 {
+		t.Fatalf("found only %d routes", len(mounted))
+	}
+	for _, r := range mounted {
+		if !known[r] && noPage[r] == "" {
+			t.Errorf("%s is mounted and nobody looks at it: add it to pages_test.go", r)
+		}
+	}
+	for r := range noPage {
+		if !slices.Contains(mounted, r) {
+			t.Errorf("noPage has %s, which is not mounted", r)
+		}
+	}
+	for r := range known {
+		if r != "" && !slices.Contains(mounted, r) {
+			t.Errorf("%s is looked at and not mounted", r)
+		}
+	}
+}
+
+// routes reads the patterns of GET routes from the modules' source, without the API's.
+func routes(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && slices.Contains([]string{"demo", "browser", "e2e", "testdata"}, d.Name()) {
+			return filepath.SkipDir
+		}
+		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, b, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return true
+			}
+			s, err := strconv.Unquote(lit.Value)
+			if err == nil && (strings.HasPrefix(s, "GET /-/") || strings.HasPrefix(s, "GET /.well-known/")) && !strings.HasPrefix(s, "GET /-/api/") {
+				out = append(out, s)
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// TestPages looks at every page in both themes, wide, narrow and at 200 %.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	h := theHouse(t)
+	source := theAxe(t)
+	h.filled(t)
+	for _, set := range []struct {
+		name, who, lands string
+		list             func(*house, *testing.T) []sheet
+	}{{"stranger", nobody, "", strangers}, {"customer", shopper, "/contacts", customers}, {"owner", owners[0].address, desk, council}} {
+		t.Run(set.name, func(t *testing.T) {
+			t.Parallel()
+			b := h.tab(t)
+			if set.who != nobody {
+				b.signIn(set.who, aPassword, set.lands)
+			}
+			for _, s := range set.list(h, t) {
+				b.look(source, s)
+			}
+		})
+	}
+}
+
+// The widths: a desk, a phone, and a desk at 200 %.
+var widths = []int64{1280, 320, 640}
+
+const heaviest = 60_000 // bytes of a page with what it loads, as sent
+
+// look holds one page to all that is promised of a page.
+func (b *tab) look(source string, s sheet) {
+	b.t.Helper()
+	fault := func(format string, args ...any) {
+		b.t.Helper()
+		b.t.Errorf("%s: %s", s.name, fmt.Sprintf(format, args...))
+	}
+	b.view(light, 1280)
+	if s.show != nil {
+		s.show(b)
+	} else {
+		b.open(s.path)
+	}
+	if text := b.text(); !strings.Contains(text, s.words) {
+		fault("does not say %q:\n%s", s.words, cut(text))
+	}
+	if shift := eval[float64](b, shifted); shift > 0.01 {
+		fault("the page moves while it loads: %.3f", shift)
+	}
+	if n := eval[int](b, weight); n > heaviest {
+		fault("weighs %d bytes", n)
+	}
+	for _, v := range b.axe(source, every) {
+		fault("light, 1280: %v", v)
+	}
+	b.keyboard(fault)
+	for _, w := range widths {
+		b.view(light, w)
+		if got := eval[int64](b, `document.documentElement.scrollWidth`); got > w {
+			fault("is %d px wide on a screen of %d: %s", got, w, eval[string](b, widest))
+		}
+	}
+	b.view(light, 320)
+	for _, v := range b.axe(source, every) {
+		fault("light, 320: %v", v)
+	}
+	for _, w := range widths[:2] {
+		b.view(dark, w)
+		for _, v := range b.axe(source, colours) {
+			fault("dark, %d: %v", w, v)
+		}
+	}
+	for _, c := range b.complaints(s.refused) {
+		fault("the browser complains: %s", c)
+	}
+	if dir := os.Getenv("WRIT_SHOTS"); dir != "" && s.picture {
+		b.picture(dir, s.name)
+	}
+}
+
+const (
+	// shifted is the sum of layout shifts since the page began.
+	shifted = `new Promise(done => { let sum = 0; new PerformanceObserver(l => { for (const e of l.getEntries()) if (!e.hadRecentInput) sum += e.value; }).observe({type: "layout-shift", buffered: true}); setTimeout(() => done(sum), 30); })`
+	// weight is what page, styles, scripts and pictures have as they are sent.
+	weight = `performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource")).reduce((n, e) => n + e.encodedBodySize, 0)`
+	// widest names what reaches furthest to the right.
+	widest = `(() => { let worst = null, x = document.documentElement.clientWidth; for (const e of document.body.querySelectorAll("*")) { const r = e.getBoundingClientRect().right; if (r > x + 1) { x = r; worst = e; } } return worst ? worst.outerHTML.slice(0, 200) : "" })()`
+	// here tells what has the focus and whether the eye sees it.
+	here = `(() => { const e = document.activeElement; if (!e || e === document.body) return null; const s = getComputedStyle(e), r = e.getBoundingClientRect(); return {name: e.outerHTML.slice(0, 120), primary: e.matches(".primary, main .button"), seen: r.width > 1 && r.height > 1 && s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 1}; })()`
+)
+
+type focus struct {
+	Name          string
+	Primary, Seen bool
+}
+
+// keyboard presses Tab until the page's one act is reached, or a while where it has none.
+func (b *tab) keyboard(fault func(string, ...any)) {
+	b.t.Helper()
+	wanted := eval[int](b, `[...document.querySelectorAll(".primary, main .button")].filter(e => e.checkVisibility()).length`)
+	eval[bool](b, `document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute("tabindex"); window.scrollTo(0, 0); true`)
+	steps := 15
+	if wanted > 0 {
+		steps = 150
+	}
+	for range steps {
+		b.do("press Tab", chromedp.KeyEvent("\t"))
+		f := eval[*focus](b, here)
+		if f == nil {
+			break
+		}
+		if !f.Seen {
+			fault("the focus is not seen on %s", f.Name)
+		}
+		if f.Primary {
+			return
+		}
+	}
+	if wanted > 0 {
+		fault("Tab does not reach the page's act")
+	}
+}
