@@ -112,6 +112,9 @@ func (b *bundle) run(r io.ReaderAt, size int64, opt Options) (err error) {
 	if err := b.sums(b.wrong); err != nil {
 		return err
 	}
+	if err := b.rebuilt(r); err != nil {
+		b.wrong("archive", err.Error())
+	}
 	b.step("%d files compared with SHA256SUMS", len(b.names))
 	if err := b.openManifest(); err != nil {
 		return err

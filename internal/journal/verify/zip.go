@@ -2,15 +2,19 @@ package verify
 
 import (
 	"archive/zip"
+	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The limits of a bundle.
@@ -21,11 +25,33 @@ const (
 	maxFiles = 2_500_000 // files
 )
 
+const sumsName = "SHA256SUMS"
+
+// bundleTime is that of every file, so that times say nothing and differ in nothing.
+var bundleTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Store writes one file of a bundle: not packed, and with nothing in its header that
+// could be otherwise, so that whoever has the files can make the archive again, byte for byte.
+func Store(z *zip.Writer, name string, content []byte) error {
+	h := &zip.FileHeader{Name: name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(content),
+		CompressedSize64: uint64(len(content)), UncompressedSize64: uint64(len(content))}
+	h.SetModTime(bundleTime) //nolint:staticcheck // Modified would add a field that a raw header does not write
+	w, err := z.CreateRaw(h)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if _, err := w.Write(content); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
 // archive is a zip that was found safe to read.
 type archive struct {
 	files map[string]*zip.File
 	names []string // sorted
-	total int64    // bytes of the archive itself
+	order []*zip.File
+	total int64 // bytes of the archive itself
 }
 
 // openArchive refuses what could harm or confuse before anything is unpacked.
@@ -69,7 +95,52 @@ func openArchive(r io.ReaderAt, size int64) (*archive, error) {
 		}
 	}
 	slices.Sort(a.names)
+	a.order = z.File
 	return a, nil
+}
+
+// rebuilt makes the archive again from its files and compares each byte: a changed byte
+// between or around the files changes no file, and must still not pass for the original.
+// An archive that somebody packed anew with compression is judged by its files alone.
+func (a *archive) rebuilt(r io.ReaderAt) error {
+	for _, f := range a.order {
+		if f.Method != zip.Store {
+			return nil
+		}
+	}
+	same := &comparer{want: bufio.NewReaderSize(io.NewSectionReader(r, 0, a.total), 1<<16)}
+	z := zip.NewWriter(same)
+	for _, f := range a.order {
+		b, err := a.read(f.Name)
+		if err != nil {
+			return err
+		}
+		if err := Store(z, f.Name, b); err != nil {
+			return errAltered
+		}
+	}
+	if z.Close() != nil || same.at != a.total {
+		return errAltered
+	}
+	return nil
+}
+
+var errAltered = errors.New("bytes between its files were changed")
+
+// comparer is a writer that fails at the first byte that is not the wanted one.
+type comparer struct {
+	want *bufio.Reader
+	at   int64
+}
+
+// Write implements io.Writer.
+func (c *comparer) Write(b []byte) (int, error) {
+	got := make([]byte, len(b))
+	if _, err := io.ReadFull(c.want, got); err != nil || !bytes.Equal(got, b) {
+		return 0, errAltered
+	}
+	c.at += int64(len(b))
+	return len(b), nil
 }
 
 // checkName refuses folders, links and names that leave the folder they are unpacked to.
@@ -110,7 +181,7 @@ func (a *archive) read(name string) ([]byte, error) {
 
 // sums compares every file with SHA256SUMS and names each that differs.
 func (a *archive) sums(differs func(name, says string)) error {
-	list, err := a.read("SHA256SUMS")
+	list, err := a.read(sumsName)
 	if err != nil {
 		return err
 	}
@@ -126,7 +197,7 @@ func (a *archive) sums(differs func(name, says string)) error {
 		}
 	}
 	for _, name := range a.names {
-		if name == "SHA256SUMS" {
+		if name == sumsName {
 			continue
 		}
 		b, err := a.read(name)
