@@ -282,6 +282,13 @@ func (g *Gateway) answerTo(ctx context.Context, path string) *recorder {
 		rec.status = ref.status
 		return rec
 	}
+	defer func() {
+		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // the proxy panics with this very value when an answer breaks off
+			rec.status = http.StatusBadGateway
+		} else if p != nil {
+			panic(p)
+		}
+	}()
 	v.forward()
 	return rec
 }

@@ -283,7 +283,7 @@ func (j *judge) clause(ctx context.Context, s *document.Section, c *document.Cla
 func (j *judge) control(ctx context.Context, c clause.Control) Finding {
 	f, ok := j.latest[c.ID]
 	if !ok {
-		return Finding{Control: c.ID, Kind: string(c.Kind), Outcome: clause.Unknown, Summary: "has not run yet: it " + c.Says}
+		return Finding{Control: c.ID, Kind: string(c.Kind), Outcome: clause.Unknown, Summary: "has not run yet: " + c.Says}
 	}
 	out := Finding{Control: c.ID, Kind: string(c.Kind), Outcome: f.Outcome, Summary: f.Summary, ObservedAt: Time{f.Observed}, ValidUntil: Time{f.ValidUntil}, Entry: j.r.entry(ctx, f.Entry)}
 	switch {
