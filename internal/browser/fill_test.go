@@ -45,9 +45,8 @@ func (h *house) filled(t *testing.T) *fillings {
 	ana := h.signer(t, owners[0].address, h.links[owners[0].address])
 	ben := h.signer(t, owners[1].address, h.links[owners[1].address])
 	chloe := h.signer(t, owners[2].address, h.links[owners[2].address])
-	var added struct{ URL string }
-	ana.call("POST", "people", obj{"email": engineer, "name": "Emil Haas", "roles": []string{"engineer"}}, &added)
-	emil := h.signer(t, engineer, added.URL)
+	ana.call("POST", "people", obj{"email": engineer, "name": "Emil Haas", "roles": []string{"engineer"}}, nil)
+	emil := h.signer(t, engineer, h.letter(t, engineer, 1)) // the link goes to him alone
 	ana.call("POST", "people", obj{"email": "sana@example.test", "name": "Sana Aydin", "roles": []string{"support"}}, nil)
 
 	for _, s := range []*signer{ben, chloe, ana} {

@@ -14,8 +14,9 @@ import (
 	"writ/internal/secret"
 )
 
-// BenchmarkSignIn compares sign-ins through the HTTPS API with the hash alone, as many
-// at a time as there are places to hash. The mark is a rate of at least 0.9 of the hash's.
+// BenchmarkSignIn compares sign-ins through the HTTPS API with the hash alone: hashes as
+// many at a time as there are places to hash, sign-ins from twice as many people, so that
+// somebody hashes while another's session is written. The mark is a rate of at least 0.9.
 func BenchmarkSignIn(b *testing.B) {
 	slots := runtime.GOMAXPROCS(0)
 	params := passhash.Default(passhash.Argon2id, 16)
@@ -34,8 +35,8 @@ func BenchmarkSignIn(b *testing.B) {
 		}
 	}
 	var next atomic.Int64
-	visitors := make(chan *canary.Visitor, slots)
-	for range slots {
+	visitors := make(chan *canary.Visitor, 2*slots)
+	for range 2 * slots {
 		v := w.door.Visitor()
 		v.HTTP.Jar = nil // each sign-in is a stranger's
 		visitors <- v
@@ -58,12 +59,12 @@ func BenchmarkSignIn(b *testing.B) {
 			return err
 		},
 	}
-	rate := func(f func() error, n int) float64 {
+	rate := func(f func() error, workers, n int) float64 {
 		begin := time.Now()
 		var wg sync.WaitGroup
 		var left atomic.Int64
 		left.Store(int64(n))
-		for range slots {
+		for range workers {
 			wg.Go(func() {
 				for left.Add(-1) >= 0 {
 					if err := f(); err != nil {
@@ -78,8 +79,8 @@ func BenchmarkSignIn(b *testing.B) {
 	}
 	var hash, whole float64
 	for b.Loop() {
-		hash += rate(side["hash"], 40) // side by side in one run: the machine moves
-		whole += rate(side["sign-in"], 40)
+		hash += rate(side["hash"], slots, 40) // side by side in one run: the machine moves
+		whole += rate(side["sign-in"], 2*slots, 40)
 	}
 	b.ReportMetric(hash/float64(b.N), "hashes/s")
 	b.ReportMetric(whole/float64(b.N), "sign-ins/s")
