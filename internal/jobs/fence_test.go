@@ -109,3 +109,23 @@ func TestWork_triesCountAcrossKills(t *testing.T) {
 		}
 	}, jobs.Schema())
 }
+
+// A database that cannot be written to at the start ends no server: the queue waits for it.
+func TestRunSurvivesABadStart(t *testing.T) {
+	var bad atomic.Int64
+	bad.Store(2)
+	k := ledgertest.With(t, "sqlite", func(c *ledger.Config) {
+		c.Seam.Statement = func(q string) error {
+			if strings.Contains(q, "SET held = 0 WHERE held > 0") && bad.Add(-1) >= 0 {
+				return errors.New("the disk is away")
+			}
+			return nil
+		}
+	}, jobs.Schema())
+	j := open(k)
+	var ran atomic.Bool
+	j.Handle("work", jobs.Handler{Run: func(context.Context, secret.Bytes) error { ran.Store(true); return nil }})
+	enqueue(t, k, j, "work", "x", nil)
+	run(t, j)
+	eventually(t, "the work was done all the same", ran.Load)
+}

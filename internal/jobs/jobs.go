@@ -188,8 +188,16 @@ func (j *Jobs) Nudge() {
 
 // Run works until ctx ends, then waits for what is under way.
 func (j *Jobs) Run(ctx context.Context) error {
-	if err := j.recover(ctx); err != nil {
-		return err
+	for err := j.recover(ctx); err != nil; err = j.recover(ctx) { // a busy or absent database ends no server
+		if ctx.Err() != nil {
+			return nil
+		}
+		j.d.Log.Warn("free the work of the process before", "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pollWork):
+		}
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()

@@ -272,15 +272,21 @@ func (d *DB) Quiet(ctx context.Context, why Housekeeping, fn func(*Tx) error) er
 		return err
 	}
 	defer leave()
-	return d.run(ctx, func(t *Tx) error {
-		if err := fn(t); err != nil {
+	for cuts := 0; ; cuts++ {
+		err := d.run(ctx, func(t *Tx) error {
+			if err := fn(t); err != nil {
+				return err
+			}
+			if len(t.also) > 0 {
+				return defect(errQuietAlso)
+			}
+			return nil
+		})
+		// The sequencer makes its batch smaller instead.
+		if !errors.Is(err, ErrCutOff) || why == Sequencing || cuts == maxCuts || ctx.Err() != nil {
 			return err
 		}
-		if len(t.also) > 0 {
-			return defect(errQuietAlso)
-		}
-		return nil
-	})
+	}
 }
 
 // run hands the attempt to the engine; where a test asks for it, after a rehearsal

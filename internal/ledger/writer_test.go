@@ -160,8 +160,9 @@ func TestWriter_goesOnWhileTheClosureSleeps(t *testing.T) {
 	kit := lite(t, 30*time.Millisecond, nil)
 	in, out := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
+	var first sync.Once // what was cut off is tried again
 	wg.Go(func() {
-		kit.DB.Quiet(context.Background(), ledger.Lease, func(*ledger.Tx) error { close(in); <-out; return nil })
+		kit.DB.Quiet(context.Background(), ledger.Lease, func(*ledger.Tx) error { first.Do(func() { close(in) }); <-out; return nil })
 	})
 	<-in
 	if _, err := makeThing(t.Context(), kit.DB, 1); err != nil {
