@@ -76,6 +76,9 @@ func openWriter(ctx context.Context, l *lite, address string) (*writer, error) {
 
 // run waits for the writer. A cancelled ctx counts only as long as the change waits.
 func (w *writer) run(ctx context.Context, attempt func(*Tx) error) error {
+	if err := ctx.Err(); err != nil { // below, a free queue could win over a caller who is gone
+		return fault.Wrap(fault.Unavailable, "cancelled", err)
+	}
 	c := &change{turn: make(chan *Tx, 1), answer: make(chan error, 1)}
 	select {
 	case w.queue <- c:
