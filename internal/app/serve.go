@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -84,25 +87,28 @@ func (a *App) listening() []gateway.Listening {
 // raw looks for bytes in every file of the folder: the database and its log, the keys,
 // letters. It reads as a thief would, without any key.
 func (a *App) raw(ctx context.Context, needle []byte) (int, []string, error) {
-	var hits int
-	var places []string
-	err := filepath.WalkDir(a.dir, func(p string, d os.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return nil //nolint:nilerr // a file that vanishes while we look holds nothing
+	return search(ctx, os.DirFS(a.dir), needle)
+}
+
+// search counts a needle in all regular files. A file that vanishes while we look holds
+// nothing; one that cannot be read might, so that is an error and never "not found".
+func search(ctx context.Context, fsys fs.FS, needle []byte) (hits int, places []string, err error) {
+	err = fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !d.Type().IsRegular() {
+			return nil
 		}
-		if err := ctx.Err(); err != nil {
+		if err := errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
-		n, err := countIn(p, needle)
+		n, err := countIn(fsys, name, needle)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
-			return nil //nolint:nilerr // as above
+			return fmt.Errorf("search %s: %w", name, err)
 		}
 		if n > 0 {
-			rel, err := filepath.Rel(a.dir, p)
-			if err != nil {
-				rel = filepath.Base(p)
-			}
-			hits, places = hits+n, append(places, rel)
+			hits, places = hits+n, append(places, name)
 		}
 		return nil
 	})
@@ -110,8 +116,8 @@ func (a *App) raw(ctx context.Context, needle []byte) (int, []string, error) {
 }
 
 // countIn counts a needle in a file, reading in pieces that overlap.
-func countIn(name string, needle []byte) (int, error) {
-	f, err := os.Open(name)
+func countIn(fsys fs.FS, name string, needle []byte) (int, error) {
+	f, err := fsys.Open(name)
 	if err != nil {
 		return 0, err
 	}
