@@ -270,9 +270,10 @@ func paymentFault(h http.Header, body []byte) string {
 	return ""
 }
 
-// answerTo runs the last step alone for a path, as nobody.
-func (g *Gateway) answerTo(ctx context.Context, path string) *recorder {
-	rec := &recorder{header: http.Header{}}
+// answerTo runs the last step alone for a path, as nobody. An answer that breaks off counts
+// as a bad gateway.
+func (g *Gateway) answerTo(ctx context.Context, path string) (rec *recorder) {
+	rec = &recorder{header: http.Header{}}
 	r := (&http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}, RequestURI: path, Host: g.origin.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"Accept": {"text/html"}}, RemoteAddr: "127.0.0.1:0"}).WithContext(ctx)
 	v := g.newVisit()

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -151,6 +152,23 @@ func TestPaymentControlSeesClearParts(t *testing.T) { // breaks: crypto.payment-
 	}
 	bare := tlsServer(t, &tls.Config{GetCertificate: k.ca.Certificate}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	mustFail(t, control(t, k, canary.New(canary.Deps{Base: k.base, Addr: bare, Roots: k.ca.Roots()}), "gateway.payment-pages"), "lacks the policy")
+}
+
+// A check that is cut off while the application thinks (the server stops) has no result; it
+// once panicked.
+func TestPaymentControlIsCutOffRegression(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	k := open(t, options{upstream: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		stop()
+		<-r.Context().Done()
+	})})
+	for _, c := range k.g.Controls(k.door()) {
+		if c.ID == "gateway.payment-pages" {
+			if r, err := c.Run(ctx); err == nil {
+				t.Errorf("%s %s; want no result", r.Outcome, r.Summary)
+			}
+		}
+	}
 }
 
 func TestPortsControlSeesClearPort(t *testing.T) { // breaks: net.edge-tls
