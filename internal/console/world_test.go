@@ -141,7 +141,7 @@ func newWorld(t testing.TB) *world {
 	w.jobs = jobs.New(jobs.Deps{DB: kit.DB, Keys: kit.Ring, Now: now, Log: log})
 	w.mail = must[*mail.Mailer](t)(mail.New(mail.Deps{Queue: w.jobs, URL: "file://" + t.TempDir(), From: "writ@example.test", Now: now, Log: log, Canary: func(mail.Message) {}}))
 	w.journal = must[*journal.Journal](t)(journal.New(journal.Deps{DB: kit.DB, Ring: kit.Ring, Origin: origin, Now: now, Log: log, Revision: func() string { return w.policy.Version() }}))
-	w.people = must[*identity.Service](t)(identity.New(identity.Deps{DB: kit.DB, Ring: kit.Ring, Mail: w.mail, Jobs: w.jobs, Rules: clause.NewLive[identity.Rules](now),
+	w.people = must[*identity.Service](t)(identity.New(identity.Deps{DB: kit.DB, Record: w.journal, Ring: kit.Ring, Mail: w.mail, Jobs: w.jobs, Rules: clause.NewLive[identity.Rules](now),
 		Banned: must[*banned.List](t)(banned.New(banned.Options{})), Access: acc, Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log,
 		Gate: passhash.NewGate(2, 16, time.Minute), Seam: &identity.Seam{Params: cheap}}))
 	public := must[*url.URL](t)(url.Parse(origin))

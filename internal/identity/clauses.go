@@ -213,7 +213,7 @@ func (s *Service) probeCredentials(ctx context.Context) (clause.Result, error) {
 
 // columns is everything that the tables of passwords may hold.
 var columns = map[string][]string{
-	"identity_password": {"list", "passed", "person", "phc", "scheme", "set_at"},
+	"identity_password": {"list", "locked", "passed", "person", "phc", "scheme", "set_at"},
 	"identity_attempt":  {"about", "created", "expires", "flow", "id", "idx", "list", "passed", "phc", "scheme"},
 }
 

@@ -4,6 +4,8 @@
 //	sign-up ─► attempt ─► job ─► letter ─► confirm ─► person, address, team, password
 //	sign-in ─► throttle ─► gate ─► verify | dummy ─► session row ─► memory ─► cookie
 //	forgot  ─► job ─► letter ─► link ─► new password ─► all sessions and links end
+//	new browser ─► letter ─► not me ─► everything ends, the password is locked until a reset
+//	new address ─► password ─► both mailboxes agree ─► address
 //	each request ─► Lookup (memory; idle and absolute by the clock) ─► actor.Actor
 //
 // Promises: auth.best-practice, auth.signup-email, auth.unique-login,
@@ -26,7 +28,8 @@
 // Order of truth: a change of a session is committed first, then made in memory, then
 // answered. Other nodes on PostgreSQL read changed sessions every half second.
 //
-// Tables: see schema; each says who may export and erase it. Erasure of a person is
+// Tables: see schema; each says who may export and erase it. A person takes a copy of
+// everything (OwnData) and ends the account (Leave: 14 days to change one's mind). Erasure is
 // Erase: rows go, then the person's key is destroyed; the journal keeps a pseudonym.
 //
 // BUG(factors): second factors are not built yet; acr is always 1, and the length of
@@ -45,5 +48,5 @@
 //
 // For: customer users and staff (sign-in), the operator and owners (people). Read
 // identity.go, rules.go, signin.go, session.go; then signup.go, password.go,
-// recovery.go, link.go, person.go, erase.go, throttle.go; http.go is the API, clauses.go the proofs.
+// recovery.go, link.go, notme.go, address_change.go, person.go, own.go, leave.go, erase.go, throttle.go; http.go is the API, clauses.go the proofs.
 package identity

@@ -24,6 +24,7 @@ import (
 	"writ/internal/identity"
 	"writ/internal/identity/banned"
 	"writ/internal/jobs"
+	"writ/internal/journal"
 	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/mail"
@@ -73,7 +74,32 @@ type world struct {
 	door  *canary.Door
 	front atomic.Pointer[func(http.Handler) http.Handler] // a broken server: stands before the real one
 	slept atomic.Int64
-	mail  string // folder
+	record
+	mail string // folder
+}
+
+// record stands for the journal: what a test says is in it.
+type record struct{ entries []journal.Entry }
+
+func (r *record) List(_ context.Context, q journal.Query) ([]journal.Entry, error) {
+	var page []journal.Entry
+	for _, e := range r.entries {
+		if e.Subject == q.Subject && (q.Before == 0 || e.N < q.Before) && len(page) < q.Limit {
+			page = append(page, e)
+		}
+	}
+	return page, nil
+}
+
+func (r *record) Open(_ context.Context, _ actor.Actor, entries ...*journal.Entry) error {
+	for _, e := range entries {
+		for i, f := range e.Fields {
+			if f.State == journal.Hidden {
+				e.Fields[i] = journal.Field{Name: f.Name, State: journal.Shown, Value: "opened " + f.Name}
+			}
+		}
+	}
+	return nil
 }
 
 const good = "plum carousel vestige 71"
@@ -104,7 +130,7 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := identity.Deps{DB: kit.DB, Ring: kit.Ring, Mail: mailer, Jobs: w.jobs, Rules: w.rules, Banned: list(), Access: access.New(kit.DB),
+	d := identity.Deps{DB: kit.DB, Ring: kit.Ring, Mail: mailer, Jobs: w.jobs, Rules: w.rules, Banned: list(), Access: access.New(kit.DB), Record: &w.record,
 		Company: func() string { return "Quorvex" }, Origin: base, Now: kit.Clock.Now, Log: log, Gate: passhash.NewGate(4, 64, 20*time.Second),
 		Seam: &identity.Seam{Params: cheap, Sleep: func(_ context.Context, d time.Duration) error { w.slept.Store(int64(d)); return nil }}}
 	for _, o := range opts {
@@ -204,7 +230,7 @@ func (b browser) ask(method, path string, body map[string]any) canary.Answer {
 	return a
 }
 
-var linkIn = regexp.MustCompile(`/-/(?:confirm|recover|invite)/([A-Za-z0-9_-]+)`)
+var linkIn = regexp.MustCompile(`/-/(?:confirm|recover|invite|not-me|address)/([A-Za-z0-9_-]+)`)
 
 func tokenOf(t testing.TB, s string) string {
 	t.Helper()

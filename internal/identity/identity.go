@@ -21,6 +21,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/identity/banned"
 	"writ/internal/jobs"
+	"writ/internal/journal"
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/mail"
@@ -44,6 +45,13 @@ func Schema() ledger.Schema {
 type Mail interface {
 	Prepare(ctx context.Context, m mail.Message) (jobs.Job, error)
 	Enqueue(ctx context.Context, tx *ledger.Tx, job jobs.Job) error
+}
+
+// Record is what identity needs of journal.Journal: the entries about a person, for their
+// copy of everything.
+type Record interface {
+	List(ctx context.Context, q journal.Query) ([]journal.Entry, error)
+	Open(ctx context.Context, who actor.Actor, entries ...*journal.Entry) error
 }
 
 // Queue is what identity needs of jobs.Jobs.
@@ -71,6 +79,7 @@ type Deps struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 	Gate    *passhash.Gate
+	Record  Record
 	Raw     RawSearch // for the control of auth.no-cleartext; without it that control is unknown
 	Seam    *Seam
 }
@@ -99,7 +108,7 @@ func New(d Deps) (*Service, error) {
 	u, err := url.Parse(d.Origin)
 	switch {
 	case d.DB == nil || d.Ring == nil || d.Mail == nil || d.Jobs == nil || d.Rules == nil || d.Banned == nil ||
-		d.Access == nil || d.Company == nil || d.Now == nil || d.Log == nil || d.Gate == nil:
+		d.Record == nil || d.Access == nil || d.Company == nil || d.Now == nil || d.Log == nil || d.Gate == nil:
 		return nil, errors.New("identity: a dependency is missing")
 	case err != nil || u.Scheme != "https" || u.Host == "" || strings.HasSuffix(d.Origin, "/"):
 		return nil, fault.Newf(fault.Invalid, "origin", "The public address %q must be https://HOST without a path.", d.Origin)
@@ -155,7 +164,7 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-minute.C:
 			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false))
 		case <-hour.C:
-			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx))
+			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.eraseLeavers(ctx))
 		}
 		if err != nil && ctx.Err() == nil {
 			s.Log.Error("identity housekeeping", "err", err)

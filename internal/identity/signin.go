@@ -156,6 +156,8 @@ func (s *Service) prove(ctx context.Context, who actor.Actor, t *tried, typed se
 			cause = "no-password"
 		case err != nil:
 			return "", fmt.Errorf("read password: %w", err)
+		case pw.locked: // clause: auth.best-practice
+			cause = "locked"
 		default:
 			t.pw, phc = pw, pw.phc
 		}
@@ -198,6 +200,12 @@ func (s *Service) enter(ctx context.Context, who actor.Actor, t tried, in SignIn
 	if err != nil {
 		return out, err
 	}
+	var told *warning
+	if newDevice {
+		if told, err = s.warn(ctx, t.acc, in.Network, in.Agent); err != nil {
+			return out, err
+		}
+	}
 	former := s.table.find(in.Session)
 	var l *live
 	var ended []string
@@ -228,6 +236,9 @@ func (s *Service) enter(ctx context.Context, who actor.Actor, t tried, in SignIn
 			}
 		}
 		if _, err := tx.Exec(ctx, endResetsOf, t.acc.id, us(tx.Now()), "cancelled"); err != nil {
+			return nil, err
+		}
+		if err := told.send(ctx, s, tx); err != nil {
 			return nil, err
 		}
 		ev := SignedIn{Person: t.acc.id, Session: b.id, Method: "password", ACR: 1, AMR: []string{"pwd"}, NewDevice: newDevice, Network: in.Network, Agent: cut(in.Agent, 200)}
