@@ -26,7 +26,9 @@ type Actor struct {
 	Kind     Kind
 	ID       string    // person id, machine id, network bucket, uid, or job name
 	Team     string    // team the session acts in; empty for none
+	TeamKind string    // of that team: staff, customer, canary
 	Roles    []string  // roles in that team, e.g. owner engineer support auditor admin member
+	Lent     []string  // those of Roles that a grant gives for a while
 	Session  string    // session id (not the token); empty outside sessions
 	ACR      int       // 0 none, 1 one factor, 2 two, 3 phishing-resistant
 	FactorAt time.Time // last time a factor was shown

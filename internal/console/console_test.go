@@ -138,7 +138,7 @@ func TestWhoMayCome(t *testing.T) {
 				got = w.post(who, at, url.Values{})
 			}
 			refused := got.Code == http.StatusForbidden || got.Code == http.StatusUnauthorized || got.Code/100 == 3 && strings.HasPrefix(got.Header().Get("Location"), "/-/sign-in")
-			may := who != "" && who != "customer" && access.May(w.as(who), need)
+			may := who != "" && who != "customer" && w.access.May(w.as(who), need)
 			// what only persons may do stays refused to the operator by the operation itself
 			if may == refused && !(may && who == "operator") {
 				t.Errorf("%s as %q: %d, may %v by %s", rt.Pattern, who, got.Code, may, need)

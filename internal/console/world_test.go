@@ -32,6 +32,7 @@ import (
 	"writ/internal/policy"
 	"writ/internal/policy/check"
 	"writ/internal/policy/document"
+	"writ/internal/policy/policytest"
 	"writ/internal/policy/template"
 	"writ/internal/secret"
 	"writ/internal/sshsig"
@@ -72,6 +73,7 @@ type world struct {
 	mail    *mail.Mailer
 	console *console.Console
 	site    *web.Server
+	access  *access.Access
 	server  http.Handler
 	ids     map[string]string
 	keys    map[string]sshsig.Signer
@@ -137,10 +139,11 @@ func newWorld(t testing.TB) *world {
 	if *look != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
-	now, acc := kit.Clock.Now, access.New(kit.DB)
+	now, acc := kit.Clock.Now, policytest.Access(kit.DB, kit.Clock.Now)
+	w.access = acc
 	w.jobs = jobs.New(jobs.Deps{DB: kit.DB, Keys: kit.Ring, Now: now, Log: log})
 	w.mail = must[*mail.Mailer](t)(mail.New(mail.Deps{Queue: w.jobs, URL: "file://" + t.TempDir(), From: "writ@example.test", Now: now, Log: log, Canary: func(mail.Message) {}}))
-	w.journal = must[*journal.Journal](t)(journal.New(journal.Deps{DB: kit.DB, Ring: kit.Ring, Origin: origin, Now: now, Log: log, Revision: func() string { return w.policy.Version() }}))
+	w.journal = must[*journal.Journal](t)(journal.New(journal.Deps{DB: kit.DB, Ring: kit.Ring, Access: acc, Origin: origin, Now: now, Log: log, Revision: func() string { return w.policy.Version() }}))
 	w.people = must[*identity.Service](t)(identity.New(identity.Deps{DB: kit.DB, Record: w.journal, Ring: kit.Ring, Mail: w.mail, Jobs: w.jobs, Rules: clause.NewLive[identity.Rules](now),
 		Banned: must[*banned.List](t)(banned.New(banned.Options{})), Access: acc, Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log,
 		Gate: passhash.NewGate(2, 16, time.Minute), Seam: &identity.Seam{Params: cheap}}))
@@ -150,7 +153,7 @@ func newWorld(t testing.TB) *world {
 		Fail: func(http.ResponseWriter, *http.Request, error) {}}))
 	d := canary.New(canary.Deps{Base: origin, Addr: "127.0.0.1:1"})
 	controls := slices.Concat(w.people.Controls(d), w.gate.Controls(d), w.journal.Controls())
-	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(w.people.Slots(), w.gate.Slots(), w.journal.Slots()),
+	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(acc.Slots(), w.people.Slots(), w.gate.Slots(), w.journal.Slots()),
 		Template: template.YAML(), Now: now, Log: log, Controls: controls}))
 	controls = append(controls, w.policy.Controls(d)...)
 	for i := range controls {

@@ -35,6 +35,7 @@ var rare = []struct {
 	{"net/smtp", "", "frozen, and mail has its door"},
 	{"github.com/goccy/go-yaml*", "app gateway policy cli", "files people write"},
 	{"github.com/spf13/cobra*", "cli", "commands"},
+	{"github.com/cedar-policy/cedar-go*", "access", "one place decides"},
 	{"github.com/chromedp*", "", "for tests"}, {"github.com/coder/websocket*", "", "for tests"}, {"github.com/emersion*", "", "for tests"},
 	{"github.com/rogpeppe*", "", "for tests"}, {"github.com/transparency-dev*", "", "for tests"},
 	{"testing", "", "for tests"}, {"net/http/httptest", "", "for tests"},

@@ -43,6 +43,7 @@ var testPackages = []string{
 	"internal/ledger/ledgertest",
 	"internal/keyring/keyringtest",
 	"internal/clause/clausetest",
+	"internal/policy/policytest",
 }
 
 // root is the folder of go.mod.

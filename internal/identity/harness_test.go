@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/canary"
 	"writ/internal/clause"
@@ -30,6 +29,7 @@ import (
 	"writ/internal/mail"
 	"writ/internal/passhash"
 	"writ/internal/policy/document"
+	"writ/internal/policy/policytest"
 	"writ/internal/policy/template"
 	"writ/internal/secret"
 	"writ/internal/web"
@@ -130,7 +130,7 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := identity.Deps{DB: kit.DB, Ring: kit.Ring, Mail: mailer, Jobs: w.jobs, Rules: w.rules, Banned: list(), Access: access.New(kit.DB), Record: &w.record,
+	d := identity.Deps{DB: kit.DB, Ring: kit.Ring, Mail: mailer, Jobs: w.jobs, Rules: w.rules, Banned: list(), Access: policytest.Access(kit.DB, kit.Clock.Now), Record: &w.record,
 		Company: func() string { return "Quorvex" }, Origin: base, Now: kit.Clock.Now, Log: log, Gate: passhash.NewGate(4, 64, 20*time.Second),
 		Seam: &identity.Seam{Params: cheap, Sleep: func(_ context.Context, d time.Duration) error { w.slept.Store(int64(d)); return nil }}}
 	for _, o := range opts {

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/clause"
 	"writ/internal/fault"
@@ -18,6 +17,7 @@ import (
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/policy"
 	"writ/internal/policy/document"
+	"writ/internal/policy/policytest"
 	"writ/internal/policy/template"
 	"writ/internal/sshsig"
 )
@@ -158,7 +158,7 @@ func (w *world) wire() {
 	if file == nil {
 		file = template.YAML()
 	}
-	w.deps = policy.Deps{DB: w.kit.DB, People: w.people, Access: access.New(w.kit.DB), Slots: []clause.Slot{w.reset}, Template: file,
+	w.deps = policy.Deps{DB: w.kit.DB, People: w.people, Access: policytest.Access(w.kit.DB, w.kit.Clock.Now), Slots: []clause.Slot{w.reset}, Template: file,
 		Now: w.kit.Clock.Now, Log: slog.New(slog.DiscardHandler), Controls: []clause.Control{{ID: "identity.x", Clause: "auth.reset-link-lifetime"}}}
 	if w.strict {
 		w.newer = clause.NewLive[strictRules](w.kit.Clock.Now)
