@@ -1,6 +1,9 @@
 package gateway
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // SetPause changes how long a client may rest within a body.
 func (g *Gateway) SetPause(d time.Duration) { g.pause = d }
@@ -11,3 +14,20 @@ func (g *Gateway) Kept() int {
 	defer g.signer.mu.RUnlock()
 	return len(g.signer.made)
 }
+
+// Direct changes the limits of connections to the application. Call it before the first request.
+func (g *Gateway) Direct(change func(*http.Transport)) { change(g.way.(*direct).next) }
+
+// Way is how the application is reached.
+func (g *Gateway) Way() http.RoundTripper { return g.way }
+
+// Resting is how many connections to the application wait for a request.
+func (g *Gateway) Resting() int {
+	d := g.way.(*direct)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.idle)
+}
+
+// Simple reports whether a request goes the short way.
+func Simple(r *http.Request) bool { return simple(r) }
