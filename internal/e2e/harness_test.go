@@ -111,12 +111,6 @@ func (r result) String() string {
 	return fmt.Sprintf("exit %d\nstdout: %s\nstderr: %s", r.code, r.out, r.err)
 }
 
-// writ runs the program to its end.
-func writ(t testing.TB, args ...string) result {
-	t.Helper()
-	return command{args: args}.run(t)
-}
-
 // command is a run of the program.
 type command struct {
 	args     []string

@@ -133,13 +133,13 @@ func TestPolicyHolds(t *testing.T) {
 		open = nil
 		for _, cl := range rep.Clauses {
 			if promised(cl.ID) && cl.Outcome != "pass" {
-				why := ""
+				var why strings.Builder
 				for _, f := range cl.Findings {
 					if f.Outcome != "pass" {
-						why += " " + f.Control + ": " + f.Outcome + " " + f.Summary
+						why.WriteString(" " + f.Control + ": " + f.Outcome + " " + f.Summary)
 					}
 				}
-				open = append(open, cl.ID+" "+cl.Outcome+why)
+				open = append(open, cl.ID+" "+cl.Outcome+why.String())
 			}
 		}
 		if len(open) > 0 && time.Since(began) > 85*time.Second {

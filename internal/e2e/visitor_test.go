@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net"
@@ -131,7 +132,7 @@ func (a answer) field(path string) string {
 	if json.Unmarshal([]byte(a.body), &v) != nil {
 		return ""
 	}
-	for _, p := range strings.Split(path, ".") {
+	for p := range strings.SplitSeq(path, ".") {
 		m, _ := v.(map[string]any)
 		v = m[p]
 	}
@@ -161,9 +162,7 @@ func (v *visitor) try(method, path string, body io.Reader, head http.Header) (an
 		return answer{}, err
 	}
 	for _, h := range []http.Header{v.head, head} {
-		for k, x := range h {
-			r.Header[k] = x
-		}
+		maps.Copy(r.Header, h)
 	}
 	resp, err := v.http.Do(r)
 	if err != nil {
