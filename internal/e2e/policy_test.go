@@ -188,7 +188,8 @@ func proves(t *testing.T, f *folder) {
 	must(t, 1, f.writ("prove", "gov.program"))
 }
 
-// Two people may ask for a proof at the same time.
+// Two people may ask for a proof at the same time. Those who play the attack are no
+// people of the house: no list shows them and no letter of theirs leaves.
 func TestProofsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t, setup{})
@@ -202,6 +203,14 @@ func TestProofsAtOnce(t *testing.T) {
 		if r.code != 0 {
 			t.Errorf("a proof: %v", r)
 		}
+	}
+	s.customer("maria@orchard.example")
+	list := must(t, 0, s.writ("user", "list", "--format", "json"), "maria@orchard.example", "ana@example.test").out
+	if n := len(decode[struct{ People []any }](t, list).People); n != 2 || strings.Contains(list, "canary") {
+		t.Errorf("%d people: %s", n, list)
+	}
+	if ls := s.letters("canary"); len(ls) > 0 {
+		t.Errorf("a letter left: %s", ls[0].Raw)
 	}
 }
 

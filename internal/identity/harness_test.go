@@ -74,6 +74,7 @@ type world struct {
 	front atomic.Pointer[func(http.Handler) http.Handler] // a broken server: stands before the real one
 	slept atomic.Int64
 	mail  string // folder
+	halt  func() // ends the queue's work: what is decided outside of requests waits
 }
 
 const good = "plum carousel vestige 71"
@@ -138,10 +139,13 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.jobs.Run(ctx) }()
-	t.Cleanup(func() {
-		w.srv.Close()
+	w.halt = sync.OnceFunc(func() {
 		stop()
 		<-done
+	})
+	t.Cleanup(func() {
+		w.srv.Close()
+		w.halt()
 	})
 	return w
 }
