@@ -146,8 +146,8 @@ func demoPorts(t *testing.T, d demonstration) {
 func demoPort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
-		p, err := strconv.Atoi(freePort(t))
-		if err == nil && free(p+37) && free(p+38) && free(p+39) {
+		p := int(20000 + (ports.Add(40)-39)%11900) // no other test is given those up to the last
+		if free(p) && free(p+37) && free(p+38) && free(p+39) {
 			return p
 		}
 	}
