@@ -72,7 +72,7 @@ type person struct {
 }
 
 // Run makes what is missing and serves until ctx ends.
-func Run(ctx context.Context, o cli.DemoOptions) error {
+func Run(ctx context.Context, o cli.DemoOptions) (err error) {
 	if o.Dir == "" {
 		o.Dir = "demo"
 	}
@@ -103,7 +103,7 @@ func Run(ctx context.Context, o cli.DemoOptions) error {
 	if err != nil {
 		return err
 	}
-	defer srv.Close()
+	defer func() { err = errors.Join(err, srv.Close()) }()
 	fernhill, err := sampleApp(dir, srv)
 	if err != nil {
 		return err
@@ -224,7 +224,7 @@ func (r running) serve(ctx context.Context, st state) error {
 			ends <- err
 			stop()
 		}()
-		context.AfterFunc(ctx, func() { s.Close() })
+		context.AfterFunc(ctx, func() { _ = s.Close() })
 	}
 	// The demo's own two listeners are for loopback; everything else comes through Writ.
 	app1 := &http.Server{Handler: r.fernhill, ReadHeaderTimeout: 5 * time.Second}

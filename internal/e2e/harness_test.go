@@ -63,13 +63,17 @@ func eventually(t testing.TB, what string, ask func() bool) {
 	within(t, patience, what, ask)
 }
 
-func within(t testing.TB, limit time.Duration, what string, ask func() bool) {
+// within asks at least once, however slow the machine is. more may say what it saw last.
+func within(t testing.TB, limit time.Duration, what string, ask func() bool, more ...func() string) {
 	t.Helper()
 	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		if ask() {
 			return
 		}
 		if time.Now().After(end) {
+			for _, m := range more {
+				t.Log(m())
+			}
 			t.Fatalf("not within %v: %s", limit, what)
 		}
 	}
@@ -109,12 +113,6 @@ type result struct {
 
 func (r result) String() string {
 	return fmt.Sprintf("exit %d\nstdout: %s\nstderr: %s", r.code, r.out, r.err)
-}
-
-// writ runs the program to its end.
-func writ(t testing.TB, args ...string) result {
-	t.Helper()
-	return command{args: args}.run(t)
 }
 
 // command is a run of the program.

@@ -65,11 +65,12 @@ func scriptFolder(t *testing.T, ts *testscript.TestScript) *folder {
 	return &folder{t: t, dir: ts.Getenv("WRIT_DIR"), port: ts.Getenv("PORT"), origin: ts.Getenv("APP")}
 }
 
-// ready waits until the server answers at its door.
+// ready waits until the server answers at its door and its journal has signed something.
 func scriptReady(t *testing.T, ts *testscript.TestScript) {
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if _, err := os.Stat(filepath.Join(ts.Getenv("WRIT_DIR"), "writ.sock")); err == nil {
-			if a, err := scriptFolder(t, ts).visitor().try(http.MethodGet, "/-/readyz", nil, nil); err == nil && a.status == 200 {
+			f := scriptFolder(t, ts)
+			if a, err := f.visitor().try(http.MethodGet, "/-/readyz", nil, nil); err == nil && a.status == 200 && f.writ("journal", "checkpoint").run(t).code == 0 {
 				return
 			}
 		}

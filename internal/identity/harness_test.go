@@ -76,6 +76,7 @@ type world struct {
 	slept atomic.Int64
 	record
 	mail string // folder
+	halt func() // ends the queue's work: what is decided outside of requests waits
 }
 
 // record stands for the journal: what a test says is in it.
@@ -164,10 +165,13 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.jobs.Run(ctx) }()
-	t.Cleanup(func() {
-		w.srv.Close()
+	w.halt = sync.OnceFunc(func() {
 		stop()
 		<-done
+	})
+	t.Cleanup(func() {
+		w.srv.Close()
+		w.halt()
 	})
 	return w
 }

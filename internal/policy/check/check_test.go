@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,9 +56,7 @@ func (l *law) set(key string, v any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	vals := clause.Values{}
-	for k, old := range l.m.Values {
-		vals[k] = old
-	}
+	maps.Copy(vals, l.m.Values)
 	vals[key] = v
 	l.m.Values = vals
 }
