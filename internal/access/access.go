@@ -48,6 +48,9 @@ const (
 	GateRead         Action = "gateway.read"
 	GateMaintain     Action = "gateway.maintenance"
 	MailRead         Action = "mail.read-queue"
+	TokensRead       Action = "identity.read-tokens"     // other people's, and services
+	TokensManage     Action = "identity.manage-tokens"   // end other people's
+	ServicesManage   Action = "identity.manage-services" // make service accounts of the staff team, and their tokens
 )
 
 // matrix names the roles that may do each action. "operator" stands for the socket.
@@ -71,6 +74,9 @@ var matrix = map[Action][]string{
 	GateRead:         {"owner", "engineer", "auditor", "operator"},
 	GateMaintain:     {"owner", "engineer", "operator"},
 	MailRead:         {"owner", "engineer", "operator"},
+	TokensRead:       {"owner", "engineer", "auditor", "operator"},
+	TokensManage:     {"owner", "engineer", "operator"},
+	ServicesManage:   {"owner", "engineer", "operator"},
 }
 
 // Actions lists every action, sorted.
@@ -88,6 +94,9 @@ func Actions() []Action {
 func May(who actor.Actor, action Action) bool {
 	if who.Kind == actor.Writ {
 		return true
+	}
+	if who.ByToken() && !tokenMay(who, action) {
+		return false
 	}
 	roles := matrix[action]
 	if who.Kind == actor.Operator {
