@@ -72,7 +72,7 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, who actor.Ac
 
 // noticesSent are the letters about an account that go out unasked.
 func noticesSent() []string {
-	return []string{"when your password is changed", "when a new password is set through a link", "when somebody tries to sign up with your address"}
+	return []string{"when your password is changed", "when a new password is set through a link", "when a token is made for you", "when somebody tries to sign up with your address"}
 }
 
 func capital(s string) string {
