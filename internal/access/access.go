@@ -99,6 +99,9 @@ func (a *Access) book() *book {
 func (a *Access) May(who actor.Actor, action Action) bool { return a.may(who, action, "") }
 
 func (a *Access) may(who actor.Actor, action Action, object string) bool {
+	if who.ByToken() && !tokenMay(who, action) {
+		return false
+	}
 	b := a.book()
 	return b != nil && b.decide(who, action, object, a.now())
 }

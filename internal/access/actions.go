@@ -34,6 +34,9 @@ const (
 	GateRead         Action = "gateway.read"
 	GateMaintain     Action = "gateway.maintenance"
 	MailRead         Action = "mail.read-queue"
+	TokensRead       Action = "identity.read-tokens"     // other people's, and services
+	TokensManage     Action = "identity.manage-tokens"   // end other people's
+	ServicesManage   Action = "identity.manage-services" // make service accounts of the staff team, and their tokens
 )
 
 // known are the actions of this build, and whether the operator may do each. Which role
@@ -66,6 +69,9 @@ var known = map[Action]bool{
 	GateRead:         true,
 	GateMaintain:     true,
 	MailRead:         true,
+	TokensRead:       true,
+	TokensManage:     true,
+	ServicesManage:   true,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a

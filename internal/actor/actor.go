@@ -32,7 +32,10 @@ type Actor struct {
 	Session  string    // session id (not the token); empty outside sessions
 	ACR      int       // 0 none, 1 one factor, 2 two, 3 phishing-resistant
 	FactorAt time.Time // last time a factor was shown
-	Via      string    // the door: https socket job canary
+	Via      string    // the door: https socket job canary token
+
+	Token  string   // id of the token that stands for the actor; empty where a person or the socket does
+	Scopes []string // with Token: all that it may be used for, however much its owner may
 }
 
 // System is Writ itself doing the named piece of housekeeping.
@@ -45,6 +48,10 @@ func (a Actor) Has(role string) bool { return slices.Contains(a.Roles, role) }
 func (a Actor) SignedIn() bool {
 	return a.Kind == Person || a.Kind == Machine || a.Kind == BreakGlass
 }
+
+// ByToken reports whether a program acts with a token. It is no sign of a human at work:
+// it never stands for a fresh factor and never reaches pages or acts on accounts.
+func (a Actor) ByToken() bool { return a.Token != "" }
 
 // IsZero reports whether nobody acts.
 func (a Actor) IsZero() bool { return a.Kind == "" }

@@ -79,6 +79,7 @@ func customers(*house, *testing.T) []sheet {
 		}, words: "not complete", refused: true},
 		{name: "billing", path: "/billing", words: "Card ending", picture: true},
 		{name: "account", route: "GET /-/account", path: "/-/account", words: "Sessions", picture: true},
+		{name: "account-tokens", route: "GET /-/account/tokens", path: "/-/account/tokens", words: "Make a token"},
 		{name: "account-wrong", show: func(b *tab) {
 			b.open("/-/account")
 			b.fill("current", "not the password")

@@ -56,7 +56,9 @@ type claims struct {
 	ACR      int      `json:"acr"` // 1 one factor, 2 two, 3 phishing-resistant
 	AuthTime int64    `json:"auth_time,omitempty"`
 	Began    int64    `json:"session_began,omitempty"`
-	Session  string   `json:"sid"` // a hash of the session's id
+	Session  string   `json:"sid"`           // a hash of the session's id, or of the token's
+	Via      string   `json:"via,omitempty"` // token: a program, with no more than these scopes
+	Scopes   []string `json:"scopes,omitempty"`
 	Method   string   `json:"method"`
 	Route    string   `json:"route"`
 	Issued   int64    `json:"iat"`
@@ -85,7 +87,7 @@ func (s *signer) public() string {
 func (s *signer) assertion(who actor.Actor, facts SessionFacts, route, method string) string {
 	k, now := assertionKey{who.Session, route, method}, s.now()
 	if who.Session == "" {
-		k.session = who.String()
+		k.session = who.String() + " " + who.Token
 	}
 	s.mu.RLock()
 	a := s.made[k]
@@ -105,9 +107,13 @@ func (s *signer) assertion(who actor.Actor, facts SessionFacts, route, method st
 
 func (s *signer) sign(who actor.Actor, facts SessionFacts, k assertionKey, now time.Time) string {
 	sid := sha256.Sum256([]byte("writ/sid/1" + who.Session))
+	via := ""
+	if who.ByToken() {
+		via, sid = "token", sha256.Sum256([]byte("writ/token/1"+who.Token))
+	}
 	c := claims{Issuer: s.iss, Audience: s.aud, Subject: who.ID, Kind: string(who.Kind), Team: who.Team, Roles: who.Roles, ACR: who.ACR,
 		AuthTime: seconds(who.FactorAt), Began: seconds(facts.SignedIn), Session: base64.RawURLEncoding.EncodeToString(sid[:16]),
-		Method: k.method, Route: k.route, Issued: now.Unix(), Expires: now.Add(assertionLife).Unix()}
+		Via: via, Scopes: who.Scopes, Method: k.method, Route: k.route, Issued: now.Unix(), Expires: now.Add(assertionLife).Unix()}
 	body, err := json.Marshal(c)
 	if err != nil {
 		panic(err) // strings and numbers always encode
@@ -124,7 +130,7 @@ func seconds(t time.Time) int64 {
 }
 
 func same(a, b *actor.Actor) bool {
-	return a.Kind == b.Kind && a.ID == b.ID && a.Team == b.Team && a.ACR == b.ACR && a.FactorAt.Equal(b.FactorAt) && slices.Equal(a.Roles, b.Roles)
+	return a.Kind == b.Kind && a.ID == b.ID && a.Team == b.Team && a.ACR == b.ACR && a.FactorAt.Equal(b.FactorAt) && slices.Equal(a.Roles, b.Roles) && slices.Equal(a.Scopes, b.Scopes)
 }
 
 // JWKS serves the keys that assertions are checked with (RFC 7517).

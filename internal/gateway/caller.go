@@ -13,6 +13,9 @@ import (
 // findCaller asks the session table who stands behind the cookie. The table is in
 // memory and changed before a sign-out is answered, so nothing is kept here.
 func (v *visit) findCaller() *refusal { // clause: use.no-automation
+	if ours(v.r.Header) { // a cookie beside it counts for nothing
+		return v.findProgram()
+	}
 	token := sessionCookie(v.r.Header)
 	if token == "" {
 		return nil
@@ -61,6 +64,9 @@ func (v *visit) allow() *refusal { // clause: use.no-automation
 	}
 	if v.who.IsZero() {
 		return refuseStranger
+	}
+	if v.who.ByToken() && !v.scoped() {
+		return refuseScope
 	}
 	if v.need.need < byRole {
 		return nil

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -45,6 +46,13 @@ type Sessions interface {
 	Lookup(ctx context.Context, token secret.Text) (actor.Actor, SessionFacts, error)
 }
 
+// Tokens is the table of programs' tokens. who is the stranger who brings one, from the
+// address. fault.Unauthenticated: the token is not good; fault.Limited: too many were
+// not; anything else ends the request too.
+type Tokens interface {
+	LookupToken(ctx context.Context, who actor.Actor, token secret.Text, from netip.Addr) (actor.Actor, error)
+}
+
 // SessionFacts are what the application may want to know of a session beside its actor.
 type SessionFacts struct {
 	SignedIn time.Time // when it began
@@ -67,7 +75,7 @@ type Listening struct {
 	Source listen.Source // certificates; nil for the port that only redirects
 }
 
-// Deps is what a Gateway needs. All but Hosts, Roots and Listening are required.
+// Deps is what a Gateway needs. All but Tokens, Hosts, Roots, Listening and Outbound are required.
 type Deps struct {
 	DB         *ledger.DB
 	Rules      *clause.Live[Rules]
@@ -82,6 +90,7 @@ type Deps struct {
 	Now  func() time.Time
 	Log  *slog.Logger
 
+	Tokens    Tokens             // nil: no token of ours is good
 	Hosts     []string           // further public host names, forwarded as they are
 	Roots     *x509.CertPool     // for an upstream with a private authority; nil = the system's
 	Listening func() []Listening // the ports that are open; nil = none known
@@ -93,6 +102,7 @@ type Gateway struct {
 	db        *ledger.DB
 	rules     *clause.Live[Rules]
 	sessions  Sessions
+	tokens    Tokens
 	access    Access
 	origin    *url.URL
 	hosts     map[string]string // accepted Host, lower case without port → Host for the application
@@ -136,7 +146,7 @@ func New(d Deps) (*Gateway, error) {
 	case d.Upstream.Scheme != "http" && d.Upstream.Scheme != "https" || d.Upstream.Host == "" || strings.Trim(d.Upstream.Path, "/") != "":
 		return nil, fmt.Errorf("gateway: upstream %s is not http://host:port", d.Upstream)
 	}
-	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, access: d.Access, origin: d.Origin, upstream: d.Upstream,
+	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, tokens: d.Tokens, access: d.Access, origin: d.Origin, upstream: d.Upstream,
 		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, hosts: map[string]string{},
 		cross: http.NewCrossOriginProtection(), pause: bodyPause}
 	if g.listening == nil {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -34,6 +35,21 @@ type sessions struct {
 	mu   sync.Mutex
 	who  map[string]actor.Actor
 	errs map[string]error
+
+	programs map[string]actor.Actor // by token
+}
+
+func (s *sessions) LookupToken(_ context.Context, who actor.Actor, token secret.Text, from netip.Addr) (actor.Actor, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.errs[token.Reveal()]; err != nil {
+		return actor.Actor{}, err
+	}
+	a, ok := s.programs[token.Reveal()]
+	if !ok || who.Kind != actor.Stranger || !from.IsLoopback() {
+		return actor.Actor{}, fault.Unauthenticated
+	}
+	return a, nil
 }
 
 func (s *sessions) Lookup(_ context.Context, token secret.Text) (actor.Actor, gateway.SessionFacts, error) {
@@ -154,7 +170,7 @@ func open(t testing.TB, o options) *gate {
 	}
 	origin, _ := url.Parse(k.base)
 	up, _ := url.Parse(o.url)
-	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
+	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
 		Origin: origin, Upstream: up, RoutesFile: k.file, Fail: site.Fail, Now: o.now, Log: log,
 		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound})
 	if err != nil {

@@ -69,6 +69,9 @@ func clean(h http.Header) {
 			delete(h, name)
 		}
 	}
+	if ours(h) {
+		delete(h, "Authorization")
+	}
 	cookies := h["Cookie"]
 	if len(cookies) == 0 {
 		return

@@ -23,6 +23,7 @@ type Route struct {
 	Methods []string `yaml:"methods,omitempty" json:"methods,omitempty"` // none = all; GET includes HEAD
 	Who     string   `yaml:"who" json:"who"`                             // anyone, signed-in or role
 	Roles   []string `yaml:"roles,omitempty" json:"roles,omitempty"`     // with role: any of these
+	Scopes  []string `yaml:"scopes,omitempty" json:"scopes,omitempty"`   // a token comes here with all of these; none = people only
 }
 
 // level orders who may come.
@@ -51,6 +52,7 @@ type routeFile struct {
 
 var (
 	goodRole   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+	goodScope  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}(:[a-z0-9][a-z0-9-]{0,40}){1,3}$`)
 	goodMethod = regexp.MustCompile(`^[A-Z]{3,20}$`)
 )
 
@@ -113,6 +115,14 @@ func (r *Route) check() (path, problem string) {
 	if _, ok := levels[r.Who]; !ok {
 		return "", fmt.Sprintf("who is %q; expected anyone, signed-in or role", r.Who)
 	}
+	if r.Who == "anyone" && len(r.Scopes) > 0 {
+		return "", "scopes are for who: signed-in or role"
+	}
+	for _, sc := range r.Scopes {
+		if !goodScope.MatchString(sc) {
+			return "", fmt.Sprintf("scope %q is not written as orders:read", sc)
+		}
+	}
 	for _, m := range r.Methods {
 		if !goodMethod.MatchString(m) {
 			return "", fmt.Sprintf("method %q is not in capitals", m)
@@ -128,7 +138,7 @@ func (r *Route) check() (path, problem string) {
 
 func badRoutes(text string) error {
 	return fault.New(fault.Invalid, "routes", fault.Public{
-		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
+		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
 }
 
 // table answers what a path asks of its caller. It is immutable: a request keeps the
@@ -158,8 +168,9 @@ type node struct {
 }
 
 type rule struct {
-	need  level
-	roles []string
+	need   level
+	roles  []string
+	scopes []string
 }
 
 // counter is a pattern's share of gateway.requests-counted.
@@ -224,7 +235,7 @@ func (t *table) add(r *Route, path string, line int, counters func(string) *coun
 		}
 		t.fold[low], t.upper = n, t.upper || low != path
 	}
-	to := &rule{need: levels[r.Who], roles: r.Roles}
+	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes}
 	twice := badRoutes(fmt.Sprintf("[%d:1] %s: a method is said twice", line, r.Path))
 	if len(r.Methods) == 0 {
 		if n.all != nil || len(n.methods) > 0 {

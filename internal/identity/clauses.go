@@ -36,6 +36,8 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 	return []clause.Control{
 		attack("practice", "auth.best-practice", "Signs in, hammers and compares answers as an attacker would", (*trial).practice),
 		look("sessions-end", "auth.best-practice", "Looks for sessions that live beyond their time", s.probeSessions),
+		attack("tokens", "auth.best-practice", "Uses a program's token in every wrong place, and after its end", (*trial).tokens),
+		look("tokens-end", "auth.best-practice", "Looks for tokens that outlive their time or their owner", s.probeTokens),
 		attack("confirm-first", "auth.signup-email", "Signs up and tries to sign in before confirming", (*trial).confirmFirst),
 		look("confirmed", "auth.signup-email", "Counts sign-ins by people whose address is not confirmed", s.probeConfirmed),
 		attack("one-login", "auth.unique-login", "Signs up with another spelling of a known address", (*trial).oneLogin),

@@ -45,6 +45,7 @@ func (s *Service) Disable(ctx context.Context, who actor.Actor, ref string) erro
 		return fmt.Errorf("disable person: %w", err)
 	}
 	s.table.drop(s.Now(), ids...)
+	s.tokensOf(ctx, acc.id)
 	return nil
 }
 
@@ -54,6 +55,9 @@ func endAll(ctx context.Context, tx *ledger.Tx, person, cause string) (ids []str
 		return nil, 0, 0, err
 	}
 	if links, err = endLinks(ctx, tx, person, "cancelled"); err != nil {
+		return nil, 0, 0, err
+	}
+	if _, err = endTokensIn(ctx, tx, person, cause, false); err != nil {
 		return nil, 0, 0, err
 	}
 	devices, err = tx.Exec(ctx, deleteDevices, person)
@@ -137,7 +141,11 @@ func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, lette
 			return nil, err
 		}
 		ev.Sessions = int64(len(ids))
-		for _, q := range []string{deletePasswordOf, deleteAddressOf, blankSessions, deleteAddressChangesOf, deleteLeaving} {
+		for _, q := range []string{
+			deletePasswordOf, deleteAddressOf, blankSessions,
+			deleteAddressChangesOf, deleteLeaving,
+			blankTokens,
+		} {
 			if _, err := tx.Exec(ctx, q, acc.id); err != nil {
 				return nil, err
 			}
@@ -154,6 +162,7 @@ func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, lette
 		return Certificate{}, fmt.Errorf("begin erasure: %w", err)
 	}
 	s.table.drop(s.Now(), ids...)
+	s.tokensOf(ctx, acc.id)
 	return s.destroy(ctx, who, acc.id)
 }
 
@@ -236,6 +245,7 @@ const (
 	deletePasswordOf       = `DELETE FROM identity_password WHERE person = $1`
 	deleteAddressOf        = `DELETE FROM identity_address WHERE person = $1`
 	blankSessions          = `UPDATE identity_session SET place = NULL WHERE person = $1`
+	blankTokens            = `UPDATE identity_token SET name = NULL WHERE person = $1`
 	erasing                = `SELECT id FROM identity_person WHERE state = 'erasing'`
 	endOldLinks            = `UPDATE identity_link SET ended = $1, cause = 'expired' WHERE ended IS NULL AND expires <= $1`
 	oldAttempts            = `DELETE FROM identity_attempt WHERE expires < $1`

@@ -243,6 +243,7 @@ type ResetUsed struct {
 	Min      int           `class:"public"`
 	Sessions int64         `class:"public"`
 	Links    int64         `class:"public"`
+	Tokens   int64         `class:"public"`
 }
 
 // About implements ledger.Event.

@@ -26,7 +26,11 @@ func (s *Service) CopyPassword(ctx context.Context, from, to string) error {
 
 // Housekeeping runs every round of Run once.
 func (s *Service) Housekeeping(ctx context.Context) []error {
-	return []error{s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, true), s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.eraseLeavers(ctx), s.follow(ctx)}
+	return []error{
+		s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, true), s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.follow(ctx),
+		s.eraseLeavers(ctx),
+		s.writeTokenUse(ctx), s.followTokens(ctx), s.recheckTokens(ctx), s.expireTokens(ctx),
+	}
 }
 
 // Fill puts n sessions into memory.
@@ -39,3 +43,17 @@ func (s *Service) Fill(n int) {
 
 // EraseLeavers ends the accounts whose time is over.
 func (s *Service) EraseLeavers(ctx context.Context) error { return s.eraseLeavers(ctx) }
+
+// TokenKindOf reads prefix and checksum of a token.
+func TokenKindOf(t secret.Text) (TokenKind, bool) { return tokenKindOf(t) }
+
+// NewTokenText draws a token.
+func NewTokenText(kind TokenKind) secret.Text { return newToken(kind) }
+
+// FillTokens puts n tokens into memory.
+func (s *Service) FillTokens(n int) {
+	for range n {
+		t := secret.Random(32)
+		s.tokens.take(s.Now(), []*liveToken{{id: randomID(), token: [32]byte(t.Reveal()), issued: s.Now()}}, nil, 0)
+	}
+}

@@ -144,7 +144,7 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := site.Mount(w.svc.Routes()...); err != nil {
+	if err := site.Mount(append(w.svc.Routes(), w.svc.Pages()...)...); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.svc.Load(t.Context()); err != nil {

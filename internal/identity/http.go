@@ -54,12 +54,19 @@ func (s *Service) Routes() []web.Route {
 	for i := range own {
 		own[i].Who = web.SignedIn
 	}
-	return slices.Concat(anyone, own, s.peopleRoutes(), s.ownRoutes())
+	return slices.Concat(anyone, own,
+		s.peopleRoutes(),
+		s.ownRoutes(),
+		s.tokenRoutes(),
+	)
 }
 
 // Identify implements web.Door for browsers: the session of the cookie, else a stranger
 // from the network of the connection.
 func (s *Service) Identify(r *http.Request) (actor.Actor, error) {
+	if bearer, given := web.Bearer(r); given { // a cookie beside it counts for nothing
+		return s.LookupToken(r.Context(), web.StrangerOf(r), bearer, web.RemoteIP(r))
+	}
 	token := web.Cookie(r, SessionCookie)
 	if token.IsZero() {
 		return web.StrangerOf(r), nil

@@ -93,11 +93,12 @@ type Seam struct {
 // Service is the module. It is safe for concurrent use.
 type Service struct {
 	Deps
-	pace  pace
-	table table // live sessions
-	fold  folder
-	quick quickRefusals
-	words wordCache
+	pace   pace
+	table  table // live sessions
+	tokens tokenTable
+	fold   folder
+	quick  quickRefusals
+	words  wordCache
 
 	loaded atomic.Bool
 }
@@ -115,6 +116,7 @@ func New(d Deps) (*Service, error) {
 	}
 	s := &Service{Deps: d}
 	s.table.init()
+	s.tokens.init()
 	d.Jobs.Handle(attemptJob, jobs.Handler{Run: s.decideAttempt, Tries: 8})
 	d.Jobs.Handle(recoveryJob, jobs.Handler{Run: s.decideRecovery, Tries: 8})
 	return s, nil
@@ -133,6 +135,9 @@ func (s *Service) Load(ctx context.Context) error {
 	}
 	if err := s.readSessions(ctx, -1, true); err != nil {
 		return fmt.Errorf("load sessions: %w", err)
+	}
+	if err := s.readTokens(ctx, -1, true); err != nil {
+		return fmt.Errorf("load tokens: %w", err)
 	}
 	if err := s.finishErasures(ctx); err != nil {
 		return fmt.Errorf("finish erasures: %w", err)
@@ -156,15 +161,17 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			return errors.Join(s.writeSeen(last), s.writeFolded(last, true))
+			return errors.Join(s.writeSeen(last), s.writeTokenUse(last), s.writeFolded(last, true))
 		case <-poll.C:
 			if s.DB.Engine() == "postgres" {
-				err = s.follow(ctx)
+				err = errors.Join(s.follow(ctx), s.followTokens(ctx))
 			}
 		case <-minute.C:
-			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false))
+			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.writeTokenUse(ctx), s.recheckTokens(ctx))
 		case <-hour.C:
-			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.eraseLeavers(ctx))
+			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx),
+				s.eraseLeavers(ctx),
+				s.expireTokens(ctx))
 		}
 		if err != nil && ctx.Err() == nil {
 			s.Log.Error("identity housekeeping", "err", err)

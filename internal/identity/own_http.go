@@ -23,8 +23,8 @@ func (s *Service) ownRoutes() []web.Route {
 			Errors: []string{"email_invalid", "email_same", "domain_closed", "current_password_wrong", "too_many", "busy"}}),
 		own("GET /-/api/v1/account/address", s.getAddress, web.Doc{Summary: "The change of my address that waits", Out: addressOut{}}),
 		own("DELETE /-/api/v1/account/address", s.deleteAddress, web.Doc{Summary: "Cancel the change of my address", Errors: []string{"no_change"}}),
-		open("POST /-/api/v1/account/address/agree", s.postAgree, web.Doc{Summary: "Agree to a change with the token of a mailbox's letter", In: tokenIn{}, Out: agreedOut{}, Errors: []string{"link_dead"}}),
-		open("POST /-/api/v1/account/not-me", s.postNotMe, web.Doc{Summary: "Say that a sign-in was somebody else's: everything ends, the password is locked", In: tokenIn{}, Out: nextOut{}, Errors: []string{"link_dead"}}),
+		open("POST /-/api/v1/account/address/agree", s.postAgree, web.Doc{Summary: "Agree to a change with the token of a mailbox's letter", In: linkIn{}, Out: agreedOut{}, Errors: []string{"link_dead"}}),
+		open("POST /-/api/v1/account/not-me", s.postNotMe, web.Doc{Summary: "Say that a sign-in was somebody else's: everything ends, the password is locked", In: linkIn{}, Out: nextOut{}, Errors: []string{"link_dead"}}),
 		own("POST /-/api/v1/account/export", s.postExport, web.Doc{Summary: "A copy of everything held about me", Out: OwnData{}}),
 		own("GET /-/api/v1/account/leave", s.getLeave, web.Doc{Summary: "When my account ends, if I asked for it", Out: leaveOut{}}),
 		own("POST /-/api/v1/account/leave", s.postLeave, web.Doc{Summary: "End my account in 14 days", In: leaveIn{}, Out: leaveOut{}, Errors: []string{"current_password_wrong", "staff_leave", "last_admin", "leaving_already", "too_many", "busy"}}),
@@ -44,7 +44,7 @@ type (
 		OldOK   *time.Time `json:"old_agreed,omitempty"`
 		NewOK   *time.Time `json:"new_agreed,omitempty"`
 	}
-	tokenIn struct {
+	linkIn struct {
 		Token secret.Text `json:"token"`
 	}
 	agreedOut struct {
@@ -94,7 +94,7 @@ func (s *Service) deleteAddress(w http.ResponseWriter, r *http.Request, who acto
 }
 
 func (s *Service) postAgree(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
-	in, err := web.ReadJSON[tokenIn](r)
+	in, err := web.ReadJSON[linkIn](r)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (s *Service) postAgree(w http.ResponseWriter, r *http.Request, _ actor.Acto
 }
 
 func (s *Service) postNotMe(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
-	in, err := web.ReadJSON[tokenIn](r)
+	in, err := web.ReadJSON[linkIn](r)
 	if err != nil {
 		return err
 	}

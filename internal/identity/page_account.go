@@ -103,7 +103,14 @@ func (p *pages) accountForms(r *http.Request, who actor.Actor, d *accountPage, a
 
 // noticesSent are the letters about an account that go out unasked.
 func noticesSent() []string {
-	return []string{"when a browser we have not seen signs in", "when your password is changed", "when a new password is set through a link", "when your address is changed", "when somebody tries to sign up with your address"}
+	return []string{
+		"when a browser we have not seen signs in",
+		"when your password is changed",
+		"when a new password is set through a link",
+		"when your address is changed",
+		"when a token is made for you",
+		"when somebody tries to sign up with your address",
+	}
 }
 
 func capital(s string) string {

@@ -25,6 +25,7 @@ func (s *Service) peopleRoutes() []web.Route {
 	}
 	for i := range rs {
 		rs[i].Who = web.Staff
+		rs[i].Tokens = rs[i].Pattern == "GET /-/api/v1/people" || rs[i].Pattern == "GET /-/api/v1/people/{ref}"
 	}
 	return rs
 }

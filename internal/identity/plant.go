@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,6 +147,9 @@ func (s *Service) uproot(ctx context.Context, control string, ids ...string) err
 		return fmt.Errorf("sweep planted people: %w", err)
 	}
 	s.table.drop(s.Now(), sessions...)
+	s.tokens.dropOf(s.Now(), func(t *liveToken) bool {
+		return slices.ContainsFunc(live, func(l rooted) bool { return t.person == l.person })
+	})
 	for _, l := range live {
 		if strings.HasPrefix(l.person, fixedCanary) {
 			continue
@@ -224,6 +228,7 @@ var uprootPerson = []string{
 	`DELETE FROM identity_device WHERE person = $1`,
 	`DELETE FROM identity_link WHERE person = $1`,
 	`DELETE FROM identity_password WHERE person = $1`,
+	`DELETE FROM identity_token WHERE person = $1`,
 	`DELETE FROM identity_address WHERE person = $1`,
 	`DELETE FROM identity_member WHERE person = $1`,
 	`DELETE FROM identity_person WHERE id = $1`,

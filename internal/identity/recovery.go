@@ -241,6 +241,11 @@ func (s *Service) commitSet(ctx context.Context, who actor.Actor, l link, acc ac
 				return nil, err
 			}
 		}
+		if slices.Contains(rules.ResetEnds, endsTokens) { // clause: auth.reset-sets-new
+			if ev.Tokens, err = endTokensIn(ctx, tx, acc.id, "password-reset", true); err != nil {
+				return nil, err
+			}
+		}
 		if _, err := tx.Exec(ctx, insertDevice, sum(device), acc.id, deviceID, us(tx.Now())); err != nil {
 			return nil, err
 		}
@@ -250,6 +255,7 @@ func (s *Service) commitSet(ctx context.Context, who actor.Actor, l link, acc ac
 		return secret.Text{}, fmt.Errorf("set password by link: %w", err)
 	}
 	s.table.drop(s.Now(), ids...)
+	s.tokensOf(ctx, acc.id)
 	return device, nil
 }
 

@@ -16,6 +16,8 @@ type Rules struct {
 	StaffAbsolute    time.Duration `clause:"auth.best-practice/staff_absolute"`
 	CustomerIdle     time.Duration `clause:"auth.best-practice/customer_idle"`
 	CustomerAbsolute time.Duration `clause:"auth.best-practice/customer_absolute"`
+	TokenDefault     time.Duration `clause:"auth.best-practice/token_default"`
+	TokenMax         time.Duration `clause:"auth.best-practice/token_max"`
 	Verify           bool          `clause:"auth.signup-email/verify"`
 	ConfirmTTL       time.Duration `clause:"auth.signup-email/confirm_ttl"`
 	Open             string        `clause:"auth.signup-email/open"` // off, domains, on
@@ -23,6 +25,7 @@ type Rules struct {
 	Unique           string        `clause:"auth.unique-login/unique"`
 	Alg              string        `clause:"auth.hash/alg"`
 	Import           []string      `clause:"auth.hash/import"`
+	LegacyDeadline   time.Duration `clause:"auth.hash/legacy_deadline"`
 	SaltBytes        int           `clause:"auth.salt/bytes"`
 	Min              int           `clause:"auth.min-length/min"`
 	MinWithFactor    int           `clause:"auth.min-length/min_with_factor"`
@@ -38,6 +41,7 @@ const (
 	endsSessions = "sessions"
 	endsLinks    = "links"
 	endsDevices  = "devices"
+	endsTokens   = "tokens"
 )
 
 // Validate implements clause.Validator: it refuses what this build could not obey.
@@ -55,6 +59,8 @@ func (r *Rules) Validate() error {
 		"auth.best-practice: staff_idle (%s) must lie between 0 and staff_absolute (%s)", r.StaffIdle, r.StaffAbsolute)
 	need(0 < r.CustomerIdle && r.CustomerIdle <= r.CustomerAbsolute,
 		"auth.best-practice: customer_idle (%s) must lie between 0 and customer_absolute (%s)", r.CustomerIdle, r.CustomerAbsolute)
+	need(time.Hour <= r.TokenDefault && r.TokenDefault <= r.TokenMax && r.TokenMax <= 365*24*time.Hour,
+		"auth.best-practice: 1h <= token_default (%s) <= token_max (%s) <= 365d does not hold", r.TokenDefault, r.TokenMax)
 	need(r.Verify, "auth.signup-email: verify must be true: an account with an unconfirmed address cannot exist here")
 	need(5*time.Minute <= r.ConfirmTTL && r.ConfirmTTL <= 72*time.Hour, "auth.signup-email: confirm_ttl %s is not within 5m and 72h", r.ConfirmTTL)
 	need(slices.Contains([]string{"off", "domains", "on"}, r.Open), "auth.signup-email: open %q is not off, domains or on", r.Open)
@@ -68,7 +74,7 @@ func (r *Rules) Validate() error {
 	need(128 <= r.ResetBits && r.ResetBits <= 512 && r.ResetBits%8 == 0, "auth.reset-link: entropy %d is not a multiple of 8 within 128 and 512", r.ResetBits)
 	need(5*time.Minute <= r.ResetTTL && r.ResetTTL <= 24*time.Hour, "auth.reset-link-lifetime: ttl %s is not within 5m and 24h", r.ResetTTL)
 	for _, e := range r.ResetEnds {
-		need(slices.Contains([]string{endsSessions, endsLinks, endsDevices}, e), "auth.reset-sets-new: a reset cannot end %q", e)
+		need(slices.Contains([]string{endsSessions, endsLinks, endsDevices, endsTokens}, e), "auth.reset-sets-new: a reset cannot end %q", e)
 	}
 	return errors.Join(errs...)
 }

@@ -160,9 +160,4 @@ func TestStrangerOf(t *testing.T) {
 			t.Errorf("%s: %+v", addr, got)
 		}
 	}
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.Header.Set("Authorization", "bearer abc")
-	if got := web.Bearer(r).Reveal(); got != "abc" {
-		t.Errorf("bearer %q", got)
-	}
 }

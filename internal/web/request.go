@@ -43,15 +43,6 @@ func hostCookie(name, value string, maxAge int) *http.Cookie {
 	return &http.Cookie{Name: withPrefix(name), Value: value, Path: "/", MaxAge: maxAge, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }
 
-// Bearer is the token of the Authorization header; empty when there is none.
-func Bearer(r *http.Request) secret.Text {
-	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") || len(r.Header.Values("Authorization")) != 1 {
-		return secret.Text{}
-	}
-	return secret.NewText(strings.TrimSpace(token))
-}
-
 // RemoteIP is the address of the connection, never of a header; the zero Addr for a
 // socket without one. An IPv4 address written as IPv6 comes back as IPv4.
 func RemoteIP(r *http.Request) netip.Addr {

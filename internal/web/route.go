@@ -31,6 +31,7 @@ type Route struct {
 	Pattern string // Go mux pattern with its method: "GET /-/sign-in"
 	Who     Who
 	Handle  Handler
+	Tokens  bool          // programs with a token may come too; otherwise they are refused, or strangers where Anyone may come
 	Limit   int64         // bytes of body; 0 = 16 KiB; GET and HEAD have none
 	Time    time.Duration // the handler's time; 0 = 30 s; negative = none, for streams
 	Doc     Doc           // for routes of the JSON API only

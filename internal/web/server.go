@@ -180,6 +180,9 @@ func (s *Server) admit(rt Route, door Door, w http.ResponseWriter, r *http.Reque
 	if err != nil {
 		return err
 	}
+	if who, err = withToken(rt, who, r); err != nil {
+		return err
+	}
 	if err := s.may(rt.Who, who); err != nil {
 		return err
 	}
@@ -211,7 +214,8 @@ func (s *Server) identify(rt Route, door Door, r *http.Request) (actor.Actor, er
 	if err == nil {
 		return who, nil
 	}
-	if rt.Who == Anyone || errors.Is(err, fault.Unauthenticated) {
+	_, token := Bearer(r) // whoever brings one is judged by it: a wrong one is refused everywhere, and never taken for nobody
+	if !token && (rt.Who == Anyone || errors.Is(err, fault.Unauthenticated)) {
 		s.deps.Log.Debug("not identified", "request_id", RequestID(r.Context()), "route", r.Pattern, "err", err)
 		return StrangerOf(r), nil
 	}
