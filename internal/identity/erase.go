@@ -130,7 +130,7 @@ func (s *Service) Erase(ctx context.Context, who actor.Actor, ref, confirm strin
 			return nil, err
 		}
 		ev.Sessions = int64(len(ids))
-		for _, q := range []string{deletePasswordOf, deleteAddressOf, blankSessions} {
+		for _, q := range append(slices.Clone(uprootFactors), deletePasswordOf, deleteAddressOf, blankSessions) {
 			if _, err := tx.Exec(ctx, q, acc.id); err != nil {
 				return nil, err
 			}
@@ -198,6 +198,8 @@ func (s *Service) expire(ctx context.Context) error {
 	}{
 		{endOldLinks, now},
 		{oldAttempts, now.Add(-day)},
+		{oldFlows, now.Add(-day)},
+		{oldBegun, now.Add(-time.Hour)},
 		{oldLinks, now.Add(-30 * day)},
 		{oldSessions, now.Add(-90 * day)},
 		{oldDevices, now.Add(-400 * day)},

@@ -20,6 +20,7 @@ type accountPage struct {
 	Idle     string // how long a session lasts unused
 	Whole    string // and altogether
 	Letters  []string
+	Factors  string // how many, in a sentence
 }
 
 type sessionRow struct {
@@ -55,6 +56,9 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, who actor.Ac
 	staff := me.Kind == Staff
 	d := accountPage{Me: me, Team: p.TeamName(r.Context(), who.Team),
 		Idle: web.Duration(rules.idle(staff)), Whole: web.Duration(rules.absolute(staff)), Letters: noticesSent()}
+	if d.Factors, err = p.factorWords(r, who); err != nil {
+		return err
+	}
 	for _, x := range list {
 		row := sessionRow{Session: x, Browser: capital(browser(x.Agent)), Here: x.ID == who.Session}
 		if !row.Here {
@@ -72,7 +76,7 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, who actor.Ac
 
 // noticesSent are the letters about an account that go out unasked.
 func noticesSent() []string {
-	return []string{"when your password is changed", "when a new password is set through a link", "when somebody tries to sign up with your address"}
+	return []string{"when your password is changed", "when a new password is set through a link", "when a second factor is added or removed", "when a recovery code is used", "when somebody tries to sign up with your address"}
 }
 
 func capital(s string) string {
