@@ -19,6 +19,7 @@ const (
 	Operator   Kind = "operator"    // the server's own account on the machine, through the socket
 	Writ       Kind = "writ"        // the server itself: jobs, schedules, start-up
 	BreakGlass Kind = "break-glass" // an emergency session opened by shares
+	Enrolling  Kind = "enrolling"   // a human who may only set up a second factor: ID is the person id, Roles are nil
 )
 
 // Actor is who acts. The zero Actor may do nothing.
@@ -44,7 +45,8 @@ func System(name string) Actor { return Actor{Kind: Writ, ID: name, Via: "job"} 
 // Has reports whether the actor has the role.
 func (a Actor) Has(role string) bool { return slices.Contains(a.Roles, role) }
 
-// SignedIn reports whether a person or machine is behind the actor.
+// SignedIn reports whether a person or machine is behind the actor. Somebody who must
+// set up a factor first is not: every check that was not written for them refuses.
 func (a Actor) SignedIn() bool {
 	return a.Kind == Person || a.Kind == Machine || a.Kind == BreakGlass
 }

@@ -120,7 +120,7 @@ HTTPS (--url, else the server of the folder) with a session of that person's own
 	f.StringVar(&a.dir, "dir", "", "folder of the server (default $WRIT_DIR, else the current one)")
 	f.StringVar(&a.url, "url", "", "address of a server elsewhere, https://…; needs --as")
 	f.StringVar(&a.ca, "ca", "", "file with the certificate authority to trust, PEM")
-	f.StringVar(&a.as, "as", "", "sign in as this address; the password is asked, or $WRIT_PASSWORD, or --password-file")
+	f.StringVar(&a.as, "as", "", "sign in as this address; the password is asked, or $WRIT_PASSWORD, or --password-file; the code of a second factor is asked, or $WRIT_CODE")
 	f.StringVar(&a.passwordFile, "password-file", "", "file with the password of --as")
 	f.StringVar(&a.format, "format", "text", "text or json")
 	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there

@@ -243,6 +243,7 @@ func (r running) tell(st state) {
 	fmt.Fprintf(w, "\nWrit stands in front of the sample application.\n\n")
 	fmt.Fprintf(w, "  the application   %s\n", srv.Origin())
 	fmt.Fprintf(w, "  the mailbox       http://%s   (every letter Writ sends)\n", r.at.mailbox)
+	fmt.Fprintf(w, "  a phone's codes   http://%s/codes   (if you have no authenticator app at hand)\n", r.at.mailbox)
 	fmt.Fprintf(w, "  the policy, live  %s/-/console   (for staff)\n", srv.Origin())
 	fmt.Fprintf(w, "  its public form   %s/-/trust\n", srv.Origin())
 	fmt.Fprintf(w, "  the state         bin/writ check --dir %s\n\n", dir)
@@ -256,7 +257,8 @@ func (r running) tell(st state) {
 			fmt.Fprintf(w, "  %-27s password: %s\n", "", p.Password)
 		}
 	}
-	fmt.Fprintf(w, "\nA link works once; renew a lost one with: bin/writ user link EMAIL --dir %s\n", dir)
+	fmt.Fprintf(w, "\nStaff set up a second factor at their first sign-in: with an app, or by pasting the key into the page of codes.\n")
+	fmt.Fprintf(w, "A link works once; renew a lost one with: bin/writ user link EMAIL --dir %s\n", dir)
 	fmt.Fprintf(w, "The policy stands unsigned until the author and the owners sign it:\n")
 	fmt.Fprintf(w, "  ssh-keygen -t ed25519 -N '' -f ana.key\n  bin/writ policy approve --dir %s --key ana.key --as ana@example.test\n", dir)
 	fmt.Fprintf(w, "\nYour browser does not know this certificate authority: %s\n", srv.AuthorityFile())

@@ -36,8 +36,13 @@ type mailbox struct {
 	mux *http.ServeMux
 }
 
-func newMailbox(dir string) http.Handler {
+func newMailbox(dir string) http.Handler { return newMailboxAt(dir, time.Now) }
+
+func newMailboxAt(dir string, now func() time.Time) http.Handler {
 	m := &mailbox{dir: dir, mux: http.NewServeMux()}
+	c := &codes{now: now}
+	m.mux.HandleFunc("GET /codes", func(w http.ResponseWriter, _ *http.Request) { c.show(m, w, false) })
+	m.mux.HandleFunc("POST /codes", func(w http.ResponseWriter, r *http.Request) { c.add(m, w, r) })
 	m.mux.HandleFunc("GET /{$}", m.list)
 	m.mux.HandleFunc("GET /letter/{name}", m.letter)
 	return here(m.mux)

@@ -119,6 +119,7 @@ func (r result) String() string {
 type command struct {
 	args     []string
 	password string // for --as
+	code     string // of the second factor, for --as
 	stdin    string
 }
 
@@ -128,6 +129,9 @@ func (c command) run(t testing.TB) result {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, c.args...)
 	cmd.Env = environment(c.password)
+	if c.code != "" {
+		cmd.Env = append(cmd.Env, "WRIT_CODE="+c.code)
+	}
 	cmd.Stdin = strings.NewReader(c.stdin)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -180,6 +184,7 @@ type folder struct {
 	port   string
 	origin string
 	owners map[string]string // address → link
+	phones sync.Map          // address → *phone
 }
 
 // setup says how a folder is made.

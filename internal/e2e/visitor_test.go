@@ -342,6 +342,6 @@ func (s *server) owner(email string) *visitor {
 	v := s.visitor()
 	u := s.owners[email]
 	v.want(http.StatusOK, "POST", "invitations/"+u[strings.LastIndexByte(u, '/')+1:]+"/accept", obj{"name": "Owner", "password": aPassword})
-	v.want(http.StatusOK, "POST", "sign-in", obj{"email": email, "password": aPassword})
+	s.enter(v, email, aPassword)
 	return v
 }

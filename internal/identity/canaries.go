@@ -54,11 +54,14 @@ func (t *trial) visitor() *canary.Visitor {
 }
 
 // person plants one for this run.
-func (t *trial) person() planted {
+func (t *trial) person() planted { return t.personWith(RoleMember) }
+
+// personWith plants one with a role of staff, or of a customer.
+func (t *trial) personWith(role string) planted {
 	if t.err != nil {
 		return planted{}
 	}
-	p, end, err := t.s.plant(t.ctx, t.door, t.control)
+	p, end, err := t.s.plant(t.ctx, t.door, t.control, role)
 	if err != nil {
 		t.err = err
 		return p

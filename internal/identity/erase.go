@@ -141,11 +141,11 @@ func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, lette
 			return nil, err
 		}
 		ev.Sessions = int64(len(ids))
-		for _, q := range []string{
+		for _, q := range slices.Concat(uprootFactors, []string{
 			deletePasswordOf, deleteAddressOf, blankSessions,
 			deleteAddressChangesOf, deleteLeaving,
 			blankTokens,
-		} {
+		}) {
 			if _, err := tx.Exec(ctx, q, acc.id); err != nil {
 				return nil, err
 			}
@@ -219,6 +219,8 @@ func (s *Service) expire(ctx context.Context) error {
 	}{
 		{endOldLinks, now},
 		{oldAttempts, now.Add(-day)},
+		{oldFlows, now.Add(-day)},
+		{oldBegun, now.Add(-time.Hour)},
 		{oldLinks, now.Add(-30 * day)},
 		{endOldAddressChanges, now},
 		{oldAddressChanges, now.Add(-30 * day)},

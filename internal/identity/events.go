@@ -99,6 +99,7 @@ type SignedIn struct {
 	Method    string   `class:"public"`
 	ACR       int      `class:"public"`
 	AMR       []string `class:"public"`
+	Level     string   `class:"public"` // full, or enrol
 	NewDevice bool     `class:"public"`
 	Rehashed  string   `class:"public"` // the scheme the hash was renewed to, if it was
 	Network   string   `class:"personal"`

@@ -29,6 +29,7 @@ func (s *Service) Housekeeping(ctx context.Context) []error {
 	return []error{
 		s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, true), s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.follow(ctx),
 		s.eraseLeavers(ctx),
+		s.dateGraces(ctx),
 		s.writeTokenUse(ctx), s.followTokens(ctx), s.recheckTokens(ctx), s.expireTokens(ctx),
 	}
 }

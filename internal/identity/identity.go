@@ -128,7 +128,7 @@ func (s *Service) Slots() []clause.Slot { return []clause.Slot{s.Rules} }
 // Load fills the table of live sessions, finishes erasures that a former process
 // began, and begins to measure how long a hash takes here.
 func (s *Service) Load(ctx context.Context) error {
-	for _, c := range []string{passwordClass, indexClass, teamClass} {
+	for _, c := range []string{passwordClass, indexClass, teamClass, totpClass} {
 		if _, err := s.Ring.Ensure(ctx, keyring.Class(c)); err != nil {
 			return fmt.Errorf("get key of %s: %w", c, err)
 		}
@@ -167,7 +167,7 @@ func (s *Service) Run(ctx context.Context) error {
 				err = errors.Join(s.follow(ctx), s.followTokens(ctx))
 			}
 		case <-minute.C:
-			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.writeTokenUse(ctx), s.recheckTokens(ctx))
+			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx))
 		case <-hour.C:
 			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx),
 				s.eraseLeavers(ctx),
@@ -184,6 +184,7 @@ const (
 	passwordClass = "identity.password" // the pepper: seals hash strings
 	indexClass    = "identity.index"    // makes blind indexes
 	teamClass     = "identity.team"
+	totpClass     = "identity.totp" // seals the seeds of code generators
 )
 
 // seal encrypts a value for its place, creating the subject's key if there is none.

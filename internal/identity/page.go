@@ -70,6 +70,7 @@ func (s *Service) Pages() []web.Route {
 	},
 		p.ownPages(),
 		p.tokenPages(),
+		p.factorPages(),
 	)
 }
 

@@ -26,6 +26,7 @@ type accountPage struct {
 	Leave    secretForm
 	Ends     time.Time // of the account; zero when nobody asked
 	Staff    bool
+	Factors  string // how many, in a sentence
 }
 
 type sessionRow struct {
@@ -61,6 +62,9 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, who actor.Ac
 	staff := me.Kind == Staff
 	d := accountPage{Me: me, Team: p.TeamName(r.Context(), who.Team),
 		Idle: web.Duration(rules.idle(staff)), Whole: web.Duration(rules.absolute(staff)), Letters: noticesSent()}
+	if d.Factors, err = p.factorWords(r, who); err != nil {
+		return err
+	}
 	for _, x := range list {
 		row := sessionRow{Session: x, Browser: capital(browser(x.Agent)), Here: x.ID == who.Session}
 		if !row.Here {
@@ -108,6 +112,8 @@ func noticesSent() []string {
 		"when your password is changed",
 		"when a new password is set through a link",
 		"when your address is changed",
+		"when a second factor is added or removed",
+		"when a recovery code is used",
 		"when a token is made for you",
 		"when somebody tries to sign up with your address",
 	}

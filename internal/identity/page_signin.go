@@ -21,6 +21,9 @@ func (p *pages) signIn(w http.ResponseWriter, r *http.Request, who actor.Actor) 
 	if who.SignedIn() {
 		return web.Redirect(w, r, web.ReturnPath(to))
 	}
+	if who.Kind == actor.Enrolling {
+		return web.Redirect(w, r, withTo(atFactors, to))
+	}
 	return p.showSignIn(w, r, http.StatusOK, "", to, nil)
 }
 
@@ -29,12 +32,13 @@ func (p *pages) doSignIn(w http.ResponseWriter, r *http.Request, _ actor.Actor) 
 	if err != nil {
 		return err
 	}
-	if _, err := p.SignInFrom(w, r, v.Get("email"), secretOf(v, "password")); err != nil {
+	as, err := p.SignInFrom(w, r, v.Get("email"), secretOf(v, "password"))
+	if err != nil {
 		return p.refused(w, r, err, func(status int, f error) error {
 			return p.showSignIn(w, r, status, v.Get("email"), v.Get("to"), f)
 		})
 	}
-	return web.Redirect(w, r, web.ReturnPath(v.Get("to")))
+	return p.onward(w, r, as, v.Get("to"))
 }
 
 func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, status int, email, to string, f error) error {
@@ -49,7 +53,7 @@ func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, status int, e
 
 // signOut asks before it ends the session, because a link must have no effect.
 func (p *pages) signOut(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	if !who.SignedIn() {
+	if !who.SignedIn() && who.Kind != actor.Enrolling {
 		return web.Redirect(w, r, "/-/sign-in")
 	}
 	return p.plain(w, r, http.StatusOK, "sign-out", web.View{Title: "Sign out", Lead: "This ends the session in this browser.",

@@ -246,7 +246,9 @@ func TestOwnerLinkPage(t *testing.T) {
 	olga.open(link)
 	olga.press("Set the password", "new", good).want(t, 200, "Your password is set.")
 	olga.open("/-/sign-in?to=/-/account")
-	olga.press("Sign in", "email", to, "password", good).want(t, 200, "Olga Brandt", "owner", "Staff")
+	olga.press("Sign in", "email", to, "password", good).want(t, 200, "Set up a second factor")
+	olga.setUp().want(t, 200, "Keep these recovery codes")
+	olga.open("/-/account").want(t, 200, "Olga Brandt", "owner", "Staff", "One is set up.")
 	olga.open(link).want(t, 410, "whoever gave you the link")
 }
 

@@ -270,7 +270,8 @@ func (s *Service) current(ctx context.Context, who actor.Actor, typed secret.Tex
 
 // commitChange stores the new password, ends the other sessions, gives this one a new token.
 func (s *Service) commitChange(ctx context.Context, who actor.Actor, in Change, acc account, old stored, h hashed) (Changed, error) {
-	b := begin{id: s.DB.ID(), person: who.ID, token: secret.RandomText(32), amr: "pwd"}
+	rules := s.Rules.Get()
+	b := begin{id: s.DB.ID(), person: who.ID, token: secret.RandomText(32)}
 	var err error
 	if b.place, err = s.sealPlace(ctx, who.ID, b.id, in.Network, in.Agent); err != nil {
 		return Changed{}, err
@@ -285,11 +286,11 @@ func (s *Service) commitChange(ctx context.Context, who actor.Actor, in Change, 
 		if err := lockPassword(ctx, tx, who.ID, old.box); err != nil {
 			return nil, err
 		}
-		var started int64
-		if err := ledger.One(ctx, tx, startOf, []any{&started, &b.device}, who.Session, who.ID); err != nil {
+		var started, factorAt, low int64
+		if err := ledger.One(ctx, tx, startOf, []any{&started, &b.device, &b.acr, &b.amr, &factorAt, &low}, who.Session, who.ID); err != nil {
 			return nil, errEnded()
 		}
-		b.started = at(started)
+		b.started, b.factorAt, b.trusted = at(started), at(factorAt), low > us(tx.Now())
 		if err := h.store(ctx, tx, who.ID); err != nil {
 			return nil, err
 		}
@@ -300,7 +301,7 @@ func (s *Service) commitChange(ctx context.Context, who actor.Actor, in Change, 
 		if _, err := endLinks(ctx, tx, who.ID, "cancelled"); err != nil {
 			return nil, err
 		}
-		if l, err = insertSession(ctx, tx, b); err != nil {
+		if l, err = openSession(ctx, tx, rules, b); err != nil {
 			return nil, err
 		}
 		if err := s.Mail.Enqueue(ctx, tx, job); err != nil {
@@ -334,5 +335,5 @@ const (
 	holdPassword = `UPDATE identity_password SET set_at = set_at WHERE person = $1 AND phc = $2 AND locked IS NULL`
 	setPassword  = `INSERT INTO identity_password (person, phc, scheme, passed, list, set_at) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (person) DO UPDATE SET phc = $2, scheme = $3, passed = $4, list = $5, set_at = $6, locked = NULL`
-	startOf = `SELECT started, device FROM identity_session WHERE id = $1 AND person = $2 AND ended IS NULL`
+	startOf = `SELECT started, device, acr, amr, factor_at, low FROM identity_session WHERE id = $1 AND person = $2 AND ended IS NULL`
 )

@@ -34,6 +34,7 @@ type Rules struct {
 	ResetBits        int           `clause:"auth.reset-link/entropy"`
 	ResetTTL         time.Duration `clause:"auth.reset-link-lifetime/ttl"`
 	ResetEnds        []string      `clause:"auth.reset-sets-new/ends"`
+	Grace            time.Duration `clause:"access.mfa-by-technology/grace"`
 }
 
 // What a reset may end, beside the link itself.
@@ -73,6 +74,7 @@ func (r *Rules) Validate() error {
 	need(r.params().Check() == nil, "auth.hash, auth.salt: %v", r.params().Check())
 	need(128 <= r.ResetBits && r.ResetBits <= 512 && r.ResetBits%8 == 0, "auth.reset-link: entropy %d is not a multiple of 8 within 128 and 512", r.ResetBits)
 	need(5*time.Minute <= r.ResetTTL && r.ResetTTL <= 24*time.Hour, "auth.reset-link-lifetime: ttl %s is not within 5m and 24h", r.ResetTTL)
+	need(0 <= r.Grace && r.Grace <= 14*24*time.Hour, "access.mfa-by-technology: grace %s is not within 0 and 14 days", r.Grace)
 	for _, e := range r.ResetEnds {
 		need(slices.Contains([]string{endsSessions, endsLinks, endsDevices, endsTokens}, e), "auth.reset-sets-new: a reset cannot end %q", e)
 	}
