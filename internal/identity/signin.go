@@ -237,13 +237,10 @@ func (s *Service) enter(ctx context.Context, who actor.Actor, t tried, in SignIn
 				return nil, err
 			}
 		}
-		return ev, nil
+		return ev, forgiveIn(ctx, tx, t.clear, t.less)
 	})
 	if err != nil {
 		return SignedInAs{}, fmt.Errorf("begin session: %w", err)
-	}
-	if err := s.forgive(ctx, t.clear, t.less); err != nil {
-		s.Log.Error("forgive attempts after a sign-in", "err", err) // the session stands
 	}
 	s.table.drop(s.Now(), ended...)
 	s.table.put(l)
