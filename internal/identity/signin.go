@@ -237,19 +237,20 @@ func (s *Service) enter(ctx context.Context, who actor.Actor, t tried, in SignIn
 			return nil, err
 		}
 		if waits = n.acr > 1 && len(n.enrolled) > 0; waits { // clause: access.mfa-by-technology
-			return FactorAsked{Person: t.acc.id, Need: n.acr, By: n.by, Network: in.Network}, f.insert(ctx, tx, n.acr)
+			ev := FactorAsked{Person: t.acc.id, Need: n.acr, By: n.by, Network: in.Network}
+			return ev, errors.Join(f.insert(ctx, tx, n.acr), forgiveIn(ctx, tx, t.clear, t.less))
 		}
 		ev, err := e.write(ctx, s, tx, rules, shown{acr: 1, amr: "pwd", method: "password"})
+		if err != nil {
+			return nil, err
+		}
 		if fresh.box != nil {
 			ev.Rehashed = fresh.scheme
 		}
-		return ev, err
+		return ev, forgiveIn(ctx, tx, t.clear, t.less)
 	})
 	if err != nil {
 		return SignedInAs{}, fmt.Errorf("begin session: %w", err)
-	}
-	if err := s.forgive(ctx, t.clear, t.less); err != nil {
-		s.Log.Error("forgive attempts after a sign-in", "err", err) // the session stands
 	}
 	if !waits {
 		return s.entered(e, who), nil

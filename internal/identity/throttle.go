@@ -148,22 +148,26 @@ func (b bucket) ahead(since, until, now time.Time) bool {
 // forgive takes back counted attempts: those in empty are cleared, those in less are
 // one less. It runs after a success, and after an attempt that the server itself could not make.
 func (s *Service) forgive(ctx context.Context, empty, less []bucket) error {
-	all := slices.Concat(empty, less)
-	slices.SortFunc(all, func(a, b bucket) int { return cmp.Compare(a.key, b.key) })
-	err := s.DB.Quiet(ctx, ledger.Throttle, func(tx *ledger.Tx) error {
-		for _, b := range all {
-			q := lessBucket
-			if slices.Contains(empty, b) {
-				q = clearBucket
-			}
-			if _, err := tx.Exec(ctx, q, b.key); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := s.DB.Quiet(ctx, ledger.Throttle, func(tx *ledger.Tx) error { return forgiveIn(ctx, tx, empty, less) })
 	if err != nil {
 		return fmt.Errorf("forgive attempts: %w", err)
+	}
+	return nil
+}
+
+// forgiveIn is forgive within a change that succeeds; last in it, since the counters of
+// a network are everybody's.
+func forgiveIn(ctx context.Context, tx *ledger.Tx, empty, less []bucket) error {
+	all := slices.Concat(empty, less)
+	slices.SortFunc(all, func(a, b bucket) int { return cmp.Compare(a.key, b.key) }) // one order of locks
+	for _, b := range all {
+		q := lessBucket
+		if slices.Contains(empty, b) {
+			q = clearBucket
+		}
+		if _, err := tx.Exec(ctx, q, b.key); err != nil {
+			return err
+		}
 	}
 	return nil
 }
