@@ -53,12 +53,12 @@ func (t *trial) visitor() *canary.Visitor {
 	return v
 }
 
-// person plants one for this run.
-func (t *trial) person() planted {
+// person plants one for this run, a member where no roles are named.
+func (t *trial) person(roles ...string) planted {
 	if t.err != nil {
 		return planted{}
 	}
-	p, end, err := t.s.plant(t.ctx, t.door, t.control)
+	p, end, err := t.s.plant(t.ctx, t.door, t.control, roles...)
 	if err != nil {
 		t.err = err
 		return p

@@ -56,6 +56,12 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 		attack("late-link", "auth.reset-link-lifetime", "Opens a reset link one second after its end", (*trial).lifetime),
 		replay,
 		attack("used-link", "auth.reset-sets-new", "Uses a reset link twice and goes on with the former session", (*trial).once),
+		attack("auditor-acts", "access.roles", "Signs in with a role that may only look and tries to act", (*trial).auditorActs),
+		look("roles-signed", "access.roles", "Looks for rights that no role of the signed list explains", s.probeRoles),
+		look("unused-rights", "access.least-privilege", "Looks for rights that went unused and were not put up for removal", s.probeUnused),
+		look("reviews", "access.review", "Looks whether all rights were reviewed in time, by others than their holders", s.probeReviews),
+		attack("late-loan", "access.need-ends", "Uses a lent role one second after its end, and after its ticket is over", (*trial).lateLoan),
+		look("loans", "access.need-ends", "Looks for roles that count though their reason has ended", s.probeLoans),
 	}
 }
 

@@ -55,6 +55,9 @@ func endAll(ctx context.Context, tx *ledger.Tx, person, cause string) (ids []str
 	if links, err = endLinks(ctx, tx, person, "cancelled"); err != nil {
 		return nil, 0, 0, err
 	}
+	if err := endGrantsOf(ctx, tx, person, cause); err != nil {
+		return nil, 0, 0, err
+	}
 	devices, err = tx.Exec(ctx, deleteDevices, person)
 	return ids, links, devices, err
 }
@@ -130,7 +133,7 @@ func (s *Service) Erase(ctx context.Context, who actor.Actor, ref, confirm strin
 			return nil, err
 		}
 		ev.Sessions = int64(len(ids))
-		for _, q := range []string{deletePasswordOf, deleteAddressOf, blankSessions} {
+		for _, q := range []string{deletePasswordOf, deleteAddressOf, blankSessions, deleteUsesOf, blankGrants, blankReviews} {
 			if _, err := tx.Exec(ctx, q, acc.id); err != nil {
 				return nil, err
 			}
@@ -202,6 +205,7 @@ func (s *Service) expire(ctx context.Context) error {
 		{oldSessions, now.Add(-90 * day)},
 		{oldDevices, now.Add(-400 * day)},
 		{oldBuckets, now.Add(-day)},
+		{oldUses, now.Add(-400 * day)},
 	} {
 		errs = append(errs, s.DB.Quiet(ctx, ledger.Expiry, func(tx *ledger.Tx) error {
 			_, err := tx.Exec(ctx, e.query, us(e.until))

@@ -26,7 +26,7 @@ func (s *Service) CopyPassword(ctx context.Context, from, to string) error {
 
 // Housekeeping runs every round of Run once.
 func (s *Service) Housekeeping(ctx context.Context) []error {
-	return []error{s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, true), s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.follow(ctx)}
+	return []error{s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, true), s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.follow(ctx), s.endPast(ctx), s.tendRights(ctx)}
 }
 
 // Fill puts n sessions into memory.

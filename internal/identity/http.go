@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +54,7 @@ func (s *Service) Routes() []web.Route {
 	for i := range own {
 		own[i].Who = web.SignedIn
 	}
-	return append(append(anyone, own...), s.peopleRoutes()...)
+	return slices.Concat(anyone, own, s.peopleRoutes(), s.rightsRoutes())
 }
 
 // Identify implements web.Door for browsers: the session of the cookie, else a stranger

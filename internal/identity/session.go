@@ -29,6 +29,7 @@ type Session struct {
 	Team     string
 	Kind     string // of the team: staff, customer, canary
 	Roles    []string
+	Lent     []string // those of Roles that end by themselves
 	ACR      int
 	AMR      []string
 	Started  time.Time
@@ -160,8 +161,9 @@ func (s *Service) Session(ctx context.Context, token secret.Text) (actor.Actor, 
 		return actor.Actor{}, Session{}, errEnded()
 	}
 	s.touch(l, now)
-	who := actor.Actor{Kind: actor.Person, ID: l.person, Team: l.team, Roles: l.roles, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: "https"}
-	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: l.roles, ACR: l.acr, AMR: rolesOf(l.amr),
+	roles, borrowed := s.loans.roles(member{l.person, l.team}, l.roles, now)
+	who := actor.Actor{Kind: actor.Person, ID: l.person, Team: l.team, TeamKind: l.kind, Roles: roles, Lent: borrowed, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: "https"}
+	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: roles, Lent: borrowed, ACR: l.acr, AMR: rolesOf(l.amr),
 		Started: l.started, Seen: now, IdleEnds: now.Add(idle), Ends: ends}, nil
 }
 
@@ -473,7 +475,7 @@ func (s *Service) follow(ctx context.Context) error {
 	if err := s.readSessions(ctx, have, false); err != nil {
 		return fmt.Errorf("read changed sessions: %w", err)
 	}
-	return nil
+	return s.readLoans(ctx)
 }
 
 // endExpired ends the rows of sessions whose time is over; Lookup refuses them already.

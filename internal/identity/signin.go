@@ -147,6 +147,8 @@ func (s *Service) prove(ctx context.Context, who actor.Actor, t *tried, typed se
 		cause = "unknown"
 	case t.acc.state != stateActive:
 		cause = "not-active"
+	case t.acc.roles == "": // clause: access.need-ends (every role was taken away)
+		cause = "no-role"
 	case !t.acc.confirmed: // clause: auth.signup-email
 		cause = "unconfirmed"
 	default:
