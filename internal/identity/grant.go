@@ -253,16 +253,19 @@ func (s *Service) ApproveGrant(ctx context.Context, who actor.Actor, id string) 
 // give back.
 func (s *Service) RevokeGrant(ctx context.Context, who actor.Actor, id string) error {
 	g, err := s.grant(ctx, id)
-	if err != nil && !errors.Is(err, fault.NotFound) {
-		return err
-	}
-	if g.ID == "" || who.Kind != actor.Person || who.ID != g.Person {
-		if err := s.Access.Allow(ctx, who, access.RoleGrant, "grant/"+id); err != nil {
-			return err
+	if errors.Is(err, fault.NotFound) { // whether there is such a grant is for those to know who may read rights
+		if no := s.Access.Allow(ctx, who, access.RightsRead, "grant/"+id); no != nil {
+			return no
 		}
+		return err
 	}
 	if err != nil {
 		return err
+	}
+	if who.Kind != actor.Person || who.ID != g.Person {
+		if err := s.Access.Allow(ctx, who, access.RoleGrant, "grant/"+id); err != nil {
+			return err
+		}
 	}
 	return s.endGrant(ctx, who, g, "revoked")
 }

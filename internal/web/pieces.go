@@ -78,6 +78,7 @@ type Clause struct {
 	Href     string // the clause's own page, behind the number; "" for none
 	Says     []Span
 	Note     string // one muted line of Writ's own words below the sentence
+	Tables   []Table // values that do not fit into the sentence
 	Mark     Mark
 	Evidence []Evidence
 }
