@@ -106,7 +106,7 @@ func (c *Console) rightsPage(w http.ResponseWriter, r *http.Request, who actor.A
 }
 
 func (c *Console) held(ctx context.Context, rights []identity.Right) web.Table {
-	t := web.Table{Caption: "Roles by membership", Columns: []web.Column{{Name: "Person"}, {Name: "Role"}, {Name: "Since"}, {Name: "Last used"}, {Name: "State"}},
+	t := web.Table{Caption: "Who holds what, since when, and when it was last used", Columns: []web.Column{{Name: "Person"}, {Name: "Role"}, {Name: "Since"}, {Name: "Last used"}, {Name: "State"}},
 		Empty: web.Empty{Says: "Nobody of staff holds a role."}}
 	for _, x := range rights {
 		used := web.Cell{Text: "not yet", Sub: "counted since " + day(x.Counted)}
