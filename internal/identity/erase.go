@@ -57,6 +57,9 @@ func endAll(ctx context.Context, tx *ledger.Tx, person, cause string) (ids []str
 	if links, err = endLinks(ctx, tx, person, "cancelled"); err != nil {
 		return nil, 0, 0, err
 	}
+	if err := endGrantsOf(ctx, tx, person, cause); err != nil {
+		return nil, 0, 0, err
+	}
 	if _, err = endTokensIn(ctx, tx, person, cause, false); err != nil {
 		return nil, 0, 0, err
 	}
@@ -145,6 +148,7 @@ func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, lette
 			deletePasswordOf, deleteAddressOf, blankSessions,
 			deleteAddressChangesOf, deleteLeaving,
 			blankTokens,
+			deleteUsesOf, blankGrants, blankReviews,
 		}) {
 			if _, err := tx.Exec(ctx, q, acc.id); err != nil {
 				return nil, err
@@ -227,6 +231,7 @@ func (s *Service) expire(ctx context.Context) error {
 		{oldSessions, now.Add(-90 * day)},
 		{oldDevices, now.Add(-400 * day)},
 		{oldBuckets, now.Add(-day)},
+		{oldUses, now.Add(-400 * day)},
 	} {
 		errs = append(errs, s.DB.Quiet(ctx, ledger.Expiry, func(tx *ledger.Tx) error {
 			_, err := tx.Exec(ctx, e.query, us(e.until))

@@ -348,7 +348,7 @@ func (s *Service) risen(token secret.Text, first bool, codes []secret.Text) (Con
 	if l == nil {
 		return Confirmed{}, errEnded()
 	}
-	out := Confirmed{Token: token, Ends: l.ends(s.Rules.Get()), Who: l.actor("https")}
+	out := Confirmed{Token: token, Ends: l.ends(s.Rules.Get()), Who: s.actorOf(l, "https")}
 	if first {
 		out.Codes = codes
 	}

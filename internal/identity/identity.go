@@ -59,6 +59,7 @@ type Queue interface {
 	Prepare(ctx context.Context, kind string, payload []byte) (jobs.Job, error)
 	Enqueue(ctx context.Context, tx *ledger.Tx, job jobs.Job) error
 	Handle(kind string, h jobs.Handler)
+	Every(name string, every time.Duration, run func(ctx context.Context) error)
 }
 
 // RawSearch looks for bytes in everything this server has stored: the database file and
@@ -96,6 +97,7 @@ type Service struct {
 	pace   pace
 	table  table // live sessions
 	tokens tokenTable
+	loans  loans // roles lent now
 	fold   folder
 	quick  quickRefusals
 	words  wordCache
@@ -119,6 +121,7 @@ func New(d Deps) (*Service, error) {
 	s.tokens.init()
 	d.Jobs.Handle(attemptJob, jobs.Handler{Run: s.decideAttempt, Tries: 8})
 	d.Jobs.Handle(recoveryJob, jobs.Handler{Run: s.decideRecovery, Tries: 8})
+	d.Jobs.Every("identity-rights", time.Hour, s.tendRights)
 	return s, nil
 }
 
@@ -138,6 +141,9 @@ func (s *Service) Load(ctx context.Context) error {
 	}
 	if err := s.readTokens(ctx, -1, true); err != nil {
 		return fmt.Errorf("load tokens: %w", err)
+	}
+	if err := errors.Join(s.readLoans(ctx), s.beginUses(ctx)); err != nil {
+		return err
 	}
 	if err := s.finishErasures(ctx); err != nil {
 		return fmt.Errorf("finish erasures: %w", err)
@@ -161,13 +167,14 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			return errors.Join(s.writeSeen(last), s.writeTokenUse(last), s.writeFolded(last, true))
+			return errors.Join(s.writeSeen(last), s.writeTokenUse(last), s.writeFolded(last, true), s.writeUses(last))
 		case <-poll.C:
 			if s.DB.Engine() == "postgres" {
 				err = errors.Join(s.follow(ctx), s.followTokens(ctx))
 			}
 		case <-minute.C:
-			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx))
+			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx),
+				s.endPast(ctx), s.writeUses(ctx))
 		case <-hour.C:
 			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx),
 				s.eraseLeavers(ctx),

@@ -31,7 +31,7 @@ const (
 )
 
 // StaffRoles are the roles that a member of staff may have.
-func StaffRoles() []string { return []string{"owner", "engineer", "support", "auditor"} }
+func StaffRoles() []string { return access.StaffRoles() }
 
 // The states of a person.
 const (

@@ -29,6 +29,7 @@ type Session struct {
 	Team     string
 	Kind     string // of the team: staff, customer, canary
 	Roles    []string
+	Lent     []string // those of Roles that end by themselves
 	ACR      int
 	AMR      []string
 	Enrol    bool      // may only set up a second factor
@@ -167,7 +168,8 @@ func (s *Service) Session(ctx context.Context, token secret.Text) (actor.Actor, 
 		return actor.Actor{}, Session{}, errEnded()
 	}
 	s.touch(l, now)
-	return l.actor("https"), Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: l.roles, ACR: l.acr, AMR: rolesOf(l.amr),
+	who := s.actorOf(l, "https")
+	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: who.Roles, Lent: who.Lent, ACR: l.acr, AMR: rolesOf(l.amr),
 		Enrol: l.level == levelEnrol, Low: l.low, Started: l.started, Seen: now, IdleEnds: now.Add(idle), Ends: ends}, nil
 }
 
@@ -461,7 +463,7 @@ func (s *Service) follow(ctx context.Context) error {
 	if err := s.readSessions(ctx, have, false); err != nil {
 		return fmt.Errorf("read changed sessions: %w", err)
 	}
-	return nil
+	return s.readLoans(ctx)
 }
 
 // endExpired ends the rows of sessions whose time is over; Lookup refuses them already.

@@ -174,6 +174,8 @@ func (s *Service) prove(ctx context.Context, who actor.Actor, t *tried, typed se
 		cause = "unknown"
 	case t.acc.state != stateActive:
 		cause = "not-active"
+	case t.acc.roles == "": // clause: access.need-ends (every role was taken away)
+		cause = "no-role"
 	case !t.acc.confirmed: // clause: auth.signup-email
 		cause = "unconfirmed"
 	default:
@@ -337,7 +339,7 @@ func (e *entry) write(ctx context.Context, s *Service, tx *ledger.Tx, rules *Rul
 func (s *Service) entered(e *entry, who actor.Actor) SignedInAs {
 	s.table.drop(s.Now(), e.ended...)
 	s.table.put(e.l)
-	out := SignedInAs{Next: NextDone, Token: e.b.token, Device: e.give, Who: e.l.actor(who.Via), Ends: e.l.ends(s.Rules.Get())}
+	out := SignedInAs{Next: NextDone, Token: e.b.token, Device: e.give, Who: s.actorOf(e.l, who.Via), Ends: e.l.ends(s.Rules.Get())}
 	if e.l.level != levelFull {
 		out.Next = NextEnrol
 	}
