@@ -53,14 +53,17 @@ func (s *Service) probeUnused(ctx context.Context) (clause.Result, error) {
 	if err != nil {
 		return clause.Result{}, err
 	}
-	idle := 0
+	idle, owners := 0, 0
 	for _, r := range rs {
+		if r.Role == "owner" {
+			owners++
+		}
 		if r.Idle {
 			idle++
 		}
 	}
 	forgotten := s.overdue(rs, now)
-	says := fmt.Sprintf("of %d rights of staff %d went unused for %s, and %d of those were not put up for removal", len(rs), idle, days(s.Rules.Get().Unused), len(forgotten))
+	says := fmt.Sprintf("of %d rights of staff (%d of them owners) %d went unused for %s, and %d of those were not put up for removal", len(rs), owners, idle, days(s.Rules.Get().Unused), len(forgotten))
 	if len(forgotten) > 0 {
 		says += fmt.Sprintf(", such as %s of person/%s", forgotten[0].Role, forgotten[0].Handle)
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,7 +16,10 @@ import (
 	"writ/internal/clause"
 	"writ/internal/fault"
 	"writ/internal/identity"
+	"writ/internal/jobs"
+	"writ/internal/ledger/ledgertest"
 	"writ/internal/secret"
+	"writ/internal/web"
 )
 
 // staffer is staff without the phone.
@@ -80,18 +85,16 @@ func TestLentRoleCountsAndEnds(t *testing.T) {
 }
 
 // round does all housekeeping once.
-func (w *world) round() {
-	w.t.Helper()
-	if err := errors.Join(w.svc.Housekeeping(w.t.Context())...); err != nil {
-		w.t.Fatal(err)
-	}
-}
+func (w *world) round() { w.t.Helper(); w.housekeeping() }
 
 // The end of what a role was lent for ends the role at once.
 //
 // breaks: access.need-ends
 func TestNeedEndsGrants(t *testing.T) {
-	w := open(t)
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) { needEndsGrants(t, with(t, kit)) }, jobs.Schema(), identity.Schema())
+}
+
+func needEndsGrants(t *testing.T, w *world) {
 	_, ana := w.staffer("ana", "owner")
 	_, b, phone := w.staff("ben", "support", "auditor")
 	lend := func(status int, need, role string) map[string]any {
@@ -256,7 +259,10 @@ func TestGrantsEndWithThePerson(t *testing.T) {
 //
 // breaks: access.review
 func TestReview(t *testing.T) {
-	w := open(t)
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) { review(t, with(t, kit)) }, jobs.Schema(), identity.Schema())
+}
+
+func review(t *testing.T, w *world) {
 	_, ana := w.staffer("ana", "owner")
 	_, cid := w.staffer("cid", "owner")
 	_, b := w.staffer("ben", "engineer", "support")
@@ -371,7 +377,10 @@ func TestReviewsOpenByTheClock(t *testing.T) {
 //
 // breaks: access.least-privilege
 func TestUnusedRightsAreProposed(t *testing.T) {
-	w := open(t)
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) { unusedRightsAreProposed(t, with(t, kit)) }, jobs.Schema(), identity.Schema())
+}
+
+func unusedRightsAreProposed(t *testing.T, w *world) {
 	w.set(clause.Values{"access.review/every": 365 * 24 * time.Hour}) // the other reviews stay out of the picture
 	_, ana, phone := w.staff("ana", "owner")
 	w.staffer("ben", "engineer", "auditor")
@@ -434,5 +443,108 @@ func TestLoansSurviveARestart(t *testing.T) {
 	}
 	if who := w.who(b); !who.Has("engineer") {
 		t.Errorf("after a restart ben acts as %v", who.Roles)
+	}
+}
+
+// What is lent, taken back or taken away on one node counts on another as soon as it
+// follows, and on the same node at once.
+//
+// breaks: access.need-ends
+func TestTwoNodesAgreeOnRights(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		a := with(t, kit)
+		_, ana := a.staffer("ana", "owner")
+		_, ben := a.staffer("ben", "support", "auditor")
+		token := ben.cookie(t, "__Host-writ")
+		b := with(t, kit)
+		roles := func() []string {
+			b.housekeeping()
+			who, err := b.svc.Lookup(t.Context(), token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return who.Roles
+		}
+		g := ana.api(201, "POST", "grants", map[string]any{"person": "ben", "role": "engineer", "for": "1h", "reason": "incident 12"})
+		if got := roles(); !slices.Equal(got, []string{"auditor", "support", "engineer"}) {
+			t.Errorf("the other node after a loan: %v", got)
+		}
+		ana.api(204, "DELETE", fmt.Sprint("grants/", g["id"]), nil)
+		if got := roles(); !slices.Equal(got, []string{"auditor", "support"}) {
+			t.Errorf("the other node after it was taken back: %v", got)
+		}
+		rv := ana.api(201, "POST", "reviews", map[string]any{})
+		for _, it := range a.items(ana, rv["id"]) {
+			if it["role"] == "auditor" {
+				ana.api(200, "POST", fmt.Sprintf("reviews/%s/items/%s", rv["id"], it["id"]), map[string]any{"decision": "revoke", "reason": "not needed"})
+			}
+		}
+		if got := roles(); !slices.Equal(got, []string{"support"}) {
+			t.Errorf("the other node after a review: %v", got)
+		}
+	}, jobs.Schema(), identity.Schema())
+}
+
+// Every role at every route of staff: refused exactly where the signed table says no.
+//
+// breaks: access.roles
+func TestRolesAtRoutes(t *testing.T) {
+	w := open(t)
+	needs := map[string]access.Action{
+		"GET people": access.PeopleRead, "POST people": access.PeopleManage, "GET people/{ref}": access.PeopleRead, "POST people/{ref}/link": access.PeopleManage,
+		"POST people/{ref}/disable": access.PeopleManage, "POST people/{ref}/erase": access.PeopleErase, "GET people/{ref}/sessions": access.PeopleRead, "DELETE people/{ref}/sessions": access.SessionsEnd,
+		"GET grants": access.RightsRead, "POST grants": access.RoleGrant, "POST grants/{id}/approve": access.RoleGrant, "DELETE grants/{id}": access.RightsRead, "POST needs/end": access.RoleGrant,
+		"GET rights": access.RightsRead, "GET reviews": access.RightsRead, "POST reviews": access.ReviewOpen, "GET reviews/{id}": access.RightsRead,
+		"POST reviews/{id}/items/{item}": access.ReviewDecide, "POST reviews/{id}/close": access.ReviewOpen,
+	}
+	who := map[string]browser{}
+	for _, r := range identity.StaffRoles() {
+		_, who[r] = w.staffer(r, r)
+	}
+	_, customer := w.customer("carl")
+	who["admin"] = w.browser()
+	who["admin"].signIn(customer, good)
+	hole := regexp.MustCompile(`\{[^}]*\}`)
+	seen := 0
+	for _, rt := range w.svc.Routes() {
+		if rt.Who != web.Staff {
+			continue
+		}
+		method, path, _ := strings.Cut(strings.Replace(rt.Pattern, "/-/api/v1/", "", 1), " ")
+		need, ok := needs[method+" "+path]
+		if !ok {
+			t.Errorf("%s: no action is noted for it", rt.Pattern)
+			continue
+		}
+		seen++
+		for role, b := range who {
+			var body map[string]any
+			if method == "POST" {
+				body = map[string]any{}
+				if path == "grants" {
+					body["for"] = "1h"
+				}
+			}
+			a := b.ask(method, hole.ReplaceAllString(path, "nothing"), body)
+			row, _ := w.access.Role(role)
+			if refused := a.Status == 403; refused == row.Has(need) || a.Status >= 500 {
+				t.Errorf("%s as %s: %d %s, the table says %v of %s", rt.Pattern, role, a.Status, a.Body, row.Has(need), need)
+			}
+		}
+	}
+	if seen != len(needs) {
+		t.Errorf("%d routes were asked, %d are noted", seen, len(needs))
+	}
+}
+
+// Nobody is added with a role that the signed list does not have.
+//
+// breaks: access.roles
+func TestAddedRolesAreSigned(t *testing.T) {
+	w := open(t)
+	w.roles(func(row []string) bool { return row[0] != "auditor" })
+	_, err := w.svc.AddStaff(t.Context(), operator, identity.AddStaff{Email: mailbox("ben"), Roles: []string{"auditor"}})
+	if code, _ := fault.PublicOf(err); code != "role_unknown" {
+		t.Errorf("added: %v", err)
 	}
 }
