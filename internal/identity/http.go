@@ -59,6 +59,7 @@ func (s *Service) Routes() []web.Route {
 		s.ownRoutes(),
 		s.tokenRoutes(),
 		s.factorRoutes(),
+		s.passkeyRoutes(),
 	)
 }
 

@@ -95,8 +95,6 @@ func checkOwner(c Ceremony, a Answer, r Record) error {
 		return refuse(UnknownCredential, nil)
 	case c.Named() && !slices.ContainsFunc(c.session.AllowedCredentialIDs, func(id []byte) bool { return bytes.Equal(id, r.ID) }):
 		return refuse(UnknownCredential, nil)
-	case c.Named() && !same(c.session.UserID, r.Handle):
-		return refuse(WrongOwner, nil)
 	case !c.Named() && len(handle) == 0:
 		return refuse(WrongOwner, nil)
 	case len(handle) > 0 && !same(handle, r.Handle):
@@ -108,13 +106,14 @@ func checkOwner(c Ceremony, a Answer, r Record) error {
 func same(a, b []byte) bool { return secret.NewBytes(a).Equal(secret.NewBytes(b)) }
 
 // judge lets the library verify the proof. It wants the whole list of the question to be
-// there still; one that was removed meanwhile must not keep the others from answering,
-// so it is given the one that answers, which checkOwner has found in the list.
+// there still, under one handle; one that was removed meanwhile, or made at the same
+// moment, must not keep the others from answering. So it is given the one that answers,
+// which checkOwner has found in the list.
 func (p *Party) judge(c Ceremony, in *protocol.ParsedCredentialAssertionData, r Record) (*webauthn.Credential, error) {
 	who := owner{handle: r.Handle, has: []Record{r}}
 	session := c.session
 	if c.Named() {
-		session.AllowedCredentialIDs = [][]byte{r.ID}
+		session.UserID, session.AllowedCredentialIDs = r.Handle, [][]byte{r.ID}
 		return p.lib.ValidateLogin(who, session, in)
 	}
 	_, cred, err := p.lib.ValidatePasskeyLogin(func(_, _ []byte) (webauthn.User, error) { return who, nil }, session, in)

@@ -39,6 +39,12 @@ type Refusal struct {
 
 func refuse(c Cause, err error) error { return &Refusal{Cause: c, err: err} }
 
+// Unknown refuses an answer whose credential the caller does not find.
+func Unknown() error { return refuse(UnknownCredential, nil) }
+
+// Full refuses one passkey more than MaxPerPerson.
+func Full() error { return refuse(TooMany, nil) }
+
 // CauseOf is the cause of a refusal, "" for any other error.
 func CauseOf(err error) Cause {
 	if r, ok := errors.AsType[*Refusal](err); ok {
