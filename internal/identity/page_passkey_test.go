@@ -93,7 +93,7 @@ func TestPasskeyPages(t *testing.T) {
 	q = r.question("sign-in/passkey", text(t, obj{"flow": flow}))
 	r.press("Use a passkey", "flow", q.flow, "credential", text(t, d.prove(q))).want(t, 200, "Your account")
 
-	r.open("/-/account/passkeys/" + id).want(t, 200, "the <blue> key", "Rename", "stops working here at once")
+	r.open("/-/account/passkeys/"+id).want(t, 200, "the <blue> key", "Rename", "stops working here at once")
 	r.press("Rename it", "name", "").want(t, 200, "The passkey has its new name.", "Passkey of ")
 	r.open("/-/account/passkeys/" + id)
 	r.press("Rename it", "name", strings.Repeat("z", 61)).want(t, 422, "at most 60 characters")
