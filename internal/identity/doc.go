@@ -6,6 +6,7 @@
 //	forgot  ─► job ─► letter ─► link ─► new password ─► all sessions and links end
 //	new browser ─► letter ─► not me ─► everything ends, the password is locked until a reset
 //	new address ─► password ─► both mailboxes agree ─► address
+//	passkey ─► sealed question ─► device ─► judged by its record ─► question spent, session row
 //	each request ─► Lookup (memory; idle and absolute by the clock) ─► actor.Actor
 //	lend ─► (second person) ─► grant row ─► memory ─► ends by the clock, its need, a person
 //	clock ─► review ─► each right: keep | revoke, by others ─► undecided: the policy's answer
@@ -27,6 +28,10 @@
 // (a password belongs to the attempt, never to the address); a mail scanner that
 // opens links (GET changes nothing); a stolen table (tokens are hashes, personal
 // columns are sealed under the person's key, hashes under a class key).
+//
+// Passkeys: package passkey judges them. A question travels sealed through the browser, so
+// that strangers who ask write nothing here, and is spent in the change that its answer
+// allows. The host name of the public address cannot change while there are passkeys.
 //
 // Order of truth: a change of a session is committed first, then made in memory, then
 // answered. Other nodes on PostgreSQL read changed sessions every half second.
@@ -57,6 +62,6 @@
 //
 // For: customer users and staff (sign-in), the operator and owners (people). Read
 // identity.go, rules.go, signin.go, session.go; then signup.go, password.go,
-// recovery.go, link.go, notme.go, address_change.go, person.go, own.go, leave.go, erase.go, throttle.go;
+// recovery.go, link.go, passkey_acts.go, passkey_question.go, factor_passkey.go, notme.go, address_change.go, person.go, own.go, leave.go, erase.go, throttle.go;
 // grant.go, lent.go, unused.go and review.go are the rights; http.go is the API, clauses.go the proofs.
 package identity

@@ -224,6 +224,7 @@ func (s *Service) expire(ctx context.Context) error {
 		{endOldLinks, now},
 		{oldAttempts, now.Add(-day)},
 		{oldFlows, now.Add(-day)},
+		{oldQuestions, now.Add(-clockSlack)},
 		{oldBegun, now.Add(-time.Hour)},
 		{oldLinks, now.Add(-30 * day)},
 		{endOldAddressChanges, now},

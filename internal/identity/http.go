@@ -60,6 +60,7 @@ func (s *Service) Routes() []web.Route {
 		s.tokenRoutes(),
 		s.factorRoutes(),
 		s.rightsRoutes(),
+		s.passkeyRoutes(),
 	)
 }
 

@@ -131,10 +131,13 @@ func (s *Service) Slots() []clause.Slot { return []clause.Slot{s.Rules} }
 // Load fills the table of live sessions, finishes erasures that a former process
 // began, and begins to measure how long a hash takes here.
 func (s *Service) Load(ctx context.Context) error {
-	for _, c := range []string{passwordClass, indexClass, teamClass, totpClass} {
+	for _, c := range []string{passwordClass, indexClass, teamClass, totpClass, passkeyClass} {
 		if _, err := s.Ring.Ensure(ctx, keyring.Class(c)); err != nil {
 			return fmt.Errorf("get key of %s: %w", c, err)
 		}
+	}
+	if err := s.checkPasskeyHost(ctx); err != nil {
+		return err
 	}
 	if err := s.readSessions(ctx, -1, true); err != nil {
 		return fmt.Errorf("load sessions: %w", err)

@@ -20,6 +20,7 @@ type OwnData struct {
 	Browsers  []OwnBrowser `json:"browsers"`
 	Links     []OwnLink    `json:"links"`
 	Addresses []OwnAddress `json:"address_changes"`
+	Factors   []OwnFactor  `json:"factors"`
 	Leaving   *time.Time   `json:"account_ends,omitempty"`
 	Entries   []OwnEntry   `json:"journal"`
 }
@@ -122,7 +123,7 @@ func (s *Service) OwnData(ctx context.Context, who actor.Actor) (OwnData, error)
 	} else if ok {
 		d.Leaving = &due
 	}
-	for _, read := range []func(context.Context, string, *OwnData) error{s.ownTeams, s.ownSessions, s.ownBrowsers, s.ownLinks, s.ownAddresses} {
+	for _, read := range []func(context.Context, string, *OwnData) error{s.ownTeams, s.ownSessions, s.ownBrowsers, s.ownLinks, s.ownAddresses, s.ownFactors} {
 		if err := read(ctx, who.ID, &d); err != nil {
 			return OwnData{}, fmt.Errorf("copy own data: %w", err)
 		}

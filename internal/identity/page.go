@@ -71,6 +71,7 @@ func (s *Service) Pages() []web.Route {
 		p.ownPages(),
 		p.tokenPages(),
 		p.factorPages(),
+		p.passkeyPages(),
 	)
 }
 

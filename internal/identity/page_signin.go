@@ -11,8 +11,9 @@ import (
 
 // signInPage is what the sign-in page shows beside its form.
 type signInPage struct {
-	Form web.Form
-	Join bool // sign-up is open
+	Form    web.Form
+	Passkey *passkeyForm // nil where there can be none
+	Join    bool         // sign-up is open
 }
 
 // signIn shows the form; somebody who is signed in goes where they wanted.
@@ -48,7 +49,13 @@ func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, status int, e
 	if to = web.ReturnPath(to); to != "/" {
 		form.Hidden = []web.Pair{{Name: "to", Value: to}}
 	}
-	return p.plain(w, r, status, "sign-in", web.View{Title: "Sign in", Data: signInPage{Form: form, Join: p.Rules.Get().Open != "off"}})
+	v := web.View{Title: "Sign in"}
+	d := signInPage{Form: form, Passkey: p.signInPasskey(to, f), Join: p.Rules.Get().Open != "off"}
+	if d.Passkey != nil {
+		form.Fields[0].Complete, v.Scripts = "username webauthn", []string{passkeyScript}
+	}
+	v.Data = d
+	return p.plain(w, r, status, "sign-in", v)
 }
 
 // signOut asks before it ends the session, because a link must have no effect.

@@ -229,6 +229,7 @@ const (
 // uprootFactors removes everything of a person beside the password.
 var uprootFactors = []string{
 	`DELETE FROM identity_factor WHERE person = $1`,
+	`DELETE FROM identity_passkey WHERE person = $1`,
 	`DELETE FROM identity_recovery WHERE person = $1`,
 	`DELETE FROM identity_flow WHERE person = $1`,
 	`DELETE FROM identity_grace WHERE person = $1`,
