@@ -48,6 +48,8 @@ const (
 	GateRead         Action = "gateway.read"
 	GateMaintain     Action = "gateway.maintenance"
 	MailRead         Action = "mail.read-queue"
+	ClientsRead      Action = "identity.read-clients"
+	ClientsManage    Action = "identity.manage-clients"
 )
 
 // matrix names the roles that may do each action. "operator" stands for the socket.
@@ -71,6 +73,8 @@ var matrix = map[Action][]string{
 	GateRead:         {"owner", "engineer", "auditor", "operator"},
 	GateMaintain:     {"owner", "engineer", "operator"},
 	MailRead:         {"owner", "engineer", "operator"},
+	ClientsRead:      {"owner", "engineer", "auditor", "operator"},
+	ClientsManage:    {"owner", "engineer", "operator"},
 }
 
 // Actions lists every action, sorted.

@@ -18,7 +18,7 @@ type signInPage struct {
 // signIn shows the form; somebody who is signed in goes where they wanted.
 func (p *pages) signIn(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	to := r.URL.Query().Get("to")
-	if who.SignedIn() {
+	if who.SignedIn() && r.URL.Query().Get("again") == "" { // again: an application wants it shown anew
 		return web.Redirect(w, r, web.ReturnPath(to))
 	}
 	return p.showSignIn(w, r, http.StatusOK, "", to, nil)

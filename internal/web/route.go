@@ -33,6 +33,7 @@ type Route struct {
 	Handle  Handler
 	Limit   int64         // bytes of body; 0 = 16 KiB; GET and HEAD have none
 	Time    time.Duration // the handler's time; 0 = 30 s; negative = none, for streams
+	Foreign bool          // forms of other sites may come: for protocols that want it, whose handlers only ask or lead on
 	Doc     Doc           // for routes of the JSON API only
 }
 
