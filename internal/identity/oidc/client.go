@@ -97,7 +97,7 @@ func (s *Service) Register(ctx context.Context, who actor.Actor, in NewClient) (
 	if err != nil {
 		return Registered{}, err
 	}
-	if err := s.renewKeys(ctx); err != nil { // the first client is the first who needs them
+	if err := s.RenewKeys(ctx); err != nil { // the first client is the first who needs them
 		return Registered{}, err
 	}
 	c.ID = randomID()

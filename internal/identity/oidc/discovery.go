@@ -67,7 +67,7 @@ func (s *Service) getDiscovery(w http.ResponseWriter, _ *http.Request, _ actor.A
 func (s *Service) getJWKS(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
 	all, err := s.published(r.Context())
 	if err == nil && len(all) == 0 { // nobody registered a client yet
-		if err = s.renewKeys(r.Context()); err == nil {
+		if err = s.RenewKeys(r.Context()); err == nil {
 			all, err = s.published(r.Context())
 		}
 	}

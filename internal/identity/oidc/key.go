@@ -90,16 +90,16 @@ func (s *Service) signing(ctx context.Context, alg jose.SignatureAlgorithm) (sig
 		if best.signer != nil {
 			return best, nil
 		}
-		if err := s.renewKeys(ctx); err != nil {
+		if err := s.RenewKeys(ctx); err != nil {
 			return signingKey{}, err
 		}
 	}
 	return signingKey{}, fault.Newf(fault.Unavailable, "no_signing_key", "There is no key to sign with.")
 }
 
-// renewKeys makes the first key of each algorithm, and the next one a day before the
+// RenewKeys makes the first key of each algorithm, and the next one a day before the
 // present one is 90 days old.
-func (s *Service) renewKeys(ctx context.Context) error {
+func (s *Service) RenewKeys(ctx context.Context) error {
 	all, err := s.readKeys(ctx)
 	if err != nil {
 		return err

@@ -100,7 +100,7 @@ func New(d Deps) (*Service, error) {
 	s := &Service{Deps: d, set: set, send: &http.Client{Transport: d.Out, Timeout: tellTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	d.Jobs.Handle(tellJob, jobs.Handler{Run: s.tell, Tries: 3, Limit: time.Minute})
-	d.Jobs.Every("identity-oidc-keys", time.Hour, s.renewKeys)
+	d.Jobs.Every("identity-oidc-keys", time.Hour, s.RenewKeys)
 	return s, nil
 }
 
