@@ -112,6 +112,8 @@ func TestWhoMayCome(t *testing.T) {
 		"GET people": access.PeopleRead, "GET people/add": access.PeopleManage, "POST people": access.PeopleManage, "GET people/{id}": access.PeopleRead,
 		"POST people/{id}/link": access.PeopleManage, "POST people/{id}/disable": access.PeopleManage, "POST people/{id}/erase": access.PeopleErase, "POST people/{id}/sessions/end": access.SessionsEnd,
 		"GET gate": access.GateRead, "POST gate/mode": access.GateMaintain, "GET mail": access.MailRead,
+		"GET applications": access.ClientsRead, "GET applications/{id}": access.ClientsRead, "GET applications/add": access.ClientsManage, "POST applications": access.ClientsManage,
+		"POST applications/{id}/secret": access.ClientsManage, "POST applications/{id}/secret/end": access.ClientsManage, "POST applications/{id}/remove": access.ClientsManage,
 	}
 	seen := 0
 	for _, rt := range w.console.Routes() {
@@ -157,8 +159,8 @@ func TestWhoMayCome(t *testing.T) {
 func TestRail(t *testing.T) {
 	w := newWorld(t)
 	for who, want := range map[string]string{
-		"ana":      "Document Revisions Exceptions Records Keys Findings People Gate Mail Journal",
-		"emil":     "Document Revisions Exceptions Records Keys Findings People Gate Journal",
+		"ana":      "Document Revisions Exceptions Records Keys Findings People Applications Gate Mail Journal",
+		"emil":     "Document Revisions Exceptions Records Keys Findings People Applications Gate Journal",
 		"suna":     "Document Revisions Exceptions Records Keys Findings People",
 		"customer": "",
 	} {

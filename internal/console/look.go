@@ -268,6 +268,7 @@ var places = []struct {
 	{"Policy", "Keys", atKeys, access.PolicyRead},
 	{"Findings", "Findings", atFindings, access.PolicyRead},
 	{"People", "People", atPeople, access.PeopleRead},
+	{"People", "Applications", atClients, access.ClientsRead},
 	{"Gate", "Gate", atGate, access.GateRead},
 	{"Gate", "Mail", atMail, access.MailRead},
 	{"Record", "Journal", atJournal, access.JournalRead},
