@@ -51,8 +51,12 @@ func TestTrapsRegression(t *testing.T) {
 			return !strings.Contains(b.get("/.well-known/openid-configuration").body, "implicit") && !strings.Contains(b.get("/.well-known/openid-configuration").body, `"id_token"`)
 		},
 		"a confidential client without a verifier is refused": func() bool { return redeem(a, code(a), callback, "").field("error") == "invalid_grant" },
-		"a method left out is not plain":                      func() bool { return b.get(a.url("code_challenge_method", "-")).query().Get("error") == "invalid_request" },
-		"plain is refused, though the verifier fits":          func() bool { return b.get(a.url("code_challenge_method", "plain", "code_challenge", proof)).query().Get("code") == "" },
+		"a method left out is not plain": func() bool {
+			return b.get(a.url("code_challenge_method", "-")).query().Get("error") == "invalid_request"
+		},
+		"plain is refused, though the verifier fits": func() bool {
+			return b.get(a.url("code_challenge_method", "plain", "code_challenge", proof)).query().Get("code") == ""
+		},
 		"a wrong verifier burns the code": func() bool {
 			c := code(a)
 			return redeem(a, c, callback, "&code_verifier="+strings.Repeat("y", 50)).status == 400 && a.redeem(c).status == 400
