@@ -20,6 +20,7 @@ import (
 	"writ/internal/identity"
 	"writ/internal/identity/banned"
 	"writ/internal/identity/oidc"
+	"writ/internal/identity/upstream"
 	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/ledger"
@@ -44,6 +45,7 @@ type modules struct {
 	journal  *journal.Journal
 	identity *identity.Service
 	oidc     *oidc.Service
+	upstream *upstream.Service
 	gateway  *gateway.Gateway
 	policy   *policy.Service
 	check    *check.Runner
@@ -93,8 +95,12 @@ func (a *App) buildIdentity() error {
 	a.identity, err = identity.New(identity.Deps{
 		DB: a.db, Ring: a.ring, Mail: a.mail, Jobs: a.jobs, Rules: clause.NewLive[identity.Rules](a.now), Banned: list, Access: a.access,
 		Company: func() string { return a.config.Company }, Origin: a.config.Origin(), Now: a.now, Log: a.log.With("module", "identity"),
-		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw})
+		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw, Ways: func(to string) []web.Link { return a.upstream.Ways(to) }})
 	if err != nil {
+		return err
+	}
+	if a.upstream, err = upstream.New(upstream.Deps{DB: a.db, Ring: a.ring, People: a.identity, Providers: a.config.Identity.Upstream, Origin: a.config.Origin(),
+		Now: a.now, Log: a.log.With("module", "upstream"), ReadFile: a.readSecret}); err != nil {
 		return err
 	}
 	a.oidc, err = oidc.New(oidc.Deps{DB: a.db, Ring: a.ring, People: a.identity, Jobs: a.jobs, Access: a.access, Origin: a.config.Origin(),
@@ -144,7 +150,7 @@ func (a *App) face() (err error) {
 		return err
 	}
 	a.web.SetChrome(a.console.Chrome)
-	return a.web.Mount(slices.Concat(health(), a.identity.Routes(), a.identity.Pages(), a.oidc.Routes(), a.gateway.Routes(), a.journal.Routes(),
+	return a.web.Mount(slices.Concat(health(), a.identity.Routes(), a.identity.Pages(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 
@@ -161,7 +167,7 @@ func (a *App) start(ctx context.Context) error {
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.oidc.Run, a.gateway.Run, a.policy.Run}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.oidc.Run, a.upstream.Run, a.gateway.Run, a.policy.Run}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in

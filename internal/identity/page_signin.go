@@ -13,6 +13,7 @@ import (
 type signInPage struct {
 	Form web.Form
 	Join bool // sign-up is open
+	Ways []web.Link
 }
 
 // signIn shows the form; somebody who is signed in goes where they wanted.
@@ -44,7 +45,11 @@ func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, status int, e
 	if to = web.ReturnPath(to); to != "/" {
 		form.Hidden = []web.Pair{{Name: "to", Value: to}}
 	}
-	return p.plain(w, r, status, "sign-in", web.View{Title: "Sign in", Data: signInPage{Form: form, Join: p.Rules.Get().Open != "off"}})
+	d := signInPage{Form: form, Join: p.Rules.Get().Open != "off"}
+	if p.Ways != nil {
+		d.Ways = p.Ways(to)
+	}
+	return p.plain(w, r, status, "sign-in", web.View{Title: "Sign in", Data: d})
 }
 
 // signOut asks before it ends the session, because a link must have no effect.
