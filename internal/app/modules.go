@@ -104,7 +104,7 @@ func (a *App) buildIdentity() error {
 		return err
 	}
 	a.oidc, err = oidc.New(oidc.Deps{DB: a.db, Ring: a.ring, People: a.identity, Jobs: a.jobs, Access: a.access, Origin: a.config.Origin(),
-		Out: &http.Transport{Proxy: nil, TLSHandshakeTimeout: 5 * time.Second, ForceAttemptHTTP2: true}, Now: a.now, Log: a.log.With("module", "oidc")})
+		Out: &http.Transport{Proxy: nil, TLSHandshakeTimeout: 5 * time.Second, ForceAttemptHTTP2: true}, Now: a.now, Log: a.log.With("module", "oidc"), Plant: a.identity.Plant})
 	return err
 }
 
@@ -121,7 +121,7 @@ func (a *App) buildGateway() error {
 }
 
 func (a *App) buildPolicy() (err error) {
-	controls := slices.Concat(a.identity.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
+	controls := slices.Concat(a.identity.Controls(a.door), a.oidc.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
 	var slots []clause.Slot
 	for _, m := range []ruled{a.identity, a.gateway, a.journal} {
 		slots = append(slots, m.Slots()...)

@@ -20,6 +20,8 @@ type accountPage struct {
 	Idle     string // how long a session lasts unused
 	Whole    string // and altogether
 	Letters  []string
+
+	Elsewhere bool // other providers may sign people in
 }
 
 type sessionRow struct {
@@ -62,6 +64,7 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, who actor.Ac
 		}
 		d.Sessions = append(d.Sessions, row)
 	}
+	d.Elsewhere = p.Ways != nil && len(p.Ways("/")) > 0
 	d.Password = secretForm{Email: me.Email, Form: web.Form{Action: "/-/account/password#password", Act: "Change the password", Fault: f, Fields: []web.Field{
 		{Name: "current", Label: "Present password", Type: "password", Complete: "current-password", Required: true},
 		p.newPassword("new", "New password"),

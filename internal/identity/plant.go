@@ -220,6 +220,9 @@ const (
 )
 
 var uprootPerson = []string{
+	`DELETE FROM identity_oidc_login WHERE person = $1`,
+	`DELETE FROM identity_oidc_consent WHERE person = $1`,
+	`DELETE FROM identity_upstream_link WHERE person = $1`,
 	`DELETE FROM identity_session WHERE person = $1`,
 	`DELETE FROM identity_device WHERE person = $1`,
 	`DELETE FROM identity_link WHERE person = $1`,

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"writ/internal/actor"
+	"writ/internal/canary"
+	"writ/internal/secret"
 )
 
 // LiveSession is a session by its id, for whoever acts on its strength without its
@@ -39,6 +41,18 @@ func (s *Service) ActivePerson(ctx context.Context, id string) (Person, error) {
 		return Person{}, noPerson()
 	}
 	return p, nil
+}
+
+// Planted is somebody whom a control of a child module put there for one run.
+type Planted struct {
+	Person, Email string
+	Password      secret.Text
+}
+
+// Plant puts a person there for one run of a control, and returns what removes them again.
+func (s *Service) Plant(ctx context.Context, door *canary.Door, control string) (Planted, func(), error) {
+	p, end, err := s.plant(ctx, door, control)
+	return Planted{p.id, p.email, p.password}, end, err
 }
 
 const deleteConsentsOf = `DELETE FROM identity_oidc_consent WHERE person = $1`

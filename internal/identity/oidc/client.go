@@ -383,7 +383,7 @@ func (c *Client) admits(kind string) bool {
 
 const (
 	clientColumns = `SELECT id, name, kind, trust, audience, redirects, after, back, front, scopes, alg, require_par, acr, resource, created FROM identity_oidc_client WHERE ended IS NULL`
-	allClients    = clientColumns + ` ORDER BY name, id LIMIT 1000`
+	allClients    = clientColumns + ` AND id NOT LIKE 'canary-%' ORDER BY name, id LIMIT 1000`
 	oneClient     = clientColumns + ` AND id = $1`
 	insertClient  = `INSERT INTO identity_oidc_client (id, name, kind, trust, audience, redirects, after, back, front, scopes, alg, require_par, acr, resource, created, ended)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, NULL)`

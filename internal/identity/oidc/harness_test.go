@@ -28,6 +28,7 @@ import (
 
 	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/canary"
 	"writ/internal/clause"
 	"writ/internal/identity"
 	"writ/internal/identity/banned"
@@ -73,6 +74,8 @@ type world struct {
 	srv    *httptest.Server
 	base   string
 	pool   *x509.CertPool
+	door   *canary.Door
+	front  atomic.Pointer[func(http.Handler) http.Handler] // a broken server: stands before the real one
 	raise  atomic.Pointer[func(who actor.Actor, acr int, back string) (string, bool)]
 }
 
@@ -107,7 +110,7 @@ func with(t testing.TB, kit *ledgertest.Kit) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.op, err = op.New(op.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc, Origin: w.base, Now: kit.Clock.Now, Log: log,
+	w.op, err = op.New(op.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc, Origin: w.base, Now: kit.Clock.Now, Log: log, Plant: w.people.Plant,
 		Out: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: w.pool}},
 		Raise: func(_ context.Context, who actor.Actor, acr int, back string) (string, bool) {
 			if f := w.raise.Load(); f != nil {
@@ -128,9 +131,17 @@ func with(t testing.TB, kit *ledgertest.Kit) *world {
 	if err := w.people.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.srv.Config.Handler = site.Handler(w.people)
+	real := site.Handler(w.people)
+	w.srv.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if f := w.front.Load(); f != nil {
+			(*f)(real).ServeHTTP(rw, r)
+			return
+		}
+		real.ServeHTTP(rw, r)
+	})
 	w.srv.StartTLS()
 	w.pool.AddCert(w.srv.Certificate())
+	w.door = canary.New(canary.Deps{Base: w.base, Addr: w.srv.Listener.Addr().String(), Roots: w.pool})
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	go func() { done <- w.jobs.Run(ctx) }()

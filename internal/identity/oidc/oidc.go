@@ -15,6 +15,7 @@ import (
 
 	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/canary"
 	"writ/internal/envelope"
 	"writ/internal/fault"
 	"writ/internal/identity"
@@ -47,7 +48,7 @@ type Queue interface {
 	Nudge()
 }
 
-// Deps are what a Service is made of. Raise may be nil.
+// Deps are what a Service is made of. Raise and Plant may be nil.
 type Deps struct {
 	DB     *ledger.DB
 	Ring   *keyring.Ring
@@ -61,6 +62,9 @@ type Deps struct {
 	// Raise says where a person raises the level of the session and comes back from;
 	// false when they have nothing to raise it with. Without it no level is ever raised.
 	Raise func(ctx context.Context, who actor.Actor, acr int, back string) (to string, ok bool)
+	// Plant puts a person there for a control, and returns what removes them. Without it
+	// there are no controls.
+	Plant func(ctx context.Context, door *canary.Door, control string) (identity.Planted, func(), error)
 }
 
 // Service is the provider. It is safe for concurrent use.

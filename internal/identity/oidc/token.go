@@ -11,7 +11,6 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/fault"
-	"writ/internal/identity"
 	"writ/internal/secret"
 	"writ/internal/web"
 )
@@ -254,9 +253,6 @@ func (s *Service) claims(ctx context.Context, f *family) (infoOut, error) {
 		out.Team, out.Roles = p.Team, p.Roles
 		if _, x, err := s.People.LiveSession(ctx, f.session); err == nil { // the team the person works in now
 			out.Team, out.Roles = x.Team, x.Roles
-		}
-		if p.Kind == identity.Canary {
-			out.Roles = nil
 		}
 	}
 	return out, nil
