@@ -37,6 +37,8 @@ const (
 	TokensRead       Action = "identity.read-tokens"     // other people's, and services
 	TokensManage     Action = "identity.manage-tokens"   // end other people's
 	ServicesManage   Action = "identity.manage-services" // make service accounts of the staff team, and their tokens
+	ClientsRead      Action = "identity.read-clients"    // applications that sign people in here
+	ClientsManage    Action = "identity.manage-clients"
 )
 
 // known are the actions of this build, and whether the operator may do each. Which role
@@ -72,6 +74,8 @@ var known = map[Action]bool{
 	TokensRead:       true,
 	TokensManage:     true,
 	ServicesManage:   true,
+	ClientsRead:      true,
+	ClientsManage:    true,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a
