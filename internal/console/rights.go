@@ -154,6 +154,24 @@ func (c *Console) grantRow(ctx context.Context, who actor.Actor, g *identity.Gra
 	return row
 }
 
+// lentFacts are the roles a person has for a while, for readers who may read rights.
+func (c *Console) lentFacts(ctx context.Context, who actor.Actor, person string) []fact {
+	if !c.Access.May(who, access.RightsRead) {
+		return nil
+	}
+	gs, err := c.Identity.Grants(ctx, who, identity.GrantFilter{Person: person})
+	if err != nil {
+		return []fact{{Name: "Lent", Text: "cannot be read right now"}}
+	}
+	var out []fact
+	for i := range gs {
+		if gs[i].State(c.Now()) == identity.GrantCounts {
+			out = append(out, fact{Name: "Lent", Text: gs[i].Role + " until " + gs[i].Until.Format("2 January 2006 15:04 MST"), Sub: gs[i].Reason, Href: atRights})
+		}
+	}
+	return out
+}
+
 func endWords(cause string) string {
 	if w, ok := map[string]string{"time": "its time was over", "": "its time was over", "revoked": "taken back", "need-ended": "its need was over", "review": "revoked in a review",
 		"disabled": "the person left", "erased": "the person was erased"}[cause]; ok {

@@ -444,6 +444,16 @@ func TestLoansSurviveARestart(t *testing.T) {
 	if who := w.who(b); !who.Has("engineer") {
 		t.Errorf("after a restart ben acts as %v", who.Roles)
 	}
+	// A need that another process ended, and whose loans it did not come to end.
+	ana.api(201, "POST", "grants", map[string]any{"person": "ben", "role": "auditor", "for": "1h", "need": "ticket/7", "reason": "incident 7"})
+	w.exec(`INSERT INTO identity_need (need, ended) VALUES ('ticket/7', 1)`)
+	if err := w.svc.Load(context.WithoutCancel(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if who := w.who(b); who.Has("auditor") || !who.Has("engineer") {
+		t.Errorf("with a need that is over ben acts as %v", who.Roles)
+	}
+	w.wants("identity.loans", clause.Fail)
 }
 
 // What is lent, taken back or taken away on one node counts on another as soon as it
