@@ -558,3 +558,58 @@ func TestAddedRolesAreSigned(t *testing.T) {
 		t.Errorf("added: %v", err)
 	}
 }
+
+// A right that is taken away is away for the person's tokens as well, at once and on
+// every node; a lent role never reaches them.
+//
+// breaks: access.need-ends
+func TestTokensLoseRights(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit)
+		_, ana := w.staffer("ana", "owner")
+		ben, b := w.staffer("ben", "auditor", "support")
+		token, _ := b.issued(wish(map[string]any{"scopes": []string{"identity.read-people"}}))
+		other := with(t, kit)
+		roles := func() []string {
+			other.housekeeping()
+			here, err1 := w.lookup(token, "192.0.2.9")
+			there, err2 := other.lookup(token, "192.0.2.9")
+			if err := errors.Join(err1, err2); err != nil {
+				return []string{err.Error()}
+			}
+			if !slices.Equal(here.Roles, there.Roles) {
+				t.Errorf("here %v, there %v", here.Roles, there.Roles)
+			}
+			return here.Roles
+		}
+		ana.api(201, "POST", "grants", map[string]any{"person": "ben", "role": "engineer", "for": "1h", "reason": "incident 12"})
+		if got := roles(); !slices.Equal(got, []string{"auditor", "support"}) {
+			t.Errorf("the token may be %v", got)
+		}
+		rv := ana.api(201, "POST", "reviews", map[string]any{})
+		take := func(role string) {
+			for _, it := range w.items(ana, rv["id"]) {
+				if it["person"] == ben && it["role"] == role {
+					ana.api(200, "POST", fmt.Sprintf("reviews/%s/items/%s", rv["id"], it["id"]), map[string]any{"decision": "revoke", "reason": "not needed"})
+				}
+			}
+		}
+		take("auditor")
+		if got := roles(); !slices.Equal(got, []string{"support"}) {
+			t.Errorf("after a role went the token may be %v", got)
+		}
+		w.wants("identity.loans", clause.Pass)
+		take("support")
+		if got := roles(); len(got) != 1 || !strings.Contains(got[0], "not good") {
+			t.Errorf("after all roles went the token may be %v", got)
+		}
+		w.exec(`UPDATE identity_member SET roles = 'support' WHERE person = $1`, ben)
+		other.housekeeping()
+		if err := w.svc.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.wants("identity.loans", clause.Pass)
+		w.exec(`UPDATE identity_member SET roles = 'auditor' WHERE person = $1`, ben)
+		w.wants("identity.loans", clause.Fail)
+	}, jobs.Schema(), identity.Schema())
+}
