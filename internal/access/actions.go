@@ -29,6 +29,7 @@ const (
 	SessionsEnd      Action = "identity.end-sessions"
 	RightsRead       Action = "identity.read-rights"   // who holds which role, since when, and what was used of it
 	RoleGrant        Action = "identity.grant-role"    // lend a role for a while, and take it back
+	RoleAsk          Action = "identity.ask-role"      // ask for a role oneself; it counts when others agree
 	ReviewOpen       Action = "identity.open-review"   // begin and close a review of rights
 	ReviewDecide     Action = "identity.review-rights" // keep or revoke; never one's own
 	GateRead         Action = "gateway.read"
@@ -66,6 +67,7 @@ var known = map[Action]bool{
 	SessionsEnd:      true,
 	RightsRead:       true,
 	RoleGrant:        true,
+	RoleAsk:          false,
 	ReviewOpen:       true,
 	ReviewDecide:     false,
 	GateRead:         true,

@@ -150,7 +150,7 @@ func (c *Console) Routes() []web.Route {
 		staff("POST /-/console/people/{id}/erase", access.PeopleErase, atPeople, c.erase),
 		staff("POST /-/console/people/{id}/sessions/end", access.SessionsEnd, atPeople, c.endSessions),
 		staff("GET /-/console/rights", access.RightsRead, atRights, c.showRights),
-		staff("POST /-/console/rights/lend", access.RoleGrant, atRights, c.lendRole),
+		staff("POST /-/console/rights/lend", access.RightsRead, atRights, c.lendRole),
 		staff("POST /-/console/rights/approve", access.RoleGrant, atRights, c.approveLoan),
 		staff("POST /-/console/rights/revoke", access.RightsRead, atRights, c.revokeLoan), // the holder may give back
 		staff("POST /-/console/rights/need", access.RoleGrant, atRights, c.endNeed),
