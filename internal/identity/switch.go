@@ -136,6 +136,9 @@ func (s *Service) turned(ctx context.Context, t *turn) (secret.Text, error) {
 	for _, p := range t.people {
 		s.tokensOf(ctx, p)
 	}
+	if err := s.readLoans(ctx); err != nil {
+		s.Log.Error("lent roles could not be read after a change", "err", err) // the next reading is soon
+	}
 	if !t.again {
 		return secret.Text{}, nil
 	}
