@@ -37,8 +37,8 @@ const (
 	TokensRead       Action = "identity.read-tokens"     // other people's, and services
 	TokensManage     Action = "identity.manage-tokens"   // end other people's
 	ServicesManage   Action = "identity.manage-services" // make service accounts of the staff team, and their tokens
-	TeamRead         Action = "team.read"   // the team one acts in; for others PeopleRead
-	TeamManage       Action = "team.manage" // its members, invitations and name; for others PeopleManage
+	TeamRead         Action = "team.read"                // the team one acts in; for others PeopleRead
+	TeamManage       Action = "team.manage"              // its members, invitations and name; for others PeopleManage
 )
 
 // known are the actions of this build, and whether the operator may do each. Which role

@@ -165,7 +165,7 @@ func (c *Console) Routes() []web.Route {
 		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),
-	}, c.public()...)
+	}, append(c.teamRoutes(staff), c.public()...)...)
 }
 
 // public are the addresses for everybody.

@@ -341,11 +341,7 @@ func (p *pages) memberForm(w http.ResponseWriter, r *http.Request, who actor.Act
 
 func (p *pages) doRole(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	return p.memberForm(w, r, who, partRole, "The role is changed. Sessions with the former role have ended.", func(v url.Values) error {
-		token, err := p.SetRoles(r.Context(), who, who.Team, r.PathValue("person"), roleWords(v.Get("role")))
-		if err != nil {
-			return err
-		}
-		return p.keepSession(w, r, token)
+		return p.SetRolesFrom(w, r, who, who.Team, r.PathValue("person"), roleWords(v.Get("role")))
 	})
 }
 

@@ -305,14 +305,20 @@ func (s *Service) postMember(w http.ResponseWriter, r *http.Request, who actor.A
 	if err != nil {
 		return err
 	}
-	token, err := s.SetRoles(r.Context(), who, r.PathValue("team"), r.PathValue("person"), roleWords(in.Role))
-	if err == nil {
-		err = s.keepSession(w, r, token)
-	}
-	if err != nil {
+	if err := s.SetRolesFrom(w, r, who, r.PathValue("team"), r.PathValue("person"), roleWords(in.Role)); err != nil {
 		return err
 	}
 	return web.WriteJSON(w, http.StatusNoContent, nil)
+}
+
+// SetRolesFrom is SetRoles for whoever sends the request: where it is their own role, the
+// session goes on under the new cookie. Pages use it too.
+func (s *Service) SetRolesFrom(w http.ResponseWriter, r *http.Request, who actor.Actor, team, person string, roles []string) error {
+	token, err := s.SetRoles(r.Context(), who, team, person, roles)
+	if err != nil {
+		return err
+	}
+	return s.keepSession(w, r, token)
 }
 
 func (s *Service) deleteMember(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
