@@ -21,8 +21,8 @@ import (
 	"writ/internal/secret"
 )
 
-// who is the actor behind a fresh session of a person.
-func (w *world) who(email string) actor.Actor {
+// actorOf is the actor behind a fresh session of a person.
+func (w *world) actorOf(email string) actor.Actor {
 	w.t.Helper()
 	as, err := w.svc.SignIn(w.t.Context(), stranger(rand.IntN(200)), identity.SignIn{Email: email, Password: secret.NewText(good)})
 	if err != nil {
@@ -65,7 +65,7 @@ func TestInvitation(t *testing.T) {
 		ctx := t.Context()
 		_, ana := w.customer("ana")
 		_, zoe := w.customer("zoe")
-		admin, other, ben := w.who(ana), w.who(zoe), mailbox("ben")
+		admin, other, ben := w.actorOf(ana), w.actorOf(zoe), mailbox("ben")
 
 		i, token := w.invite(admin, strings.ToUpper(ben[:1])+ben[1:], "member")
 		if i.Team != admin.Team || !slices.Equal(i.Roles, []string{"member"}) || !i.Expires.Equal(i.Issued.Add(7*24*time.Hour)) {
@@ -81,7 +81,7 @@ func TestInvitation(t *testing.T) {
 		}
 		is(t, "a second time", w.accept(stranger(3), token), fault.Gone, "link_dead")
 		is(t, "no token", w.accept(stranger(4), "x"), fault.NotFound, "no_invitation")
-		member := w.who(ben)
+		member := w.actorOf(ben)
 		if member.Team != admin.Team || !slices.Equal(member.Roles, []string{"member"}) {
 			t.Errorf("%+v", member)
 		}
@@ -115,18 +115,18 @@ func TestInvitationEnds(t *testing.T) {
 	w := open(t)
 	ctx := t.Context()
 	_, ana := w.customer("ana")
-	admin := w.who(ana)
+	admin := w.actorOf(ana)
 
 	t.Run("to the second", func(t *testing.T) {
 		_, token := w.invite(admin, mailbox("a"), "member")
 		w.kit.Clock.Advance(7*24*time.Hour - time.Microsecond)
-		_, late := w.invite(w.who(ana), mailbox("b"), "member")
+		_, late := w.invite(w.actorOf(ana), mailbox("b"), "member")
 		if err := w.accept(stranger(1), token); err != nil {
 			t.Errorf("a moment before its end: %v", err)
 		}
 		w.kit.Clock.Advance(7 * 24 * time.Hour)
 		is(t, "at its end", w.accept(stranger(2), late), fault.Gone, "link_dead")
-		admin = w.who(ana)
+		admin = w.actorOf(ana)
 		if is, err := w.svc.Invitations(ctx, admin, "", ""); err != nil || len(is) != 1 || !is[0].Expired {
 			t.Errorf("%+v %v", is, err)
 		}
@@ -173,7 +173,7 @@ func TestInvitationEnds(t *testing.T) {
 		if err := w.accept(stranger(7), token); err != nil {
 			t.Fatal(err)
 		}
-		gil := w.who(mailbox("g"))
+		gil := w.actorOf(mailbox("g"))
 		_, byGil := w.invite(gil, mailbox("h"), "admin")
 		if _, err := w.svc.SetRoles(ctx, admin, admin.Team, gil.ID, []string{"member"}); err != nil {
 			t.Fatal(err)
@@ -201,7 +201,7 @@ func TestInvitationEndsSignUps(t *testing.T) {
 		return tokenOf(t, w.letterOf(victim, "confirm").Text)
 	}
 	before := signUp()
-	_, token := w.invite(w.who(ana), victim, "member")
+	_, token := w.invite(w.actorOf(ana), victim, "member")
 	between := signUp()
 	is(t, "a sign-up from before", w.svc.Confirm(t.Context(), stranger(2), identity.Confirm{Token: secret.NewText(before), Password: secret.NewText("the attackers phrase 77")}), fault.Gone, "link_dead")
 	if err := w.accept(stranger(3), token); err != nil {
@@ -211,7 +211,7 @@ func TestInvitationEndsSignUps(t *testing.T) {
 	if n := w.one(`SELECT CAST(COUNT(*) AS TEXT) FROM identity_attempt`); n != "0" {
 		t.Errorf("%s attempts are left", n)
 	}
-	w.who(victim) // with the password of whoever has the mailbox
+	w.actorOf(victim) // with the password of whoever has the mailbox
 }
 
 // Known, unknown and disabled addresses are invited alike; the letter is one.
@@ -245,7 +245,7 @@ func TestInvitationThrottle(t *testing.T) {
 	w := open(t)
 	_, ana := w.customer("ana")
 	_, zoe := w.customer("zoe")
-	admin, other := w.who(ana), w.who(zoe)
+	admin, other := w.actorOf(ana), w.actorOf(zoe)
 	send := func(who actor.Actor, i int) error {
 		_, err := w.svc.Invite(t.Context(), who, identity.Invite{Email: mailbox(fmt.Sprint("m", i)), Roles: []string{"member"}})
 		return err
@@ -260,11 +260,11 @@ func TestInvitationThrottle(t *testing.T) {
 		t.Errorf("another team: %v", err)
 	}
 	w.kit.Clock.Advance(24 * time.Hour)
-	if err := send(w.who(ana), 52); err != nil {
+	if err := send(w.actorOf(ana), 52); err != nil {
 		t.Errorf("the next day: %v", err)
 	}
 	w.drain()
-	_, token := w.invite(w.who(ana), mailbox("last"), "member")
+	_, token := w.invite(w.actorOf(ana), mailbox("last"), "member")
 	for i := range 6 { // from one network
 		want, code := fault.Denied, "invite_other_address"
 		if i == 5 {
@@ -281,10 +281,10 @@ func TestInvitationHasOneWinner(t *testing.T) {
 		w := with(t, kit)
 		_, ana := w.customer("ana")
 		_, known := w.customer("kaya")
-		admin := w.who(ana)
+		admin := w.actorOf(ana)
 		_, fresh := w.invite(admin, mailbox("new"), "member")
 		_, old := w.invite(admin, known, "member")
-		kaya := w.who(known)
+		kaya := w.actorOf(known)
 		for _, c := range []struct {
 			name, token string
 			who         func(i int) actor.Actor
@@ -328,7 +328,7 @@ func TestRandomInvitations(t *testing.T) {
 	w.set(clause.Values{"auth.admin-invite/per_team_per_day": int64(500)})
 	ctx := t.Context()
 	_, ana := w.customer("ana")
-	admin := w.who(ana)
+	admin := w.actorOf(ana)
 	type open struct {
 		id, to, token string
 		until         time.Time
@@ -344,7 +344,7 @@ func TestRandomInvitations(t *testing.T) {
 			all = append(all, &open{id: i.ID, to: to, token: token, until: i.Expires})
 		case 2:
 			w.kit.Clock.Advance(time.Duration(rng.IntN(60)) * time.Hour)
-			admin = w.who(ana)
+			admin = w.actorOf(ana)
 		case 3:
 			if len(all) == 0 {
 				continue
@@ -399,7 +399,7 @@ func TestMembers(t *testing.T) {
 	ctx := t.Context()
 	_, ana := w.customer("ana")
 	benID, ben := w.customer("ben")
-	admin := w.who(ana)
+	admin := w.actorOf(ana)
 	b := w.browser()
 	b.signIn(ben, good)
 	own := b.api(200, "GET", "session", nil)["team"].(map[string]any)["id"].(string)
@@ -432,8 +432,8 @@ func TestMembers(t *testing.T) {
 	second.api(403, "POST", "teams/"+admin.Team+"/rename", map[string]any{"name": "Mine"})
 	second.api(403, "DELETE", "teams/"+admin.Team+"/members/"+admin.ID, nil)
 
-	is(t, "the last admin goes", w.svc.LeaveTeam(ctx, w.who(ana), admin.Team), fault.Conflict, "last_admin")
-	admin = w.who(ana)
+	is(t, "the last admin goes", w.svc.LeaveTeam(ctx, w.actorOf(ana), admin.Team), fault.Conflict, "last_admin")
+	admin = w.actorOf(ana)
 	_, err := w.svc.SetRoles(ctx, admin, admin.Team, admin.ID, []string{"member"})
 	is(t, "the last admin steps down", err, fault.Conflict, "last_admin")
 	is(t, "the last admin is removed by the operator", w.svc.RemoveMember(ctx, operator, admin.Team, ana), fault.Conflict, "last_admin")
@@ -449,7 +449,7 @@ func TestMembers(t *testing.T) {
 		t.Errorf("%q", m.Text)
 	}
 	b.api(404, "POST", "session/team", map[string]any{"team": admin.Team})
-	if err := w.svc.LeaveTeam(ctx, w.who(ben), own); err == nil {
+	if err := w.svc.LeaveTeam(ctx, w.actorOf(ben), own); err == nil {
 		t.Error("the only admin left")
 	}
 	if n := w.one(`SELECT CAST(COUNT(*) AS TEXT) FROM identity_session WHERE person = $1 AND team = $2 AND ended IS NULL`, benID, admin.Team); n != "0" {
@@ -461,12 +461,12 @@ func TestMembers(t *testing.T) {
 func TestTheOnlyTeam(t *testing.T) {
 	w := open(t)
 	_, ana := w.customer("ana")
-	admin, ben := w.who(ana), mailbox("ben")
+	admin, ben := w.actorOf(ana), mailbox("ben")
 	_, token := w.invite(admin, ben, "member")
 	if err := w.accept(stranger(1), token); err != nil {
 		t.Fatal(err)
 	}
-	is(t, "leaves the only team", w.svc.LeaveTeam(t.Context(), w.who(ben), admin.Team), fault.Conflict, "last_team")
+	is(t, "leaves the only team", w.svc.LeaveTeam(t.Context(), w.actorOf(ben), admin.Team), fault.Conflict, "last_team")
 	if err := w.svc.RemoveMember(t.Context(), admin, admin.Team, ben); err != nil {
 		t.Fatal(err)
 	}
@@ -476,7 +476,7 @@ func TestTheOnlyTeam(t *testing.T) {
 	if err := w.accept(stranger(3), token); err != nil {
 		t.Fatal(err)
 	}
-	if w.who(ben).Team != admin.Team {
+	if w.actorOf(ben).Team != admin.Team {
 		t.Error("the way back leads elsewhere")
 	}
 }
@@ -523,7 +523,7 @@ func TestSwitchRotates(t *testing.T) {
 		ctx := t.Context()
 		_, ana := w.customer("ana")
 		_, ben := w.customer("ben")
-		admin := w.who(ana)
+		admin := w.actorOf(ana)
 		_, token := w.invite(admin, ben, "member")
 		as, err := w.svc.SignIn(ctx, stranger(1), identity.SignIn{Email: ben, Password: secret.NewText(good)})
 		if err != nil {
@@ -659,8 +659,8 @@ func TestOnePersonInSeveralTeams(t *testing.T) {
 	id, ben := w.customer("ben")
 	for _, n := range []string{"ana", "zoe", "kim"} {
 		_, a := w.customer(n)
-		_, token := w.invite(w.who(a), ben, "admin")
-		if err := w.accept(w.who(ben), token); err != nil {
+		_, token := w.invite(w.actorOf(a), ben, "admin")
+		if err := w.accept(w.actorOf(ben), token); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -682,7 +682,7 @@ func TestOnePersonInSeveralTeams(t *testing.T) {
 	if p, err := w.svc.Show(ctx, operator, ben); err != nil || p.Team != ms[0].Team || p.Sessions != 3 {
 		t.Errorf("%+v %v", p, err)
 	}
-	if _, err := w.svc.Memberships(ctx, w.who(mailbox("ana")), id); !errors.Is(err, fault.Denied) {
+	if _, err := w.svc.Memberships(ctx, w.actorOf(mailbox("ana")), id); !errors.Is(err, fault.Denied) {
 		t.Errorf("another sees the teams of a person: %v", err)
 	}
 }
@@ -692,7 +692,7 @@ func TestEraseTakesInvitations(t *testing.T) {
 	w := open(t)
 	_, ana := w.customer("ana")
 	ben, email := w.customer("ben")
-	_, _ = w.invite(w.who(ana), email, "member")
+	_, _ = w.invite(w.actorOf(ana), email, "member")
 	p, err := w.svc.Show(t.Context(), operator, ben)
 	if err != nil {
 		t.Fatal(err)
@@ -709,7 +709,7 @@ func TestEraseTakesInvitations(t *testing.T) {
 func TestOldInvitations(t *testing.T) {
 	w := open(t)
 	_, ana := w.customer("ana")
-	_, _ = w.invite(w.who(ana), mailbox("ben"), "member")
+	_, _ = w.invite(w.actorOf(ana), mailbox("ben"), "member")
 	left := func() string {
 		return w.one(`SELECT COUNT(*) || ' rows, ' || COUNT(about) || ' addresses' FROM identity_invitation`)
 	}

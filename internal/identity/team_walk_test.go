@@ -51,14 +51,14 @@ func newWalk(t *testing.T) *walk {
 		t.Fatal(err)
 	}
 	for i := range 2 { // one stays open, one can be taken by whoever has the token
-		inv, err := s.svc.Invite(ctx, s.who(mailbox("zelda")), identity.Invite{Email: mailbox(fmt.Sprint("zed", i)), Roles: []string{"member"}})
+		inv, err := s.svc.Invite(ctx, s.actorOf(mailbox("zelda")), identity.Invite{Email: mailbox(fmt.Sprint("zed", i)), Roles: []string{"member"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.invite = tokenOf(t, s.letterOf(mailbox(fmt.Sprint("zed", i)), "invitation").Text)
 		w.ids = map[string][]string{"id": {inv.ID}}
 	}
-	zelda := s.who(mailbox("zelda"))
+	zelda := s.actorOf(mailbox("zelda"))
 	zs := zelda.Session
 	w.ids["id"] = append(w.ids["id"], zs, z.ID)
 	program, err := s.svc.MakeService(ctx, zelda, identity.NewProgram{Name: "zeppelin", Roles: []string{"member"}, Mine: identity.OwnedByMe})
