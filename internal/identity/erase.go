@@ -145,6 +145,7 @@ func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, lette
 			deletePasswordOf, deleteAddressOf, blankSessions,
 			deleteAddressChangesOf, deleteLeaving,
 			blankTokens,
+			blankLooks,
 		}) {
 			if _, err := tx.Exec(ctx, q, acc.id); err != nil {
 				return nil, err

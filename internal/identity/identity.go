@@ -82,6 +82,8 @@ type Deps struct {
 	Record  Record
 	Raw     RawSearch // for the control of auth.no-cleartext; without it that control is unknown
 	Seam    *Seam
+
+	TermsURL string // where customers read the terms; may be empty
 }
 
 // Seam is where tests reach in; production leaves it nil.
@@ -167,7 +169,7 @@ func (s *Service) Run(ctx context.Context) error {
 				err = errors.Join(s.follow(ctx), s.followTokens(ctx))
 			}
 		case <-minute.C:
-			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx))
+			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx), s.endLooks(ctx))
 		case <-hour.C:
 			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx),
 				s.eraseLeavers(ctx),

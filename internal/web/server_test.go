@@ -313,7 +313,7 @@ func TestMountRefuses(t *testing.T) {
 		"no method":       {Pattern: "/-/x", Who: web.Anyone, Handle: answerOK},
 		"no handler":      {Pattern: "GET /-/x", Who: web.Anyone},
 		"nobody":          {Pattern: "GET /-/x", Handle: answerOK},
-		"unknown who":     {Pattern: "GET /-/x", Who: web.Enrolling + 1, Handle: answerOK},
+		"unknown who":     {Pattern: "GET /-/x", Who: web.Agreeing + 1, Handle: answerOK},
 		"twice":           {Pattern: "GET /-/api/v1/openapi.json", Who: web.Anyone, Handle: answerOK},
 		"malformed":       {Pattern: "GET /-/{x", Who: web.Anyone, Handle: answerOK},
 		"body for a read": {Pattern: "GET /-/api/x", Who: web.Anyone, Handle: answerOK, Doc: web.Doc{In: struct{}{}}},
