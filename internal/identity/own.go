@@ -22,7 +22,7 @@ type OwnData struct {
 	Addresses []OwnAddress `json:"address_changes"`
 	Leaving   *time.Time   `json:"account_ends,omitempty"`
 	Terms     []OwnTerms   `json:"terms"`
-	Looks     []OwnLook     `json:"looks"`
+	Looks     []OwnLook    `json:"looks"`
 	Tokens    []OwnToken   `json:"tokens"`
 	Entries   []OwnEntry   `json:"journal"`
 }

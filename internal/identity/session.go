@@ -292,7 +292,7 @@ func (s *Service) SignOut(ctx context.Context, who actor.Actor) error {
 		return nil
 	}
 	if who.Kind == actor.Support {
-		l, err := s.look(ctx, `g.id = $1`, who.Session)
+		l, err := s.oneLook(ctx, `g.id = $1`, who.Session)
 		if err != nil {
 			return err
 		}

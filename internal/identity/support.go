@@ -316,7 +316,7 @@ func (s *Service) AgreeLook(ctx context.Context, who actor.Actor, id string) (Lo
 	if err := s.mayLook(ctx, who, access.SupportAgree, id); err != nil {
 		return Look{}, err
 	}
-	l, err := s.look(ctx, `g.id = $1`, id)
+	l, err := s.oneLook(ctx, `g.id = $1`, id)
 	if err != nil {
 		return Look{}, err
 	}
@@ -360,7 +360,7 @@ func (s *Service) EndLook(ctx context.Context, who actor.Actor, id string) (back
 			return back, ends, err
 		}
 	}
-	l, err := s.look(ctx, `g.id = $1`, id)
+	l, err := s.oneLook(ctx, `g.id = $1`, id)
 	if err != nil {
 		return back, ends, err
 	}
@@ -369,7 +369,7 @@ func (s *Service) EndLook(ctx context.Context, who actor.Actor, id string) (back
 
 // leaveLook is the end by who looks.
 func (s *Service) leaveLook(ctx context.Context, who actor.Actor) (back secret.Text, ends time.Time, err error) {
-	l, err := s.look(ctx, `g.id = $1`, who.Session)
+	l, err := s.oneLook(ctx, `g.id = $1`, who.Session)
 	if err != nil {
 		return back, ends, err
 	}

@@ -25,7 +25,7 @@ func isLook(token secret.Text) bool {
 
 // lookSession is Session for the token of a look.
 func (s *Service) lookSession(ctx context.Context, token secret.Text) (actor.Actor, Session, error) {
-	l, err := s.look(ctx, `g.token = $1`, sum(token))
+	l, err := s.oneLook(ctx, `g.token = $1`, sum(token))
 	if errors.Is(err, fault.NotFound) {
 		return actor.Actor{}, Session{}, errEnded()
 	}
@@ -52,8 +52,8 @@ func (s *Service) lookSession(ctx context.Context, token secret.Text) (actor.Act
 		Started: l.Began, Seen: now, IdleEnds: ends, Ends: ends}, nil
 }
 
-// look reads one that has not been ended; its time may be over.
-func (s *Service) look(ctx context.Context, where, arg string) (Look, error) {
+// oneLook reads one that has not been ended; its time may be over.
+func (s *Service) oneLook(ctx context.Context, where, arg string) (Look, error) {
 	ls, err := s.looks(ctx, where+` AND g.ended IS NULL`, arg)
 	if err != nil {
 		return Look{}, err
@@ -154,7 +154,7 @@ func (s *Service) CurrentLook(ctx context.Context, who actor.Actor) (Look, error
 	if who.Kind != actor.Support {
 		return Look{}, errEnded()
 	}
-	l, err := s.look(ctx, `g.id = $1`, who.Session)
+	l, err := s.oneLook(ctx, `g.id = $1`, who.Session)
 	if err != nil {
 		return Look{}, err
 	}
@@ -255,4 +255,3 @@ var uprootSupport = []string{
 }
 
 const blankLooks = `UPDATE identity_support SET reason = NULL WHERE person = $1`
-
