@@ -453,5 +453,6 @@ func states(t testing.TB) map[string]*sheet {
 	s.set(clause.Values{"auth.signup-email/open": "off"})
 	keep("sign-up-closed", 200, far.open("/-/sign-up"))
 	s.ownStates(keep)
+	s.supportStates(keep)
 	return out
 }

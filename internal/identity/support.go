@@ -180,20 +180,15 @@ func (s *Service) lookForm(ctx context.Context, who actor.Actor, in NewLook) (st
 		Problem: fields[0].Problem, Next: "Correct this and try again.", Fields: fields}))
 }
 
-// lookAt finds whom it is about: one active customer in one team. Staff, anybody with a
-// role of staff, and people of another world (a control's, or real ones for a control)
-// are closed.
+// lookAt finds whom it is about: one active customer in one team. Staff, and anybody with
+// a role of staff, are closed.
 func (s *Service) lookAt(ctx context.Context, who actor.Actor, in NewLook) (Look, string, error) {
 	acc, err := s.find(ctx, in.Person)
 	if err != nil {
 		return Look{}, "", err
 	}
-	me, err := s.account(ctx, who.ID)
-	if err != nil {
-		return Look{}, "", err
-	}
 	l := Look{ID: s.DB.ID(), Staff: who.ID, Person: acc.id, Ticket: strings.TrimSpace(in.Ticket), Asked: in.Writes, session: who.Session}
-	cause, err := closedTo(ctx, s.DB, me.kind, in.Team, &l)
+	cause, err := closedTo(ctx, s.DB, in.Team, &l)
 	if err != nil {
 		return Look{}, "", err
 	}
@@ -212,11 +207,7 @@ func errNotLook() *fault.Error {
 }
 
 // closedTo says why nobody may look as the person; "" when one may. It fills in the team.
-func closedTo(ctx context.Context, q ledger.Reader, asker, team string, l *Look) (cause string, err error) { // clause: use.need-to-see
-	want := Customer
-	if asker == Canary {
-		want = Canary
-	}
+func closedTo(ctx context.Context, q ledger.Reader, team string, l *Look) (cause string, err error) { // clause: use.need-to-see
 	found := false
 	err = q.Each(ctx, teamsOfCustomer, func(scan scanner) error {
 		var id, kind, roles string
@@ -226,7 +217,7 @@ func closedTo(ctx context.Context, q ledger.Reader, asker, team string, l *Look)
 		if kind == Staff || slices.ContainsFunc(rolesOf(roles), func(r string) bool { return r != RoleAdmin && r != RoleMember }) {
 			cause = "staff"
 		}
-		if !found && kind == want && (team == "" || team == id) {
+		if !found && kind != Staff && (team == "" || team == id) {
 			found, l.Team, l.kind, l.roles = true, id, kind, roles
 		}
 		return nil
@@ -252,7 +243,7 @@ func (s *Service) commitLook(ctx context.Context, who actor.Actor, out *Looking,
 			}
 		}
 		again := *l
-		if cause, err := closedTo(ctx, tx, askerOf(l.kind), l.Team, &again); err != nil || cause != "" {
+		if cause, err := closedTo(ctx, tx, l.Team, &again); err != nil || cause != "" {
 			return nil, errors.Join(err, errStale)
 		}
 		if err := park(ctx, tx, l.session, l.Staff, parked); err != nil {
@@ -280,13 +271,6 @@ func (s *Service) commitLook(ctx context.Context, who actor.Actor, out *Looking,
 		return fmt.Errorf("begin a look: %w", err)
 	}
 	return nil
-}
-
-func askerOf(kind string) string {
-	if kind == Canary {
-		return Canary
-	}
-	return Staff
 }
 
 func asNumber(b bool) int64 {
