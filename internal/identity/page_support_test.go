@@ -39,14 +39,14 @@ func TestSupportPages(t *testing.T) { // breaks: use.need-to-see
 	}
 	r.press("Begin to look", "person", "nobody@example.test", "ticket", "T-1", "reason", why).want(t, 422, "There is no such person.")
 	r.press("Begin to look", "person", to, "ticket", "", "reason", "").want(t, 422, "2 fields need another look.", "Say why you need to look.", "Name the ticket")
-	r.press("Begin to look", "person", to, "ticket", "T-1", "reason", why, "write", "yes").want(t, 200, "You look as ANA", "You look as ANA, until", "T-1", why, "a second person must agree")
-	r.open("/-/account").want(t, 403, "closed to you until you end it")
+	r.press("Begin to look", "person", to, "ticket", "T-1", "reason", why, "write", "yes").want(t, 200, "You look as ANA", "You look as ANA, until", "T-1", why, "a second person must agree to changes")
+	r.open("/-/account").want(t, 403, "closed to you until you end the look")
 	r.open("/-/sign-in").want(t, 403, "closed to you")
 
 	o := s.staffReader("olga", "Olga Brandt", "/-/support", "owner")
 	o.now.want(t, 200, "Eva Sommer", "asked for", why)
 	o.press("Agree that Eva Sommer may change things as ANA").want(t, 200, "may change things until it ends", "Olga Brandt agreed")
-	r.open("/-/support").want(t, 200, "allowed; Olga Brandt agreed")
+	r.open("/-/support").want(t, 200, "to look and to change things; Olga Brandt agreed")
 	r.press("End the look").want(t, 200, "The look is ended.", "Look as a customer")
 	r.press("Begin to look", "person", to, "ticket", "T-2", "reason", why)
 	o.open("/-/support")

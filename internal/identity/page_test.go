@@ -348,6 +348,8 @@ var moving = []struct {
 }{
 	{regexp.MustCompile(`/-/assets/[0-9a-f]{12}/`), "/-/assets/*/"},
 	{regexp.MustCompile(`/-/confirm/[A-Za-z0-9_-]{43}`), "/-/confirm/*"},
+	{regexp.MustCompile(`name="id" value="[0-9a-z]{16,}"`), `name="id" value="*"`},
+	{regexp.MustCompile(`Request <span class="id">[A-Za-z0-9_-]+</span>`), `Request *`},
 	{regexp.MustCompile(`name="session" value="[0-9a-z]{16,}"`), `name="session" value="*"`},
 }
 

@@ -167,7 +167,7 @@ func (s *Service) lookForm(ctx context.Context, who actor.Actor, in NewLook) (st
 		fields = append(fields, fault.Field{Name: "reason", Code: "reason_invalid", Problem: fmt.Sprintf("The reason is longer than %d characters or holds a control character.", maxReason)})
 	case n < 3 && (n > 0 || s.Rules.Get().LookReason == required): // clause: use.need-to-see
 		causes = append(causes, "reason")
-		fields = append(fields, fault.Field{Name: "reason", Code: "reason_needed", Problem: "Say why you need to look. The customer reads it."})
+		fields = append(fields, fault.Field{Name: "reason", Code: "reason_needed", Problem: "Say why you need to look."})
 	}
 	if !goodTicket.MatchString(strings.TrimSpace(in.Ticket)) {
 		causes = append(causes, "ticket")

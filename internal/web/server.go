@@ -274,8 +274,7 @@ var TermsFirst = fault.New(fault.Denied, "terms_required", fault.Public{
 
 // SupportOnly refuses staff who look as a customer everything but the application.
 var SupportOnly = fault.New(fault.Denied, "support_closed", fault.Public{
-	Problem:  "You look as a customer: accounts, and every other page of this server, are closed to you until you end it.",
-	Expected: "The application, or the end of the look.", Next: "End the look at /-/support."})
+	Problem: "You look as a customer: accounts, and every other page of this server, are closed to you until you end the look.", Next: "End it at /-/support."})
 
 // beforeAnything says where a browser goes that must do something first.
 var beforeAnything = map[string]string{
