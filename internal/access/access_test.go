@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -241,6 +242,7 @@ func TestUsesAreCounted(t *testing.T) {
 	ask(person("auditor"), access.PolicyApprove) // refused
 	a.May(who, access.PolicyApprove)             // only looked at
 	ask(actor.Actor{Kind: actor.Operator, ID: "uid-0"}, access.PolicyRead)
+	ask(actor.Actor{Kind: actor.Person, ID: "ana", TeamKind: "staff", Roles: []string{"owner"}, Via: "canary"}, access.PolicyRead) // a rehearsal
 	now = now.Add(2 * time.Minute)
 	ask(who, access.PolicyRead)
 	us := a.TakeUses()
@@ -258,3 +260,57 @@ func TestUsesAreCounted(t *testing.T) {
 		t.Errorf("taken twice: %v", us)
 	}
 }
+
+// Cedar skips a rule that cannot be evaluated. A skipped prohibition would be a yes.
+//
+// breaks: access.roles
+func TestAnyErrorIsNo(t *testing.T) {
+	a := policytest.Access(ledgertest.Open(t).DB, time.Now)
+	if !a.May(person("owner"), access.PolicyRead) {
+		t.Fatal("an owner may not read")
+	}
+	a.Spoil()
+	for _, who := range []actor.Actor{person("owner"), actor.System("x"), {Kind: actor.Operator, ID: "uid-0"}} {
+		if a.May(who, access.PolicyRead) {
+			t.Errorf("%s may, although a rule could not be evaluated", who)
+		}
+	}
+}
+
+// Whatever a cell holds, either it is refused or it names known actions, each once.
+func FuzzActions(f *testing.F) {
+	for _, s := range []string{"none", "policy.read journal.read", "policy.read policy.read", "", "none none", "policy.read\u00a0journal.read", "team."} {
+		f.Add(s)
+	}
+	slot := access.New(access.Deps{Log: ledgertest.Open(f).DB, Now: time.Now}).Slots()[0]
+	f.Fuzz(func(t *testing.T, cell string) {
+		v := table(func(row []string) {
+			if row[0] == "support" {
+				row[2] = cell
+			}
+		})
+		if slot.Check(v) != nil {
+			return
+		}
+		a := access.New(access.Deps{Log: refuser{}, Now: time.Now})
+		if err := a.Slots()[0].Set([]clause.Period{{Values: v}}); err != nil {
+			t.Fatal(err)
+		}
+		r, ok := a.Role("support")
+		if !ok {
+			t.Fatal("the role is gone")
+		}
+		for _, action := range access.Actions() {
+			if a.May(person("support"), action) != r.Has(action) {
+				t.Errorf("%q: %s", cell, action)
+			}
+		}
+		if len(r.Actions) == 0 && strings.TrimSpace(cell) != access.None {
+			t.Errorf("%q was taken as nothing", cell)
+		}
+	})
+}
+
+type refuser struct{}
+
+func (refuser) Refuse(_ context.Context, _ actor.Actor, _ ledger.Event, err error) error { return err }

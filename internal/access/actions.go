@@ -29,6 +29,7 @@ const (
 	SessionsEnd      Action = "identity.end-sessions"
 	RightsRead       Action = "identity.read-rights"   // who holds which role, since when, and what was used of it
 	RoleGrant        Action = "identity.grant-role"    // lend a role for a while, and take it back
+	RoleAsk          Action = "identity.ask-role"      // ask for a role oneself; it counts when others agree
 	ReviewOpen       Action = "identity.open-review"   // begin and close a review of rights
 	ReviewDecide     Action = "identity.review-rights" // keep or revoke; never one's own
 	GateRead         Action = "gateway.read"
@@ -39,6 +40,8 @@ const (
 	ServicesManage   Action = "identity.manage-services" // make service accounts of the staff team, and their tokens
 	SupportLook      Action = "identity.support-look"    // look as a customer, with a reason and a ticket, for a while
 	SupportAgree     Action = "identity.support-agree"   // agree that somebody else who looks may change things
+	ClientsRead      Action = "identity.read-clients"    // applications that sign people in here
+	ClientsManage    Action = "identity.manage-clients"
 )
 
 // known are the actions of this build, and whether the operator may do each. Which role
@@ -66,6 +69,7 @@ var known = map[Action]bool{
 	SessionsEnd:      true,
 	RightsRead:       true,
 	RoleGrant:        true,
+	RoleAsk:          false,
 	ReviewOpen:       true,
 	ReviewDecide:     false,
 	GateRead:         true,
@@ -76,6 +80,8 @@ var known = map[Action]bool{
 	ServicesManage:   true,
 	SupportLook:      false,
 	SupportAgree:     false,
+	ClientsRead:      true,
+	ClientsManage:    true,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a

@@ -29,6 +29,7 @@ type paramRow struct {
 	Name, Key, Value, Type, Range, Stricter, Why string
 	Signed                                       string // the value in the signed text, where an exception makes another one run
 	Except, Change                               string // addresses, where the reader may
+	Table                                        *web.Table
 }
 
 type controlRow struct {
@@ -80,7 +81,7 @@ func (c *Console) showClause(w http.ResponseWriter, r *http.Request, who actor.A
 			p.Clause.Says[i].Href = "#" + name
 		}
 	}
-	p.Clause.Evidence = nil
+	p.Clause.Evidence, p.Clause.Tables = nil, nil // among the values below
 	p.Facts = clauseFacts(cl, v)
 	c.lastProof(id, &p)
 	if c.Access.May(who, access.CheckRun) && slices.ContainsFunc(v.Findings, func(f check.Finding) bool { return f.Kind != string(clause.Record) && f.Control != "policy.binding" }) {
@@ -155,6 +156,7 @@ func (c *Console) params(cl *document.Clause, l *look, who actor.Actor) []paramR
 		a := &cl.Params[i]
 		key := cl.Key(a.Name)
 		row := paramRow{Name: a.Name, Key: key, Value: a.Words(l.moment.Values[key]), Type: string(a.Type), Stricter: directions[a.Stricter], Why: a.Decide}
+		row.Table = tableOf(a, l.moment.Values[key])
 		if signed := a.Words(a.Value); signed != row.Value {
 			row.Signed = signed
 		}

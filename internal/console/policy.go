@@ -137,6 +137,13 @@ func (c *Console) line(l *look, cl *document.Clause, v *check.Clause, who actor.
 	f := telling(v)
 	href := "/-/console/clauses/" + cl.ID
 	out := web.Clause{ID: cl.ID, Number: l.number[cl.ID], Href: href, Says: spans(cl, l.moment.Values, href, false), Mark: l.mark(v)}
+	for i := range cl.Params {
+		if a := &cl.Params[i]; a.Silent {
+			if t := tableOf(a, l.moment.Values[cl.Key(a.Name)]); t != nil {
+				out.Tables = append(out.Tables, *t)
+			}
+		}
+	}
 	if f.Control == "" || f.ObservedAt.IsZero() {
 		if f.Kind != string(clause.Record) && f.Control != "" {
 			out.Note = "Has not been looked at yet."

@@ -24,6 +24,7 @@ import (
 	"writ/internal/gateway"
 	"writ/internal/identity"
 	"writ/internal/identity/banned"
+	"writ/internal/identity/oidc"
 	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/ledger/ledgertest"
@@ -76,6 +77,7 @@ type world struct {
 	access  *access.Access
 	server  http.Handler
 	ids     map[string]string
+	review  string // that is half done
 	keys    map[string]sshsig.Signer
 	results map[string]func() (clause.Result, error) // by control
 }
@@ -165,7 +167,8 @@ func newWorld(t testing.TB) *world {
 			return e.N, err == nil
 		}}))
 	w.console = must[*console.Console](t)(console.New(console.Deps{Company: "Harbour Ltd", Origin: origin, Policy: w.policy, Check: w.check, Journal: w.journal, Identity: w.people,
-		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now}))
+		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
+			Out: http.DefaultTransport, Origin: origin, Now: now, Log: log}))}))
 	w.site = must[*web.Server](t)(web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour Ltd"} }, Log: log, Now: now}))
 	w.site.SetChrome(w.console.Chrome)
 	if err := w.site.Mount(slices.Concat(w.console.Routes(), w.journal.Routes())...); err != nil {
@@ -315,7 +318,40 @@ func (w *world) fill() {
 	if _, err := w.people.EndSessions(ctx, w.as("emil"), w.ids["ben"]); !errors.Is(err, fault.Denied) {
 		w.t.Fatalf("an auditor ended sessions: %v", err)
 	}
+	w.lend()
 	w.settle()
+}
+
+// lend makes loans in each state and a review that is half done.
+func (w *world) lend() {
+	w.t.Helper()
+	ctx := context.Background()
+	grant := func(who string, in identity.Lend) identity.Grant {
+		return must[identity.Grant](w.t)(w.people.GrantRole(ctx, w.as(who), in))
+	}
+	grant("ana", identity.Lend{Person: "dev", Role: "auditor", For: 20 * 24 * time.Hour, Need: "project/spring-audit", Reason: "Collects the evidence for the spring audit."})
+	grant("ben", identity.Lend{Person: "dev", Role: "owner", For: 2 * time.Hour, Reason: "Two owners are on a plane and a person must be added."})
+	back := grant("ana", identity.Lend{Person: "suna", Role: "engineer", For: time.Hour, Reason: "Watches a deployment."})
+	if err := w.people.RevokeGrant(ctx, w.as("suna"), back.ID); err != nil {
+		w.t.Fatal(err)
+	}
+	rv := must[identity.Review](w.t)(w.people.OpenReview(ctx, operator))
+	w.review = rv.ID
+	_, items, err := w.people.ShowReview(ctx, w.as("ben"), rv.ID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, it := range items {
+		d := identity.Decision{Review: rv.ID, Item: it.ID, Decision: identity.Keep, Reason: "Uses it every week."}
+		switch it.Handle {
+		case "suna":
+			d.Decision, d.Reason = identity.Revoke, "Moved to another team."
+		case "emil":
+		default:
+			continue
+		}
+		must[identity.ReviewItem](w.t)(w.people.DecideRight(ctx, w.as("ben"), d))
+	}
 }
 
 // breakOne scripts a broken clause, one that cannot be decided, and one told in figures.

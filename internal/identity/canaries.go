@@ -53,15 +53,12 @@ func (t *trial) visitor() *canary.Visitor {
 	return v
 }
 
-// person plants one for this run.
-func (t *trial) person() planted { return t.personWith(RoleMember) }
-
-// personWith plants one with a role of staff, or of a customer.
-func (t *trial) personWith(role string) planted {
+// person plants one for this run, a member where no roles are named.
+func (t *trial) person(roles ...string) planted {
 	if t.err != nil {
 		return planted{}
 	}
-	p, end, err := t.s.plant(t.ctx, t.door, t.control, role)
+	p, end, err := t.s.plant(t.ctx, t.door, t.control, roles...)
 	if err != nil {
 		t.err = err
 		return p

@@ -50,7 +50,7 @@ func (t *trial) next(act string, a canary.Answer, want string) answered {
 
 // secondFactor is access.mfa-by-technology.
 func (t *trial) secondFactor() string {
-	p := t.personWith("auditor")
+	p := t.person("auditor")
 	v := t.visitor()
 	t.next("sign in with the password, without a second factor", t.signIn(v, p.email, p.password.Reveal()), NextEnrol)
 	t.refused("look at people", t.ask(v, "GET", "people", nil), http.StatusForbidden, "enrol_required")
@@ -70,6 +70,21 @@ func (t *trial) secondFactor() string {
 	t.works("look at people then", t.ask(v, "GET", "people", nil), http.StatusOK)
 	t.around(p, seed, at)
 	return "a password alone reached nothing but the page that sets up a factor, and no step could be left out"
+}
+
+// enters signs a planted person in, and sets up a code generator where their role needs one.
+func (t *trial) enters(act string, v *canary.Visitor, p planted) {
+	a := t.signIn(v, p.email, p.password.Reveal())
+	t.works(act, a, http.StatusOK)
+	if read(a).Next != NextEnrol {
+		return
+	}
+	begun := read(t.ask(v, "POST", "factors/totp", nil))
+	seed, err := totp.Parse(begun.URI)
+	if err != nil && t.err == nil {
+		t.err = fmt.Errorf("set up a code generator: %w", err)
+	}
+	t.works("set up a code generator", t.confirm(v, begun.ID, t.code(seed, totp.Step(t.s.Now()))), http.StatusOK)
 }
 
 // around tries the sign-in of somebody who has a factor.

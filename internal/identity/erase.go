@@ -57,6 +57,9 @@ func endAll(ctx context.Context, tx *ledger.Tx, person, cause string) (ids []str
 	if links, err = endLinks(ctx, tx, person, "cancelled"); err != nil {
 		return nil, 0, 0, err
 	}
+	if err := endGrantsOf(ctx, tx, person, cause); err != nil {
+		return nil, 0, 0, err
+	}
 	if _, err = endTokensIn(ctx, tx, person, cause, false); err != nil {
 		return nil, 0, 0, err
 	}
@@ -146,6 +149,8 @@ func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, lette
 			deleteAddressChangesOf, deleteLeaving,
 			blankTokens,
 			blankLooks,
+			deleteUsesOf, blankGrants, blankReviews,
+			deleteConsentsOf, deleteUpstreamOf,
 		}) {
 			if _, err := tx.Exec(ctx, q, acc.id); err != nil {
 				return nil, err
@@ -221,6 +226,7 @@ func (s *Service) expire(ctx context.Context) error {
 		{endOldLinks, now},
 		{oldAttempts, now.Add(-day)},
 		{oldFlows, now.Add(-day)},
+		{oldQuestions, now.Add(-clockSlack)},
 		{oldBegun, now.Add(-time.Hour)},
 		{oldLinks, now.Add(-30 * day)},
 		{endOldAddressChanges, now},
@@ -228,6 +234,7 @@ func (s *Service) expire(ctx context.Context) error {
 		{oldSessions, now.Add(-90 * day)},
 		{oldDevices, now.Add(-400 * day)},
 		{oldBuckets, now.Add(-day)},
+		{oldUses, now.Add(-400 * day)},
 	} {
 		errs = append(errs, s.DB.Quiet(ctx, ledger.Expiry, func(tx *ledger.Tx) error {
 			_, err := tx.Exec(ctx, e.query, us(e.until))

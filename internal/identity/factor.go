@@ -30,8 +30,10 @@ const lockAfter = 100
 
 // Shown is a factor as it came in.
 type Shown struct {
-	Kind string
-	Code secret.Text
+	Kind       string
+	Code       secret.Text
+	Question   secret.Text // that a passkey answers
+	Credential []byte      // its answer
 }
 
 // proof is a factor that was right. It counts only once it is spent, inside the change
@@ -87,6 +89,8 @@ func (s *Service) showFactor(ctx context.Context, who actor.Actor, acc account, 
 		p, cause, err = s.proveTOTP(ctx, acc.id, in.Code)
 	case FactorRecovery:
 		p, cause, err = s.proveRecovery(ctx, acc, in.Code, from)
+	case FactorPasskey:
+		p, cause, err = s.provePasskey(ctx, who, acc.id, in)
 	}
 	if err != nil {
 		return proof{}, errors.Join(err, s.forgive(ctx, nil, []bucket{b}))
@@ -135,6 +139,9 @@ func (s *Service) wrongFactor(ctx context.Context, who actor.Actor, person, kind
 	})
 	if err != nil {
 		return fmt.Errorf("record a wrong factor: %w", err)
+	}
+	if kind == FactorPasskey {
+		return passkeyNotShown()
 	}
 	return factorRefused()
 }
@@ -211,9 +218,13 @@ func (s *Service) MyFactors(ctx context.Context, who actor.Actor) (Factors, erro
 }
 
 func (s *Service) factors(ctx context.Context, person string) ([]Factor, error) {
-	out := []Factor{}
+	out, err := s.passkeyFactors(ctx, person)
+	if err != nil {
+		return nil, err
+	}
+	own := len(out)
 	var names [][]byte
-	err := s.DB.Each(ctx, factorsOf, func(scan scanner) error {
+	err = s.DB.Each(ctx, factorsOf, func(scan scanner) error {
 		var f Factor
 		var name []byte
 		var confirmed int64
@@ -234,8 +245,9 @@ func (s *Service) factors(ctx context.Context, person string) ([]Factor, error) 
 	if err != nil {
 		return nil, fmt.Errorf("list factors: %w", err)
 	}
-	for i := range out {
-		if out[i].Name, err = s.text(ctx, "identity_factor.name", out[i].ID, names[i]); err != nil {
+	for i := range names {
+		f := &out[own+i]
+		if f.Name, err = s.text(ctx, "identity_factor.name", f.ID, names[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -281,8 +293,10 @@ func (s *Service) RemoveFactor(ctx context.Context, who actor.Actor, id string, 
 			}
 			return nil, err
 		}
-		if _, err := tx.Exec(ctx, deleteFactor, id, who.ID); err != nil {
-			return nil, err
+		for _, q := range []string{deleteFactor, deletePasskey} {
+			if _, err := tx.Exec(ctx, q, id, who.ID); err != nil {
+				return nil, err
+			}
 		}
 		n, err := needOf(ctx, tx, rules, who.ID)
 		if err != nil {
@@ -308,8 +322,10 @@ func (s *Service) RemoveFactor(ctx context.Context, who actor.Actor, id string, 
 const (
 	factorsOf = `SELECT id, kind, name, confirmed, used, locked FROM identity_factor WHERE person = $1 AND confirmed IS NOT NULL
 		ORDER BY CASE kind WHEN 'totp' THEN 1 ELSE 0 END, confirmed, id`
-	workingKinds = `SELECT DISTINCT kind FROM identity_factor WHERE person = $1 AND confirmed IS NOT NULL AND locked IS NULL ORDER BY kind`
-	kindOfFactor = `SELECT kind FROM identity_factor WHERE id = $1 AND person = $2 AND confirmed IS NOT NULL`
+	workingKinds = `SELECT DISTINCT kind FROM identity_factor WHERE person = $1 AND confirmed IS NOT NULL AND locked IS NULL
+		UNION SELECT 'passkey' FROM identity_passkey WHERE person = $1 ORDER BY kind`
+	kindOfFactor = `SELECT kind FROM identity_factor WHERE id = $1 AND person = $2 AND confirmed IS NOT NULL
+		UNION ALL SELECT 'passkey' FROM identity_passkey WHERE id = $1 AND person = $2`
 	deleteFactor = `DELETE FROM identity_factor WHERE id = $1 AND person = $2`
 	failFactor   = `UPDATE identity_factor SET fails = fails + 1 WHERE person = $1 AND kind = $2 AND confirmed IS NOT NULL`
 	lockFactor   = `UPDATE identity_factor SET locked = $3 WHERE person = $1 AND kind = $2 AND locked IS NULL AND fails >= $4`

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -30,8 +31,10 @@ func (s *Service) factorRoutes() []web.Route {
 type (
 	factorIn struct {
 		Flow secret.Text `json:"flow"`
-		Kind string      `json:"kind"` // totp, recovery
-		Code secret.Text `json:"code"`
+		Kind string      `json:"kind"` // passkey, totp, recovery
+		Code secret.Text `json:"code,omitempty"`
+
+		Credential json.RawMessage `json:"credential,omitempty"` // of a passkey; flow is then that of its question
 	}
 	factorWire struct {
 		ID     string    `json:"id"`
@@ -77,8 +80,13 @@ func (s *Service) postFactor(w http.ResponseWriter, r *http.Request, _ actor.Act
 	if err != nil {
 		return err
 	}
-	_, bind := flowCookie(r)
-	as, err := s.proceedFrom(w, r, in.Flow, bind, Shown{Kind: in.Kind, Code: in.Code})
+	var as SignedInAs
+	if in.Kind == FactorPasskey {
+		as, err = s.passkeyFrom(w, r, in.Flow, in.Credential)
+	} else {
+		_, bind := flowCookie(r)
+		as, err = s.proceedFrom(w, r, in.Flow, bind, Shown{Kind: in.Kind, Code: in.Code})
+	}
 	if err != nil {
 		return err
 	}

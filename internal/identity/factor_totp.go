@@ -328,7 +328,7 @@ func (s *Service) addFactor(ctx context.Context, who actor.Actor, a added) (Conf
 				return nil, err
 			}
 		}
-		if err := raise(ctx, tx, rules, raised{session: who.Session, person: a.person, token: token, acr: a.acr, amr: rolesText(append([]string{"pwd"}, rolesOf(a.amr)...))}); err != nil {
+		if err := raise(ctx, tx, rules, raised{session: who.Session, person: a.person, token: token, acr: max(a.acr, who.ACR), amr: rolesText(append([]string{"pwd"}, rolesOf(a.amr)...))}); err != nil {
 			return nil, err
 		}
 		return FactorAdded{Person: a.person, Factor: a.id, Kind: a.kind, First: first, Session: who.Session}, s.Mail.Enqueue(ctx, tx, job)
@@ -348,7 +348,7 @@ func (s *Service) risen(token secret.Text, first bool, codes []secret.Text) (Con
 	if l == nil {
 		return Confirmed{}, errEnded()
 	}
-	out := Confirmed{Token: token, Ends: l.ends(s.Rules.Get()), Who: l.actor("https")}
+	out := Confirmed{Token: token, Ends: l.ends(s.Rules.Get()), Who: s.actorOf(l, "https")}
 	if first {
 		out.Codes = codes
 	}

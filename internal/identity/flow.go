@@ -49,6 +49,18 @@ func (f flow) insert(ctx context.Context, tx *ledger.Tx, need int) error {
 
 // findFlow reads a flow that goes on; everything else is flow_order, recorded.
 func (s *Service) findFlow(ctx context.Context, who actor.Actor, token, bind secret.Text) (flow, error) {
+	f, err := s.lookFlow(ctx, token, bind)
+	if errors.Is(err, errNoFlow) {
+		return flow{}, s.refuse(ctx, who, FactorRefused{Cause: "order", Network: networkOf(who)}, errFlow())
+	}
+	return f, err
+}
+
+// errNoFlow is a flow that does not go on.
+var errNoFlow = errors.New("identity: no such flow")
+
+// lookFlow is findFlow without the record: errNoFlow for what does not go on.
+func (s *Service) lookFlow(ctx context.Context, token, bind secret.Text) (flow, error) {
 	f := flow{token: token, bind: bind, id: sum(token)}
 	var hash string
 	var created, expires int64
@@ -62,7 +74,7 @@ func (s *Service) findFlow(ctx context.Context, who actor.Actor, token, bind sec
 	}
 	now := s.Now()
 	if err != nil || ended != nil || !secret.NewText(hash).Equal(secret.NewText(sum(bind))) || !now.Before(at(expires)) || tooEarly(now, at(created)) { // clause: access.mfa-by-technology
-		return flow{}, s.refuse(ctx, who, FactorRefused{Cause: "order", Network: networkOf(who)}, errFlow())
+		return flow{}, errNoFlow
 	}
 	return f, nil
 }

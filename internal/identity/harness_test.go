@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/canary"
 	"writ/internal/clause"
@@ -66,15 +67,16 @@ func cheap(p passhash.Params) passhash.Params {
 
 // world is a whole service behind a real TLS listener.
 type world struct {
-	t     testing.TB
-	kit   *ledgertest.Kit
-	svc   *identity.Service
-	rules *clause.Live[identity.Rules]
-	jobs  *jobs.Jobs
-	srv   *httptest.Server
-	door  *canary.Door
-	front atomic.Pointer[func(http.Handler) http.Handler] // a broken server: stands before the real one
-	slept atomic.Int64
+	t      testing.TB
+	kit    *ledgertest.Kit
+	svc    *identity.Service
+	rules  *clause.Live[identity.Rules]
+	access *access.Access
+	jobs   *jobs.Jobs
+	srv    *httptest.Server
+	door   *canary.Door
+	front  atomic.Pointer[func(http.Handler) http.Handler] // a broken server: stands before the real one
+	slept  atomic.Int64
 	record
 	mail string // folder
 	halt func() // ends the queue's work: what is decided outside of requests waits
@@ -120,6 +122,7 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 	w := &world{t: t, kit: kit, mail: t.TempDir()}
 	w.rules = clause.NewLive[identity.Rules](kit.Clock.Now)
 	w.set(nil)
+	w.access = policytest.Access(kit.DB, kit.Clock.Now)
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("IDENTITY_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -132,7 +135,7 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := identity.Deps{DB: kit.DB, Ring: kit.Ring, Mail: mailer, Jobs: w.jobs, Rules: w.rules, Banned: list(), Access: policytest.Access(kit.DB, kit.Clock.Now), Record: &w.record,
+	d := identity.Deps{DB: kit.DB, Ring: kit.Ring, Mail: mailer, Jobs: w.jobs, Rules: w.rules, Banned: list(), Access: w.access, Record: &w.record,
 		Company: func() string { return "Quorvex" }, Origin: base, Now: kit.Clock.Now, Log: log, Gate: passhash.NewGate(4, 64, 20*time.Second),
 		Seam: &identity.Seam{Params: cheap, Sleep: func(_ context.Context, d time.Duration) error { w.slept.Store(int64(d)); return nil }}}
 	for _, o := range opts {

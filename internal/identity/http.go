@@ -61,6 +61,8 @@ func (s *Service) Routes() []web.Route {
 		s.tokenRoutes(),
 		s.factorRoutes(),
 		s.supportRoutes(),
+		s.rightsRoutes(),
+		s.passkeyRoutes(),
 	)
 }
 

@@ -27,6 +27,7 @@ import (
 	"writ/internal/mail"
 	"writ/internal/passhash"
 	"writ/internal/secret"
+	"writ/internal/web"
 )
 
 //go:embed schema/*.sql
@@ -59,6 +60,7 @@ type Queue interface {
 	Prepare(ctx context.Context, kind string, payload []byte) (jobs.Job, error)
 	Enqueue(ctx context.Context, tx *ledger.Tx, job jobs.Job) error
 	Handle(kind string, h jobs.Handler)
+	Every(name string, every time.Duration, run func(ctx context.Context) error)
 }
 
 // RawSearch looks for bytes in everything this server has stored: the database file and
@@ -82,6 +84,7 @@ type Deps struct {
 	Record  Record
 	Raw     RawSearch // for the control of auth.no-cleartext; without it that control is unknown
 	Seam    *Seam
+	Ways    func(to string) []web.Link // further ways to sign in; may be nil
 
 	TermsURL string // where customers read the terms; may be empty
 }
@@ -98,6 +101,7 @@ type Service struct {
 	pace   pace
 	table  table // live sessions
 	tokens tokenTable
+	loans  loans // roles lent now
 	fold   folder
 	quick  quickRefusals
 	words  wordCache
@@ -121,6 +125,7 @@ func New(d Deps) (*Service, error) {
 	s.tokens.init()
 	d.Jobs.Handle(attemptJob, jobs.Handler{Run: s.decideAttempt, Tries: 8})
 	d.Jobs.Handle(recoveryJob, jobs.Handler{Run: s.decideRecovery, Tries: 8})
+	d.Jobs.Every("identity-rights", time.Hour, s.tendRights)
 	return s, nil
 }
 
@@ -130,16 +135,22 @@ func (s *Service) Slots() []clause.Slot { return []clause.Slot{s.Rules} }
 // Load fills the table of live sessions, finishes erasures that a former process
 // began, and begins to measure how long a hash takes here.
 func (s *Service) Load(ctx context.Context) error {
-	for _, c := range []string{passwordClass, indexClass, teamClass, totpClass} {
+	for _, c := range []string{passwordClass, indexClass, teamClass, totpClass, passkeyClass} {
 		if _, err := s.Ring.Ensure(ctx, keyring.Class(c)); err != nil {
 			return fmt.Errorf("get key of %s: %w", c, err)
 		}
+	}
+	if err := s.checkPasskeyHost(ctx); err != nil {
+		return err
 	}
 	if err := s.readSessions(ctx, -1, true); err != nil {
 		return fmt.Errorf("load sessions: %w", err)
 	}
 	if err := s.readTokens(ctx, -1, true); err != nil {
 		return fmt.Errorf("load tokens: %w", err)
+	}
+	if err := errors.Join(s.readLoans(ctx), s.beginUses(ctx)); err != nil {
+		return err
 	}
 	if err := s.finishErasures(ctx); err != nil {
 		return fmt.Errorf("finish erasures: %w", err)
@@ -163,13 +174,14 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			return errors.Join(s.writeSeen(last), s.writeTokenUse(last), s.writeFolded(last, true))
+			return errors.Join(s.writeSeen(last), s.writeTokenUse(last), s.writeFolded(last, true), s.writeUses(last))
 		case <-poll.C:
 			if s.DB.Engine() == "postgres" {
 				err = errors.Join(s.follow(ctx), s.followTokens(ctx))
 			}
 		case <-minute.C:
-			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx), s.endLooks(ctx))
+			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx),
+				s.endPast(ctx), s.writeUses(ctx), s.endLooks(ctx))
 		case <-hour.C:
 			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx),
 				s.eraseLeavers(ctx),

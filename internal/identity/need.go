@@ -194,12 +194,14 @@ func (s *Service) dateOne(ctx context.Context, rules *Rules, person string) erro
 }
 
 const (
-	teamsOf    = `SELECT t.kind, t.need, m.roles FROM identity_member m JOIN identity_team t ON t.id = m.team WHERE m.person = $1`
-	kindsOf    = `SELECT DISTINCT kind FROM identity_factor WHERE person = $1 AND confirmed IS NOT NULL`
+	teamsOf = `SELECT t.kind, t.need, m.roles FROM identity_member m JOIN identity_team t ON t.id = m.team WHERE m.person = $1`
+	kindsOf = `SELECT DISTINCT kind FROM identity_factor WHERE person = $1 AND confirmed IS NOT NULL
+		UNION SELECT 'passkey' FROM identity_passkey WHERE person = $1`
 	readGrace  = `SELECT began, until FROM identity_grace WHERE person = $1`
 	beginGrace = `INSERT INTO identity_grace (person, began, until) VALUES ($1, $2, $3) ON CONFLICT (person) DO NOTHING`
 	graceless  = `SELECT m.person, t.kind, t.need, m.roles FROM identity_member m JOIN identity_team t ON t.id = m.team JOIN identity_person p ON p.id = m.person
 		WHERE p.state = 'active' AND NOT EXISTS (SELECT 1 FROM identity_grace g WHERE g.person = m.person)
-		AND NOT EXISTS (SELECT 1 FROM identity_factor f WHERE f.person = m.person AND f.confirmed IS NOT NULL) ORDER BY m.person LIMIT 1000`
+		AND NOT EXISTS (SELECT 1 FROM identity_factor f WHERE f.person = m.person AND f.confirmed IS NOT NULL)
+		AND NOT EXISTS (SELECT 1 FROM identity_passkey k WHERE k.person = m.person) ORDER BY m.person LIMIT 1000`
 	lowSessions = `UPDATE identity_session SET low = $2, change = $3 WHERE person = $1 AND ended IS NULL AND level = 'full' AND acr < 2`
 )

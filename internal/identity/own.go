@@ -20,6 +20,7 @@ type OwnData struct {
 	Browsers  []OwnBrowser `json:"browsers"`
 	Links     []OwnLink    `json:"links"`
 	Addresses []OwnAddress `json:"address_changes"`
+	Factors   []OwnFactor  `json:"factors"`
 	Leaving   *time.Time   `json:"account_ends,omitempty"`
 	Terms     []OwnTerms   `json:"terms"`
 	Looks     []OwnLook    `json:"looks"`
@@ -133,7 +134,7 @@ func (s *Service) OwnData(ctx context.Context, who actor.Actor) (OwnData, error)
 	for _, l := range looked {
 		d.Looks = append(d.Looks, ownLook(l))
 	}
-	for _, read := range []func(context.Context, string, *OwnData) error{s.ownTeams, s.ownSessions, s.ownBrowsers, s.ownLinks, s.ownAddresses, s.ownTerms, s.ownTokens} {
+	for _, read := range []func(context.Context, string, *OwnData) error{s.ownTeams, s.ownSessions, s.ownBrowsers, s.ownLinks, s.ownAddresses, s.ownFactors, s.ownTerms, s.ownTokens} {
 		if err := read(ctx, who.ID, &d); err != nil {
 			return OwnData{}, fmt.Errorf("copy own data: %w", err)
 		}

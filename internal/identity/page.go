@@ -72,6 +72,7 @@ func (s *Service) Pages() []web.Route {
 		p.tokenPages(),
 		p.factorPages(),
 		p.supportPages(),
+		p.passkeyPages(),
 	)
 }
 

@@ -29,6 +29,8 @@ type accountPage struct {
 	Factors  string // how many, in a sentence
 	Looks    []Look // by staff
 	Terms    Terms
+
+	Elsewhere bool // other providers may sign people in
 }
 
 type sessionRow struct {
@@ -74,6 +76,7 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, who actor.Ac
 		}
 		d.Sessions = append(d.Sessions, row)
 	}
+	d.Elsewhere = p.Ways != nil && len(p.Ways("/")) > 0
 	if err := p.accountForms(r, who, &d, again); err != nil {
 		return err
 	}

@@ -81,11 +81,11 @@ func (p *pages) doFactor(w http.ResponseWriter, r *http.Request, _ actor.Actor) 
 	case err != nil:
 		return p.refused(w, r, err, func(status int, f error) error { return p.showFactorForm(w, r, status, v.Get("kind"), to, f) })
 	}
-	return p.onward(w, r, as, to)
+	return onward(w, r, as, to)
 }
 
 // onward leads to what a step of a sign-in came to.
-func (p *pages) onward(w http.ResponseWriter, r *http.Request, as SignedInAs, to string) error {
+func onward(w http.ResponseWriter, r *http.Request, as SignedInAs, to string) error {
 	switch as.Next {
 	case NextFactor:
 		return web.Redirect(w, r, withTo(atFactor, to))
@@ -107,7 +107,8 @@ func (p *pages) showFactorForm(w http.ResponseWriter, r *http.Request, status in
 		form.Hidden = append(form.Hidden, web.Pair{Name: "to", Value: to})
 	}
 	form.Fields = []web.Field{field}
-	return p.plain(w, r, status, "factor", web.View{Title: "Enter the code", Lead: "The password was right. One more step.", Data: form})
+	step := p.factorStep(r, form, kind, to)
+	return p.plain(w, r, status, "factor", web.View{Title: step.Title, Lead: "One more step: show that it is you.", Fault: step.Fault, Data: step, Scripts: []string{passkeyScript}})
 }
 
 func sepOf(to string) string {
@@ -125,6 +126,7 @@ type factorsPage struct {
 	To        string
 	Add       web.Form
 	Codes     web.Form
+	Passkeys  string // where they are set up; "" where there can be none
 	Left      string // of the grace
 }
 
@@ -136,6 +138,9 @@ func (p *pages) factors(w http.ResponseWriter, r *http.Request, who actor.Actor)
 	to := web.ReturnPath(r.URL.Query().Get("to"))
 	d := factorsPage{Factors: fs, Enrolling: who.Kind == actor.Enrolling, First: len(fs.Factors) == 0, To: to}
 	d.Add = web.Form{Action: atFactors + "/totp", Act: "Set up an app", Quiet: !d.First, Hidden: toHidden(to)}
+	if p.Passkeys() {
+		d.Passkeys = withTo(atPasskeys, to)
+	}
 	d.Codes = web.Form{Action: atFactors + "/codes", Act: "Make new recovery codes", Quiet: true}
 	if !fs.Grace.IsZero() {
 		d.Left = web.Duration(fs.Grace.Sub(p.Now()).Truncate(time.Minute))

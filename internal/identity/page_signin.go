@@ -11,14 +11,16 @@ import (
 
 // signInPage is what the sign-in page shows beside its form.
 type signInPage struct {
-	Form web.Form
-	Join bool // sign-up is open
+	Form    web.Form
+	Passkey *passkeyForm // nil where there can be none
+	Join    bool         // sign-up is open
+	Ways    []web.Link   // through other providers
 }
 
 // signIn shows the form; somebody who is signed in goes where they wanted.
 func (p *pages) signIn(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	to := r.URL.Query().Get("to")
-	if who.SignedIn() {
+	if who.SignedIn() && r.URL.Query().Get("again") == "" { // again: an application wants it shown anew
 		return web.Redirect(w, r, web.ReturnPath(to))
 	}
 	if who.Kind == actor.Enrolling {
@@ -41,7 +43,7 @@ func (p *pages) doSignIn(w http.ResponseWriter, r *http.Request, _ actor.Actor) 
 			return p.showSignIn(w, r, status, v.Get("email"), v.Get("to"), f)
 		})
 	}
-	return p.onward(w, r, as, v.Get("to"))
+	return onward(w, r, as, v.Get("to"))
 }
 
 func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, status int, email, to string, f error) error {
@@ -51,7 +53,16 @@ func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, status int, e
 	if to = web.ReturnPath(to); to != "/" {
 		form.Hidden = []web.Pair{{Name: "to", Value: to}}
 	}
-	return p.plain(w, r, status, "sign-in", web.View{Title: "Sign in", Data: signInPage{Form: form, Join: p.Rules.Get().Open != "off"}})
+	v := web.View{Title: "Sign in"}
+	d := signInPage{Form: form, Passkey: p.signInPasskey(to, f), Join: p.Rules.Get().Open != "off"}
+	if d.Passkey != nil {
+		form.Fields[0].Complete, v.Scripts = "username webauthn", []string{passkeyScript}
+	}
+	if p.Ways != nil {
+		d.Ways = p.Ways(to)
+	}
+	v.Data = d
+	return p.plain(w, r, status, "sign-in", v)
 }
 
 // signOut asks before it ends the session, because a link must have no effect.

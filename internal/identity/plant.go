@@ -29,7 +29,10 @@ const fixedCanary = "canary-"
 
 // plant makes a person in a team of kind canary, with a fresh address and password, and
 // what ends it again. Leftovers of a former run go first.
-func (s *Service) plant(ctx context.Context, door *canary.Door, control, role string) (planted, func(), error) {
+func (s *Service) plant(ctx context.Context, door *canary.Door, control string, roles ...string) (planted, func(), error) {
+	if len(roles) == 0 {
+		roles = []string{RoleMember}
+	}
 	id := fixedCanary + strings.TrimPrefix(control, "identity.")
 	if err := s.uproot(ctx, control, id); err != nil {
 		return planted{}, nil, err
@@ -42,7 +45,7 @@ func (s *Service) plant(ctx context.Context, door *canary.Door, control, role st
 	if err != nil {
 		return planted{}, nil, err
 	}
-	p, err := s.sealPerson(ctx, newPerson{fixed: id, name: "Canary", addr: addr, idx: idx, kind: Canary, roles: []string{role}, how: "operator", terms: agreed{s.Rules.Get().Terms, termsPlanted}})
+	p, err := s.sealPerson(ctx, newPerson{fixed: id, name: "Canary", addr: addr, idx: idx, kind: Canary, roles: roles, how: "operator", terms: agreed{s.Rules.Get().Terms, termsPlanted}})
 	if err != nil {
 		return planted{}, nil, err
 	}
@@ -226,6 +229,7 @@ const (
 // uprootFactors removes everything of a person beside the password.
 var uprootFactors = []string{
 	`DELETE FROM identity_factor WHERE person = $1`,
+	`DELETE FROM identity_passkey WHERE person = $1`,
 	`DELETE FROM identity_recovery WHERE person = $1`,
 	`DELETE FROM identity_flow WHERE person = $1`,
 	`DELETE FROM identity_grace WHERE person = $1`,
@@ -235,6 +239,11 @@ var uprootFactors = []string{
 
 var uprootPerson = append(slices.Concat(uprootFactors, uprootSupport),
 	`DELETE FROM identity_session WHERE person = $1`,
+	`DELETE FROM identity_oidc_login WHERE person = $1`,
+	`DELETE FROM identity_oidc_consent WHERE person = $1`,
+	`DELETE FROM identity_upstream_link WHERE person = $1`,
+	`DELETE FROM identity_grant WHERE person = $1`,
+	`DELETE FROM identity_use WHERE person = $1`,
 	`DELETE FROM identity_device WHERE person = $1`,
 	`DELETE FROM identity_link WHERE person = $1`,
 	`DELETE FROM identity_password WHERE person = $1`,

@@ -39,6 +39,13 @@ type Rules struct {
 	LookReason       string        `clause:"use.need-to-see/reason"` // required, optional
 	LookTTL          time.Duration `clause:"use.need-to-see/ttl"`
 	LookNotify       string        `clause:"use.need-to-see/notify"` // required, optional
+
+	Unused       time.Duration `clause:"access.least-privilege/unused"`
+	Lent         time.Duration `clause:"access.least-privilege/lent"` // the longest loan for the moment
+	TwoPeople    []string      `clause:"access.least-privilege/two"`  // roles that are lent by two people
+	ReviewEvery  time.Duration `clause:"access.review/every"`
+	ReviewWindow time.Duration `clause:"access.review/window"`
+	Undecided    string        `clause:"access.review/undecided"` // revoke, keep
 }
 
 // What a reset may end, beside the link itself.
@@ -86,6 +93,13 @@ func (r *Rules) Validate() error {
 	for _, e := range r.ResetEnds {
 		need(slices.Contains([]string{endsSessions, endsLinks, endsDevices, endsTokens}, e), "auth.reset-sets-new: a reset cannot end %q", e)
 	}
+	need(time.Minute <= r.Lent && r.Lent <= 8*time.Hour, "access.least-privilege: lent %s is not within 1m and 8h", r.Lent)
+	need(r.Unused >= 24*time.Hour, "access.least-privilege: unused %s is under a day, and uses are counted by day", r.Unused)
+	for _, role := range r.TwoPeople {
+		need(slices.Contains(StaffRoles(), role), "access.least-privilege: two names %q, which is no role of staff", role)
+	}
+	need(0 < r.ReviewWindow && r.ReviewWindow+24*time.Hour <= r.ReviewEvery, "access.review: window %s leaves no day of every %s", r.ReviewWindow, r.ReviewEvery)
+	need(r.Undecided == Revoke || r.Undecided == Keep, "access.review: undecided %q is not revoke or keep", r.Undecided)
 	return errors.Join(errs...)
 }
 

@@ -29,6 +29,7 @@ type Session struct {
 	Team     string
 	Kind     string // of the team: staff, customer, canary
 	Roles    []string
+	Lent     []string // those of Roles that end by themselves
 	ACR      int
 	AMR      []string
 	Enrol    bool      // may only set up a second factor
@@ -163,11 +164,11 @@ func (s *Service) Session(ctx context.Context, token secret.Text) (actor.Actor, 
 		return actor.Actor{}, Session{}, errEnded()
 	}
 	s.touch(l, now)
-	who := l.actor("https")
+	who := s.actorOf(l, "https")
 	if l.owes(rules) { // clause: use.terms
 		who = l.agreeing(who)
 	}
-	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: l.roles, ACR: l.acr, AMR: rolesOf(l.amr),
+	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: who.Roles, Lent: who.Lent, ACR: l.acr, AMR: rolesOf(l.amr),
 		Enrol: l.level == levelEnrol, Low: l.low, Started: l.started, Seen: now, IdleEnds: now.Add(rules.idle(l.staff)), Ends: l.ends(rules)}, nil
 }
 
@@ -266,6 +267,9 @@ func bump(ctx context.Context, tx *ledger.Tx) (int64, error) {
 func endSessionsIn(ctx context.Context, tx *ledger.Tx, person, except, cause string) ([]string, error) {
 	change, err := bump(ctx, tx)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := tx.Exec(ctx, endFamiliesOf, person, except, us(tx.Now()), cause); err != nil { // tokens of applications, offline ones too
 		return nil, err
 	}
 	var ids []string
@@ -482,7 +486,7 @@ func (s *Service) follow(ctx context.Context) error {
 	if err := s.readSessions(ctx, have, false); err != nil {
 		return fmt.Errorf("read changed sessions: %w", err)
 	}
-	return nil
+	return s.readLoans(ctx)
 }
 
 // endExpired ends the rows of sessions whose time is over; Lookup refuses them already.
@@ -521,7 +525,8 @@ const (
 	endOneSession = `UPDATE identity_session SET ended = $3, cause = $4, change = $5 WHERE id = $1 AND person = $2 AND ended IS NULL`
 	endSessionsOf = `UPDATE identity_session SET ended = $3, cause = $4, change = $5
 		WHERE person = $1 AND id <> $2 AND ended IS NULL RETURNING id`
-	sessionsOf = `SELECT s.id, s.person, s.team, t.kind, m.roles, s.acr, s.amr, s.started, s.seen, s.place FROM identity_session s
+	endFamiliesOf = `UPDATE identity_oidc_family SET ended = $3, cause = $4 WHERE person = $1 AND session <> $2 AND ended IS NULL`
+	sessionsOf    = `SELECT s.id, s.person, s.team, t.kind, m.roles, s.acr, s.amr, s.started, s.seen, s.place FROM identity_session s
 		JOIN identity_team t ON t.id = s.team JOIN identity_member m ON m.team = s.team AND m.person = s.person
 		WHERE s.person = $1 AND s.ended IS NULL ORDER BY s.started DESC, s.id DESC LIMIT 500`
 	sessionRows = `SELECT s.id, s.token, s.person, s.team, t.kind, COALESCE(m.roles, ''), p.state, s.device, s.acr, s.amr, s.started, s.factor_at, s.seen, s.ended, s.change, s.level, s.low, t.need,

@@ -43,11 +43,12 @@ func (l *live) lacks(rules *Rules, now time.Time) bool {
 
 // actor is who acts with the session. One that may only set up a factor has neither team
 // nor roles, and is of a kind of its own, so that whoever does not know it refuses it.
-func (l *live) actor(via string) actor.Actor {
+func (s *Service) actorOf(l *live, via string) actor.Actor {
 	if l.level != levelFull { // clause: access.mfa-by-technology
 		return actor.Actor{Kind: actor.Enrolling, ID: l.person, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: via}
 	}
-	return actor.Actor{Kind: actor.Person, ID: l.person, Team: l.team, Roles: l.roles, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: via}
+	roles, lent := s.loans.roles(member{l.person, l.team}, l.roles, s.Now())
+	return actor.Actor{Kind: actor.Person, ID: l.person, Team: l.team, TeamKind: l.kind, Roles: roles, Lent: lent, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: via}
 }
 
 // openSession writes the row inside a change and returns what memory will hold. It is

@@ -43,7 +43,7 @@ func (s *Service) lookSession(ctx context.Context, token secret.Text) (actor.Act
 	s.table.mu.RLock()
 	p := s.table.byID[l.session]
 	s.table.mu.RUnlock()
-	if p == nil || p.person != l.Staff || !s.stands(ctx, p, now, rules) || !s.Access.May(p.actor("https"), access.SupportLook) { // clause: use.need-to-see
+	if p == nil || p.person != l.Staff || !s.stands(ctx, p, now, rules) || !s.Access.May(s.actorOf(p, "https"), access.SupportLook) { // clause: use.need-to-see
 		return actor.Actor{}, Session{}, errEnded()
 	}
 	s.touch(p, now)

@@ -77,7 +77,8 @@ type Clause struct {
 	Number   string // "4.2"
 	Href     string // the clause's own page, behind the number; "" for none
 	Says     []Span
-	Note     string // one muted line of Writ's own words below the sentence
+	Note     string  // one muted line of Writ's own words below the sentence
+	Tables   []Table // values that do not fit into the sentence
 	Mark     Mark
 	Evidence []Evidence
 }
