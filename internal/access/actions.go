@@ -38,6 +38,8 @@ const (
 	TokensRead       Action = "identity.read-tokens"     // other people's, and services
 	TokensManage     Action = "identity.manage-tokens"   // end other people's
 	ServicesManage   Action = "identity.manage-services" // make service accounts of the staff team, and their tokens
+	SupportLook      Action = "identity.support-look"    // look as a customer, with a reason and a ticket, for a while
+	SupportAgree     Action = "identity.support-agree"   // agree that somebody else who looks may change things
 	ClientsRead      Action = "identity.read-clients"    // applications that sign people in here
 	ClientsManage    Action = "identity.manage-clients"
 	TeamRead         Action = "team.read"   // the team one acts in; for others PeopleRead
@@ -78,6 +80,8 @@ var known = map[Action]bool{
 	TokensRead:       true,
 	TokensManage:     true,
 	ServicesManage:   true,
+	SupportLook:      false,
+	SupportAgree:     false,
 	ClientsRead:      true,
 	ClientsManage:    true,
 	TeamRead:         false, // it acts in no team
@@ -86,7 +90,7 @@ var known = map[Action]bool{
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a
 // person's own: a lent role does not carry them, and a token never reaches them.
-var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister, RoleGrant, ReviewDecide}
+var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister, RoleGrant, ReviewDecide, SupportAgree}
 
 // ofTeams begins the actions of a customer's own team: the only ones that the roles of
 // customers can have.

@@ -20,6 +20,8 @@ const (
 	Writ       Kind = "writ"        // the server itself: jobs, schedules, start-up
 	BreakGlass Kind = "break-glass" // an emergency session opened by shares
 	Enrolling  Kind = "enrolling"   // a human who may only set up a second factor: ID is the person id, Roles are nil
+	Agreeing   Kind = "agreeing"    // a customer who may only accept the terms: ID is the person id, Roles are nil
+	Support    Kind = "support"     // a member of staff who looks as a customer: ID is who looks, For whom they look as
 )
 
 // Actor is who acts. The zero Actor may do nothing.
@@ -37,6 +39,9 @@ type Actor struct {
 
 	Token  string   // id of the token that stands for the actor; empty where a person or the socket does
 	Scopes []string // with Token: all that it may be used for, however much its owner may
+
+	For    string // of Support: the customer; Team and Roles are theirs
+	Writes bool   // of Support: a second person has agreed that it may change things
 }
 
 // System is Writ itself doing the named piece of housekeeping.
@@ -46,7 +51,8 @@ func System(name string) Actor { return Actor{Kind: Writ, ID: name, Via: "job"} 
 func (a Actor) Has(role string) bool { return slices.Contains(a.Roles, role) }
 
 // SignedIn reports whether a person or machine is behind the actor. Somebody who must
-// set up a factor first is not: every check that was not written for them refuses.
+// set up a factor or accept the terms first is not, nor is staff who looks as a customer:
+// every check that was not written for them refuses.
 func (a Actor) SignedIn() bool {
 	return a.Kind == Person || a.Kind == Machine || a.Kind == BreakGlass
 }

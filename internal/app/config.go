@@ -30,6 +30,7 @@ type Config struct {
 	TLS       TLSConfig  `yaml:"tls,omitempty"`
 	Operators []string   `yaml:"operators,omitempty"` // further user names or uids that may use the socket
 	Identity  IDConfig   `yaml:"identity,omitempty"`
+	TermsURL  string     `yaml:"terms_url,omitempty"` // where customers read the terms: a URL, or a path of the application that anyone may read
 }
 
 // KeysConfig says where the keys lie when not in DIR/keys.db.
@@ -108,10 +109,25 @@ func (c Config) check(name string) error {
 	if u, err := url.Parse(c.Upstream[0]); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return bad("upstream", c.Upstream[0], "a URL such as http://10.0.1.10:3000")
 	}
+	if c.TermsURL != "" && !goodTermsURL(c.TermsURL) {
+		return bad("terms_url", c.TermsURL, "a URL such as https://www.example.com/terms, or a path such as /terms")
+	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return bad("tls", c.TLS.Cert+c.TLS.Key, "both tls.cert and tls.key, or neither")
 	}
 	return nil
+}
+
+// goodTermsURL accepts what may stand in a link on the sign-up page.
+func goodTermsURL(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.User != nil || len(s) > 500 {
+		return false
+	}
+	if u.Scheme == "" && u.Host == "" {
+		return strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") && !strings.HasPrefix(s, "/-/") && !strings.Contains(s, `\`)
+	}
+	return u.Scheme == "https" && u.Hostname() != ""
 }
 
 // Origin is the public origin without a slash at its end.

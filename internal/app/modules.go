@@ -95,7 +95,7 @@ func (a *App) buildIdentity() error {
 	a.identity, err = identity.New(identity.Deps{
 		DB: a.db, Ring: a.ring, Mail: a.mail, Jobs: a.jobs, Rules: clause.NewLive[identity.Rules](a.now), Banned: list, Access: a.access, Record: a.journal,
 		Company: func() string { return a.config.Company }, Origin: a.config.Origin(), Now: a.now, Log: a.log.With("module", "identity"),
-		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw, Ways: func(to string) []web.Link { return a.upstream.Ways(to) }})
+		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw, TermsURL: a.config.TermsURL, Ways: func(to string) []web.Link { return a.upstream.Ways(to) }})
 	if err != nil {
 		return err
 	}

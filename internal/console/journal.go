@@ -34,7 +34,9 @@ func entryHref(n int64) string { return atJournal + "/" + strconv.FormatInt(n, 1
 // pseudonym that only their own key explains.
 func actorWords(e journal.Entry) string {
 	switch actor.Kind(e.Kind) {
-	case actor.Person, actor.Enrolling:
+	case actor.Support:
+		return "person " + cutID(e.Actor) + " as a customer"
+	case actor.Person, actor.Enrolling, actor.Agreeing:
 		return "person " + cutID(e.Actor)
 	case actor.Stranger:
 		return "stranger " + cutID(e.Actor)

@@ -50,7 +50,8 @@ type claims struct {
 	Issuer   string   `json:"iss"`
 	Audience string   `json:"aud"`
 	Subject  string   `json:"sub"`
-	Kind     string   `json:"kind"` // person, machine or break-glass
+	Kind     string   `json:"kind"`          // person, machine or break-glass
+	Act      *acting  `json:"act,omitempty"` // who acts for the subject (RFC 8693 section 4.1): staff who look as a customer
 	Team     string   `json:"team,omitempty"`
 	Roles    []string `json:"roles,omitempty"`
 	ACR      int      `json:"acr"` // 1 one factor, 2 two, 3 phishing-resistant
@@ -63,6 +64,11 @@ type claims struct {
 	Route    string   `json:"route"`
 	Issued   int64    `json:"iat"`
 	Expires  int64    `json:"exp"`
+}
+
+// acting is the actor claim.
+type acting struct {
+	Subject string `json:"sub"`
 }
 
 func newSigner(d Deps) (*signer, error) {
@@ -114,6 +120,9 @@ func (s *signer) sign(who actor.Actor, facts SessionFacts, k assertionKey, now t
 	c := claims{Issuer: s.iss, Audience: s.aud, Subject: who.ID, Kind: string(who.Kind), Team: who.Team, Roles: who.Roles, ACR: who.ACR,
 		AuthTime: seconds(who.FactorAt), Began: seconds(facts.SignedIn), Session: base64.RawURLEncoding.EncodeToString(sid[:16]),
 		Via: via, Scopes: who.Scopes, Method: k.method, Route: k.route, Issued: now.Unix(), Expires: now.Add(assertionLife).Unix()}
+	if who.Kind == actor.Support { // clause: use.need-to-see
+		c.Subject, c.Kind, c.Act = who.For, string(actor.Person), &acting{who.ID}
+	}
 	body, err := json.Marshal(c)
 	if err != nil {
 		panic(err) // strings and numbers always encode
@@ -130,7 +139,7 @@ func seconds(t time.Time) int64 {
 }
 
 func same(a, b *actor.Actor) bool {
-	return a.Kind == b.Kind && a.ID == b.ID && a.Team == b.Team && a.ACR == b.ACR && a.FactorAt.Equal(b.FactorAt) && slices.Equal(a.Roles, b.Roles) && slices.Equal(a.Scopes, b.Scopes)
+	return a.Kind == b.Kind && a.ID == b.ID && a.For == b.For && a.Team == b.Team && a.ACR == b.ACR && a.FactorAt.Equal(b.FactorAt) && slices.Equal(a.Roles, b.Roles) && slices.Equal(a.Scopes, b.Scopes)
 }
 
 // JWKS serves the keys that assertions are checked with (RFC 7517).

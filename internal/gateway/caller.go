@@ -22,10 +22,17 @@ func (v *visit) findCaller() *refusal { // clause: use.no-automation
 	}
 	who, facts, err := v.g.sessions.Lookup(v.r.Context(), secret.NewText(token))
 	if err == nil {
-		if who.Kind == actor.Enrolling { // clause: access.mfa-by-technology
+		switch {
+		case who.Kind == actor.Enrolling: // clause: access.mfa-by-technology
 			return refuseEnrol
-		}
-		if !who.SignedIn() {
+		case who.Kind == actor.Agreeing && v.need.need == anyone:
+			return nil // the terms themselves may lie here
+		case who.Kind == actor.Agreeing: // clause: use.terms
+			return refuseTerms
+		case who.Kind == actor.Support && !who.Writes && v.changes(): // clause: use.need-to-see
+			v.who = who // for the record
+			return refuseReader
+		case who.Kind != actor.Support && !who.SignedIn():
 			return refuseSession
 		}
 		if v.foreign() {
@@ -58,6 +65,16 @@ func (v *visit) foreign() bool { // clause: auth.best-practice
 		r = &post
 	}
 	return v.g.cross.Check(r) != nil
+}
+
+// changes reports whether the request may change something: by its method, or by going
+// over to a protocol that is open to writes.
+func (v *visit) changes() bool {
+	switch v.r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return len(v.r.Header["Upgrade"]) > 0
+	}
+	return true
 }
 
 // allow compares the caller with what the route and the policy ask for.

@@ -222,6 +222,9 @@ var (
 	refuseSession = deny(noAutomation, fault.Denied, "session_refused", fault.Public{
 		Problem: "This session may not be used here.", Next: "Sign out and in again."})
 	refuseEnrol  = deny("access.mfa-by-technology", fault.Denied, web.EnrolFirst.Code, web.EnrolFirst.Public)
+	refuseTerms  = deny("use.terms", fault.Denied, web.TermsFirst.Code, web.TermsFirst.Public)
+	refuseReader = deny("use.need-to-see", fault.Denied, "support_read_only", fault.Public{
+		Problem: "You look as a customer and may change nothing.", Expected: "GET, HEAD or OPTIONS, until a second person has agreed to more.", Next: "Ask for it when you begin a look, or end this one at /-/support."})
 	refuseSealed = deny(noAutomation, fault.Sealed, "sealed", fault.Public{
 		Problem: "The server is sealed: its keys are not present.", Next: "An operator must unseal it."})
 	refuseForeign = deny(noAutomation, fault.Denied, "cross_origin", fault.Public{

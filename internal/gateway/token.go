@@ -52,6 +52,8 @@ func (v *visit) findProgram() *refusal { // clause: use.no-automation
 		return refuseToken
 	case fault.Limited:
 		return refuseTokens
+	case fault.Denied: // clause: use.terms
+		return refuseTerms
 	case fault.Sealed:
 		return refuseSealed
 	}

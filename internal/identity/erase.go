@@ -151,6 +151,7 @@ func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, lette
 			deletePasswordOf, deleteInvitesTo, deleteAddressOf, blankSessions,
 			deleteAddressChangesOf, deleteLeaving,
 			blankTokens,
+			blankLooks,
 			deleteUsesOf, blankGrants, blankReviews,
 			deleteConsentsOf, deleteUpstreamOf,
 		}) {

@@ -59,3 +59,6 @@ func (s *Service) FillTokens(n int) {
 		s.tokens.take(s.Now(), []*liveToken{{id: randomID(), token: [32]byte(t.Reveal()), issued: s.Now()}}, nil, 0)
 	}
 }
+
+// EndOverdueLooks does what the server does three times a minute.
+func (s *Service) EndOverdueLooks(ctx context.Context) error { return s.endLooks(ctx) }

@@ -21,6 +21,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/canary"
 	"writ/internal/clause"
+	"writ/internal/fault"
 	"writ/internal/identity"
 	"writ/internal/identity/banned"
 	"writ/internal/jobs"
@@ -155,9 +156,18 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 	}
 	pages := site.Handler(w.svc)
 	real := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { // as the gate does before the application
-		if who, err := w.svc.Identify(r); !site.Owns(r) && err == nil && who.Kind == actor.Enrolling {
-			site.Fail(rw, r, web.EnrolFirst)
-			return
+		if who, err := w.svc.Identify(r); !site.Owns(r) && err == nil && !who.SignedIn() {
+			switch {
+			case who.Kind == actor.Enrolling:
+				site.Fail(rw, r, web.EnrolFirst)
+				return
+			case who.Kind == actor.Agreeing:
+				site.Fail(rw, r, web.TermsFirst)
+				return
+			case who.Kind == actor.Support && !who.Writes && r.Method != http.MethodGet:
+				site.Fail(rw, r, fault.New(fault.Denied, "support_read_only", fault.Public{Problem: "You look."}))
+				return
+			}
 		}
 		pages.ServeHTTP(rw, r)
 	})

@@ -27,7 +27,7 @@ const deviceLife = 400 * 24 * time.Hour
 func (s *Service) Routes() []web.Route {
 	v1 := func(p string) string { return strings.Replace(p, " ", " /-/api/v1/", 1) }
 	anyone := []web.Route{
-		{Pattern: v1("POST sign-up"), Handle: s.postSignUp, Doc: web.Doc{Summary: "Sign up with an address; answered alike whether it is known or not", In: signUpIn{}, Out: nextOut{}, Status: 202,
+		{Pattern: v1("POST sign-up"), Handle: s.postSignUp, Doc: web.Doc{Summary: "Sign up with an address, which accepts the terms in force; answered alike whether it is known or not", In: signUpIn{}, Out: signedUpOut{}, Status: 202,
 			Errors: []string{"email_invalid", "domain_closed", "password_too_short", "password_too_long", "password_banned", "password_text", "too_many", "busy"}}},
 		{Pattern: v1("POST confirm"), Handle: s.postConfirm, Doc: web.Doc{Summary: "Confirm the address with the token of the letter", In: confirmIn{}, Out: nextOut{},
 			Errors: []string{"link_dead", "password_needed", "current_password_wrong", "too_many", "busy"}}},
@@ -41,6 +41,7 @@ func (s *Service) Routes() []web.Route {
 	}
 	for i := range anyone {
 		anyone[i].Who = web.Anyone
+		anyone[i].Support = anyone[i].Pattern == v1("POST sign-out")
 	}
 	own := []web.Route{
 		{Pattern: v1("GET session"), Handle: s.getSession, Doc: web.Doc{Summary: "Who is signed in", Out: sessionOut{}}},
@@ -59,6 +60,7 @@ func (s *Service) Routes() []web.Route {
 		s.ownRoutes(),
 		s.tokenRoutes(),
 		s.factorRoutes(),
+		s.supportRoutes(),
 		s.rightsRoutes(),
 		s.passkeyRoutes(),
 		s.teamRoutes(),
@@ -109,6 +111,11 @@ type (
 	// nextOut says what comes next: confirm, sign-in.
 	nextOut struct {
 		Next string `json:"next"`
+	}
+	// signedUpOut names the version of the terms that the sign-up accepts.
+	signedUpOut struct {
+		Next  string `json:"next"`
+		Terms int    `json:"terms"`
 	}
 	signInOut struct {
 		Next    string    `json:"next"` // done; factor: show one at sign-in/factor; enrol: set one up
@@ -166,7 +173,7 @@ func (s *Service) postSignUp(w http.ResponseWriter, r *http.Request, _ actor.Act
 		return err
 	}
 	web.SetCookie(w, FlowCookie, flow, s.Rules.Get().ConfirmTTL)
-	return web.WriteJSON(w, http.StatusAccepted, nextOut{"confirm"})
+	return web.WriteJSON(w, http.StatusAccepted, signedUpOut{"confirm", s.Rules.Get().Terms})
 }
 
 func (s *Service) postConfirm(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {

@@ -85,6 +85,8 @@ type Deps struct {
 	Raw     RawSearch // for the control of auth.no-cleartext; without it that control is unknown
 	Seam    *Seam
 	Ways    func(to string) []web.Link // further ways to sign in; may be nil
+
+	TermsURL string // where customers read the terms; may be empty
 }
 
 // Seam is where tests reach in; production leaves it nil.
@@ -180,7 +182,7 @@ func (s *Service) Run(ctx context.Context) error {
 			}
 		case <-minute.C:
 			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx),
-				s.endPast(ctx), s.writeUses(ctx))
+				s.endPast(ctx), s.writeUses(ctx), s.endLooks(ctx))
 		case <-hour.C:
 			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx),
 				s.eraseLeavers(ctx),

@@ -22,6 +22,9 @@ type OwnData struct {
 	Addresses []OwnAddress `json:"address_changes"`
 	Factors   []OwnFactor  `json:"factors"`
 	Leaving   *time.Time   `json:"account_ends,omitempty"`
+	Terms     []OwnTerms   `json:"terms"`
+	Looks     []OwnLook    `json:"looks"`
+	Tokens    []OwnToken   `json:"tokens"`
 	Entries   []OwnEntry   `json:"journal"`
 }
 
@@ -123,7 +126,15 @@ func (s *Service) OwnData(ctx context.Context, who actor.Actor) (OwnData, error)
 	} else if ok {
 		d.Leaving = &due
 	}
-	for _, read := range []func(context.Context, string, *OwnData) error{s.ownTeams, s.ownSessions, s.ownBrowsers, s.ownLinks, s.ownAddresses, s.ownFactors} {
+	looked, err := s.LookedAt(ctx, who)
+	if err != nil {
+		return OwnData{}, err
+	}
+	d.Looks = []OwnLook{}
+	for _, l := range looked {
+		d.Looks = append(d.Looks, ownLook(l))
+	}
+	for _, read := range []func(context.Context, string, *OwnData) error{s.ownTeams, s.ownSessions, s.ownBrowsers, s.ownLinks, s.ownAddresses, s.ownFactors, s.ownTerms, s.ownTokens} {
 		if err := read(ctx, who.ID, &d); err != nil {
 			return OwnData{}, fmt.Errorf("copy own data: %w", err)
 		}

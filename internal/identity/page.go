@@ -45,8 +45,8 @@ func (s *Service) Pages() []web.Route {
 	return slices.Concat([]web.Route{
 		open("GET /-/sign-in", p.signIn),
 		open("POST /-/sign-in", p.doSignIn),
-		open("GET /-/sign-out", p.signOut),
-		open("POST /-/sign-out", p.doSignOut),
+		{Pattern: "GET /-/sign-out", Who: web.Anyone, Support: true, Handle: p.signOut},
+		{Pattern: "POST /-/sign-out", Who: web.Anyone, Support: true, Handle: p.doSignOut},
 		open("GET /-/sign-up", p.signUp),
 		open("POST /-/sign-up", p.doSignUp),
 		open("GET /-/sign-up/sent", p.signUpSent),
@@ -71,6 +71,7 @@ func (s *Service) Pages() []web.Route {
 		p.ownPages(),
 		p.tokenPages(),
 		p.factorPages(),
+		p.supportPages(),
 		p.passkeyPages(),
 		p.teamPages(),
 	)

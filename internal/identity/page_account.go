@@ -29,6 +29,8 @@ type accountPage struct {
 	Ends     time.Time // of the account; zero when nobody asked
 	Staff    bool
 	Factors  string // how many, in a sentence
+	Looks    []Look // by staff
+	Terms    Terms
 
 	Elsewhere bool // other providers may sign people in
 }
@@ -110,6 +112,12 @@ func (p *pages) accountForms(r *http.Request, who actor.Actor, d *accountPage, a
 		d.Waiting = &c
 	}
 	d.Staff = d.Me.Kind == Staff
+	if d.Terms, err = p.Service.Terms(r.Context(), who); err != nil {
+		return err
+	}
+	if d.Looks, err = p.LookedAt(r.Context(), who); err != nil {
+		return err
+	}
 	d.Ends, _, err = p.Leaving(r.Context(), who)
 	return err
 }
@@ -124,6 +132,7 @@ func noticesSent() []string {
 		"when a second factor is added or removed",
 		"when a recovery code is used",
 		"when a token is made for you",
+		"when our staff look as you",
 		"when somebody tries to sign up with your address",
 	}
 }

@@ -26,6 +26,9 @@ func (p *pages) signIn(w http.ResponseWriter, r *http.Request, who actor.Actor) 
 	if who.Kind == actor.Enrolling {
 		return web.Redirect(w, r, withTo(atFactors, to))
 	}
+	if who.Kind == actor.Agreeing {
+		return web.Redirect(w, r, withTo("/-/terms", to))
+	}
 	return p.showSignIn(w, r, http.StatusOK, "", to, nil)
 }
 
@@ -64,7 +67,7 @@ func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, status int, e
 
 // signOut asks before it ends the session, because a link must have no effect.
 func (p *pages) signOut(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	if !who.SignedIn() && who.Kind != actor.Enrolling {
+	if !who.SignedIn() && who.Session == "" {
 		return web.Redirect(w, r, "/-/sign-in")
 	}
 	return p.plain(w, r, http.StatusOK, "sign-out", web.View{Title: "Sign out", Lead: "This ends the session in this browser.",

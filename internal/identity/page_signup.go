@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"writ/internal/actor"
@@ -16,6 +17,8 @@ import (
 type signUpPage struct {
 	Form   web.Form
 	Closed bool
+	Terms  int    // version that signing up accepts
+	URL    string // where it can be read
 }
 
 func (p *pages) signUp(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
@@ -31,7 +34,7 @@ func (p *pages) doSignUp(w http.ResponseWriter, r *http.Request, _ actor.Actor) 
 		return err
 	}
 	who := web.StrangerOf(r)
-	in := SignUp{Email: v.Get("email"), Password: secretOf(v, "password"), Name: v.Get("name"), Network: who.ID, Agent: r.UserAgent()}
+	in := SignUp{Email: v.Get("email"), Password: secretOf(v, "password"), Name: v.Get("name"), Network: who.ID, Agent: r.UserAgent(), Terms: number(v.Get("terms"))}
 	flow, err := p.SignUp(r.Context(), who, in)
 	if err != nil {
 		return p.refused(w, r, err, func(status int, f error) error { return p.showSignUp(w, r, status, in, f) })
@@ -53,7 +56,7 @@ func (p *pages) showSignUp(w http.ResponseWriter, r *http.Request, status int, i
 	if rules.Open == "domains" && len(rules.Domains) <= 5 {
 		email.Hint = fmt.Sprintf("An address at %s. We write to it once, to see that it is yours.", orList(rules.Domains))
 	}
-	view.Data = signUpPage{Form: web.Form{Action: "/-/sign-up", Act: "Sign up", Fault: f, Other: &web.Link{Text: "I have an account", Href: "/-/sign-in"},
+	view.Data = signUpPage{Terms: rules.Terms, URL: p.TermsURL, Form: web.Form{Action: "/-/sign-up", Act: "Sign up", Fault: f, Hidden: []web.Pair{{Name: "terms", Value: strconv.Itoa(rules.Terms)}}, Other: &web.Link{Text: "I have an account", Href: "/-/sign-in"},
 		Fields: []web.Field{
 			email,
 			{Name: "name", Label: "Your name, if you like", Value: in.Name, Complete: "name", Max: 100},

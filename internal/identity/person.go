@@ -119,6 +119,7 @@ type newPerson struct {
 	label  string // name of a new team
 	roles  []string
 	how    string // link, operator
+	terms  agreed // of customers
 	fixed  string // id of a row that a control plants; empty = random
 }
 
@@ -173,6 +174,13 @@ func (p sealedPerson) insert(ctx context.Context, tx *ledger.Tx) error {
 		if _, err := tx.Exec(ctx, insertTeam, p.team, p.kind, p.teamBox, now); err != nil {
 			return err
 		}
+	}
+	if p.terms.version > 0 {
+		ev, err := accept(ctx, tx, p.id, p.terms)
+		if err != nil {
+			return err
+		}
+		tx.Also(ev)
 	}
 	_, err := tx.Exec(ctx, insertMember, p.team, p.id, rolesText(p.roles), now)
 	return err
@@ -332,6 +340,7 @@ type NewCustomer struct {
 	Team     string // id of a team that is there; empty = a new one
 	TeamName string // of a new team
 	Role     string // admin or member; empty = admin
+	AskTerms bool   // they are asked to accept the terms before anything else; false = whoever makes the account vouches that they did
 }
 
 // MadeCustomer is the person and their team.
@@ -365,7 +374,7 @@ func (s *Service) CreateCustomer(ctx context.Context, who actor.Actor, in NewCus
 	if err != nil {
 		return MadeCustomer{}, err
 	}
-	p, err := s.sealPerson(ctx, newPerson{name: name, addr: addr, idx: idx, kind: kindFor(addr), team: in.Team, label: in.TeamName, roles: []string{role}, how: "operator"})
+	p, err := s.sealPerson(ctx, newPerson{name: name, addr: addr, idx: idx, kind: kindFor(addr), team: in.Team, label: in.TeamName, roles: []string{role}, how: "operator", terms: s.vouched(in)})
 	if err != nil {
 		return MadeCustomer{}, err
 	}

@@ -45,7 +45,7 @@ func (s *Service) plant(ctx context.Context, door *canary.Door, control string, 
 	if err != nil {
 		return planted{}, nil, err
 	}
-	p, err := s.sealPerson(ctx, newPerson{fixed: id, name: "Canary", addr: addr, idx: idx, kind: Canary, roles: roles, how: "operator"})
+	p, err := s.sealPerson(ctx, newPerson{fixed: id, name: "Canary", addr: addr, idx: idx, kind: Canary, roles: roles, how: "operator", terms: agreed{s.Rules.Get().Terms, termsPlanted}})
 	if err != nil {
 		return planted{}, nil, err
 	}
@@ -250,9 +250,10 @@ var uprootFactors = []string{
 	`DELETE FROM identity_flow WHERE person = $1`,
 	`DELETE FROM identity_grace WHERE person = $1`,
 	`DELETE FROM identity_factor_reset WHERE person = $1`,
+	deleteTermsOf,
 }
 
-var uprootPerson = append(slices.Clone(uprootFactors),
+var uprootPerson = append(slices.Concat(uprootFactors, uprootSupport),
 	`DELETE FROM identity_session WHERE person = $1`,
 	`DELETE FROM identity_oidc_login WHERE person = $1`,
 	`DELETE FROM identity_oidc_consent WHERE person = $1`,

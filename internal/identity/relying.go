@@ -25,6 +25,9 @@ func (s *Service) LiveSession(ctx context.Context, id string) (actor.Actor, Sess
 	if !now.Before(ends) || tooEarly(now, l.started) || now.Sub(seen) >= idle && !s.seenElsewhere(ctx, l, now, idle) { // clause: auth.best-practice
 		return actor.Actor{}, Session{}, errEnded()
 	}
+	if l.owes(rules) { // clause: use.terms
+		return actor.Actor{}, Session{}, errEnded()
+	}
 	who := actor.Actor{Kind: actor.Person, ID: l.person, Team: l.team, Roles: l.roles, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: "https"}
 	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: l.roles, ACR: l.acr, AMR: rolesOf(l.amr),
 		Started: l.started, Seen: seen, IdleEnds: seen.Add(idle), Ends: ends}, nil

@@ -35,6 +35,10 @@ type Rules struct {
 	ResetTTL         time.Duration `clause:"auth.reset-link-lifetime/ttl"`
 	ResetEnds        []string      `clause:"auth.reset-sets-new/ends"`
 	Grace            time.Duration `clause:"access.mfa-by-technology/grace"`
+	Terms            int           `clause:"use.terms/version"`
+	LookReason       string        `clause:"use.need-to-see/reason"` // required, optional
+	LookTTL          time.Duration `clause:"use.need-to-see/ttl"`
+	LookNotify       string        `clause:"use.need-to-see/notify"` // required, optional
 
 	Unused        time.Duration `clause:"access.least-privilege/unused"`
 	Lent          time.Duration `clause:"access.least-privilege/lent"` // the longest loan for the moment
@@ -84,6 +88,10 @@ func (r *Rules) Validate() error {
 	need(128 <= r.ResetBits && r.ResetBits <= 512 && r.ResetBits%8 == 0, "auth.reset-link: entropy %d is not a multiple of 8 within 128 and 512", r.ResetBits)
 	need(5*time.Minute <= r.ResetTTL && r.ResetTTL <= 24*time.Hour, "auth.reset-link-lifetime: ttl %s is not within 5m and 24h", r.ResetTTL)
 	need(0 <= r.Grace && r.Grace <= 14*24*time.Hour, "access.mfa-by-technology: grace %s is not within 0 and 14 days", r.Grace)
+	need(1 <= r.Terms && r.Terms <= 10000, "use.terms: version %d is not within 1 and 10000", r.Terms)
+	need(slices.Contains([]string{required, optional}, r.LookReason), "use.need-to-see: reason %q is not required or optional", r.LookReason)
+	need(slices.Contains([]string{required, optional}, r.LookNotify), "use.need-to-see: notify %q is not required or optional", r.LookNotify)
+	need(5*time.Minute <= r.LookTTL && r.LookTTL <= 24*time.Hour, "use.need-to-see: ttl %s is not within 5m and 24h", r.LookTTL)
 	for _, e := range r.ResetEnds {
 		need(slices.Contains([]string{endsSessions, endsLinks, endsDevices, endsTokens}, e), "auth.reset-sets-new: a reset cannot end %q", e)
 	}

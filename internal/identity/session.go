@@ -51,6 +51,7 @@ type live struct {
 	amr, level                     string
 	low                            time.Time // until when one factor counts where two are demanded
 	demand                         int       // of factors, by the team itself
+	terms                          int       // the newest version that the person accepted
 	started, factorAt              time.Time
 	change                         int64 // of the row, when this process wrote it
 	staff                          bool
@@ -148,6 +149,9 @@ func (s *Service) Session(ctx context.Context, token secret.Text) (actor.Actor, 
 	if !s.loaded.Load() {
 		return actor.Actor{}, Session{}, fault.Newf(fault.Unavailable, "starting", "The server is starting.")
 	}
+	if isLook(token) {
+		return s.lookSession(ctx, token)
+	}
 	if token.Len() != tokenLength {
 		return actor.Actor{}, Session{}, errEnded()
 	}
@@ -156,21 +160,28 @@ func (s *Service) Session(ctx context.Context, token secret.Text) (actor.Actor, 
 		return actor.Actor{}, Session{}, errEnded()
 	}
 	now, rules := s.Now(), s.Rules.Get()
-	ends := l.ends(rules)
-	if !now.Before(ends) || tooEarly(now, l.started) { // clause: auth.best-practice
-		return actor.Actor{}, Session{}, errEnded()
-	}
-	idle := rules.idle(l.staff)
-	if seen := at(l.seen.Load()); now.Sub(seen) >= idle && !s.seenElsewhere(ctx, l, now, idle) { // clause: auth.best-practice
-		return actor.Actor{}, Session{}, errEnded()
-	}
-	if l.lacks(rules, now) { // clause: access.mfa-by-technology
+	if !s.stands(ctx, l, now, rules) {
 		return actor.Actor{}, Session{}, errEnded()
 	}
 	s.touch(l, now)
 	who := s.actorOf(l, "https")
+	if l.owes(rules) { // clause: use.terms
+		who = l.agreeing(who)
+	}
 	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: who.Roles, Lent: who.Lent, ACR: l.acr, AMR: rolesOf(l.amr),
-		Enrol: l.level == levelEnrol, Low: l.low, Started: l.started, Seen: now, IdleEnds: now.Add(idle), Ends: ends}, nil
+		Enrol: l.level == levelEnrol, Low: l.low, Started: l.started, Seen: now, IdleEnds: now.Add(rules.idle(l.staff)), Ends: l.ends(rules)}, nil
+}
+
+// stands reports whether a session in memory may be used now.
+func (s *Service) stands(ctx context.Context, l *live, now time.Time, rules *Rules) bool {
+	if !now.Before(l.ends(rules)) || tooEarly(now, l.started) { // clause: auth.best-practice
+		return false
+	}
+	idle := rules.idle(l.staff)
+	if seen := at(l.seen.Load()); now.Sub(seen) >= idle && !s.seenElsewhere(ctx, l, now, idle) { // clause: auth.best-practice
+		return false
+	}
+	return !l.lacks(rules, now) // clause: access.mfa-by-technology
 }
 
 // seenElsewhere asks the row, because another node may have served the session.
@@ -273,14 +284,23 @@ func endSessionsIn(ctx context.Context, tx *ledger.Tx, person, except, cause str
 	if err != nil {
 		return nil, err
 	}
-	_, err = tx.Exec(ctx, endFlowsOf, person, us(tx.Now()), cause) // what was begun before ends with them
-	return ids, err
+	if _, err = tx.Exec(ctx, endFlowsOf, person, us(tx.Now()), cause); err != nil { // what was begun before ends with them
+		return nil, err
+	}
+	return ids, endLooksIn(ctx, tx, person, except, cause)
 }
 
 // SignOut ends the session the actor acts in.
 func (s *Service) SignOut(ctx context.Context, who actor.Actor) error {
 	if who.Session == "" {
 		return nil
+	}
+	if who.Kind == actor.Support {
+		l, err := s.oneLook(ctx, `g.id = $1`, who.Session)
+		if err != nil {
+			return err
+		}
+		return s.endLook(ctx, who, l, lookSignedOut)
 	}
 	return s.end(ctx, who, who.ID, who.Session, "signed-out")
 }
@@ -422,7 +442,7 @@ func (s *Service) takeIn(ctx context.Context, query string, args ...any) (newest
 		var token, roles, state string
 		var started, factor, seen, change, low int64
 		var ended *int64
-		if err := scan(&l.id, &token, &l.person, &l.team, &l.kind, &roles, &state, &l.device, &l.acr, &l.amr, &started, &factor, &seen, &ended, &change, &l.level, &low, &l.demand); err != nil {
+		if err := scan(&l.id, &token, &l.person, &l.team, &l.kind, &roles, &state, &l.device, &l.acr, &l.amr, &started, &factor, &seen, &ended, &change, &l.level, &low, &l.demand, &l.terms); err != nil {
 			return err
 		}
 		newest = max(newest, change)
@@ -509,7 +529,8 @@ const (
 	sessionsOf    = `SELECT s.id, s.person, s.team, t.kind, m.roles, s.acr, s.amr, s.started, s.seen, s.place FROM identity_session s
 		JOIN identity_team t ON t.id = s.team JOIN identity_member m ON m.team = s.team AND m.person = s.person
 		WHERE s.person = $1 AND s.ended IS NULL ORDER BY s.started DESC, s.id DESC LIMIT 500`
-	sessionRows = `SELECT s.id, s.token, s.person, s.team, t.kind, COALESCE(m.roles, ''), p.state, s.device, s.acr, s.amr, s.started, s.factor_at, s.seen, s.ended, s.change, s.level, s.low, t.need
+	sessionRows = `SELECT s.id, s.token, s.person, s.team, t.kind, COALESCE(m.roles, ''), p.state, s.device, s.acr, s.amr, s.started, s.factor_at, s.seen, s.ended, s.change, s.level, s.low, t.need,
+		COALESCE((SELECT MAX(a.version) FROM identity_terms a WHERE a.person = s.person), 0)
 		FROM identity_session s JOIN identity_team t ON t.id = s.team JOIN identity_person p ON p.id = s.person
 		LEFT JOIN identity_member m ON m.team = s.team AND m.person = s.person`
 	changedSessions = sessionRows + ` WHERE s.change > $1 AND ($2 = FALSE OR s.ended IS NULL)`

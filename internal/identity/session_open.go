@@ -77,6 +77,9 @@ func openSession(ctx context.Context, tx *ledger.Tx, rules *Rules, b begin) (*li
 		return nil, fmt.Errorf("read team of person: %w", err)
 	}
 	l.roles, l.staff = rolesOf(roles), l.kind == Staff
+	if err := ledger.One(ctx, tx, termsOfOne, []any{&l.terms}, b.person); err != nil {
+		return nil, fmt.Errorf("read accepted terms: %w", err)
+	}
 	change, err := bump(ctx, tx)
 	if err != nil {
 		return nil, err

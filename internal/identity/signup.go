@@ -29,6 +29,7 @@ type SignUp struct {
 	Name     string // may be empty
 	Network  string // the caller's bucket
 	Agent    string // the browser's own words
+	Terms    int    // version that was shown and is accepted by signing up; 0 = the one in force
 }
 
 // attemptJob decides which letter answers a sign-up, outside the request.
@@ -40,6 +41,7 @@ type attempt struct {
 	Name    string `json:"name"`
 	Network string `json:"network"`
 	Agent   string `json:"agent"`
+	Terms   int    `json:"terms,omitempty"` // version that was accepted
 }
 
 // SignUp takes in a sign-up and returns the flow token for the browser's cookie. The
@@ -68,7 +70,7 @@ func (s *Service) SignUp(ctx context.Context, who actor.Actor, in SignUp) (secre
 	if err != nil {
 		return secret.Text{}, errors.Join(err, s.forgive(ctx, nil, []bucket{b}))
 	}
-	plain, err := json.Marshal(attempt{addr.Text, name, in.Network, cut(in.Agent, 200)})
+	plain, err := json.Marshal(attempt{addr.Text, name, in.Network, cut(in.Agent, 200), s.signedUpTo(in.Terms)})
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("encode sign-up: %w", err)
 	}
@@ -336,7 +338,7 @@ func (s *Service) adopt(ctx context.Context, l link, row attemptRow, about attem
 	if err != nil {
 		return err
 	}
-	p, err := s.sealPerson(ctx, newPerson{name: about.Name, addr: addr, idx: row.idx, kind: kindFor(addr), roles: []string{RoleAdmin}, how: "link"})
+	p, err := s.sealPerson(ctx, newPerson{name: about.Name, addr: addr, idx: row.idx, kind: kindFor(addr), roles: []string{RoleAdmin}, how: "link", terms: agreed{about.Terms, termsSignUp}})
 	if err != nil {
 		return err
 	}

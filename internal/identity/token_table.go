@@ -30,6 +30,8 @@ type liveToken struct {
 	issued, expires                  time.Time
 	change                           int64
 	seen                             atomic.Int64 // the hour, µs
+	terms                            int          // the newest version that the person accepted
+	staff                            bool         // acts in the team of staff
 }
 
 // tokenTable is the tokens of this process. As with sessions, the rows are the truth.
@@ -134,6 +136,9 @@ func (s *Service) LookupToken(ctx context.Context, who actor.Actor, token secret
 	if cause := l.dead(now, s.Rules.Get(), from); cause != "" { // clause: auth.best-practice
 		return actor.Actor{}, s.refuseToken(ctx, who, cause, l.id)
 	}
+	if l.owesToken(s.Rules.Get()) { // clause: use.terms
+		return actor.Actor{}, s.termsFirst(ctx, who, l)
+	}
 	s.touchToken(l, now)
 	a := actor.Actor{Kind: actor.Machine, ID: l.service, Team: l.team, Roles: l.roles, Token: l.id, Scopes: l.scopes, Via: "token"}
 	if l.kind == PersonalToken {
@@ -225,11 +230,11 @@ func (s *Service) readTokens(ctx context.Context, after int64, all bool) error {
 	ended := map[string]int64{}
 	err := s.DB.Each(ctx, changedTokens, func(scan scanner) error {
 		l := &liveToken{}
-		var token, scopes, networks, mayBe, state, roles string
+		var token, scopes, networks, mayBe, state, roles, team string
 		var issued, expires, seen, members int64
 		var over, serviceOver *int64
 		if err := scan(&l.id, &token, &l.kind, &l.person, &l.service, &l.team, &scopes, &networks, &issued, &expires, &seen, &over, &l.change,
-			&l.owner, &mayBe, &serviceOver, &state, &roles, &members); err != nil {
+			&l.owner, &mayBe, &serviceOver, &state, &roles, &members, &l.terms, &team); err != nil {
 			return err
 		}
 		newest = max(newest, l.change)
@@ -238,6 +243,7 @@ func (s *Service) readTokens(ctx context.Context, after int64, all bool) error {
 			ended[l.id] = l.change
 			return nil
 		}
+		l.staff = team == Staff
 		l.token, l.scopes, l.issued, l.expires = [32]byte(raw), strings.Fields(scopes), at(issued), at(expires)
 		l.seen.Store(seen)
 		if l.networks, err = prefixes(strings.Fields(networks)); err != nil { // unreadable is never "from anywhere"
@@ -339,8 +345,9 @@ func (s *Service) tokensOf(ctx context.Context, person string) {
 const (
 	changedTokens = `SELECT k.id, k.token, k.kind, k.person, k.service, k.team, k.scopes, k.networks, k.issued, k.expires, k.seen, k.ended, k.change,
 		COALESCE(v.owner, ''), COALESCE(v.roles, ''), v.ended, COALESCE(p.state, ''), COALESCE(m.roles, ''),
-		(SELECT COUNT(*) FROM identity_member o JOIN identity_person q ON q.id = o.person WHERE o.team = k.team AND q.state = 'active' AND k.kind = 'service' AND v.owner = '')
-		FROM identity_token k LEFT JOIN identity_service v ON v.id = k.service
+		(SELECT COUNT(*) FROM identity_member o JOIN identity_person q ON q.id = o.person WHERE o.team = k.team AND q.state = 'active' AND k.kind = 'service' AND v.owner = ''),
+		COALESCE((SELECT MAX(a.version) FROM identity_terms a WHERE a.person = k.person), 0), t.kind
+		FROM identity_token k JOIN identity_team t ON t.id = k.team LEFT JOIN identity_service v ON v.id = k.service
 		LEFT JOIN identity_person p ON p.id = CASE k.kind WHEN 'personal' THEN k.person ELSE v.owner END
 		LEFT JOIN identity_member m ON m.team = k.team AND m.person = p.id
 		WHERE k.change > $1 AND ($2 = FALSE OR k.ended IS NULL)`

@@ -79,7 +79,7 @@ func (s *scribe) fetch(ctx context.Context, sub keyring.Subject) error {
 // own is the subject whose key stands for the actor, if the actor is personal.
 func own(who actor.Actor, now time.Time) (keyring.Subject, bool) {
 	switch who.Kind {
-	case actor.Person, actor.Enrolling:
+	case actor.Person, actor.Enrolling, actor.Agreeing, actor.Support:
 		return keyring.Person(who.ID), true
 	case actor.Stranger:
 		return keyring.Strangers(now), true
@@ -131,7 +131,11 @@ func (s *scribe) name(ctx context.Context, body map[string]any, about About, now
 		if err != nil {
 			return err
 		}
-		body["actor"] = Pseudonym(k, string(s.who.Kind), s.who.ID)
+		kind := string(s.who.Kind)
+		if sub.Kind == string(actor.Person) {
+			kind = sub.Kind // one human has one pseudonym, whatever they may do just now
+		}
+		body["actor"] = Pseudonym(k, kind, s.who.ID)
 	}
 	switch sub := about.Subject; sub.Kind {
 	case "":

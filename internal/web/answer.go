@@ -152,8 +152,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.WriteHeader(http.StatusFound)
 		return
 	}
-	if p.Code == EnrolFirst.Code && html && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		h.Set("Location", "/-/account/factors?to="+url.QueryEscape(ReturnPath(r.URL.RequestURI())))
+	if first := beforeAnything[p.Code]; first != "" && html && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		h.Set("Location", first+"?to="+url.QueryEscape(ReturnPath(r.URL.RequestURI())))
 		w.WriteHeader(http.StatusFound)
 		return
 	}

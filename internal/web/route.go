@@ -25,6 +25,7 @@ const (
 	Staff                // signed in, of the staff team; or the operator
 	Operator             // the server's own account at the socket, or a staff owner
 	Enrolling            // signed in, or with a session that may only set up a second factor
+	Agreeing             // signed in, or with a session that may only accept the terms
 )
 
 // Route is one entry of a module's route table.
@@ -34,6 +35,7 @@ type Route struct {
 	Handle  Handler
 	Bearer  bool          // the handler judges the Authorization header by itself: it holds no token of ours; for Anyone only
 	Tokens  bool          // programs with a token may come too; otherwise they are refused, or strangers where Anyone may come
+	Support bool          // staff who look as a customer may come too; otherwise they are refused, even where Anyone may come
 	Limit   int64         // bytes of body; 0 = 16 KiB; GET and HEAD have none
 	Time    time.Duration // the handler's time; 0 = 30 s; negative = none, for streams
 	Foreign bool          // forms of other sites may come: for protocols that want it, whose handlers only ask or lead on
@@ -92,7 +94,7 @@ func (r Route) check(mux *http.ServeMux) (err error) {
 		return fmt.Errorf("mount %q: a handler that judges the Authorization header by itself is for anyone", r.Pattern)
 	case r.Handle == nil:
 		return fmt.Errorf("mount %q: no handler", r.Pattern)
-	case r.Who <= Nobody || r.Who > Enrolling:
+	case r.Who <= Nobody || r.Who > Agreeing:
 		return fmt.Errorf("mount %q: does not say who may come", r.Pattern)
 	case r.reads() && r.Doc.In != nil:
 		return fmt.Errorf("mount %q: a read takes no body", r.Pattern)

@@ -183,7 +183,7 @@ func (s *Server) admit(rt Route, door Door, w http.ResponseWriter, r *http.Reque
 	if who, err = withToken(rt, who, r); err != nil {
 		return err
 	}
-	if err := s.may(rt.Who, who); err != nil {
+	if err := s.may(rt, who); err != nil {
 		return err
 	}
 	if st, ok := r.Context().Value(siteKey{}).(*site); ok {
@@ -226,7 +226,14 @@ func (s *Server) identify(rt Route, door Door, r *http.Request) (actor.Actor, er
 }
 
 // may decides the route's coarse Who.
-func (s *Server) may(need Who, who actor.Actor) error {
+func (s *Server) may(rt Route, who actor.Actor) error {
+	if who.Kind == actor.Support { // clause: use.need-to-see
+		if rt.Support {
+			return nil
+		}
+		return SupportOnly
+	}
+	need := rt.Who
 	operator := who.Kind == actor.Operator
 	staff := operator || who.SignedIn() && s.deps.Staff(who)
 	ok := map[Who]bool{
@@ -236,12 +243,16 @@ func (s *Server) may(need Who, who actor.Actor) error {
 		Operator: operator || staff && who.Has("owner"),
 		// clause: access.mfa-by-technology
 		Enrolling: who.SignedIn() || operator || who.Kind == actor.Enrolling,
+		// clause: use.terms
+		Agreeing: who.SignedIn() || operator || who.Kind == actor.Agreeing,
 	}[need]
 	switch {
 	case ok:
 		return nil
 	case who.Kind == actor.Enrolling:
 		return EnrolFirst
+	case who.Kind == actor.Agreeing:
+		return TermsFirst
 	case !who.SignedIn() && !operator:
 		return fault.New(fault.Unauthenticated, "sign_in_needed", fault.Public{
 			Problem: "Nobody is signed in.", Expected: "This needs a session.", Next: "Sign in and try again."})
@@ -257,4 +268,19 @@ var EnrolFirst = fault.New(fault.Denied, "enrol_required", fault.Public{
 
 func staffByRole(who actor.Actor) bool {
 	return who.Has("owner") || who.Has("engineer") || who.Has("support") || who.Has("auditor")
+}
+
+// TermsFirst refuses a session that may only accept the terms.
+var TermsFirst = fault.New(fault.Denied, "terms_required", fault.Public{
+	Problem: "The terms have a version that you have not accepted yet.", Expected: "The terms accepted in the version in force.",
+	Next: "Read and accept them at /-/terms."})
+
+// SupportOnly refuses staff who look as a customer everything but the application.
+var SupportOnly = fault.New(fault.Denied, "support_closed", fault.Public{
+	Problem: "You look as a customer: accounts, and every other page of this server, are closed to you until you end the look.", Next: "End it at /-/support."})
+
+// beforeAnything says where a browser goes that must do something first.
+var beforeAnything = map[string]string{
+	EnrolFirst.Code: "/-/account/factors",
+	TermsFirst.Code: "/-/terms",
 }

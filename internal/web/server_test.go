@@ -76,6 +76,8 @@ func TestRefusals(t *testing.T) {
 		web.Route{Pattern: "GET /-/console", Who: web.Staff, Handle: answerOK},
 		web.Route{Pattern: "GET /-/keys", Who: web.Operator, Handle: answerOK},
 		web.Route{Pattern: "GET /-/factors", Who: web.Enrolling, Handle: answerOK},
+		web.Route{Pattern: "GET /-/terms", Who: web.Agreeing, Handle: answerOK},
+		web.Route{Pattern: "GET /-/support", Who: web.SignedIn, Support: true, Handle: answerOK},
 		web.Route{Pattern: "POST /-/api/v1/small", Who: web.Anyone, Limit: 8, Handle: readAll},
 		web.Route{Pattern: "GET /-/api/v1/limited", Who: web.Anyone, Handle: failing(&fault.Error{Kind: fault.Limited, Code: "too_often", RetryAfter: 1500 * time.Millisecond, Public: fault.Public{Problem: "Too often."}})},
 		web.Route{Pattern: "GET /-/api/v1/away", Who: web.Anyone, Handle: failing(fault.Unavailable)},
@@ -83,6 +85,8 @@ func TestRefusals(t *testing.T) {
 	)
 	support := actor.Actor{Kind: actor.Person, ID: "sam", Roles: []string{"support"}}
 	enrolling := actor.Actor{Kind: actor.Enrolling, ID: "sam", Session: "s", Roles: []string{"owner"}}
+	agreeing := actor.Actor{Kind: actor.Agreeing, ID: "ana", Session: "s", Roles: []string{"owner"}}
+	looking := actor.Actor{Kind: actor.Support, ID: "sam", For: "ana", Session: "s", Roles: []string{"owner"}, Writes: true}
 	tests := map[string]struct {
 		door   door
 		ask    ask
@@ -107,6 +111,22 @@ func TestRefusals(t *testing.T) {
 		"enrolling at the console":    {door{who: enrolling}, ask{method: "GET", path: "/-/console"}, 403, "enrol_required", nil},
 		"enrolling at the operator's": {door{who: enrolling}, ask{method: "GET", path: "/-/keys"}, 403, "enrol_required", nil},
 		"enrolling opens a page":      {door{who: enrolling}, ask{method: "GET", path: "/-/account?a=1", accept: "text/html"}, 302, "", map[string]string{"Location": "/-/account/factors?to=%2F-%2Faccount%3Fa%3D1"}},
+		// breaks: use.terms
+		"agreeing where signed in":   {door{who: agreeing}, ask{method: "GET", path: "/-/api/v1/session"}, 403, "terms_required", nil},
+		"agreeing at the console":    {door{who: agreeing}, ask{method: "GET", path: "/-/console"}, 403, "terms_required", nil},
+		"agreeing at the operator's": {door{who: agreeing}, ask{method: "GET", path: "/-/keys"}, 403, "terms_required", nil},
+		"agreeing at the factors":    {door{who: agreeing}, ask{method: "GET", path: "/-/factors"}, 403, "terms_required", nil},
+		"agreeing opens a page":      {door{who: agreeing}, ask{method: "GET", path: "/-/account?a=1", accept: "text/html"}, 302, "", map[string]string{"Location": "/-/terms?to=%2F-%2Faccount%3Fa%3D1"}},
+		"agreeing at the terms":      {door{who: agreeing}, ask{method: "GET", path: "/-/terms"}, 200, "", nil},
+		"enrolling at the terms":     {door{who: enrolling}, ask{method: "GET", path: "/-/terms"}, 403, "enrol_required", nil},
+		// breaks: use.need-to-see
+		"looking where anyone may":    {door{who: looking}, ask{method: "GET", path: "/-/open"}, 403, "support_closed", nil},
+		"looking where signed in":     {door{who: looking}, ask{method: "GET", path: "/-/api/v1/session"}, 403, "support_closed", nil},
+		"looking at the console":      {door{who: looking}, ask{method: "GET", path: "/-/console"}, 403, "support_closed", nil},
+		"looking at the operator's":   {door{who: looking}, ask{method: "GET", path: "/-/keys"}, 403, "support_closed", nil},
+		"looking at the terms":        {door{who: looking}, ask{method: "GET", path: "/-/terms"}, 403, "support_closed", nil},
+		"looking at its end":          {door{who: looking}, ask{method: "GET", path: "/-/support"}, 200, "", nil},
+		"stranger at a look's end":    {door{}, ask{method: "GET", path: "/-/support"}, 401, "sign_in_needed", nil},
 		"enrolling at the factors":    {door{who: enrolling}, ask{method: "GET", path: "/-/factors"}, 200, "", nil},
 		"customer at the factors":     {door{who: cust}, ask{method: "GET", path: "/-/factors"}, 200, "", nil},
 		"stranger at the factors":     {door{}, ask{method: "GET", path: "/-/factors"}, 401, "sign_in_needed", nil},
@@ -313,7 +333,7 @@ func TestMountRefuses(t *testing.T) {
 		"no method":       {Pattern: "/-/x", Who: web.Anyone, Handle: answerOK},
 		"no handler":      {Pattern: "GET /-/x", Who: web.Anyone},
 		"nobody":          {Pattern: "GET /-/x", Handle: answerOK},
-		"unknown who":     {Pattern: "GET /-/x", Who: web.Enrolling + 1, Handle: answerOK},
+		"unknown who":     {Pattern: "GET /-/x", Who: web.Agreeing + 1, Handle: answerOK},
 		"twice":           {Pattern: "GET /-/api/v1/openapi.json", Who: web.Anyone, Handle: answerOK},
 		"malformed":       {Pattern: "GET /-/{x", Who: web.Anyone, Handle: answerOK},
 		"body for a read": {Pattern: "GET /-/api/x", Who: web.Anyone, Handle: answerOK, Doc: web.Doc{In: struct{}{}}},
