@@ -42,6 +42,8 @@ const (
 	SupportAgree     Action = "identity.support-agree"   // agree that somebody else who looks may change things
 	ClientsRead      Action = "identity.read-clients"    // applications that sign people in here
 	ClientsManage    Action = "identity.manage-clients"
+	TeamRead         Action = "team.read"   // the team one acts in; for others PeopleRead
+	TeamManage       Action = "team.manage" // its members, invitations and name; for others PeopleManage
 )
 
 // known are the actions of this build, and whether the operator may do each. Which role
@@ -82,6 +84,8 @@ var known = map[Action]bool{
 	SupportAgree:     false,
 	ClientsRead:      true,
 	ClientsManage:    true,
+	TeamRead:         false, // it acts in no team
+	TeamManage:       false,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -166,7 +167,7 @@ func (c *Console) Routes() []web.Route {
 		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),
-	}, append(c.public(), c.clientRoutes(staff)...)...)
+	}, slices.Concat(c.public(), c.clientRoutes(staff), c.teamRoutes(staff))...)
 }
 
 // public are the addresses for everybody.
