@@ -174,3 +174,15 @@ func (s *Service) joined(kind string) agreed {
 	}
 	return agreed{s.Rules.Get().Terms, termsJoined}
 }
+
+// accepts writes the acceptance that a new person brings, inside the change that makes them.
+func (p sealedPerson) accepts(ctx context.Context, tx *ledger.Tx) error {
+	if p.terms.version == 0 {
+		return nil
+	}
+	ev, err := accept(ctx, tx, p.id, p.terms)
+	if err == nil {
+		tx.Also(ev)
+	}
+	return err
+}
