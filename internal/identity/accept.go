@@ -199,7 +199,7 @@ func (s *Service) found(ctx context.Context, who actor.Actor, row invitation, in
 	if err != nil {
 		return Accepted{}, err
 	}
-	n := newPerson{name: name, addr: addr, idx: row.idx, kind: row.kind, team: row.team, roles: row.roles, how: "link", terms: agreed{s.Rules.Get().Terms, termsSignUp}}
+	n := newPerson{name: name, addr: addr, idx: row.idx, kind: row.kind, team: row.team, roles: row.roles, how: "link", terms: s.joined(row.kind)}
 	if row.kind == Staff { // the policy names staff by their handles
 		if n.handle, err = s.freeHandle(ctx, addr); err != nil {
 			return Accepted{}, err

@@ -8,6 +8,7 @@
 //	new browser ─► letter ─► not me ─► everything ends, the password is locked until a reset
 //	new address ─► password ─► both mailboxes agree ─► address
 //	passkey ─► sealed question ─► device ─► judged by its record ─► question spent, session row
+//	staff, reason, ticket ─► a look as one customer, an hour at most ─► letter, account page
 //	each request ─► Lookup (memory; idle and absolute by the clock) ─► actor.Actor
 //	lend ─► (second person) ─► grant row ─► memory ─► ends by the clock, its need, a person
 //	clock ─► review ─► each right: keep | revoke, by others ─► undecided: the policy's answer
@@ -15,7 +16,8 @@
 // Promises: auth.best-practice, auth.signup-email, auth.admin-invite, auth.unique-login,
 // auth.unique-credentials, auth.no-cleartext, auth.one-way, auth.hash, auth.salt,
 // auth.compare, auth.min-length, auth.banned, auth.change-needs-current,
-// auth.reset-link, auth.reset-link-lifetime, auth.reset-sets-new, access.roles,
+// auth.reset-link, auth.reset-link-lifetime, auth.reset-sets-new,
+// use.terms, use.need-to-see, access.roles,
 // access.least-privilege, access.review, access.need-ends.
 //
 // Refuses: access before the address is confirmed; a second login for an address; a
@@ -64,5 +66,6 @@
 // identity.go, rules.go, signin.go, session.go; then signup.go, password.go,
 // recovery.go, link.go, passkey_acts.go, passkey_question.go, factor_passkey.go, notme.go, address_change.go, person.go, own.go, leave.go, erase.go, throttle.go;
 // team.go, member.go, switch.go, invitation.go, accept.go are teams;
-// grant.go, lent.go, unused.go and review.go are the rights; http.go is the API, clauses.go the proofs.
+// grant.go, lent.go, unused.go and review.go are the rights; terms.go, support.go and
+// support_session.go (looks); http.go is the API, clauses.go the proofs.
 package identity

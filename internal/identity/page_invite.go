@@ -14,6 +14,8 @@ type invitePage struct {
 	Invite InvitationInfo
 	Form   secretForm
 	Mine   string // the address somebody is signed in with
+	Terms  int    // version that a new account accepts
+	URL    string // where it can be read
 }
 
 // invite shows the invitation behind the kept link, or the page for the first password
@@ -33,7 +35,7 @@ func (p *pages) showInvite(w http.ResponseWriter, r *http.Request, who actor.Act
 	if err != nil {
 		return p.dead(w, r, err, OwnerLink)
 	}
-	d := invitePage{Invite: info}
+	d := invitePage{Invite: info, Terms: p.Rules.Get().Terms, URL: p.TermsURL}
 	v := web.View{Title: "Join a team"}
 	if info.Team != "" {
 		v.Title = "Join " + info.Team

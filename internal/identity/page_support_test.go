@@ -91,17 +91,17 @@ func TestTermsPage(t *testing.T) { // breaks: use.terms
 func (s *site) supportStates(keep func(name string, status int, p *sheet)) {
 	s.t.Helper()
 	s.set(nil)
-	if _, err := s.svc.CreateCustomer(s.t.Context(), operator, identity.NewCustomer{Email: mailbox("cora"), Name: "Cleo Hart", Password: secret.NewText(good), TeamName: "Northwind"}); err != nil {
+	if _, err := s.svc.CreateCustomer(s.t.Context(), operator, identity.NewCustomer{Email: mailbox("cleo.hart"), Name: "Cleo Hart", Password: secret.NewText(good), TeamName: "Northwind"}); err != nil {
 		s.t.Fatal(err)
 	}
-	to := mailbox("cora")
-	r := s.staffReader("eva", "Eva Sommer", "/-/support", "engineer")
+	to := mailbox("cleo.hart")
+	r := s.staffReader("eva-s", "Eva Sommer", "/-/support", "engineer")
 	keep("support", 200, r.now)
 	keep("support-refused", 422, r.press("Begin to look", "person", to, "ticket", "see mail", "reason", ""))
 	keep("looking", 200, r.press("Begin to look", "person", to, "ticket", "T-4711", "reason", why, "write", "yes"))
 	keep("looking-closed", 403, r.open("/-/account"))
 	s.kit.Clock.Advance(3 * time.Minute)
-	o := s.staffReader("otto", "Otto Lang", "/-/support", "owner")
+	o := s.staffReader("otto-l", "Otto Lang", "/-/support", "owner")
 	keep("support-list", 200, o.now)
 	keep("support-agreed", 200, o.press("Agree that Eva Sommer may change things as Cleo Hart"))
 	keep("looking-agreed", 200, r.open("/-/support"))

@@ -175,12 +175,8 @@ func (p sealedPerson) insert(ctx context.Context, tx *ledger.Tx) error {
 			return err
 		}
 	}
-	if p.terms.version > 0 {
-		ev, err := accept(ctx, tx, p.id, p.terms)
-		if err != nil {
-			return err
-		}
-		tx.Also(ev)
+	if err := p.accepts(ctx, tx); err != nil {
+		return err
 	}
 	_, err := tx.Exec(ctx, insertMember, p.team, p.id, rolesText(p.roles), now)
 	return err

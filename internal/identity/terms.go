@@ -13,7 +13,8 @@ import (
 
 // How somebody came to accept the terms.
 const (
-	termsSignUp  = "sign-up" // also by an invitation: the page says so
+	termsSignUp  = "sign-up"
+	termsJoined  = "invitation"
 	termsPage    = "page"
 	termsVouched = "vouched" // by whoever made the account
 	termsPlanted = "planted" // by a control
@@ -165,3 +166,23 @@ const (
 	termsOfOne    = `SELECT COALESCE(MAX(version), 0) FROM identity_terms WHERE person = $1`
 	deleteTermsOf = `DELETE FROM identity_terms WHERE person = $1`
 )
+
+// joined is the acceptance of somebody new who comes by an invitation; staff are not asked.
+func (s *Service) joined(kind string) agreed {
+	if kind == Staff {
+		return agreed{}
+	}
+	return agreed{s.Rules.Get().Terms, termsJoined}
+}
+
+// accepts writes the acceptance that a new person brings, inside the change that makes them.
+func (p sealedPerson) accepts(ctx context.Context, tx *ledger.Tx) error {
+	if p.terms.version == 0 {
+		return nil
+	}
+	ev, err := accept(ctx, tx, p.id, p.terms)
+	if err == nil {
+		tx.Also(ev)
+	}
+	return err
+}
