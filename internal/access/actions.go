@@ -40,6 +40,8 @@ const (
 	ServicesManage   Action = "identity.manage-services" // make service accounts of the staff team, and their tokens
 	ClientsRead      Action = "identity.read-clients"    // applications that sign people in here
 	ClientsManage    Action = "identity.manage-clients"
+
+	ProvisioningManage Action = "identity.manage-provisioning" // connect the directory of any team, and set its domains
 )
 
 // known are the actions of this build, and whether the operator may do each. Which role
@@ -78,6 +80,8 @@ var known = map[Action]bool{
 	ServicesManage:   true,
 	ClientsRead:      true,
 	ClientsManage:    true,
+
+	ProvisioningManage: true,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a

@@ -61,6 +61,7 @@ func (s *Service) Routes() []web.Route {
 		s.factorRoutes(),
 		s.rightsRoutes(),
 		s.passkeyRoutes(),
+		s.provisioningRoutes(),
 	)
 }
 

@@ -223,6 +223,9 @@ func (s *Service) commitSet(ctx context.Context, who actor.Actor, l link, acc ac
 		if err := h.store(ctx, tx, acc.id); err != nil {
 			return nil, err
 		}
+		if err := proveAddress(ctx, tx, l); err != nil {
+			return nil, err
+		}
 		ev := ResetUsed{Person: acc.id, Link: l.id, Kind: string(l.kind), Age: tx.Now().Sub(l.issued), Scheme: h.scheme, List: h.list, Min: h.min}
 		var err error
 		if slices.Contains(rules.ResetEnds, endsSessions) { // clause: auth.reset-sets-new
