@@ -447,5 +447,5 @@ const (
 	insertProvisioned = `INSERT INTO identity_scim_user (connection, person, uname, ext, about, version, created, changed, off, ended) VALUES ($1, $2, $3, $4, $5, 1, $6, $6, $7, NULL)`
 	dropProvisioned   = `DELETE FROM identity_scim_user WHERE person = $1`
 	dropGroupPerson   = `DELETE FROM identity_scim_member WHERE person = $1`
-	confirmAddressOf  = `UPDATE identity_address SET confirmed = $2 WHERE person = $1 AND confirmed IS NULL`
+	confirmAddressOf  = `UPDATE identity_address SET confirmed = $2 WHERE person = $1 AND confirmed IS NULL AND how = 'scim'`
 )

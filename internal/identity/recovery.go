@@ -156,7 +156,7 @@ func (s *Service) SetPassword(ctx context.Context, who actor.Actor, in SetByLink
 	if err != nil && !errors.Is(err, fault.NotFound) {
 		return secret.Text{}, err
 	}
-	if err != nil || acc.state != stateActive || !acc.confirmed {
+	if err != nil || acc.state != stateActive || !acc.confirmed && in.Kind != OwnerLink { // a first link proves the address, see proveAddress
 		return secret.Text{}, s.deadOf(ctx, who, dead)
 	}
 	good, err := s.newBy(ctx, who, acc, in)

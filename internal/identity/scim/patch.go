@@ -103,6 +103,9 @@ func target(verb, path string, value any) (operation, error) {
 	if isExtension(path) {
 		return operation{verb: verb}, nil
 	}
+	if !flat(path, 1) {
+		return operation{}, badPath("The path %q has more than one filter.", short(path))
+	}
 	p, err := parser.ParsePath([]byte(path))
 	if err != nil {
 		return operation{}, badPath("The path %q cannot be read.", short(path))
