@@ -7,6 +7,7 @@
 //	new browser ─► letter ─► not me ─► everything ends, the password is locked until a reset
 //	new address ─► password ─► both mailboxes agree ─► address
 //	passkey ─► sealed question ─► device ─► judged by its record ─► question spent, session row
+//	directory ─► connection (one team) ─► person, roles by group; gone ─► all of the team ends
 //	each request ─► Lookup (memory; idle and absolute by the clock) ─► actor.Actor
 //	lend ─► (second person) ─► grant row ─► memory ─► ends by the clock, its need, a person
 //	clock ─► review ─► each right: keep | revoke, by others ─► undecided: the policy's answer
@@ -63,5 +64,5 @@
 // For: customer users and staff (sign-in), the operator and owners (people). Read
 // identity.go, rules.go, signin.go, session.go; then signup.go, password.go,
 // recovery.go, link.go, passkey_acts.go, passkey_question.go, factor_passkey.go, notme.go, address_change.go, person.go, own.go, leave.go, erase.go, throttle.go;
-// grant.go, lent.go, unused.go and review.go are the rights; http.go is the API, clauses.go the proofs.
+// grant.go, lent.go, unused.go and review.go are the rights; connection.go, provision.go, provision_change.go, provision_group.go (scim is their wire); http.go is the API, clauses.go the proofs.
 package identity

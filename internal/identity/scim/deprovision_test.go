@@ -239,6 +239,17 @@ func TestStaff(t *testing.T) { // breaks: access.roles
 	if got := w.roles("staff", eve); got != "engineer" {
 		t.Errorf("after a group ended: %q", got)
 	}
+	if _, err := w.svc.GrantRole(t.Context(), operator, identity.Lend{Person: eve, Role: "support", For: time.Hour, Reason: "a customer waits"}); err != nil {
+		t.Fatal(err)
+	}
+	c.want(200, "PATCH", "/Users/"+eve, patchBody(off))
+	if n := w.one(`SELECT CAST(COUNT(*) AS TEXT) FROM identity_grant WHERE person = $1 AND ended IS NULL`, eve); n != "0" {
+		t.Error("a lent role outlives its holder's place")
+	}
+	c.want(200, "PATCH", "/Users/"+eve, patchBody(`{"op":"replace","value":{"active":true}}`))
+	if got := w.roles("staff", eve); got != "engineer" {
+		t.Errorf("back again: %q", got)
+	}
 	c.refuse(400, "mutability", "PATCH", "/Users/"+owner.ID, patchBody(`{"op":"replace","path":"userName","value":"eve2@staff.canary.invalid"}`))
 	c.refuse(409, "", "PATCH", "/Users/"+owner.ID, patchBody(off))
 	c.refuse(409, "", "DELETE", "/Users/"+owner.ID, "")
