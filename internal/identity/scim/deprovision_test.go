@@ -76,6 +76,9 @@ func TestDeprovisionEndsEverything(t *testing.T) { // breaks: auth.best-practice
 			if got := w.one(`SELECT state FROM identity_person WHERE id = $1`, bo.ID); got != "disabled" {
 				t.Errorf("state %q", got)
 			}
+			if n := w.one(`SELECT CAST(COUNT(*) AS TEXT) FROM identity_device WHERE person = $1`, bo.ID); n != "0" {
+				t.Errorf("%s browsers are still known", n)
+			}
 			if got := w.roles(admin.Team, bo.ID); got != "" {
 				t.Errorf("roles %q", got)
 			}

@@ -112,6 +112,8 @@ func TestWhoMayCome(t *testing.T) { // breaks: auth.best-practice
 	robot := w.token(mailbox("north"))
 	client{w, robot, c.conn}.refuse(403, "", "GET", "/Users", "")
 	v := w.signIn(mailbox("north"))
+	other := w.api(v, 201, "POST", "tokens", `{"name":"x","scopes":["orders:read"],"service":"directory"}`)["token"].(string) // of the same account, for something else
+	client{w, other, c.conn}.refuse(403, "", "GET", "/Users", "")
 	w.api(v, 422, "POST", "tokens", `{"name":"x","scopes":["scim:provision"]}`)
 	if a, err := v.Do(t.Context(), "GET", "/-/scim/v2/Users", ""); err != nil || a.Status != 403 {
 		t.Errorf("a session: %d %v", a.Status, err)
@@ -142,7 +144,7 @@ func TestWhoMayCome(t *testing.T) { // breaks: auth.best-practice
 		t.Fatal(err)
 	}
 	c.refuse(401, "", "GET", "/Users", "")
-	if es := w.kit.Recorded("identity.scim-disconnected"); len(es) != 1 || fmt.Sprint(es[0].Fields["tokens"]) != "2" {
+	if es := w.kit.Recorded("identity.scim-disconnected"); len(es) != 1 || fmt.Sprint(es[0].Fields["tokens"]) != "3" {
 		t.Errorf("%v", es)
 	}
 	if _, _, err := w.svc.Connect(t.Context(), operator, identity.NewConnection{Name: "directory", Team: admin.Team, Domains: []string{"north.canary.invalid"}}); err != nil {
