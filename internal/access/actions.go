@@ -40,6 +40,8 @@ const (
 	ServicesManage   Action = "identity.manage-services" // make service accounts of the staff team, and their tokens
 	ClientsRead      Action = "identity.read-clients"    // applications that sign people in here
 	ClientsManage    Action = "identity.manage-clients"
+	TeamRead         Action = "team.read"   // the team one acts in; for others PeopleRead
+	TeamManage       Action = "team.manage" // its members, invitations and name; for others PeopleManage
 
 	ProvisioningManage Action = "identity.manage-provisioning" // connect the directory of any team, and set its domains
 )
@@ -80,6 +82,8 @@ var known = map[Action]bool{
 	ServicesManage:   true,
 	ClientsRead:      true,
 	ClientsManage:    true,
+	TeamRead:         false, // it acts in no team
+	TeamManage:       false,
 
 	ProvisioningManage: true,
 }

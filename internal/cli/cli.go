@@ -128,7 +128,7 @@ HTTPS (--url, else the server of the folder) with a session of that person's own
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.checkFlags(c) }
 	root.AddCommand(a.serverCommands()...)
 	root.AddCommand(a.checkCommand(), a.proveCommand(), a.policyCommand(), a.attestCommand(), a.exceptionCommand(),
-		a.journalCommand(), a.userCommand(), a.tokenGroup(), a.teamCommand(), a.gatewayCommand(), a.verifyCommand(), a.versionCommand())
+		a.journalCommand(), a.userCommand(), a.teamCommand(), a.tokenGroup(), a.gatewayCommand(), a.verifyCommand(), a.versionCommand())
 	return root
 }
 

@@ -110,6 +110,47 @@ func TestMaintenance(t *testing.T) {
 	}
 }
 
+func TestTeams(t *testing.T) {
+	f := serve(t)
+	f.onDo("GET teams", func(r *http.Request) any {
+		if r.FormValue("after") == "" {
+			return `{"teams":[{"id":"staff","name":"Staff","kind":"staff","members":3,"invitations":1}],"after":"staff"}`
+		}
+		return `{"teams":[{"id":"t1","kind":"customer","members":1}]}`
+	})
+	f.on("GET teams/{team}", `{"id":"staff","name":"Staff","kind":"staff","members":2}`)
+	f.on("GET teams/{team}/members", `{"members":[{"person":"p1","handle":"ana","email":"ana@example.test","state":"active","roles":["owner"]}]}`)
+	f.on("POST invitations", `{"id":"i1","email":"dana@example.test"}`)
+	f.on("GET invitations", `{"invitations":[{"id":"i1","email":"dana@example.test","role":"engineer","expired":true}]}`)
+	f.on("DELETE invitations/{id}", nil)
+	f.on("POST invitations/{id}/resend", `{"id":"i1"}`)
+	f.on("POST teams/{team}/members/{person}", nil)
+	f.on("DELETE teams/{team}/members/{person}", refusal{409, `{"type":"about:blank","title":"Conflict","detail":"Fewer than two owners who can sign in would be left.","status":409,"code":"last_owner"}`})
+	f.on("POST teams/{team}/transfer", nil)
+	f.on("POST teams/{team}/rename", nil)
+	f.must(0, []string{"team", "list"}, "staff", "t1")
+	f.must(0, []string{"team", "show", "staff"}, "ana@example.test", "owner")
+	f.must(0, []string{"team", "show", "staff", "--format", "json"}, `"members"`, `"ana@example.test"`)
+	f.must(2, []string{"team", "invite", "staff", "dana@example.test"}, "role")
+	f.must(0, []string{"team", "invite", "staff", "dana@example.test", "--role", "engineer"}, "sent to dana@example.test")
+	f.must(0, []string{"team", "invitations", "staff"}, "dana@example.test", "has expired")
+	f.must(0, []string{"team", "revoke", "i1"}, "link is dead")
+	f.must(0, []string{"team", "resend", "i1", "--format", "json"}, `"i1"`)
+	f.must(0, []string{"team", "role", "staff", "dana@example.test", "engineer,auditor"}, "The role is changed")
+	f.must(1, []string{"team", "remove", "staff", "ben@example.test"}, "Fewer than two owners")
+	f.must(0, []string{"team", "transfer", "t1", "mara@example.test", "--from", "cem@example.test"}, "handed over")
+	f.must(0, []string{"team", "rename", "t1", "Harbour Pilots"}, "new name")
+	for _, want := range [][]string{
+		{"POST /-/api/v1/invitations ", `"team":"staff"`, `"role":"engineer"`, `"email":"dana@example.test"`}, {"GET /-/api/v1/invitations?", "team=staff"},
+		{"POST /-/api/v1/teams/staff/members/dana@example.test ", `"role":"engineer,auditor"`}, {"POST /-/api/v1/teams/t1/transfer ", `"to":"mara@example.test"`, `"from":"cem@example.test"`},
+		{"POST /-/api/v1/teams/t1/rename ", `"name":"Harbour Pilots"`}, {"DELETE /-/api/v1/invitations/i1"},
+	} {
+		if !f.asked(want[0], want[1:]...) {
+			t.Errorf("never asked: %v", want)
+		}
+	}
+}
+
 func TestPeople(t *testing.T) {
 	f := serve(t)
 	ana := `{"id":"p1","handle":"ana","name":"Ana","email":"ana@example.test","state":"active","kind":"staff","roles":["owner"],"created":"2026-03-01T10:00:00Z","sessions":2}`

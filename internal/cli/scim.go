@@ -31,10 +31,6 @@ type connection struct {
 	} `json:"tokens"`
 }
 
-func (a *app) teamCommand() *cobra.Command {
-	return a.group("team", "Manage teams", "A team is a customer's organisation; the staff are one too.", "  writ team scim list", a.scimCommand())
-}
-
 func (a *app) scimCommand() *cobra.Command {
 	return a.group("scim", "Connect a team's own directory (SCIM 2.0)",
 		`A connected directory, such as Microsoft Entra or Okta, makes the people of one team and

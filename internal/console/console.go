@@ -167,7 +167,7 @@ func (c *Console) Routes() []web.Route {
 		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),
-	}, c.public(), c.clientRoutes(staff))
+	}, c.public(), c.clientRoutes(staff), c.teamRoutes(staff))
 }
 
 // public are the addresses for everybody.

@@ -138,6 +138,8 @@ func TestWhoMayCome(t *testing.T) {
 		"POST people/{id}/link": access.PeopleManage, "POST people/{id}/disable": access.PeopleManage, "POST people/{id}/erase": access.PeopleErase, "POST people/{id}/sessions/end": access.SessionsEnd,
 		"GET rights": access.RightsRead, "POST rights/lend": access.RightsRead, "POST rights/revoke": access.RightsRead, "POST rights/approve": access.RoleGrant, "POST rights/need": access.RoleGrant,
 		"GET reviews": access.RightsRead, "POST reviews": access.ReviewOpen, "GET reviews/{id}": access.RightsRead, "POST reviews/{id}/decide": access.ReviewDecide, "POST reviews/{id}/close": access.ReviewOpen,
+		"GET teams": access.PeopleRead, "GET teams/{team}": access.PeopleRead, "POST teams/{team}/invite": access.PeopleManage, "POST teams/{team}/invitations": access.PeopleManage, "POST teams/{team}/name": access.PeopleManage,
+		"GET teams/{team}/members/{person}": access.PeopleManage, "POST teams/{team}/members/{person}/role": access.PeopleManage, "POST teams/{team}/members/{person}/remove": access.PeopleManage,
 		"GET gate": access.GateRead, "POST gate/mode": access.GateMaintain, "GET mail": access.MailRead,
 		"GET applications": access.ClientsRead, "GET applications/{id}": access.ClientsRead, "GET applications/add": access.ClientsManage, "POST applications": access.ClientsManage,
 		"POST applications/{id}/secret": access.ClientsManage, "POST applications/{id}/secret/end": access.ClientsManage, "POST applications/{id}/remove": access.ClientsManage,
@@ -187,9 +189,9 @@ func TestWhoMayCome(t *testing.T) {
 func TestRail(t *testing.T) {
 	w := newWorld(t)
 	for who, want := range map[string]string{
-		"ana":      "Document Revisions Exceptions Records Keys Findings People Rights Reviews Applications Gate Mail Journal",
-		"emil":     "Document Revisions Exceptions Records Keys Findings People Rights Reviews Applications Gate Journal",
-		"suna":     "Document Revisions Exceptions Records Keys Findings People",
+		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Applications Gate Mail Journal",
+		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Applications Gate Journal",
+		"suna":     "Document Revisions Exceptions Records Keys Findings People Teams",
 		"customer": "",
 	} {
 		var got []string
@@ -208,7 +210,7 @@ func TestPolicyTells(t *testing.T) {
 	w := newWorld(t)
 	w.get("ana", "/-/console").want(200, "0 of 145 hold; 145 unproved", "is in force and not signed yet", "Has not been looked at yet", "no record yet")
 	w.fill()
-	w.get("ana", "/-/console").want(200, "38 of 145 hold; 2 broken since 09:06 UTC, 1 excepted, 1 stale, 103 unproved", "excepted until 17 November 2026", "3 hours instead of 1 hour", "signed 3 November 2026")
+	w.get("ana", "/-/console").want(200, "39 of 145 hold; 2 broken since 09:06 UTC, 1 excepted, 1 stale, 102 unproved", "excepted until 17 November 2026", "3 hours instead of 1 hour", "signed 3 November 2026")
 	broken := w.get("ana", "/-/console?show=broken").want(200, "A reset link stops working 12 hours")
 	if strings.Contains(broken.Body.String(), "Every byte in transit") {
 		t.Error("the filter shows what is not broken")

@@ -268,6 +268,7 @@ var places = []struct {
 	{"Policy", "Keys", atKeys, access.PolicyRead},
 	{"Findings", "Findings", atFindings, access.PolicyRead},
 	{"People", "People", atPeople, access.PeopleRead},
+	{"People", "Teams", atTeams, access.PeopleRead},
 	{"People", "Rights", atRights, access.RightsRead},
 	{"People", "Reviews", atReviews, access.RightsRead},
 	{"People", "Applications", atClients, access.ClientsRead},

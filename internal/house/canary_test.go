@@ -18,6 +18,7 @@ var enforcers = []string{"internal/identity", "internal/identity/oidc", "interna
 // decide nothing about a request.
 var markReaders = map[string]string{
 	"internal/identity/person.go List":      "the list of people leaves canaries out",
+	"internal/identity/team.go Teams":       "the list of teams leaves canaries out",
 	"internal/identity/plant.go canaryTeam": "a control's own rows are shifted and swept, nobody else's",
 }
 

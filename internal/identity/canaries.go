@@ -58,7 +58,15 @@ func (t *trial) person(roles ...string) planted {
 	if t.err != nil {
 		return planted{}
 	}
-	p, end, err := t.s.plant(t.ctx, t.door, t.control, roles...)
+	return t.member(t.control, roles...)
+}
+
+// member plants a person with roles under the name of a control: one may need several.
+func (t *trial) member(name string, roles ...string) planted {
+	if t.err != nil {
+		return planted{}
+	}
+	p, end, err := t.s.plant(t.ctx, t.door, name, roles...)
 	if err != nil {
 		t.err = err
 		return p
@@ -135,7 +143,7 @@ func (t *trial) step(act, expected, got string, ok, control bool) {
 	}
 }
 
-var linkText = regexp.MustCompile(`/-/(?:confirm|recover)/([A-Za-z0-9_-]+)`)
+var linkText = regexp.MustCompile(`/-/(?:confirm|recover|invite)/([A-Za-z0-9_-]+)`)
 
 // letter waits for the letter of a kind and returns the token in it.
 func (t *trial) letter(to, kind string) string {

@@ -31,6 +31,8 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 	}
 	replay := look("reset-ages", "auth.reset-link-lifetime", "Measures how old each reset link was when it was used", s.probeAges)
 	replay.Kind = clause.Replay
+	taken := look("invited-addresses", "auth.admin-invite", "Compares the address of each invitation with that of whoever accepted it", s.probeInvitations)
+	taken.Kind = clause.Replay
 	recompute := look("recompute", "auth.compare", "Hashes and verifies right, wrong and altered values, and times them", s.probeCompare)
 	recompute.Every, recompute.FreshFor = 6*time.Hour, 13*time.Hour // nine hashes
 	return slices.Concat(s.factorControls(door), s.passkeyControls(), []clause.Control{
@@ -40,6 +42,7 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 		look("tokens-end", "auth.best-practice", "Looks for tokens that outlive their time or their owner", s.probeTokens),
 		attack("confirm-first", "auth.signup-email", "Signs up and tries to sign in before confirming", (*trial).confirmFirst),
 		look("confirmed", "auth.signup-email", "Counts sign-ins by people whose address is not confirmed", s.probeConfirmed),
+		attack("invitation", "auth.admin-invite", "Accepts an invitation as somebody else, twice, too late, and after a newer link", (*trial).invitation), taken,
 		attack("one-login", "auth.unique-login", "Signs up with another spelling of a known address", (*trial).oneLogin),
 		look("addresses", "auth.unique-login", "Compares the number of people with that of their addresses", s.probeAddresses),
 		look("own-credentials", "auth.unique-credentials", "Looks for a credential that belongs to two people", s.probeCredentials),

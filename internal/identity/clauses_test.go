@@ -151,6 +151,16 @@ func TestCanariesSeeABrokenServer(t *testing.T) {
 			return false
 		}
 	}
+	only := func(n int, match func(*http.Request, string) bool) func(*http.Request, string) bool {
+		seen := 0
+		return func(r *http.Request, b string) bool {
+			if match(r, b) {
+				seen++
+				return seen == n
+			}
+			return false
+		}
+	}
 	for _, c := range []struct {
 		name, control string
 		front         func(http.Handler) http.Handler
@@ -167,6 +177,18 @@ func TestCanariesSeeABrokenServer(t *testing.T) {
 		{"confirms without password", "identity.confirm-first", swap(func(r *http.Request, b string) bool {
 			return strings.HasSuffix(r.URL.Path, "/confirm") && len(r.Cookies()) == 0
 		}, status(200, `{}`))},
+		// breaks: auth.admin-invite
+		{"another address accepts", "identity.invitation", swap(nth(1, path("/accept")), status(200, `{}`))},
+		// breaks: auth.admin-invite
+		{"accepted twice", "identity.invitation", swap(only(3, path("/accept")), status(200, `{}`))},
+		// breaks: auth.admin-invite
+		{"accepted late", "identity.invitation", swap(only(4, path("/accept")), status(200, `{}`))},
+		// breaks: auth.admin-invite
+		{"former link works", "identity.invitation", swap(only(5, path("/accept")), status(200, `{}`))},
+		// breaks: auth.admin-invite
+		{"another role", "identity.invitation", rewrite(func(r *http.Request, _, out string) string { return strings.ReplaceAll(out, `"member"`, `"admin"`) })},
+		// breaks: auth.admin-invite
+		{"a member invites", "identity.invitation", swap(only(2, path("/invitations")), status(201, `{}`))},
 		// breaks: auth.unique-login
 		{"other spelling unknown", "identity.one-login", swap(func(r *http.Request, b string) bool {
 			return strings.HasSuffix(r.URL.Path, "/sign-in") && strings.Contains(b, "@WRIT.CANARY.INVALID")
@@ -326,6 +348,14 @@ func TestProbesSeeABrokenStore(t *testing.T) {
 			w.exec(`INSERT INTO identity_link (id, token, kind, person, attempt, bits, issued, expires, ended, cause) VALUES ('x', $2, 'reset', $1, '', 256, 0, $3, $4, 'used')`, a, strings.Repeat("ab", 32),
 				(24 * time.Hour).Microseconds(), (24*time.Hour + time.Second).Microseconds())
 		}},
+		// breaks: auth.admin-invite
+		{"taken by another address", "identity.invited-addresses", func(w *world, a, b string) {
+			w.exec(insertAccepted, a, "x1", strings.Repeat("ab", 32), "somebody else's", int64(2))
+		}},
+		// breaks: auth.admin-invite
+		{"taken late", "identity.invited-addresses", func(w *world, a, b string) {
+			w.exec(insertAccepted, a, "x1", strings.Repeat("ab", 32), "one's own", int64(1))
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -338,6 +368,10 @@ func TestProbesSeeABrokenStore(t *testing.T) {
 		})
 	}
 }
+
+// insertAccepted is an accepted invitation of a person's team that was issued at 0 and ended at 1.
+const insertAccepted = `INSERT INTO identity_invitation (id, team, idx, about, roles, inviter, token, bits, issued, expires, ended, cause, person, taken_by)
+	SELECT $2, m.team, 'one''s own', NULL, 'member', 'operator', $3, 256, 0, $5, 1, 'accepted', 'p', $4 FROM identity_member m WHERE m.person = $1`
 
 // reseal gives b the password string of a, sealed for b as the server would.
 func (w *world) reseal(a, b string) {

@@ -347,7 +347,6 @@ func (s *Service) detail(ctx context.Context, c *Connection) error {
 }
 
 const (
-	kindOfTeam       = `SELECT kind FROM identity_team WHERE id = $1`
 	insertConnection = `INSERT INTO identity_scim (id, team, name, service, roles, standard, maker, made, ended) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL)`
 	insertDomain     = `INSERT INTO identity_scim_domain (domain, connection) VALUES ($1, $2)`
 	insertGroupRole  = `INSERT INTO identity_scim_role (connection, idx, name, role) VALUES ($1, $2, $3, $4)`

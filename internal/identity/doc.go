@@ -3,6 +3,7 @@
 //
 //	sign-up ─► attempt ─► job ─► letter ─► confirm ─► person, address, team, password
 //	sign-in ─► throttle ─► gate ─► verify | dummy ─► session row ─► memory ─► cookie
+//	invite  ─► job ─► letter ─► link ─► account or yes ─► member of the team
 //	forgot  ─► job ─► letter ─► link ─► new password ─► all sessions and links end
 //	new browser ─► letter ─► not me ─► everything ends, the password is locked until a reset
 //	new address ─► password ─► both mailboxes agree ─► address
@@ -12,7 +13,7 @@
 //	lend ─► (second person) ─► grant row ─► memory ─► ends by the clock, its need, a person
 //	clock ─► review ─► each right: keep | revoke, by others ─► undecided: the policy's answer
 //
-// Promises: auth.best-practice, auth.signup-email, auth.unique-login,
+// Promises: auth.best-practice, auth.signup-email, auth.admin-invite, auth.unique-login,
 // auth.unique-credentials, auth.no-cleartext, auth.one-way, auth.hash, auth.salt,
 // auth.compare, auth.min-length, auth.banned, auth.change-needs-current,
 // auth.reset-link, auth.reset-link-lifetime, auth.reset-sets-new, access.roles,
@@ -20,7 +21,8 @@
 //
 // Refuses: access before the address is confirmed; a second login for an address; a
 // password that is short, listed, or not the present one when it must be; a link that
-// was used, replaced or is a moment too old; a sign-in beyond the throttle.
+// was used, replaced or is a moment too old; an invitation under another address; an act
+// on a team one is not in; a sign-in beyond the throttle.
 //
 // Threats: a stranger who asks whether an address is known (same answer, same work,
 // refusals held to one time); who guesses (throttle, slow hash, banned list); who
@@ -48,8 +50,6 @@
 // counted in memory and recorded as one entry when the minute is over; a crash loses
 // the count of that minute.
 //
-// BUG(teams): a person is in one team; the tables allow more, the joins do not yet.
-//
 // BUG(gain): a role that is lent counts in the sessions that are open already; their
 // tokens are not changed for it.
 //
@@ -64,5 +64,6 @@
 // For: customer users and staff (sign-in), the operator and owners (people). Read
 // identity.go, rules.go, signin.go, session.go; then signup.go, password.go,
 // recovery.go, link.go, passkey_acts.go, passkey_question.go, factor_passkey.go, notme.go, address_change.go, person.go, own.go, leave.go, erase.go, throttle.go;
+// team.go, member.go, switch.go, invitation.go, accept.go are teams;
 // grant.go, lent.go, unused.go and review.go are the rights; connection.go, provision.go, provision_change.go, provision_group.go (scim is their wire); http.go is the API, clauses.go the proofs.
 package identity

@@ -49,12 +49,15 @@ func (s *Service) Disable(ctx context.Context, who actor.Actor, ref string) erro
 	return nil
 }
 
-// endAll ends sessions, links and devices of a person inside a change.
+// endAll ends sessions, links, invitations and devices of a person inside a change.
 func endAll(ctx context.Context, tx *ledger.Tx, person, cause string) (ids []string, links, devices int64, err error) {
 	if ids, err = endSessionsIn(ctx, tx, person, "", cause); err != nil {
 		return nil, 0, 0, err
 	}
 	if links, err = endLinks(ctx, tx, person, "cancelled"); err != nil {
+		return nil, 0, 0, err
+	}
+	if _, err := tx.Exec(ctx, endInvitesOf, person, us(tx.Now())); err != nil {
 		return nil, 0, 0, err
 	}
 	if err := endGrantsOf(ctx, tx, person, cause); err != nil {
@@ -145,7 +148,7 @@ func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, lette
 		}
 		ev.Sessions = int64(len(ids))
 		for _, q := range slices.Concat(uprootFactors, []string{
-			deletePasswordOf, deleteAddressOf, blankSessions,
+			deletePasswordOf, deleteInvitesTo, deleteAddressOf, blankSessions,
 			deleteAddressChangesOf, deleteLeaving,
 			blankTokens,
 			deleteUsesOf, blankGrants, blankReviews,
@@ -235,6 +238,8 @@ func (s *Service) expire(ctx context.Context) error {
 		{oldDevices, now.Add(-400 * day)},
 		{oldBuckets, now.Add(-day)},
 		{oldUses, now.Add(-400 * day)},
+		{blankInvites, now.Add(-30 * day)},
+		{oldInvites, now.Add(-365 * day)},
 	} {
 		errs = append(errs, s.DB.Quiet(ctx, ledger.Expiry, func(tx *ledger.Tx) error {
 			_, err := tx.Exec(ctx, e.query, us(e.until))

@@ -36,8 +36,8 @@ func (s *Service) Routes() []web.Route {
 		{Pattern: v1("POST recovery"), Handle: s.postRecovery, Doc: web.Doc{Summary: "Ask for a link to set a new password; answered alike for every address", In: recoveryIn{}, Out: nextOut{}, Status: 202}},
 		{Pattern: v1("POST recovery/{token}"), Handle: s.postRecoveryUse, Doc: web.Doc{Summary: "Set a new password with the token of the letter", In: newIn{}, Out: nextOut{},
 			Errors: []string{"link_dead", "password_too_short", "password_too_long", "password_banned", "password_text", "password_same", "busy"}}},
-		{Pattern: v1("POST invitations/{token}/accept"), Handle: s.postAccept, Doc: web.Doc{Summary: "Set the first password with the token of the link an operator handed over", In: acceptIn{}, Out: nextOut{},
-			Errors: []string{"link_dead", "password_too_short", "password_too_long", "password_banned", "password_text", "busy"}}},
+		{Pattern: v1("POST invitations/{token}/accept"), Handle: s.postAccept, Doc: web.Doc{Summary: "Accept an invitation to a team, or set the first password with the link an operator handed over", In: acceptIn{}, Out: nextOut{},
+			Errors: []string{"link_dead", "sign_in_needed", "invite_other_address", "name_invalid", "too_many", "password_too_short", "password_too_long", "password_banned", "password_text", "busy"}}},
 	}
 	for i := range anyone {
 		anyone[i].Who = web.Anyone
@@ -61,6 +61,7 @@ func (s *Service) Routes() []web.Route {
 		s.factorRoutes(),
 		s.rightsRoutes(),
 		s.passkeyRoutes(),
+		s.teamRoutes(),
 		s.provisioningRoutes(),
 	)
 }
@@ -247,14 +248,6 @@ func (s *Service) postRecoveryUse(w http.ResponseWriter, r *http.Request, _ acto
 		return err
 	}
 	return s.setFrom(w, r, ResetLink, in.New)
-}
-
-func (s *Service) postAccept(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
-	in, err := web.ReadJSON[acceptIn](r)
-	if err != nil {
-		return err
-	}
-	return s.setFrom(w, r, OwnerLink, in.Password)
 }
 
 func (s *Service) setFrom(w http.ResponseWriter, r *http.Request, kind LinkKind, password secret.Text) error {

@@ -124,6 +124,7 @@ func New(d Deps) (*Service, error) {
 	d.Jobs.Handle(attemptJob, jobs.Handler{Run: s.decideAttempt, Tries: 8})
 	d.Jobs.Handle(recoveryJob, jobs.Handler{Run: s.decideRecovery, Tries: 8})
 	d.Jobs.Every("identity-rights", time.Hour, s.tendRights)
+	d.Jobs.Handle(invitationJob, jobs.Handler{Run: s.sendInvitation, Tries: 8})
 	return s, nil
 }
 

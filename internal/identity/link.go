@@ -19,6 +19,7 @@ const (
 	ConfirmLink LinkKind = "confirm"    // proves the address of a sign-up
 	ResetLink   LinkKind = "reset"      // lets a person set a new password
 	OwnerLink   LinkKind = "owner-link" // lets somebody an operator added set the first one
+	InviteLink  LinkKind = "invitation" // lets the invited address join a team; its row is an invitation
 )
 
 // ownerTTL is how long an owner link works.
@@ -56,6 +57,8 @@ func (r *Rules) ttl(k LinkKind) time.Duration {
 		return notMeTTL
 	case OldAddressLink, NewAddressLink:
 		return r.ConfirmTTL
+	case InviteLink:
+		return r.InviteTTL
 	}
 	return 0
 }

@@ -59,8 +59,8 @@ func (s *Service) Pages() []web.Route {
 		open("GET /-/recover", p.showLink(ResetLink)),
 		open("POST /-/recover", p.doLink(ResetLink)),
 		open("GET /-/invite/{token}", p.keepToken(OwnerLink)),
-		open("GET /-/invite", p.showLink(OwnerLink)),
-		open("POST /-/invite", p.doLink(OwnerLink)),
+		open("GET /-/invite", p.invite),
+		open("POST /-/invite", p.doInvite),
 		own("GET /-/account", p.account),
 		own("GET /-/account/password", toAccount("#password")),
 		own("POST /-/account/password", p.doPassword),
@@ -72,6 +72,7 @@ func (s *Service) Pages() []web.Route {
 		p.tokenPages(),
 		p.factorPages(),
 		p.passkeyPages(),
+		p.teamPages(),
 	)
 }
 

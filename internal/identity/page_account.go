@@ -15,6 +15,8 @@ import (
 type accountPage struct {
 	Me       Person
 	Team     string // name of the team; "" = their own
+	Teams    []Membership
+	Here     string // the id of the team one acts in
 	Password secretForm
 	Sessions []sessionRow
 	Others   int
@@ -60,9 +62,13 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, who actor.Ac
 	if err != nil {
 		return err
 	}
+	teams, err := p.Memberships(r.Context(), who, who.ID)
+	if err != nil {
+		return err
+	}
 	rules := p.Rules.Get()
 	staff := me.Kind == Staff
-	d := accountPage{Me: me, Team: p.TeamName(r.Context(), who.Team),
+	d := accountPage{Me: me, Team: p.TeamName(r.Context(), who.Team), Teams: teams, Here: who.Team,
 		Idle: web.Duration(rules.idle(staff)), Whole: web.Duration(rules.absolute(staff)), Letters: noticesSent()}
 	if d.Factors, err = p.factorWords(r, who); err != nil {
 		return err

@@ -153,6 +153,9 @@ func (r *reader) press(act string, values ...string) *sheet {
 			v.Set(values[i], values[i+1])
 		}
 		action, _, _ := strings.Cut(f.action, "#")
+		if strings.EqualFold(f.method, http.MethodGet) {
+			return r.open(action + "?" + v.Encode())
+		}
 		return r.do(strings.ToUpper(f.method), action, v, nil)
 	}
 	r.s.t.Fatalf("%s has no button %q; it has %v\n%s", r.now.path, act, r.now.forms, r.now.body)

@@ -95,21 +95,25 @@ func (p *pages) doLink(kind LinkKind) web.Handler {
 		if err != nil {
 			return err
 		}
-		err = p.SetPasswordFrom(w, r, kind, keptToken(r, kind), secretOf(v, "new"))
-		switch {
-		case errors.Is(err, fault.Gone):
-			return p.dead(w, r, err, kind)
-		case err != nil:
-			return p.refused(w, r, err, func(status int, f error) error { return p.askPassword(w, r, kind, status, f) })
-		}
-		web.ClearCookie(w, FlowCookie)
-		says := "Your new password is set, and all sessions have ended. Sign in with it."
-		if kind == OwnerLink {
-			says = "Your password is set. Sign in with it."
-		}
-		web.Tell(w, web.Notice{Says: says})
-		return web.Redirect(w, r, "/-/sign-in")
+		return p.usePasswordLink(w, r, kind, secretOf(v, "new"))
 	}
+}
+
+func (p *pages) usePasswordLink(w http.ResponseWriter, r *http.Request, kind LinkKind, password secret.Text) error {
+	err := p.SetPasswordFrom(w, r, kind, keptToken(r, kind), password)
+	switch {
+	case errors.Is(err, fault.Gone):
+		return p.dead(w, r, err, kind)
+	case err != nil:
+		return p.refused(w, r, err, func(status int, f error) error { return p.askPassword(w, r, kind, status, f) })
+	}
+	web.ClearCookie(w, FlowCookie)
+	says := "Your new password is set, and all sessions have ended. Sign in with it."
+	if kind == OwnerLink {
+		says = "Your password is set. Sign in with it."
+	}
+	web.Tell(w, web.Notice{Says: says})
+	return web.Redirect(w, r, "/-/sign-in")
 }
 
 // passwordPage asks for a new password; password managers learn the address with it.

@@ -348,7 +348,8 @@ var moving = []struct {
 }{
 	{regexp.MustCompile(`/-/assets/[0-9a-f]{12}/`), "/-/assets/*/"},
 	{regexp.MustCompile(`/-/confirm/[A-Za-z0-9_-]{43}`), "/-/confirm/*"},
-	{regexp.MustCompile(`name="session" value="[0-9a-z]{16,}"`), `name="session" value="*"`},
+	{regexp.MustCompile(`name="(session|invitation|team)" value="[0-9a-z]{16,}"`), `name="$1" value="*"`},
+	{regexp.MustCompile(`/-/team/members/[0-9a-f]{32}`), "/-/team/members/*"},
 }
 
 func TestGoldenPages(t *testing.T) {
@@ -453,5 +454,6 @@ func states(t testing.TB) map[string]*sheet {
 	s.set(clause.Values{"auth.signup-email/open": "off"})
 	keep("sign-up-closed", 200, far.open("/-/sign-up"))
 	s.ownStates(keep)
+	s.teamStates(keep)
 	return out
 }

@@ -271,7 +271,7 @@ func (s *Service) current(ctx context.Context, who actor.Actor, typed secret.Tex
 // commitChange stores the new password, ends the other sessions, gives this one a new token.
 func (s *Service) commitChange(ctx context.Context, who actor.Actor, in Change, acc account, old stored, h hashed) (Changed, error) {
 	rules := s.Rules.Get()
-	b := begin{id: s.DB.ID(), person: who.ID, token: secret.RandomText(32)}
+	b := begin{id: s.DB.ID(), person: who.ID, team: who.Team, token: secret.RandomText(32)}
 	var err error
 	if b.place, err = s.sealPlace(ctx, who.ID, b.id, in.Network, in.Agent); err != nil {
 		return Changed{}, err

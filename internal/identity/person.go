@@ -48,8 +48,8 @@ type Person struct {
 	Name      string
 	Email     string
 	State     string // active, disabled, erased
-	Kind      string // of the team: staff, customer, canary
-	Team      string
+	Kind      string // of the home team: staff, customer, canary
+	Team      string // the home team, in which a sign-in begins; see Memberships
 	Roles     []string
 	Created   time.Time
 	Confirmed time.Time
@@ -430,7 +430,12 @@ func (s *Service) Me(ctx context.Context, who actor.Actor) (Person, error) {
 	if who.Kind != actor.Person {
 		return Person{}, errEnded()
 	}
-	return s.one(ctx, who.ID)
+	p, err := s.one(ctx, who.ID)
+	if err == nil && who.Team != "" && p.Team != who.Team { // the session acts in another than the home team
+		p.Team, p.Roles = who.Team, who.Roles
+		p.Kind, err = s.kindOf(ctx, who.Team)
+	}
+	return p, err
 }
 
 func (s *Service) one(ctx context.Context, id string) (Person, error) {
@@ -578,11 +583,13 @@ func (s *Service) TeamName(ctx context.Context, id string) string {
 
 const (
 	accountBy = `SELECT p.id, p.handle, p.state, p.name, COALESCE(a.idx, ''), a.address, a.confirmed, COALESCE(t.kind, ''), COALESCE(m.roles, '') FROM identity_person p
-		LEFT JOIN identity_address a ON a.person = p.id LEFT JOIN identity_member m ON m.person = p.id LEFT JOIN identity_team t ON t.id = m.team`
+		LEFT JOIN identity_address a ON a.person = p.id` + atHome
 	peopleBy = `SELECT p.id, p.handle, p.state, p.name, p.created, COALESCE(a.idx, ''), a.address, a.confirmed, COALESCE(m.team, ''), COALESCE(t.kind, ''), COALESCE(m.roles, ''), w.set_at, COALESCE(w.scheme, ''),
 		(SELECT COUNT(*) FROM identity_session s WHERE s.person = p.id AND s.ended IS NULL) FROM identity_person p
-		LEFT JOIN identity_address a ON a.person = p.id LEFT JOIN identity_member m ON m.person = p.id LEFT JOIN identity_team t ON t.id = m.team
-		LEFT JOIN identity_password w ON w.person = p.id`
+		LEFT JOIN identity_address a ON a.person = p.id LEFT JOIN identity_password w ON w.person = p.id` + atHome
+	// atHome joins the one team in which a sign-in begins: the staff, else the first. It orders as homeOf.
+	atHome = ` LEFT JOIN identity_member m ON m.person = p.id AND m.team = (SELECT h.team FROM identity_member h JOIN identity_team k ON k.id = h.team
+		WHERE h.person = p.id ORDER BY CASE k.kind WHEN 'staff' THEN 0 ELSE 1 END, h.since, h.team LIMIT 1) LEFT JOIN identity_team t ON t.id = m.team`
 	insertPerson  = `INSERT INTO identity_person (id, handle, name, state, created, ended) VALUES ($1, $2, $3, 'active', $4, NULL)`
 	insertAddress = `INSERT INTO identity_address (idx, person, address, confirmed, how) VALUES ($1, $2, $3, $4, $5)`
 	insertTeam    = `INSERT INTO identity_team (id, kind, name, created) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`

@@ -109,6 +109,18 @@ func (s *Service) backDate(ctx context.Context, control, person string, by time.
 	return err
 }
 
+// backDateInvitation makes an invitation of a planted team older than it is.
+func (s *Service) backDateInvitation(ctx context.Context, control, id, person string, by time.Duration) error {
+	_, err := s.DB.Change(ctx, actor.System("canary"), func(tx *ledger.Tx) (ledger.Event, error) {
+		n, err := tx.Exec(ctx, shiftInvite, id, by.Microseconds())
+		if err == nil && n != 1 {
+			err = fmt.Errorf("%d invitations to back-date, want one", n)
+		}
+		return CanaryPlanted{Control: control, What: "invitation made older", Person: person, BackDate: by}, err
+	})
+	return err
+}
+
 // uproot removes a planted person with everything of theirs.
 func (s *Service) uproot(ctx context.Context, control string, ids ...string) error {
 	var live []rooted
@@ -140,8 +152,10 @@ func (s *Service) uproot(ctx context.Context, control string, ids ...string) err
 					return nil, err
 				}
 			}
-			if _, err := tx.Exec(ctx, uprootTeam, l.team); err != nil {
-				return nil, err
+			for _, q := range []string{uprootInvites, uprootTeam} { // whoever goes last takes the team along
+				if _, err := tx.Exec(ctx, q, l.team); err != nil {
+					return nil, err
+				}
 			}
 		}
 		return CanarySwept{Control: control, People: int64(len(live))}, nil
@@ -218,9 +232,11 @@ func (s *Service) sweepOld(ctx context.Context) error {
 }
 
 const (
-	canaryTeam = `SELECT m.team FROM identity_member m JOIN identity_team t ON t.id = m.team WHERE m.person = $1 AND t.kind = 'canary'`
-	shiftLink  = `UPDATE identity_link SET issued = issued - $2, expires = expires - $2 WHERE person = $1 AND kind = 'reset' AND ended IS NULL`
-	uprootTeam = `DELETE FROM identity_team WHERE id = $1 AND kind = 'canary'`
+	canaryTeam    = `SELECT m.team FROM identity_member m JOIN identity_team t ON t.id = m.team WHERE m.person = $1 AND t.kind = 'canary'`
+	shiftLink     = `UPDATE identity_link SET issued = issued - $2, expires = expires - $2 WHERE person = $1 AND kind = 'reset' AND ended IS NULL`
+	uprootTeam    = `DELETE FROM identity_team WHERE id = $1 AND kind = 'canary' AND NOT EXISTS (SELECT 1 FROM identity_member m WHERE m.team = $1)`
+	uprootInvites = `DELETE FROM identity_invitation WHERE team = $1 AND NOT EXISTS (SELECT 1 FROM identity_member m WHERE m.team = $1)`
+	shiftInvite   = `UPDATE identity_invitation SET issued = issued - $2, expires = expires - $2 WHERE id = $1 AND ended IS NULL`
 
 	oldCanaries = `SELECT m.person FROM identity_member m JOIN identity_team t ON t.id = m.team JOIN identity_person p ON p.id = m.person
 		WHERE t.kind = 'canary' AND p.created < $1 LIMIT 100`

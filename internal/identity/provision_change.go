@@ -197,7 +197,7 @@ func (p *provSave) hold(ctx context.Context, tx *ledger.Tx) error {
 		return err
 	}
 	var roles string
-	err = ledger.One(ctx, tx, rolesIn, []any{&roles}, p.c.Team, p.before.ID)
+	err = ledger.One(ctx, tx, standingIn, []any{&roles}, p.c.Team, p.before.ID)
 	member := err == nil
 	if errors.Is(err, fault.NotFound) {
 		err = nil
@@ -401,7 +401,7 @@ func (p *provSave) reviveIn(ctx context.Context, tx *ledger.Tx) (ledger.Event, e
 
 const (
 	holdPersonAs      = `UPDATE identity_person SET state = state WHERE id = $1 AND state = $2`
-	rolesIn           = `SELECT roles FROM identity_member WHERE team = $1 AND person = $2`
+	standingIn        = `SELECT roles FROM identity_member WHERE team = $1 AND person = $2`
 	updateProvisioned = `UPDATE identity_scim_user SET uname = $3, ext = $4, about = $5, changed = $6, version = version + 1, ended = NULL
 		WHERE connection = $1 AND person = $2 AND version = $7`
 	endProvisioned    = `UPDATE identity_scim_user SET ended = $3 WHERE connection = $1 AND person = $2`
@@ -410,7 +410,6 @@ const (
 	leaveGroups       = `DELETE FROM identity_scim_member WHERE person = $2 AND grp IN (SELECT id FROM identity_scim_group WHERE connection = $1)`
 	setNameOf         = `UPDATE identity_person SET name = $2 WHERE id = $1`
 	otherTeams        = `SELECT COUNT(*) FROM identity_member WHERE person = $1 AND team <> $2`
-	deleteMember      = `DELETE FROM identity_member WHERE team = $1 AND person = $2`
 	revivePerson      = `UPDATE identity_person SET state = 'active', ended = NULL WHERE id = $1 AND state = 'disabled'`
 	othersOf          = `SELECT m.roles FROM identity_member m JOIN identity_person p ON p.id = m.person WHERE m.team = $1 AND m.person <> $2 AND p.state = 'active'`
 	endTeamTokensOf   = `UPDATE identity_token SET ended = $2, cause = $3, change = $4 WHERE person = $1 AND team = $5 AND ended IS NULL`

@@ -540,7 +540,7 @@ func TestTwoNodesAgreeOnRights(t *testing.T) {
 func TestRolesAtRoutes(t *testing.T) {
 	w := open(t)
 	needs := map[string]access.Action{
-		"GET people": access.PeopleRead, "POST people": access.PeopleManage, "GET people/{ref}": access.PeopleRead, "POST people/{ref}/link": access.PeopleManage,
+		"GET teams": access.PeopleRead, "GET people": access.PeopleRead, "POST people": access.PeopleManage, "GET people/{ref}": access.PeopleRead, "POST people/{ref}/link": access.PeopleManage,
 		"POST people/{ref}/disable": access.PeopleManage, "POST people/{ref}/erase": access.PeopleErase, "GET people/{ref}/sessions": access.PeopleRead, "DELETE people/{ref}/sessions": access.SessionsEnd,
 		"GET grants": access.RightsRead, "POST grants": access.RoleGrant, "POST grants/{id}/approve": access.RoleGrant, "DELETE grants/{id}": access.RightsRead, "POST needs/end": access.RoleGrant,
 		"GET rights": access.RightsRead, "GET reviews": access.RightsRead, "POST reviews": access.ReviewOpen, "GET reviews/{id}": access.RightsRead,

@@ -36,12 +36,14 @@ type Rules struct {
 	ResetEnds        []string      `clause:"auth.reset-sets-new/ends"`
 	Grace            time.Duration `clause:"access.mfa-by-technology/grace"`
 
-	Unused       time.Duration `clause:"access.least-privilege/unused"`
-	Lent         time.Duration `clause:"access.least-privilege/lent"` // the longest loan for the moment
-	TwoPeople    []string      `clause:"access.least-privilege/two"`  // roles that are lent by two people
-	ReviewEvery  time.Duration `clause:"access.review/every"`
-	ReviewWindow time.Duration `clause:"access.review/window"`
-	Undecided    string        `clause:"access.review/undecided"` // revoke, keep
+	Unused        time.Duration `clause:"access.least-privilege/unused"`
+	Lent          time.Duration `clause:"access.least-privilege/lent"` // the longest loan for the moment
+	TwoPeople     []string      `clause:"access.least-privilege/two"`  // roles that are lent by two people
+	ReviewEvery   time.Duration `clause:"access.review/every"`
+	ReviewWindow  time.Duration `clause:"access.review/window"`
+	Undecided     string        `clause:"access.review/undecided"` // revoke, keep
+	InviteTTL     time.Duration `clause:"auth.admin-invite/ttl"`
+	InvitesPerDay int           `clause:"auth.admin-invite/per_team_per_day"`
 }
 
 // What a reset may end, beside the link itself.
@@ -92,6 +94,8 @@ func (r *Rules) Validate() error {
 	}
 	need(0 < r.ReviewWindow && r.ReviewWindow+24*time.Hour <= r.ReviewEvery, "access.review: window %s leaves no day of every %s", r.ReviewWindow, r.ReviewEvery)
 	need(r.Undecided == Revoke || r.Undecided == Keep, "access.review: undecided %q is not revoke or keep", r.Undecided)
+	need(time.Hour <= r.InviteTTL && r.InviteTTL <= 14*24*time.Hour, "auth.admin-invite: ttl %s is not within 1h and 14d", r.InviteTTL)
+	need(1 <= r.InvitesPerDay && r.InvitesPerDay <= 500, "auth.admin-invite: per_team_per_day %d is not within 1 and 500", r.InvitesPerDay)
 	return errors.Join(errs...)
 }
 

@@ -501,7 +501,7 @@ func (s *Service) endExpired(ctx context.Context) error {
 
 const (
 	homeOf = `SELECT t.id, t.kind, m.roles, t.need FROM identity_member m JOIN identity_team t ON t.id = m.team
-		WHERE m.person = $1 ORDER BY CASE t.kind WHEN 'staff' THEN 0 ELSE 1 END, m.since, t.id LIMIT 1`
+		WHERE m.person = $1 AND ($2 = '' OR t.id = $2) ORDER BY CASE t.kind WHEN 'staff' THEN 0 ELSE 1 END, m.since, t.id LIMIT 1`
 	endOneSession = `UPDATE identity_session SET ended = $3, cause = $4, change = $5 WHERE id = $1 AND person = $2 AND ended IS NULL`
 	endSessionsOf = `UPDATE identity_session SET ended = $3, cause = $4, change = $5
 		WHERE person = $1 AND id <> $2 AND ended IS NULL RETURNING id`

@@ -15,6 +15,7 @@ import (
 type begin struct {
 	id       string
 	person   string
+	team     string // empty = the home team
 	token    secret.Text
 	device   string
 	started  time.Time // zero = the time of the change
@@ -72,7 +73,7 @@ func openSession(ctx context.Context, tx *ledger.Tx, rules *Rules, b begin) (*li
 		l.factorAt = tx.Now()
 	}
 	var roles string
-	if err := ledger.One(ctx, tx, homeOf, []any{&l.team, &l.kind, &roles, &l.demand}, b.person); err != nil {
+	if err := ledger.One(ctx, tx, homeOf, []any{&l.team, &l.kind, &roles, &l.demand}, b.person, b.team); err != nil {
 		return nil, fmt.Errorf("read team of person: %w", err)
 	}
 	l.roles, l.staff = rolesOf(roles), l.kind == Staff

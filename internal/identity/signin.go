@@ -178,6 +178,8 @@ func (s *Service) prove(ctx context.Context, who actor.Actor, t *tried, typed se
 		cause = "no-role"
 	case !t.acc.confirmed: // clause: auth.signup-email
 		cause = "unconfirmed"
+	case t.acc.roles == "": // removed from the only team
+		cause = "no-team"
 	default:
 		pw, err := s.password(ctx, t.acc.id)
 		switch {

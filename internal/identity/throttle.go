@@ -35,6 +35,8 @@ var (
 	signUpMail  = limit{name: "sign-up-address", max: 3, window: time.Hour}
 	resetMail   = limit{name: "reset-address", max: 3, window: time.Hour}
 	resets      = limit{name: "reset-network", max: 10, window: time.Hour}
+	inviteMail  = limit{name: "invite-address", max: 5, window: time.Hour}
+	accepts     = limit{name: "invite-network", max: 5, window: time.Hour}
 )
 
 const (
