@@ -44,6 +44,8 @@ const (
 	ClientsManage    Action = "identity.manage-clients"
 	TeamRead         Action = "team.read"   // the team one acts in; for others PeopleRead
 	TeamManage       Action = "team.manage" // its members, invitations and name; for others PeopleManage
+
+	ProvisioningManage Action = "identity.manage-provisioning" // connect the directory of any team, and set its domains
 )
 
 // known are the actions of this build, and whether the operator may do each. Which role
@@ -86,6 +88,8 @@ var known = map[Action]bool{
 	ClientsManage:    true,
 	TeamRead:         false, // it acts in no team
 	TeamManage:       false,
+
+	ProvisioningManage: true,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a

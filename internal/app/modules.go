@@ -20,6 +20,7 @@ import (
 	"writ/internal/identity"
 	"writ/internal/identity/banned"
 	"writ/internal/identity/oidc"
+	"writ/internal/identity/scim"
 	"writ/internal/identity/upstream"
 	"writ/internal/jobs"
 	"writ/internal/journal"
@@ -150,7 +151,11 @@ func (a *App) face() (err error) {
 		return err
 	}
 	a.web.SetChrome(a.console.Chrome)
-	return a.web.Mount(slices.Concat(health(), a.identity.Routes(), a.identity.Pages(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
+	directories, err := scim.New(scim.Deps{Directory: a.identity, Origin: a.config.Origin(), Now: a.now})
+	if err != nil {
+		return err
+	}
+	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.identity.Routes(), a.identity.Pages(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 

@@ -110,7 +110,7 @@ func (c *Console) Routes() []web.Route {
 	preview := staff("POST /-/console/propose/preview", access.PolicyPropose, atRevisions, c.preview)
 	propose := staff("POST /-/console/propose", access.PolicyPropose, atRevisions, c.propose)
 	preview.Limit, propose.Limit = bigForm, bigForm
-	return append([]web.Route{
+	return slices.Concat(c.provisioningRoutes(staff), []web.Route{
 		staff("GET /-/console", access.PolicyRead, atPolicy, c.showPolicy),
 		staff("GET /-/console/policy.yaml", access.PolicyRead, atPolicy, c.download),
 		staff("GET /-/console/clauses/{id}", access.PolicyRead, atPolicy, c.showClause),
@@ -167,7 +167,7 @@ func (c *Console) Routes() []web.Route {
 		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),
-	}, slices.Concat(c.public(), c.clientRoutes(staff), c.teamRoutes(staff))...)
+	}, c.public(), c.clientRoutes(staff), c.teamRoutes(staff))
 }
 
 // public are the addresses for everybody.

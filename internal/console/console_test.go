@@ -143,6 +143,7 @@ func TestWhoMayCome(t *testing.T) {
 		"GET gate": access.GateRead, "POST gate/mode": access.GateMaintain, "GET mail": access.MailRead,
 		"GET applications": access.ClientsRead, "GET applications/{id}": access.ClientsRead, "GET applications/add": access.ClientsManage, "POST applications": access.ClientsManage,
 		"POST applications/{id}/secret": access.ClientsManage, "POST applications/{id}/secret/end": access.ClientsManage, "POST applications/{id}/remove": access.ClientsManage,
+		"GET provisioning": access.ProvisioningManage, "POST provisioning": access.ProvisioningManage, "POST provisioning/{id}/token": access.ProvisioningManage, "POST provisioning/{id}/end": access.ProvisioningManage,
 	}
 	seen := 0
 	for _, rt := range w.console.Routes() {

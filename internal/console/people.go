@@ -87,6 +87,9 @@ func (c *Console) showPeople(w http.ResponseWriter, r *http.Request, who actor.A
 	if c.Access.May(who, access.PeopleManage) {
 		p.Acts = []web.Link{{Text: "Add a member of staff", Href: atPeople + "/add"}}
 	}
+	if c.Access.May(who, access.ProvisioningManage) {
+		p.Acts = append(p.Acts, web.Link{Text: "Directories", Href: atProvisioning})
+	}
 	return c.show(w, r, "people", web.View{Title: "People", Data: p})
 }
 

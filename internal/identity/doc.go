@@ -9,6 +9,7 @@
 //	new address ─► password ─► both mailboxes agree ─► address
 //	passkey ─► sealed question ─► device ─► judged by its record ─► question spent, session row
 //	staff, reason, ticket ─► a look as one customer, an hour at most ─► letter, account page
+//	directory ─► connection (one team) ─► person, roles by group; gone ─► all of the team ends
 //	each request ─► Lookup (memory; idle and absolute by the clock) ─► actor.Actor
 //	lend ─► (second person) ─► grant row ─► memory ─► ends by the clock, its need, a person
 //	clock ─► review ─► each right: keep | revoke, by others ─► undecided: the policy's answer
@@ -67,5 +68,6 @@
 // recovery.go, link.go, passkey_acts.go, passkey_question.go, factor_passkey.go, notme.go, address_change.go, person.go, own.go, leave.go, erase.go, throttle.go;
 // team.go, member.go, switch.go, invitation.go, accept.go are teams;
 // grant.go, lent.go, unused.go and review.go are the rights; terms.go, support.go and
-// support_session.go (looks); http.go is the API, clauses.go the proofs.
+// support_session.go (looks); connection.go, provision.go, provision_change.go and
+// provision_group.go (scim is their wire); http.go is the API, clauses.go the proofs.
 package identity

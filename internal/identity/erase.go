@@ -154,6 +154,7 @@ func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, lette
 			blankLooks,
 			deleteUsesOf, blankGrants, blankReviews,
 			deleteConsentsOf, deleteUpstreamOf,
+			dropProvisioned, dropGroupPerson,
 		}) {
 			if _, err := tx.Exec(ctx, q, acc.id); err != nil {
 				return nil, err

@@ -64,6 +64,7 @@ func (s *Service) Routes() []web.Route {
 		s.rightsRoutes(),
 		s.passkeyRoutes(),
 		s.teamRoutes(),
+		s.provisioningRoutes(),
 	)
 }
 

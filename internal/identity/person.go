@@ -121,6 +121,8 @@ type newPerson struct {
 	how    string // link, operator
 	terms  agreed // of customers
 	fixed  string // id of a row that a control plants; empty = random
+
+	unproved bool // nobody has confirmed the address yet
 }
 
 type sealedPerson struct {
@@ -167,7 +169,11 @@ func (p sealedPerson) insert(ctx context.Context, tx *ledger.Tx) error {
 	if _, err := tx.Exec(ctx, insertPerson, p.id, p.handle, p.nameBox, now); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, insertAddress, p.idx, p.id, p.addrBox, now, p.how); err != nil { // clause: auth.unique-login
+	confirmed := any(now)
+	if p.unproved {
+		confirmed = nil
+	}
+	if _, err := tx.Exec(ctx, insertAddress, p.idx, p.id, p.addrBox, confirmed, p.how); err != nil { // clause: auth.unique-login
 		return err
 	}
 	if p.newTeam {

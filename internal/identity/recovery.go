@@ -156,7 +156,7 @@ func (s *Service) SetPassword(ctx context.Context, who actor.Actor, in SetByLink
 	if err != nil && !errors.Is(err, fault.NotFound) {
 		return secret.Text{}, err
 	}
-	if err != nil || acc.state != stateActive || !acc.confirmed {
+	if err != nil || acc.state != stateActive || !acc.confirmed && in.Kind != OwnerLink { // a first link proves the address, see proveAddress
 		return secret.Text{}, s.deadOf(ctx, who, dead)
 	}
 	good, err := s.newBy(ctx, who, acc, in)
@@ -221,6 +221,9 @@ func (s *Service) commitSet(ctx context.Context, who actor.Actor, l link, acc ac
 			return nil, err
 		}
 		if err := h.store(ctx, tx, acc.id); err != nil {
+			return nil, err
+		}
+		if err := proveAddress(ctx, tx, l); err != nil {
 			return nil, err
 		}
 		ev := ResetUsed{Person: acc.id, Link: l.id, Kind: string(l.kind), Age: tx.Now().Sub(l.issued), Scheme: h.scheme, List: h.list, Min: h.min}

@@ -201,6 +201,8 @@ func (s *Service) tokenForm(in NewToken) (Token, []netip.Prefix, error) {
 func badScope(sc string) string {
 	short := cut(sc, 64)
 	switch {
+	case strings.HasPrefix(sc, "scim:"): // clause: auth.best-practice (a connection alone gives it)
+		return fmt.Sprintf("%q is the scope of a directory's connection; connect the directory instead.", short)
 	case len(sc) > 64 || !goodScope.MatchString(sc):
 		return fmt.Sprintf("%q is no scope: expected words such as orders:read or policy.read.", short)
 	case strings.Contains(sc, ".") && !slices.Contains(access.ByToken(), access.Action(sc)):

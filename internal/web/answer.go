@@ -129,7 +129,10 @@ func tooLarge(limit int64) error {
 }
 
 // fail renders err: a redirect to the sign-in page, a page, or problem+json.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) { s.failAs(w, r, err, nil) }
+
+// failAs is fail, or the route's own form of a refusal.
+func (s *Server) failAs(w http.ResponseWriter, r *http.Request, err error, own func(http.ResponseWriter, *http.Request, Problem) error) {
 	p := ProblemOf(r, err)
 	s.logFault(r, p, err)
 	if a, ok := w.(*answer); ok && a.begun {
@@ -145,6 +148,15 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if m, ok := errors.AsType[*methodError](err); ok {
 		h.Set("Allow", m.allow)
+	}
+	if own != nil {
+		if p.Status == http.StatusUnauthorized {
+			h.Set("WWW-Authenticate", `Bearer realm="writ"`)
+		}
+		if err := own(w, r, p); err != nil {
+			s.deps.Log.Error("render refusal", "request_id", p.RequestID, "err", err)
+		}
+		return
 	}
 	html := wantsPage(r)
 	if p.Code == "sign_in_needed" && html && (r.Method == http.MethodGet || r.Method == http.MethodHead) {

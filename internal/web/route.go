@@ -40,6 +40,9 @@ type Route struct {
 	Time    time.Duration // the handler's time; 0 = 30 s; negative = none, for streams
 	Foreign bool          // forms of other sites may come: for protocols that want it, whose handlers only ask or lead on
 	Doc     Doc           // for routes of the JSON API only
+
+	// Refusal answers what is refused in the form of a foreign protocol; nil: a page or problem+json.
+	Refusal func(w http.ResponseWriter, r *http.Request, p Problem) error
 }
 
 // Doc describes a JSON route for the OpenAPI document. In and Out are zero values of

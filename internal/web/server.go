@@ -160,7 +160,7 @@ func (s *Server) recovered(a *answer, r *http.Request) {
 func (s *Server) route(rt Route, door Door) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := s.admit(rt, door, w, r); err != nil {
-			s.fail(w, r, err)
+			s.failAs(w, r, err, rt.Refusal)
 		}
 	})
 }
