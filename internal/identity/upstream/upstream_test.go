@@ -244,7 +244,10 @@ func TestTrustedFactors(t *testing.T) {
 			_ = made
 		}
 		b := w.browser()
-		b.through(e, "dir0")
+		p := b.through(e, "dir0")
+		if enrol := strings.HasPrefix(p.path, "/-/account/factors"); enrol != (c.roles != nil && c.want < 2) { // staff must have two
+			t.Errorf("%s: led to %s", name, p.path)
+		}
 		rec := w.kit.Recorded("identity.signed-in")
 		if len(rec) != 1 || rec[0].Fields["acr"] != jsonNumber(c.want) {
 			t.Errorf("%s: %+v, want acr %d", name, rec, c.want)
