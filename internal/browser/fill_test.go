@@ -17,6 +17,14 @@ type fillings struct {
 	exception string // one that waits for a signature
 	held      string // one that holds
 	people    map[string]string
+	app       string // an application that asks people
+	redirect  string // and where it is answered
+}
+
+// authorize is where the application sends somebody to sign in.
+func (f *fillings) authorize() string {
+	return "/-/oidc/authorize?" + url.Values{"client_id": {f.app}, "redirect_uri": {f.redirect}, "response_type": {"code"}, "scope": {"openid email"}, "state": {"s"},
+		"code_challenge": {strings.Repeat("a", 43)}, "code_challenge_method": {"S256"}}.Encode()
 }
 
 const (
@@ -59,6 +67,10 @@ func (h *house) filled(t *testing.T) *fillings {
 	f.held = emil.ask("auth.best-practice/staff_idle", "3h", "The migration on Saturday needs long sessions at the console.")
 	ben.grant(f.held)
 	f.exception = emil.ask("auth.signup-email/confirm_ttl", "36h", "Mail to one customer is delayed by their filter.")
+	var made struct{ Client struct{ ID string } }
+	f.redirect = strings.Replace(h.origin, "localhost", "127.0.0.1", 1) + "/harvest"
+	chloe.call("POST", "clients", obj{"name": "Harvest diary", "redirects": []string{f.redirect}}, &made)
+	f.app = made.Client.ID
 	var all struct {
 		People []struct{ ID, Email, Handle string }
 	}

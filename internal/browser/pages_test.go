@@ -68,7 +68,8 @@ func strangers(h *house, t *testing.T) []sheet {
 }
 
 // customers are the pages of a signed-in customer.
-func customers(*house, *testing.T) []sheet {
+func customers(h *house, t *testing.T) []sheet {
+	f := h.filled(t)
 	return []sheet{
 		{name: "contacts", path: "/contacts", words: "Ilse Brandt", picture: true},
 		{name: "contacts-wrong", show: func(b *tab) {
@@ -86,6 +87,9 @@ func customers(*house, *testing.T) []sheet {
 			b.fill("new", anotherPassword)
 			b.press("Change the password")
 		}, words: "password", refused: true, picture: true},
+		{name: "applications", route: "GET /-/account/applications", path: "/-/account/applications", words: "No application signs you in", picture: true},
+		{name: "consent", route: "GET /-/oidc/authorize", path: f.authorize(), words: "Harvest diary", picture: true},
+		{name: "leave", route: "GET /-/oidc/logout", path: "/-/oidc/logout", words: "Stay signed in", picture: true},
 		{name: "sign-out", route: "GET /-/sign-out", path: "/-/sign-out", words: "Stay signed in", picture: true},
 		{name: "denied", path: "/-/console", words: "Request", refused: true, picture: true},
 	}
@@ -138,6 +142,9 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "gate", route: "GET " + desk + "/gate", path: desk + "/gate", words: "Routes", picture: true},
 		{name: "mail", route: "GET " + desk + "/mail", path: desk + "/mail", words: "", picture: true},
 		{name: "find", route: "GET " + desk + "/find", path: desk + "/find?q=reset", words: "", picture: true},
+		{name: "console-applications", route: "GET " + desk + "/applications", path: desk + "/applications", words: "Harvest diary", picture: true},
+		{name: "application", route: "GET " + desk + "/applications/{id}", path: desk + "/applications/" + f.app, words: "Redirects", picture: true},
+		{name: "application-add", route: "GET " + desk + "/applications/add", path: desk + "/applications/add", words: "For whom", picture: true},
 		{name: "find-nothing", path: desk + "/find?q=zzzz", words: "Nothing"},
 		{name: "account-owner", path: "/-/account", words: "Ana Sousa"},
 	}
@@ -166,6 +173,12 @@ var noPage = map[string]string{
 	"GET /-/journal/tile/{path...}":           "bytes",
 	"GET /-/journal/proof":                    "text",
 	"GET /-/journal/consistency":              "text",
+	"GET /.well-known/openid-configuration":   "JSON",
+	"GET /-/oidc/jwks":                        "JSON",
+	"GET /-/oidc/userinfo":                    "JSON",
+	"GET /-/upstream/{name}":                  "leads to another provider; mounted with one only",
+	"GET /-/upstream/{name}/callback":         "leads on; mounted with a provider only",
+	"GET /-/account/sign-in":                  "mounted with a provider only; looked at in TestLinks of upstream",
 	"GET /-/maintenance":                      "looked at in TestMaintenance",
 	"GET /-/account/passkeys":                 "looked at in TestPasskeys",
 	"GET /-/account/passkeys/{id}":            "looked at in TestPasskeys",

@@ -178,6 +178,9 @@ func (a *app) clientRemove() *cobra.Command {
 			if err := conn.call(ctx, http.MethodDelete, path, nil, nil); err != nil {
 				return err
 			}
+			if a.json() {
+				return a.encode(map[string]bool{"removed": true})
+			}
 			a.say("Removed. Its tokens no longer work.")
 			return nil
 		})

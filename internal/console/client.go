@@ -35,10 +35,10 @@ func (c *Console) clientRoutes(staff func(string, access.Action, string, web.Han
 		return nil
 	}
 	return []web.Route{
-		staff("GET "+atClients, access.ClientsRead, atClients, c.showClients),
-		staff("GET "+atClients+"/add", access.ClientsManage, atClients, c.newClient),
+		staff("GET /-/console/applications", access.ClientsRead, atClients, c.showClients),
+		staff("GET /-/console/applications/add", access.ClientsManage, atClients, c.newClient),
 		staff("POST "+atClients, access.ClientsManage, atClients, c.addClient),
-		staff("GET "+atClients+"/{id}", access.ClientsRead, atClients, c.showClient),
+		staff("GET /-/console/applications/{id}", access.ClientsRead, atClients, c.showClient),
 		staff("POST "+atClients+"/{id}/secret", access.ClientsManage, atClients, c.rotateClient),
 		staff("POST "+atClients+"/{id}/secret/end", access.ClientsManage, atClients, c.endClientSecret),
 		staff("POST "+atClients+"/{id}/remove", access.ClientsManage, atClients, c.removeClient),

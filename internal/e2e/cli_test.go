@@ -56,6 +56,7 @@ func TestFormatJSON(t *testing.T) {
 	k.deviations(t)
 	k.record(t)
 	k.people(t)
+	k.applications(t)
 	k.ask(t, "gateway", "routes")
 	k.ask(t, "gateway", "maintenance", "on", "--reason", "move")
 	k.ask(t, "gateway", "maintenance", "off")
@@ -120,6 +121,15 @@ func (k *talker) record(t *testing.T) {
 	k.ask(t, "journal", "prove", "2")
 	k.ask(t, "journal", "export", bundle, "--reason", "audit")
 	k.json(t, 0, command{args: []string{"verify", bundle}})
+}
+
+// applications registers an application and removes it.
+func (k *talker) applications(t *testing.T) {
+	t.Helper()
+	made := decode[struct{ Client struct{ ID string } }](t, k.ask(t, "token", "client", "add", "Wiki", "--redirect", "https://wiki.example.test/callback"))
+	k.ask(t, "token", "client", "list")
+	k.ask(t, "token", "client", "rotate", made.Client.ID)
+	k.ask(t, "token", "client", "remove", made.Client.ID)
 }
 
 // people adds and removes somebody.

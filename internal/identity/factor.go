@@ -48,7 +48,11 @@ type proof struct {
 
 // after is what a session may say once the proof was shown after done.
 func (p proof) after(done string) shown {
-	return shown{acr: p.acr, amr: rolesText(append(rolesOf(done), rolesOf(p.amr)...)), method: "password+" + p.kind}
+	method := "password+"
+	if slices.Contains(rolesOf(done), "upstream") {
+		method = "upstream+"
+	}
+	return shown{acr: p.acr, amr: rolesText(append(rolesOf(done), rolesOf(p.amr)...)), method: method + p.kind}
 }
 
 // errSpent is a code that was right and had been used.

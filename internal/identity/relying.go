@@ -20,17 +20,19 @@ func (s *Service) LiveSession(ctx context.Context, id string) (actor.Actor, Sess
 		return actor.Actor{}, Session{}, errEnded()
 	}
 	now, rules := s.Now(), s.Rules.Get()
-	ends, idle := l.started.Add(rules.absolute(l.staff)), rules.idle(l.staff)
-	seen := at(l.seen.Load())
+	ends, idle, seen := l.ends(rules), rules.idle(l.staff), at(l.seen.Load())
 	if !now.Before(ends) || tooEarly(now, l.started) || now.Sub(seen) >= idle && !s.seenElsewhere(ctx, l, now, idle) { // clause: auth.best-practice
+		return actor.Actor{}, Session{}, errEnded()
+	}
+	if l.level != levelFull || l.lacks(rules, now) { // clause: access.mfa-by-technology
 		return actor.Actor{}, Session{}, errEnded()
 	}
 	if l.owes(rules) { // clause: use.terms
 		return actor.Actor{}, Session{}, errEnded()
 	}
-	who := actor.Actor{Kind: actor.Person, ID: l.person, Team: l.team, Roles: l.roles, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: "https"}
-	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: l.roles, ACR: l.acr, AMR: rolesOf(l.amr),
-		Started: l.started, Seen: seen, IdleEnds: seen.Add(idle), Ends: ends}, nil
+	who := s.actorOf(l, "https")
+	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: who.Roles, Lent: who.Lent, ACR: l.acr, AMR: rolesOf(l.amr),
+		Low: l.low, Started: l.started, Seen: seen, IdleEnds: seen.Add(idle), Ends: ends}, nil
 }
 
 // ActivePerson is somebody who may sign in, for what is told about them with their

@@ -341,6 +341,9 @@ func (s *Service) postPar(w http.ResponseWriter, r *http.Request, _ actor.Actor)
 	if bad != nil {
 		return s.answerError(w, s.refused(ctx, machine(c), "par", c.ID, bad))
 	}
+	if c.Kind == Public && !s.pushes.may(web.StrangerOf(r).ID, s.Now()) { // anybody can push for one that has no secret
+		return s.answerError(w, fault.New(fault.Limited, "too_many", fault.Public{Problem: "Too many requests were pushed from this network.", Next: "Wait a minute."}))
+	}
 	ref := secret.RandomText(32)
 	hash := sum(ref)
 	box, err := s.seal(ctx, pushedColumn, hash, a)

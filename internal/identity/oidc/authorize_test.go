@@ -224,6 +224,13 @@ func TestPushedRequests(t *testing.T) {
 			t.Errorf("pushed a bad %s: %d %s", name, got.status, got.body)
 		}
 	}
+	got := 0
+	for range 61 {
+		got = public.post("par", public.params()).status
+	}
+	if got != 429 {
+		t.Errorf("the 61st request that anybody may push: %d", got)
+	}
 	thief := a
 	thief.secret = "writ_ocs_" + strings.Repeat("x", 43)
 	if got := thief.post("par", a.params()); got.status != 401 || got.field("error") != "invalid_client" {

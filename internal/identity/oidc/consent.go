@@ -154,7 +154,7 @@ type Grant struct {
 
 // Grants lists the applications that a person allowed something or is signed in to.
 func (s *Service) Grants(ctx context.Context, who actor.Actor) ([]Grant, error) {
-	if who.Kind != actor.Person {
+	if who.Kind != actor.Person || who.Session == "" { // a token is no session
 		return nil, fault.Newf(fault.Denied, "no_account", "Only people allow applications something.")
 	}
 	out := []Grant{}
@@ -186,7 +186,7 @@ func (s *Service) Grants(ctx context.Context, who actor.Actor) ([]Grant, error) 
 
 // Withdraw takes back what a person allowed an application, and ends its tokens.
 func (s *Service) Withdraw(ctx context.Context, who actor.Actor, client string) error {
-	if who.Kind != actor.Person {
+	if who.Kind != actor.Person || who.Session == "" {
 		return fault.Newf(fault.Denied, "no_account", "Only people allow applications something.")
 	}
 	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {

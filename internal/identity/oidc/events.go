@@ -123,7 +123,6 @@ type CodeReused struct {
 	Client string `class:"public"` // whose code it was
 	By     string `class:"public"` // who brought it
 	Family string `class:"public"`
-	Ended  bool   `class:"public"` // false: the family was dead already
 }
 
 // About implements ledger.Event.
@@ -136,7 +135,6 @@ type RefreshReused struct {
 	Client string `class:"public"`
 	By     string `class:"public"`
 	Family string `class:"public"`
-	Ended  bool   `class:"public"`
 }
 
 // About implements ledger.Event.

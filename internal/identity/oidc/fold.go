@@ -46,6 +46,25 @@ func (f *fold) take(now time.Time, all bool) map[RequestRefused]int64 {
 	return out
 }
 
+// quota counts what a network may do in a minute, in the memory of this process.
+type quota struct {
+	mu    sync.Mutex
+	since time.Time
+	n     map[string]int
+}
+
+const pushesPerMinute = 60
+
+func (q *quota) may(network string, now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.n == nil || now.Sub(q.since) >= time.Minute || now.Before(q.since) {
+		q.n, q.since = map[string]int{}, now
+	}
+	q.n[network]++
+	return q.n[network] <= pushesPerMinute
+}
+
 // refused records a refusal and returns it; not recordable is another error. client is
 // the id of a registered client or empty: what strangers write is not recorded.
 func (s *Service) refused(ctx context.Context, who actor.Actor, at, client string, bad *refusal) error {

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -76,6 +77,27 @@ func FuzzAddress(f *testing.F) {
 		u, err := url.Parse(s)
 		if err != nil || u.Host == "" || u.User != nil || strings.ContainsAny(s, " ;,'\"\\#*\n\r") || u.Scheme != "https" && (!native || !local(u.Hostname())) || !matches([]string{s}, s) {
 			t.Fatalf("%q may be registered: %v", s, err)
+		}
+	})
+}
+
+// FuzzCredentials reads the header that proves a client: it never panics, and never takes
+// more than one way at once.
+func FuzzCredentials(f *testing.F) {
+	f.Add("Basic Yzpz", "c", "")
+	f.Add("basic Yzp%", "", "s")
+	f.Add("Bearer x", "c", "")
+	f.Fuzz(func(t *testing.T, head, id, body string) {
+		r := &http.Request{Header: http.Header{}}
+		if head != "" {
+			r.Header.Set("Authorization", head)
+		}
+		got, given, basic, ok := credentials(r, map[string]string{"client_id": id, "client_secret": body})
+		if !ok {
+			return
+		}
+		if body != "" || got == "" || basic != (head != "") || !basic && !given.IsZero() || id != "" && got != id {
+			t.Fatalf("%q %q %q gave %q, basic %v", head, id, body, got, basic)
 		}
 	})
 }

@@ -86,7 +86,10 @@ func endedIf(n int64) error {
 	return nil
 }
 
-var errUnknownGrant = errors.New("unknown grant")
+var (
+	errUnknownGrant = errors.New("unknown grant")
+	errDeadGrant    = errors.New("the family of the grant is dead")
+)
 
 // badGrant is the one answer to every code or refresh token that does not work.
 func badGrant(cause string) *refusal {
@@ -157,6 +160,8 @@ func (s *Service) redeem(ctx context.Context, c Client, in redemption) (tokens, 
 // issued sorts out how a redemption ended.
 func (s *Service) issued(ctx context.Context, c Client, out tokens, bad *refusal, err error) (tokens, error) {
 	switch {
+	case errors.Is(err, errDeadGrant):
+		return tokens{}, s.refused(ctx, machine(c), "token", c.ID, badGrant("dead"))
 	case errors.Is(err, errUnknownGrant):
 		return tokens{}, s.refused(ctx, machine(c), "token", c.ID, badGrant("unknown"))
 	case err != nil:
@@ -179,7 +184,10 @@ func (s *Service) codeAgain(ctx context.Context, tx *ledger.Tx, c Client, hash s
 	}
 	*bad = badGrant("reused")
 	ended, err := endFamily(ctx, tx, id, "code-reused") // clause: auth.best-practice
-	return CodeReused{Client: owner, By: c.ID, Family: id, Ended: ended}, err
+	if err == nil && !ended {
+		err = errDeadGrant // told once; who goes on is counted
+	}
+	return CodeReused{Client: owner, By: c.ID, Family: id}, err
 }
 
 // refresh turns a refresh token into new ones. It works once; when it comes again,
@@ -233,7 +241,7 @@ func (s *Service) refresh(ctx context.Context, c Client, in redemption) (tokens,
 		}
 		return TokensIssued{Client: c.ID, Family: f.id, Person: f.person, Grant: "refresh_token"}, nil
 	})
-	if bad != nil && err != nil {
+	if bad != nil && errors.Is(err, bad) {
 		return tokens{}, s.refused(ctx, machine(c), "token", c.ID, bad)
 	}
 	return s.issued(ctx, c, out, bad, err)
@@ -250,7 +258,10 @@ func (s *Service) refreshAgain(ctx context.Context, tx *ledger.Tx, c Client, has
 	}
 	*bad = badGrant("reused")
 	ended, err := endFamily(ctx, tx, id, "refresh-reused") // clause: auth.best-practice
-	return RefreshReused{Client: owner, By: c.ID, Family: id, Ended: ended}, err
+	if err == nil && !ended {
+		err = errDeadGrant // told once; who goes on is counted
+	}
+	return RefreshReused{Client: owner, By: c.ID, Family: id}, err
 }
 
 func issue(ctx context.Context, tx *ledger.Tx, id string, scopes []string, accessHash, refreshHash string) error {

@@ -10,21 +10,20 @@ import (
 
 // Routes are the endpoints of the provider, the person's page, and the staff's API.
 func (s *Service) Routes() []web.Route {
-	const o = " /-/oidc/"
 	return append([]web.Route{
 		{Pattern: "GET /.well-known/openid-configuration", Who: web.Anyone, Handle: s.getDiscovery},
-		{Pattern: "GET" + o + "jwks", Who: web.Anyone, Handle: s.getJWKS},
-		{Pattern: "GET " + atAuthorize, Who: web.Anyone, Handle: s.getAuthorize},
-		{Pattern: "POST " + atAuthorize, Who: web.Anyone, Handle: s.postAuthorize, Foreign: true},
-		{Pattern: "POST" + o + "consent", Who: web.SignedIn, Handle: s.postConsent},
-		{Pattern: "POST" + o + "par", Who: web.Anyone, Handle: s.postPar},
-		{Pattern: "POST" + o + "token", Who: web.Anyone, Handle: s.postToken},
-		{Pattern: "GET" + o + "userinfo", Who: web.Anyone, Bearer: true, Handle: s.userinfo},
-		{Pattern: "POST" + o + "userinfo", Who: web.Anyone, Bearer: true, Handle: s.userinfo},
-		{Pattern: "POST" + o + "introspect", Who: web.Anyone, Handle: s.postIntrospect},
-		{Pattern: "POST" + o + "revoke", Who: web.Anyone, Handle: s.postRevoke},
-		{Pattern: "GET" + o + "logout", Who: web.Anyone, Handle: s.getLogout},
-		{Pattern: "POST" + o + "logout", Who: web.Anyone, Handle: s.postLogout, Foreign: true},
+		{Pattern: "GET /-/oidc/jwks", Who: web.Anyone, Handle: s.getJWKS},
+		{Pattern: "GET /-/oidc/authorize", Who: web.Anyone, Handle: s.getAuthorize},
+		{Pattern: "POST /-/oidc/authorize", Who: web.Anyone, Handle: s.postAuthorize, Foreign: true},
+		{Pattern: "POST /-/oidc/consent", Who: web.SignedIn, Handle: s.postConsent},
+		{Pattern: "POST /-/oidc/par", Who: web.Anyone, Handle: s.postPar},
+		{Pattern: "POST /-/oidc/token", Who: web.Anyone, Handle: s.postToken},
+		{Pattern: "GET /-/oidc/userinfo", Who: web.Anyone, Bearer: true, Handle: s.userinfo},
+		{Pattern: "POST /-/oidc/userinfo", Who: web.Anyone, Bearer: true, Handle: s.userinfo},
+		{Pattern: "POST /-/oidc/introspect", Who: web.Anyone, Handle: s.postIntrospect},
+		{Pattern: "POST /-/oidc/revoke", Who: web.Anyone, Handle: s.postRevoke},
+		{Pattern: "GET /-/oidc/logout", Who: web.Anyone, Handle: s.getLogout},
+		{Pattern: "POST /-/oidc/logout", Who: web.Anyone, Handle: s.postLogout, Foreign: true},
 		{Pattern: "GET /-/account/applications", Who: web.SignedIn, Handle: s.getApps},
 		{Pattern: "POST /-/account/applications", Who: web.SignedIn, Handle: s.postApps},
 	}, s.api()...)

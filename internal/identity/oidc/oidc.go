@@ -70,10 +70,11 @@ type Deps struct {
 // Service is the provider. It is safe for concurrent use.
 type Service struct {
 	Deps
-	set  *web.Pages
-	keys keys
-	fold fold
-	send *http.Client
+	set    *web.Pages
+	keys   keys
+	fold   fold
+	pushes quota
+	send   *http.Client
 }
 
 // How long things live.

@@ -88,7 +88,10 @@ func TestCodeWorksOnce(t *testing.T) {
 	if got := a.refresh(first.field("refresh_token")); got.field("error") != "invalid_grant" {
 		t.Errorf("the first refresh token still works: %d %s", got.status, got.body)
 	}
-	if w.recorded("identity.code-reuse-refused") != 1 {
+	for range 15 {
+		a.redeem(code)
+	}
+	if w.recorded("identity.code-reuse-refused") != 1 || w.recorded("identity.client-request-refused") > 11 {
 		t.Error("the reuse is not recorded")
 	}
 }
@@ -251,6 +254,34 @@ func TestTokensEnd(t *testing.T) {
 	}
 	if got := w.userinfo(short.field("access_token")); got.status != 401 {
 		t.Errorf("access token of a disabled person: %d", got.status)
+	}
+}
+
+// What a person allowed goes with them.
+//
+// breaks: data.crypto-erase
+func TestErasedWithThePerson(t *testing.T) {
+	w := open(t)
+	id, email := w.customer("ana")
+	a := w.register(op.NewClient{Trust: op.ThirdParty, Scopes: []string{"openid", "offline_access"}})
+	b := w.browser()
+	p := b.press(b.signIn(a.url("scope", "openid offline_access"), email), "answer", "allow")
+	tok := a.redeem(p.query().Get("code"))
+	if w.one(`SELECT COUNT(*) || '' FROM identity_oidc_consent WHERE person = $1`, id) != "1" {
+		t.Fatal("no consent to erase")
+	}
+	who, err := w.people.Show(t.Context(), operator, email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.people.Erase(t.Context(), operator, email, who.Handle); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.one(`SELECT COUNT(*) || '' FROM identity_oidc_consent WHERE person = $1`, id); n != "0" {
+		t.Errorf("%s consents outlive their person", n)
+	}
+	if w.userinfo(tok.field("access_token")).status != 401 || a.refresh(tok.field("refresh_token")).status != 400 {
+		t.Error("a token outlives its person")
 	}
 }
 

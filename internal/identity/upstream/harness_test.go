@@ -21,6 +21,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,6 +88,7 @@ type elsewhere struct {
 	answer func(url.Values)                   // bends the callback
 	iss    bool                               // promises iss
 	info   map[string]any
+	asked  atomic.Int64 // for the document
 	doc    func(map[string]any)
 	jwks   func() any
 }
@@ -95,6 +97,7 @@ func newElsewhere(t testing.TB, now func() time.Time) *elsewhere {
 	e := &elsewhere{t: t, now: now, codes: map[string]url.Values{}, iss: true}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		e.asked.Add(1)
 		d := map[string]any{"issuer": e.srv.URL, "authorization_endpoint": e.srv.URL + "/auth", "token_endpoint": e.srv.URL + "/token", "jwks_uri": e.srv.URL + "/jwks",
 			"id_token_signing_alg_values_supported": []string{"RS256", "HS256", "none"}, "authorization_response_iss_parameter_supported": e.iss}
 		if e.doc != nil {
@@ -215,7 +218,11 @@ type world struct {
 // open makes a server with providers; fill may change their settings.
 func open(t testing.TB, fill func(p *upstream.Provider), es ...*elsewhere) *world {
 	t.Helper()
-	kit := ledgertest.Open(t, jobs.Schema(), identity.Schema())
+	return with(t, ledgertest.Open(t, jobs.Schema(), identity.Schema()), fill, es...)
+}
+
+func with(t testing.TB, kit *ledgertest.Kit, fill func(p *upstream.Provider), es ...*elsewhere) *world {
+	t.Helper()
 	w := &world{t: t, kit: kit, pool: x509.NewCertPool(), srv: httptest.NewUnstartedServer(nil)}
 	w.base = "https://" + w.srv.Listener.Addr().String()
 	log := slog.New(slog.DiscardHandler)

@@ -21,8 +21,8 @@ func (s *Service) Routes() []web.Route {
 	return []web.Route{
 		{Pattern: "GET /-/upstream/{name}", Who: web.Anyone, Handle: s.getBegin},
 		{Pattern: "GET /-/upstream/{name}/callback", Who: web.Anyone, Handle: s.getCallback},
-		{Pattern: "GET " + atLinks, Who: web.SignedIn, Handle: s.getLinks},
-		{Pattern: "POST " + atLinks, Who: web.SignedIn, Handle: s.postLinks},
+		{Pattern: "GET /-/account/sign-in", Who: web.SignedIn, Handle: s.getLinks},
+		{Pattern: "POST /-/account/sign-in", Who: web.SignedIn, Handle: s.postLinks},
 	}
 }
 

@@ -84,6 +84,8 @@ type provider struct {
 	found *oidc.Provider
 	iss   bool // it says that it sends iss
 	read  time.Time
+	away  error     // why it could not be read
+	until time.Time // and how long it is not asked again
 }
 
 var goodName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
@@ -178,8 +180,11 @@ func (s *Service) Ways(to string) []web.Link {
 	return out
 }
 
-// rediscover is how long a discovery document counts.
-const rediscover = time.Hour
+// How long a discovery document counts, and a failure to read one.
+const (
+	rediscover = time.Hour
+	unasked    = 10 * time.Second // after a failure
+)
 
 // discover reads the provider's document, at most once an hour. go-oidc refuses one
 // whose issuer is not, letter by letter, the one that was set.
@@ -187,20 +192,22 @@ func (s *Service) discover(ctx context.Context, p *provider) (*oidc.Provider, bo
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now := s.Now(); p.found == nil || now.Sub(p.read) >= rediscover || now.Before(p.read) {
-		found, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.http), p.Issuer) // its keys are read again by later requests
-		if err != nil {
-			return nil, false, fault.Wrap(fault.Unavailable, "upstream_away", fmt.Errorf("discover %s: %w", p.Name, err))
+		if p.away != nil && now.Before(p.until) { // strangers must not make us knock
+			return nil, false, p.away
 		}
+		p.until = now.Add(unasked)
+		found, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.http), p.Issuer) // its keys are read again by later requests
 		var more struct {
 			ISS bool `json:"authorization_response_iss_parameter_supported"`
 		}
-		if err := found.Claims(&more); err != nil {
-			return nil, false, fault.Wrap(fault.Unavailable, "upstream_away", fmt.Errorf("discover %s: %w", p.Name, err))
+		if err == nil {
+			err = errors.Join(found.Claims(&more), encrypted(found.Endpoint(), found.UserInfoEndpoint()))
 		}
-		if err := encrypted(found.Endpoint(), found.UserInfoEndpoint()); err != nil {
-			return nil, false, fault.Wrap(fault.Unavailable, "upstream_away", fmt.Errorf("discover %s: %w", p.Name, err))
+		if err != nil {
+			p.away = fault.Wrap(fault.Unavailable, "upstream_away", fmt.Errorf("discover %s: %w", p.Name, err))
+			return nil, false, p.away
 		}
-		p.found, p.iss, p.read = found, more.ISS, now
+		p.found, p.iss, p.read, p.away = found, more.ISS, now, nil
 	}
 	return p.found, p.iss, nil
 }
