@@ -68,8 +68,8 @@ func (a *app) publicPlace() (place, error) {
 	return p, nil
 }
 
-// signIn makes a client with a session of --as. The session ends with the command.
-func (a *app) signIn(ctx context.Context) (*client, error) {
+// overHTTPS is a client of the public listener, as yet nobody.
+func (a *app) overHTTPS() (*client, error) {
 	p, err := a.publicPlace()
 	if err != nil {
 		return nil, err
@@ -82,13 +82,20 @@ func (a *app) signIn(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return &client{http: newHTTP(t), base: "https://" + u.Host, where: p.origin, hint: "Look at the address and at the server."}, nil
+}
+
+// signIn makes a client with a session of --as. The session ends with the command.
+func (a *app) signIn(ctx context.Context) (*client, error) {
+	c, err := a.overHTTPS()
+	if err != nil {
+		return nil, err
+	}
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, fmt.Errorf("make cookie jar: %w", err)
 	}
-	h := newHTTP(t)
-	h.Jar = jar
-	c := &client{http: h, base: "https://" + u.Host, where: p.origin, hint: "Look at the address and at the server."}
+	c.http.Jar = jar
 	password, err := a.password()
 	if err != nil {
 		return nil, err
@@ -101,7 +108,7 @@ func (a *app) signIn(ctx context.Context) (*client, error) {
 	}
 	c.end = func(ctx context.Context) error { return c.post(ctx, "sign-out", nil, nil) }
 	if answer.Next != "" && answer.Next != "done" {
-		return nil, fmt.Errorf("%s signs in with a second step (%s) that a terminal cannot do. Use the console: %s/-/console", a.as, answer.Next, p.origin)
+		return nil, fmt.Errorf("%s signs in with a second step (%s) that a terminal cannot do. Use the console: %s/-/console", a.as, answer.Next, c.where)
 	}
 	return c, nil
 }
