@@ -44,6 +44,7 @@ const (
 	PeopleRead       Action = "identity.read-people"
 	PeopleManage     Action = "identity.manage-people"
 	PeopleErase      Action = "identity.erase-person"
+	PeopleImport     Action = "identity.import-people"
 	SessionsEnd      Action = "identity.end-sessions"
 	GateRead         Action = "gateway.read"
 	GateMaintain     Action = "gateway.maintenance"
@@ -70,6 +71,7 @@ var matrix = map[Action][]string{
 	PeopleRead:       {"owner", "engineer", "support", "auditor", "operator"},
 	PeopleManage:     {"owner", "operator"},
 	PeopleErase:      {"owner", "operator"},
+	PeopleImport:     {"owner", "operator"},
 	SessionsEnd:      {"owner", "engineer", "operator"},
 	GateRead:         {"owner", "engineer", "auditor", "operator"},
 	GateMaintain:     {"owner", "engineer", "operator"},

@@ -134,7 +134,7 @@ func (s *Service) Erase(ctx context.Context, who actor.Actor, ref, confirm strin
 			return nil, err
 		}
 		ev.Sessions = int64(len(ids))
-		for _, q := range []string{deletePasswordOf, deleteAddressOf, blankSessions, blankTokens} {
+		for _, q := range []string{deletePasswordOf, deleteAddressOf, blankSessions, blankTokens, deleteLegacy} {
 			if _, err := tx.Exec(ctx, q, acc.id); err != nil {
 				return nil, err
 			}

@@ -53,7 +53,7 @@ func (s *Service) Routes() []web.Route {
 	for i := range own {
 		own[i].Who = web.SignedIn
 	}
-	return append(append(anyone, own...), append(s.peopleRoutes(), s.tokenRoutes()...)...)
+	return append(append(anyone, own...), append(s.peopleRoutes(), append(s.tokenRoutes(), s.importRoutes()...)...)...)
 }
 
 // Identify implements web.Door for browsers: the session of the cookie, else a stranger

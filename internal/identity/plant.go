@@ -229,6 +229,7 @@ var uprootPerson = []string{
 	`DELETE FROM identity_link WHERE person = $1`,
 	`DELETE FROM identity_password WHERE person = $1`,
 	`DELETE FROM identity_token WHERE person = $1`,
+	`DELETE FROM identity_legacy WHERE person = $1`,
 	`DELETE FROM identity_address WHERE person = $1`,
 	`DELETE FROM identity_member WHERE person = $1`,
 	`DELETE FROM identity_person WHERE id = $1`,

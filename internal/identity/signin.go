@@ -8,6 +8,8 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/identity/legacy"
+	"writ/internal/jobs"
 	"writ/internal/ledger"
 	"writ/internal/passhash"
 	"writ/internal/secret"
@@ -157,7 +159,7 @@ func (s *Service) prove(ctx context.Context, who actor.Actor, t *tried, typed se
 		case err != nil:
 			return "", fmt.Errorf("read password: %w", err)
 		default:
-			t.pw, phc = pw, pw.phc
+			t.pw, phc, cause = pw, pw.phc, s.over(pw)
 		}
 	}
 	text, err := passhash.Normalize(typed.Reveal())
@@ -167,7 +169,10 @@ func (s *Service) prove(ctx context.Context, who actor.Actor, t *tried, typed se
 	if err != nil {
 		text = secret.NewText("not a password")
 	}
-	ok, err := s.verify(ctx, who.ID, t.known, phc, text) // clause: auth.compare
+	if err != nil {
+		typed = text
+	}
+	ok, err := s.verifyTyped(ctx, who.ID, t.known, phc, typed, text) // clause: auth.compare
 	if err != nil {
 		return "", err
 	}
@@ -197,6 +202,12 @@ func (s *Service) enter(ctx context.Context, who actor.Actor, t tried, in SignIn
 	fresh, err := s.rehash(ctx, who, t, in.Password)
 	if err != nil {
 		return out, err
+	}
+	var notice []jobs.Job
+	if fresh.box != nil && fresh.min == 0 {
+		if notice, err = s.weakNotice(ctx, t.acc.email); err != nil {
+			return out, err
+		}
 	}
 	former := s.table.find(in.Session)
 	var l *live
@@ -236,6 +247,11 @@ func (s *Service) enter(ctx context.Context, who actor.Actor, t tried, in SignIn
 			if err := fresh.store(ctx, tx, t.acc.id); err != nil {
 				return nil, err
 			}
+			for _, j := range notice {
+				if err := s.Mail.Enqueue(ctx, tx, j); err != nil {
+					return nil, err
+				}
+			}
 		}
 		return ev, nil
 	})
@@ -261,6 +277,9 @@ func (s *Service) rehash(ctx context.Context, who actor.Actor, t tried, typed se
 	text, err := passhash.Normalize(typed.Reveal())
 	if err != nil {
 		return hashed{}, err
+	}
+	if legacy.Is(t.pw.phc) { // clause: auth.hash
+		return s.hash(ctx, who, t.known, s.acceptedOf(t, text), "identity_password.phc", t.acc.id)
 	}
 	var min int
 	var list string
