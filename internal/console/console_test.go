@@ -136,6 +136,7 @@ func TestWhoMayCome(t *testing.T) {
 		"GET journal": access.JournalRead, "GET journal/{n}": access.JournalRead, "POST journal/{n}/open": access.JournalRead,
 		"GET people": access.PeopleRead, "GET people/add": access.PeopleManage, "POST people": access.PeopleManage, "GET people/{id}": access.PeopleRead,
 		"POST people/{id}/link": access.PeopleManage, "POST people/{id}/disable": access.PeopleManage, "POST people/{id}/erase": access.PeopleErase, "POST people/{id}/sessions/end": access.SessionsEnd,
+		"GET people/tokens": access.TokensRead, "POST people/tokens/end": access.TokensManage, "GET people/brought-over": access.PeopleRead,
 		"GET gate": access.GateRead, "POST gate/mode": access.GateMaintain, "GET mail": access.MailRead,
 	}
 	seen := 0

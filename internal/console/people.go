@@ -87,6 +87,10 @@ func (c *Console) showPeople(w http.ResponseWriter, r *http.Request, who actor.A
 	if access.May(who, access.PeopleManage) {
 		p.Acts = []web.Link{{Text: "Add a member of staff", Href: atPeople + "/add"}}
 	}
+	if access.May(who, access.TokensRead) {
+		p.Acts = append(p.Acts, web.Link{Text: "Tokens of programs", Href: atTokens})
+	}
+	p.Acts = append(p.Acts, web.Link{Text: "People brought over", Href: atImports})
 	return c.show(w, r, "people", web.View{Title: "People", Data: p})
 }
 
