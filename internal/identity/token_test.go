@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -57,9 +58,7 @@ func (b browser) issued(body map[string]any) (token, id string) {
 
 func wish(over map[string]any) map[string]any {
 	m := map[string]any{"name": "laptop", "scopes": []string{"orders:read"}}
-	for k, v := range over {
-		m[k] = v
-	}
+	maps.Copy(m, over)
 	return m
 }
 
