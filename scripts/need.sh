@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the tests need beside Go: PostgreSQL's programs (no running server), a browser, ssh-keygen,
-# nginx as a peer, as an application behind and as a proxy in front, Caddy as another in front, npm for the accessibility checker alone.
+# nginx as a peer and, like caddy, as an application behind, npm for the accessibility checker alone.
 # As root on a machine with apt-get they are installed; otherwise what is missing is named,
 # and the tests that need it are skipped with a word.
 set -euo pipefail

@@ -3,133 +3,114 @@
 // roles. The answer is no unless a rule says yes, and each no is recorded before
 // it is given, so that an attempt leaves a trace even when nothing happened.
 //
-// The matrix is data: which roles may do an action. Staff roles (owner, engineer,
-// support, auditor) count only in a team of kind staff, because only identity's
-// sessions carry them. The operator (the server's own account, through the socket)
-// may do what runs the machine but never approves, signs or reveals: DESIGN §10.
+//	policy, table access.roles/roles ─► Rules ─► Cedar policies, checked against a schema
+//	actor, action, object ─► entities and context ─► Cedar ─► yes (counted) | no (recorded)
 //
-// Threats: a role name accepted from outside (roles come only from the session
-// table); an action nobody listed (refused, and a test walks all of them).
+// The document is the configuration: which role of people may do what stands in the
+// signed table and nowhere else, and a revision changes it for the next request. What
+// the operator may do is no right of a person; it stands in actions.go with the reason.
 //
-// For: owner, engineer, support, auditor. Clause: access.roles.
+// Promises: access.roles, access.least-privilege (every yes to a person is counted by
+// day, so that rights nobody uses can be found).
+//
+// Refuses: everything until a policy is in force; an action that this build does not
+// know; a rule that cannot be evaluated; a table that names an unknown role or action,
+// or leaves no owner able to sign the next revision.
+//
+// Threats: a role name accepted from outside (roles come only from identity's tables); a
+// failing rule that Cedar would skip (any error is a no); a lent role that outlives its
+// loan by signing or lending on (personal acts do not come with a loan); a stolen token
+// that signs (never); a customer's team with a role of staff (such roles do not count
+// there, nor those of customers in the team of staff).
+//
+// For: owner, engineer, support, auditor. Read access.go, actions.go, rules.go, cedar.go, use.go.
 package access
 
 import (
 	"context"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"writ/internal/actor"
+	"writ/internal/clause"
 	"writ/internal/fault"
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 )
-
-// Action is something an actor may want to do, as module.verb.
-type Action string
-
-// The actions of this build.
-const (
-	PolicyRead       Action = "policy.read"
-	PolicyPropose    Action = "policy.propose"
-	PolicyApprove    Action = "policy.approve"  // also reject: an owner's signature
-	PolicyWithdraw   Action = "policy.withdraw" // one's own proposal
-	ExceptionRequest Action = "policy.request-exception"
-	ExceptionApprove Action = "policy.approve-exception"
-	ExceptionRevoke  Action = "policy.revoke-exception"
-	RecordSign       Action = "policy.sign-record"
-	KeyRegister      Action = "policy.register-key"
-	CheckRun         Action = "policy.run-check"
-	JournalRead      Action = "journal.read"
-	JournalExport    Action = "journal.export"
-	PeopleRead       Action = "identity.read-people"
-	PeopleManage     Action = "identity.manage-people"
-	PeopleErase      Action = "identity.erase-person"
-	PeopleImport     Action = "identity.import-people"
-	SessionsEnd      Action = "identity.end-sessions"
-	GateRead         Action = "gateway.read"
-	GateMaintain     Action = "gateway.maintenance"
-	MailRead         Action = "mail.read-queue"
-	TokensRead       Action = "identity.read-tokens"     // other people's, and services
-	TokensManage     Action = "identity.manage-tokens"   // end other people's
-	ServicesManage   Action = "identity.manage-services" // make service accounts of the staff team, and their tokens
-)
-
-// matrix names the roles that may do each action. "operator" stands for the socket.
-var matrix = map[Action][]string{
-	PolicyRead:       {"owner", "engineer", "support", "auditor", "operator"},
-	PolicyPropose:    {"owner", "engineer", "operator"},
-	PolicyApprove:    {"owner"},
-	PolicyWithdraw:   {"owner", "engineer", "operator"},
-	ExceptionRequest: {"owner", "engineer", "operator"},
-	ExceptionApprove: {"owner"},
-	ExceptionRevoke:  {"owner", "engineer", "operator"},
-	RecordSign:       {"owner", "engineer", "support"},
-	KeyRegister:      {"owner", "engineer", "support"},
-	CheckRun:         {"owner", "engineer", "auditor", "operator"},
-	JournalRead:      {"owner", "engineer", "auditor", "operator"},
-	JournalExport:    {"owner", "auditor", "operator"},
-	PeopleRead:       {"owner", "engineer", "support", "auditor", "operator"},
-	PeopleManage:     {"owner", "operator"},
-	PeopleErase:      {"owner", "operator"},
-	PeopleImport:     {"owner", "operator"},
-	SessionsEnd:      {"owner", "engineer", "operator"},
-	GateRead:         {"owner", "engineer", "auditor", "operator"},
-	GateMaintain:     {"owner", "engineer", "operator"},
-	MailRead:         {"owner", "engineer", "operator"},
-	TokensRead:       {"owner", "engineer", "auditor", "operator"},
-	TokensManage:     {"owner", "engineer", "operator"},
-	ServicesManage:   {"owner", "engineer", "operator"},
-}
-
-// Actions lists every action, sorted.
-func Actions() []Action {
-	as := make([]Action, 0, len(matrix))
-	for a := range matrix {
-		as = append(as, a)
-	}
-	slices.Sort(as)
-	return as
-}
-
-// May reports the matrix's answer without recording anything. Pages use it to
-// leave out what the reader cannot do; it never replaces Allow.
-func May(who actor.Actor, action Action) bool {
-	if who.Kind == actor.Writ {
-		return true
-	}
-	if who.ByToken() && !tokenMay(who, action) {
-		return false
-	}
-	roles := matrix[action]
-	if who.Kind == actor.Operator {
-		return slices.Contains(roles, "operator")
-	}
-	if who.Kind != actor.Person && who.Kind != actor.Machine {
-		return false
-	}
-	return slices.ContainsFunc(who.Roles, func(r string) bool { return r != "operator" && slices.Contains(roles, r) })
-}
 
 // Recorder is what access needs of the ledger.
 type Recorder interface {
 	Refuse(ctx context.Context, who actor.Actor, ev ledger.Event, reason error) error
 }
 
-// Access decides and records refusals.
-type Access struct{ log Recorder }
+// Deps are what an Access is made of; all are needed.
+type Deps struct {
+	Log Recorder // where refusals are recorded
+	Now func() time.Time
+}
 
-// New makes an Access that records its refusals with r.
-func New(r Recorder) *Access {
-	if r == nil {
-		panic("access: no recorder")
+// Access decides and records refusals. It is safe for concurrent use. Until its Slots
+// are set it refuses everything.
+type Access struct {
+	log   Recorder
+	now   func() time.Time
+	rules *slot
+	made  atomic.Pointer[made]
+	uses  uses
+}
+
+// made is the book of the rules that were in force when it was last asked for.
+type made struct {
+	of   *Rules
+	book *book
+}
+
+// New makes an Access that records its refusals.
+func New(d Deps) *Access {
+	if d.Log == nil || d.Now == nil {
+		panic("access: a dependency is missing")
 	}
-	return &Access{log: r}
+	return &Access{log: d.Log, now: d.Now, rules: &slot{Live: clause.NewLive[Rules](d.Now)}}
+}
+
+// Slots are the rules that the policy drives.
+func (a *Access) Slots() []clause.Slot { return []clause.Slot{a.rules} }
+
+// book is the table in force, as Cedar decides by it; nil while there is none.
+func (a *Access) book() *book {
+	if !a.rules.set.Load() {
+		return nil
+	}
+	r := a.rules.Get()
+	if m := a.made.Load(); m != nil && m.of == r {
+		return m.book
+	}
+	b, err := compile(r)
+	if err != nil {
+		b = nil // Validate refuses such a table; if one came past it, nobody may anything
+	}
+	a.made.Store(&made{r, b})
+	return b
+}
+
+// May reports the answer without recording or counting anything. Pages use it to leave
+// out what the reader cannot do; it never replaces Allow.
+func (a *Access) May(who actor.Actor, action Action) bool { return a.may(who, action, "") }
+
+func (a *Access) may(who actor.Actor, action Action, object string) bool {
+	if who.ByToken() && !tokenMay(who, action) {
+		return false
+	}
+	b := a.book()
+	return b != nil && b.decide(who, action, object, a.now())
 }
 
 // Allow returns nil when who may do action to object ("kind/id", or "" for the
 // whole), else fault.Denied, recorded. Not recordable is fault.Unavailable.
 func (a *Access) Allow(ctx context.Context, who actor.Actor, action Action, object string) error {
-	if May(who, action) { // clause: access.roles
+	if a.may(who, action, object) { // clause: access.roles
+		a.uses.note(who, action, a.now())
 		return nil
 	}
 	if !who.SignedIn() && who.Kind != actor.Operator {
@@ -140,7 +121,29 @@ func (a *Access) Allow(ctx context.Context, who actor.Actor, action Action, obje
 		Expected: "Needed: " + string(action) + ".",
 		Next:     "Ask an owner of the policy if you need it.",
 	})
+	if !a.rules.set.Load() {
+		f = fault.New(fault.Denied, "denied", fault.Public{Problem: "No policy is in force yet, so nobody may do anything.", Expected: "Needed: " + string(action) + ".", Next: "Wait until the server is ready."})
+	}
 	return a.log.Refuse(ctx, who, Refused{Action: string(action), On: object}, f)
+}
+
+// Roles is the table in force, in its order; empty while there is none.
+func (a *Access) Roles() []Role {
+	b := a.book()
+	if b == nil {
+		return nil
+	}
+	return slices.Clone(b.roles)
+}
+
+// Role is one row of the table in force.
+func (a *Access) Role(name string) (Role, bool) {
+	rs := a.Roles()
+	i := slices.IndexFunc(rs, func(r Role) bool { return r.Name == name })
+	if i < 0 {
+		return Role{}, false
+	}
+	return rs[i], true
 }
 
 // Refused is the entry of a refused act.

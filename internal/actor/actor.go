@@ -19,6 +19,7 @@ const (
 	Operator   Kind = "operator"    // the server's own account on the machine, through the socket
 	Writ       Kind = "writ"        // the server itself: jobs, schedules, start-up
 	BreakGlass Kind = "break-glass" // an emergency session opened by shares
+	Enrolling  Kind = "enrolling"   // a human who may only set up a second factor: ID is the person id, Roles are nil
 )
 
 // Actor is who acts. The zero Actor may do nothing.
@@ -26,7 +27,9 @@ type Actor struct {
 	Kind     Kind
 	ID       string    // person id, machine id, network bucket, uid, or job name
 	Team     string    // team the session acts in; empty for none
+	TeamKind string    // of that team: staff, customer, canary
 	Roles    []string  // roles in that team, e.g. owner engineer support auditor admin member
+	Lent     []string  // those of Roles that a grant gives for a while
 	Session  string    // session id (not the token); empty outside sessions
 	ACR      int       // 0 none, 1 one factor, 2 two, 3 phishing-resistant
 	FactorAt time.Time // last time a factor was shown
@@ -42,7 +45,8 @@ func System(name string) Actor { return Actor{Kind: Writ, ID: name, Via: "job"} 
 // Has reports whether the actor has the role.
 func (a Actor) Has(role string) bool { return slices.Contains(a.Roles, role) }
 
-// SignedIn reports whether a person or machine is behind the actor.
+// SignedIn reports whether a person or machine is behind the actor. Somebody who must
+// set up a factor first is not: every check that was not written for them refuses.
 func (a Actor) SignedIn() bool {
 	return a.Kind == Person || a.Kind == Machine || a.Kind == BreakGlass
 }

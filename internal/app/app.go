@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -72,6 +73,9 @@ func open(ctx context.Context, o Options) (*App, error) {
 	if err := checkDir(o.Dir); err != nil {
 		return nil, err
 	}
+	if err := c.checkDatabase(o.Dir); err != nil {
+		return nil, err
+	}
 	return openWith(ctx, o, c)
 }
 
@@ -119,7 +123,7 @@ func (a *App) databaseURL() string {
 	if a.config.Database != "" {
 		return a.config.Database
 	}
-	return "sqlite:" + filepath.Join(a.dir, "writ.db")
+	return "sqlite:" + filepath.Join(a.dir, databaseName)
 }
 
 // Close closes what is open, last first.
@@ -248,4 +252,26 @@ func checkDir(dir string) error {
 			Problem: fmt.Sprintf("The folder %s can be read by others (mode %04o).", dir, i.Mode().Perm()), Expected: "Mode 0700.", Next: "chmod 700 " + dir})
 	}
 	return nil
+}
+
+const databaseName = "writ.db"
+
+// checkDatabase refuses a folder that has lost its database: opening it would make an
+// empty one, which remembers nothing and looks like a folder that was never set up.
+func (c Config) checkDatabase(dir string) error {
+	if c.Database != "" {
+		return nil
+	}
+	name := filepath.Join(dir, databaseName)
+	i, err := os.Stat(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look at database: %w", err)
+	}
+	if err == nil && i.Size() > 0 {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "database_missing", fault.Public{
+		Problem:  name + " is missing or empty.",
+		Expected: "It must hold what this server was set up with and has recorded since.",
+		Next:     "Put the file back from its backup, with the log beside it (-wal) if there is one, then start again."})
 }

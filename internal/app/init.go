@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -238,9 +239,7 @@ func (s Setup) document() (*document.Policy, error) {
 	if _, ok := doc.Param("gov.owners/loosen_need"); ok && len(owners) > 1 {
 		edits["gov.owners/loosen_need"] = document.Word(strconv.Itoa(min(2, len(owners)-1)))
 	}
-	for k, v := range s.Edits {
-		edits[k] = v
-	}
+	maps.Copy(edits, s.Edits)
 	doc, problems = document.Apply(doc, edits)
 	if doc == nil {
 		return nil, document.Refusal(problems)

@@ -63,7 +63,7 @@ func (a *App) build(ctx context.Context) (err error) {
 		Log: a.log.With("module", "mail"), Canary: func(m mail.Message) { a.door.Take(m) }}); err != nil {
 		return err
 	}
-	a.access = access.New(a.db)
+	a.access = access.New(access.Deps{Log: a.db, Now: a.now})
 	if a.journal, err = journal.New(journal.Deps{DB: a.db, Ring: a.ring, Jobs: a.jobs, Access: a.access, Origin: a.config.Origin(),
 		Now: a.now, Log: a.log.With("module", "journal"), Revision: func() string { return a.policy.Version() }}); err != nil {
 		return err
@@ -88,7 +88,7 @@ func (a *App) buildIdentity() error {
 	}
 	slots := passhash.Slots(runtime.GOMAXPROCS(0), hashMemory, passhash.Default(passhash.Argon2id, 16))
 	a.identity, err = identity.New(identity.Deps{
-		DB: a.db, Ring: a.ring, Mail: a.mail, Jobs: a.jobs, Rules: clause.NewLive[identity.Rules](a.now), Banned: list, Access: a.access,
+		DB: a.db, Ring: a.ring, Mail: a.mail, Jobs: a.jobs, Rules: clause.NewLive[identity.Rules](a.now), Banned: list, Access: a.access, Record: a.journal,
 		Company: func() string { return a.config.Company }, Origin: a.config.Origin(), Now: a.now, Log: a.log.With("module", "identity"),
 		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw})
 	return err
@@ -109,7 +109,7 @@ func (a *App) buildGateway() error {
 func (a *App) buildPolicy() (err error) {
 	controls := slices.Concat(a.identity.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
 	var slots []clause.Slot
-	for _, m := range []ruled{a.identity, a.gateway, a.journal} {
+	for _, m := range []ruled{a.access, a.identity, a.gateway, a.journal} {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),

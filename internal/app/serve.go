@@ -32,7 +32,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	defer func() {
 		if err != nil {
-			a.Close()
+			err = errors.Join(err, a.Close())
 		}
 	}()
 	if err := a.bind(); err != nil {
@@ -48,7 +48,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 }
 
 // Serve is `writ serve`.
-func Serve(ctx context.Context, o cli.ServeOptions) error {
+func Serve(ctx context.Context, o cli.ServeOptions) (err error) {
 	var h slog.Handler = slog.NewTextHandler(o.Log, nil)
 	if o.JSONLog {
 		h = slog.NewJSONHandler(o.Log, nil)
@@ -57,7 +57,7 @@ func Serve(ctx context.Context, o cli.ServeOptions) error {
 	if err != nil {
 		return err
 	}
-	defer a.Close()
+	defer func() { err = errors.Join(err, a.Close()) }()
 	return a.Serve(ctx)
 }
 
@@ -129,7 +129,7 @@ func countIn(fsys fs.FS, name string, needle []byte) (int, error) {
 		k, err := f.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+k]
 		n += bytes.Count(buf, needle)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return n, nil
 		}
 		if err != nil {

@@ -131,7 +131,7 @@ func serveSocket(ctx context.Context, l net.Listener, d socketDoor, h http.Handl
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		if s.Shutdown(end) != nil {
-			s.Close()
+			_ = s.Close() // Serve says how it ended
 		}
 	})
 	defer stopped()

@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -163,7 +164,7 @@ func (h *house) open(ctx context.Context, ended chan<- error) error {
 		return fmt.Errorf("start the server: %w", err)
 	}
 	h.app, h.origin, h.roots = srv, srv.Origin(), srv.Roots()
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: h.roots}}}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: h.roots}}}
 	if h.sample, err = sample.New(sample.Options{File: filepath.Join(h.dir, "sample.json"), Now: time.Now,
 		Verifier: &sample.Verifier{URL: h.origin + "/-/jwks", Client: client}}); err != nil {
 		return errors.Join(err, srv.Close())
@@ -185,7 +186,7 @@ func (h *house) browse(ctx context.Context, path, profile string) (func(), error
 	if err != nil {
 		return nil, err
 	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(profile),
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(profile), chromedp.WSURLReadTimeout(patience),
 		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("font-render-hinting", "none"), chromedp.Flag("ignore-certificate-errors-spki-list", pin))
 	alloc, stop := chromedp.NewExecAllocator(ctx, opts...)
@@ -214,13 +215,29 @@ func (h *house) pin() (string, error) {
 	return "", last
 }
 
+// ports hands out ports below the range from which the kernel takes its own for the many
+// connections of a browser, starting elsewhere in each process.
+var ports = func() *atomic.Int64 {
+	var n atomic.Int64
+	n.Store(int64(os.Getpid() * 41 % 9000))
+	return &n
+}()
+
+// freePort is a port of loopback that nobody listens on, nor on the three beside it that
+// the demonstration wants.
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for range 100 {
+		p := int(10000 + ports.Add(40)%9900)
+		if free(p) && free(p+37) && free(p+38) && free(p+39) {
+			return strconv.Itoa(p), nil
+		}
 	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
+	return "", errors.New("no port is free")
+}
+
+func free(port int) bool {
+	l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+	return err == nil && l.Close() == nil
 }
 
 // staff adds an owner of the house who signs nothing, and returns the one-time link.

@@ -169,6 +169,8 @@ var noPage = map[string]string{
 	"GET /-/journal/proof":                    "text",
 	"GET /-/journal/consistency":              "text",
 	"GET /-/maintenance":                      "looked at in TestMaintenance",
+	"GET /-/account/passkeys":                 "looked at in TestPasskeys",
+	"GET /-/account/passkeys/{id}":            "looked at in TestPasskeys",
 }
 
 // Every page that a module mounts is among those looked at.

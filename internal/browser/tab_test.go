@@ -38,7 +38,7 @@ func (h *house) tab(t *testing.T) *tab {
 	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil { // opens it; a limit here would end the tab
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, stop := context.WithTimeout(ctx, 12*time.Minute) // each step has a limit of its own; this one ends before go test does
 	t.Cleanup(stop)
 	b := &tab{t: t, h: h, ctx: ctx, base: h.origin}
 	err := chromedp.Listen(ctx, func(ev any) {

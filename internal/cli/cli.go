@@ -122,7 +122,7 @@ with a token ($WRIT_TOKEN, or --token), as the program that the token stands for
 	f.StringVar(&a.url, "url", "", "address of a server elsewhere, https://…; needs --as or a token")
 	f.StringVar(&a.token, "token", "", "file with a token, or the token itself; better is $WRIT_TOKEN, which other users cannot see")
 	f.StringVar(&a.ca, "ca", "", "file with the certificate authority to trust, PEM")
-	f.StringVar(&a.as, "as", "", "sign in as this address; the password is asked, or $WRIT_PASSWORD, or --password-file")
+	f.StringVar(&a.as, "as", "", "sign in as this address; the password is asked, or $WRIT_PASSWORD, or --password-file; the code of a second factor is asked, or $WRIT_CODE")
 	f.StringVar(&a.passwordFile, "password-file", "", "file with the password of --as")
 	f.StringVar(&a.format, "format", "text", "text or json")
 	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there

@@ -38,38 +38,37 @@ registers the public half for whoever is signed in with --as. The private key st
 			if err != nil {
 				return err
 			}
-			_, err = a.register(c.Context(), conn, s)
+			_, raw, err := a.register(c.Context(), conn, s)
+			if err == nil && a.json() {
+				return a.encode(raw)
+			}
 			return err
 		}),
 	}
 }
 
-// register proves possession of the key and has it registered.
-func (a *app) register(ctx context.Context, conn *client, s sshsig.Signer) (publicKey, error) {
-	var k publicKey
+// register proves possession of the key and has it registered. It gives the server's own
+// answer beside the key.
+func (a *app) register(ctx context.Context, conn *client, s sshsig.Signer) (k publicKey, raw json.RawMessage, err error) {
 	var ask struct {
 		Text string `json:"text"`
 	}
 	line := s.Key().String()
 	if err := conn.get(ctx, "keys?"+url.Values{"key": {line}}.Encode(), &ask); err != nil {
-		return k, err
+		return k, nil, err
 	}
 	sig, err := signature(s, ask.Text, "writ/key/v1", map[string]string{"key": line})
 	if err != nil {
-		return k, err
+		return k, nil, err
 	}
-	var raw json.RawMessage
 	if err := conn.post(ctx, "keys", map[string]string{"key": line, "signature": sig}, &raw); err != nil {
-		return k, err
+		return k, nil, err
 	}
 	if err := decode(raw, &k); err != nil {
-		return k, err
-	}
-	if a.json() {
-		return k, nil
+		return k, nil, err
 	}
 	a.say("The key %s is registered for %s.", visible(k.Fingerprint), visible(k.Handle))
-	return k, nil
+	return k, raw, nil
 }
 
 func listKeys(ctx context.Context, conn *client) ([]publicKey, error) {

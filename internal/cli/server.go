@@ -182,8 +182,8 @@ func save(name string, write func(*os.File) error) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			f.Close()           // the error in hand says more
-			os.Remove(f.Name()) // as above
+			f.Close()               // the error in hand says more
+			_ = os.Remove(f.Name()) // as above
 		}
 	}()
 	if err := write(f); err != nil {

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -101,16 +102,43 @@ func (a *app) signIn(ctx context.Context) (*client, error) {
 		return nil, err
 	}
 	var answer struct {
-		Next string `json:"next"`
+		Next    string   `json:"next"`
+		Flow    string   `json:"flow"`
+		Factors []string `json:"factors"`
 	}
 	if err := c.post(ctx, "sign-in", map[string]string{"email": a.as, "password": password.Reveal()}, &answer); err != nil {
 		return nil, err
 	}
 	c.end = func(ctx context.Context) error { return c.post(ctx, "sign-out", nil, nil) }
-	if answer.Next != "" && answer.Next != "done" {
-		return nil, fmt.Errorf("%s signs in with a second step (%s) that a terminal cannot do. Use the console: %s/-/console", a.as, answer.Next, c.where)
+	switch answer.Next {
+	case "", "done":
+		return c, nil
+	case "factor":
+		return c, a.secondStep(ctx, c, answer.Flow, answer.Factors)
+	case "enrol":
+		return nil, fmt.Errorf("%s needs a second factor first. Set one up in a browser: %s/-/account/factors", a.as, c.where)
 	}
-	return c, nil
+	return nil, fmt.Errorf("%s signs in with a second step (%s) that a terminal cannot do. Use the console: %s/-/console", a.as, answer.Next, c.where)
+}
+
+// secondStep shows a code: of the app, which has six digits, or a recovery code. It comes
+// from $WRIT_CODE, else the terminal.
+func (a *app) secondStep(ctx context.Context, c *client, flow string, kinds []string) error {
+	if !slices.Contains(kinds, "totp") && !slices.Contains(kinds, "recovery") {
+		return fmt.Errorf("%s signs in with a factor (%s) that a terminal cannot show. Use the console: %s/-/console", a.as, strings.Join(kinds, ", "), c.where)
+	}
+	code := secret.NewText(a.env("WRIT_CODE"))
+	if code.IsZero() {
+		var err error
+		if code, err = a.ask("Code of "+a.as+" (of the app, or a recovery code): ", "Set WRIT_CODE."); err != nil {
+			return err
+		}
+	}
+	kind := "recovery"
+	if text := strings.ReplaceAll(code.Reveal(), " ", ""); len(text) == 6 && strings.Trim(text, "0123456789") == "" {
+		kind = "totp"
+	}
+	return c.post(ctx, "sign-in/factor", map[string]string{"flow": flow, "kind": kind, "code": code.Reveal()}, nil)
 }
 
 // transport trusts the given authority alone, or the system's.

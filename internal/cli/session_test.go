@@ -39,7 +39,7 @@ func public(t *testing.T) (f *fake, args []string) {
 	})
 	f.on("POST sign-out", nil)
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, err := r.Cookie("__Host-writ"); r.URL.Path != "/-/api/v1/sign-in" && r.Header.Get("Authorization") == "" && (err != nil || c.Value != "token") {
+		if c, err := r.Cookie("__Host-writ"); !strings.HasPrefix(r.URL.Path, "/-/api/v1/sign-in") && r.Header.Get("Authorization") == "" && (err != nil || c.Value != "token") {
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusUnauthorized)
 			w.Write([]byte(`{"code":"session_ended","detail":"Nobody is signed in."}`))
@@ -117,10 +117,46 @@ func TestSecondStepIsRefused(t *testing.T) {
 	f, as := public(t)
 	inner := f.mux
 	f.mux = http.NewServeMux()
-	f.on("POST sign-in", `{"next":"factor"}`)
+	f.on("POST sign-in", `{"next":"factor","flow":"f","factors":["passkey"]}`)
 	f.mux.Handle("/", inner)
 	t.Setenv("WRIT_PASSWORD", "correct horse")
 	if status, _, errs := try(append(as, "check")...); status != 1 || !strings.Contains(errs, "console") {
+		t.Errorf("%d %s", status, errs)
+	}
+	f.mux = http.NewServeMux()
+	f.on("POST sign-in", `{"next":"enrol"}`)
+	f.mux.Handle("/", inner)
+	if status, _, errs := try(append(as, "check")...); status != 1 || !strings.Contains(errs, "/-/account/factors") {
+		t.Errorf("%d %s", status, errs)
+	}
+}
+
+// A code of the app and a recovery code are told apart by how they look.
+func TestSecondStep(t *testing.T) {
+	f, as := public(t)
+	inner := f.mux
+	f.mux = http.NewServeMux()
+	f.on("GET check", strings.ReplaceAll(report, "OUTCOME", "pass"))
+	f.on("POST sign-in", `{"next":"factor","flow":"f","factors":["totp","recovery"]}`)
+	f.mux.HandleFunc("POST /-/api/v1/sign-in/factor", func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ Flow, Kind, Code string }
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Flow != "f" || (in.Kind == "totp") != (in.Code == "123 456") {
+			t.Errorf("%+v %v", in, err)
+		}
+		http.SetCookie(w, &http.Cookie{Name: "__Host-writ", Value: "token", Path: "/", Secure: true, HttpOnly: true})
+		w.Header().Set("Content-Type", "application/json")
+		w.Write([]byte(`{"next":"done"}`))
+	})
+	f.mux.Handle("/", inner)
+	t.Setenv("WRIT_PASSWORD", "correct horse")
+	for _, code := range []string{"123 456", "aaaaa-bbbbb"} {
+		t.Setenv("WRIT_CODE", code)
+		if status, _, errs := try(append(as, "check")...); status != 0 || strings.Contains(errs, code) || !f.asked("POST /-/api/v1/sign-in/factor") {
+			t.Errorf("%s", errs)
+		}
+	}
+	t.Setenv("WRIT_CODE", "")
+	if status, _, errs := try(append(as, "check")...); status != 2 || !strings.Contains(errs, "WRIT_CODE") {
 		t.Errorf("%d %s", status, errs)
 	}
 }

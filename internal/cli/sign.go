@@ -89,6 +89,6 @@ func (a *app) handleOf(ctx context.Context, conn *client, s sshsig.Signer) (stri
 	if a.as == "" {
 		return "", fmt.Errorf("the key %s is not registered. Its owner registers it by signing in: --as EMAIL", fingerprint)
 	}
-	k, err := a.register(ctx, conn, s)
+	k, _, err := a.register(ctx, conn, s)
 	return k.Handle, err
 }

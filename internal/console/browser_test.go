@@ -43,6 +43,7 @@ func (w *world) states() map[string]string {
 		"exception-new": "/-/console/exceptions/new?param=" + q("auth.signup-email/confirm_ttl"), "records": "/-/console/records",
 		"attest": "/-/console/attest?clause=gov.contact", "attest-sign": "/-/console/attest?clause=gov.contact&statement=" + q("A test message was answered in 20 minutes."), "attest-bad": "/-/console/attest?clause=gov.contact&statement=x&observed=soon",
 		"journal": "/-/console/journal", "journal-none": "/-/console/journal?act=nothing", "entry": "/-/console/journal/12", "people": "/-/console/people", "person": "/-/console/people/" + w.ids["dev"], "add": "/-/console/people/add", "tokens": "/-/console/people/tokens", "imports": "/-/console/people/brought-over",
+		"rights": "/-/console/rights", "rights-ended": "/-/console/rights?ended=true", "reviews": "/-/console/reviews", "review": "/-/console/reviews/" + w.review, "clause-roles": "/-/console/clauses/access.roles",
 		"gate": "/-/console/gate", "mail": "/-/console/mail", "find": "/-/console/find?q=reset", "trust": "/-/trust",
 	}
 }
@@ -121,12 +122,12 @@ func TestPagesInABrowser(t *testing.T) {
 // tab opens a browser and collects what it complains of.
 func tab(t *testing.T, path string) (ctx context.Context, complaints func() []string) {
 	t.Helper()
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-gpu", true))
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-gpu", true), chromedp.WSURLReadTimeout(time.Minute))
 	alloc, stop := chromedp.NewExecAllocator(t.Context(), opts...)
 	t.Cleanup(stop)
 	ctx, cancel := chromedp.NewContext(alloc)
 	t.Cleanup(cancel)
-	ctx, cancelTime := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, 10*time.Minute)
 	t.Cleanup(cancelTime)
 	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
 		t.Fatal(err)

@@ -29,6 +29,7 @@ type paramRow struct {
 	Name, Key, Value, Type, Range, Stricter, Why string
 	Signed                                       string // the value in the signed text, where an exception makes another one run
 	Except, Change                               string // addresses, where the reader may
+	Table                                        *web.Table
 }
 
 type controlRow struct {
@@ -72,7 +73,7 @@ func (c *Console) showClause(w http.ResponseWriter, r *http.Request, who actor.A
 		return fault.New(fault.NotFound, "no_clause", fault.Public{Problem: "The policy in force has no such clause.", Next: "Look for it in the document."})
 	}
 	v := l.clauses[id]
-	p := clausePage{Clause: l.line(cl, v, who), Params: params(cl, l, who), Controls: c.controls(ctx, l, v, who)}
+	p := clausePage{Clause: c.line(l, cl, v, who), Params: c.params(cl, l, who), Controls: c.controls(ctx, l, v, who)}
 	p.Clause.Href, p.Clause.Says, p.Clause.ID = "", spans(cl, l.moment.Values, "", true), ""
 	for i, s := range p.Clause.Says {
 		if s.Value {
@@ -80,17 +81,17 @@ func (c *Console) showClause(w http.ResponseWriter, r *http.Request, who actor.A
 			p.Clause.Says[i].Href = "#" + name
 		}
 	}
-	p.Clause.Evidence = nil
+	p.Clause.Evidence, p.Clause.Tables = nil, nil // among the values below
 	p.Facts = clauseFacts(cl, v)
 	c.lastProof(id, &p)
-	if access.May(who, access.CheckRun) && slices.ContainsFunc(v.Findings, func(f check.Finding) bool { return f.Kind != string(clause.Record) && f.Control != "policy.binding" }) {
+	if c.Access.May(who, access.CheckRun) && slices.ContainsFunc(v.Findings, func(f check.Finding) bool { return f.Kind != string(clause.Record) && f.Control != "policy.binding" }) {
 		p.Prove = "/-/console/clauses/" + url.PathEscape(id) + "/prove"
 		p.ProveSays = "Runs its controls before your eyes and records what they find."
 		if slices.ContainsFunc(v.Findings, func(f check.Finding) bool { return f.Kind == string(clause.Canary) }) {
 			p.ProveSays = "Tries the violation through the real door, now, and records what came back."
 		}
 	}
-	p.Acts = acts(cl, who)
+	p.Acts = c.acts(cl, who)
 	for _, e := range l.held[id] {
 		_, name, _ := strings.Cut(e.Param, "/")
 		p.Exceptions = append(p.Exceptions, c.evidence(ctx, who, web.Evidence{What: name + " is " + literalWords(e.Value) + " until " + day(e.Ends) + ": " + e.Reason +
@@ -149,12 +150,13 @@ var directions = map[document.Stricter]string{document.Lower: "lower is stricter
 	document.IfFalse: "no is stricter", document.First: "the first is strictest", document.Last: "the last is strictest",
 	document.Subset: "fewer is stricter", document.Superset: "more is stricter", document.NoDirection: "any change counts as a loosening"}
 
-func params(cl *document.Clause, l *look, who actor.Actor) []paramRow {
+func (c *Console) params(cl *document.Clause, l *look, who actor.Actor) []paramRow {
 	var out []paramRow
 	for i := range cl.Params {
 		a := &cl.Params[i]
 		key := cl.Key(a.Name)
 		row := paramRow{Name: a.Name, Key: key, Value: a.Words(l.moment.Values[key]), Type: string(a.Type), Stricter: directions[a.Stricter], Why: a.Decide}
+		row.Table = tableOf(a, l.moment.Values[key])
 		if signed := a.Words(a.Value); signed != row.Value {
 			row.Signed = signed
 		}
@@ -169,10 +171,10 @@ func params(cl *document.Clause, l *look, who actor.Actor) []paramRow {
 		case len(a.Of) > 0:
 			row.Range = "of " + strings.Join(a.Of, ", ")
 		}
-		if access.May(who, access.PolicyPropose) {
+		if c.Access.May(who, access.PolicyPropose) {
 			row.Change = "/-/console/propose?param=" + url.QueryEscape(key)
 		}
-		if access.May(who, access.ExceptionRequest) && !cl.NoExcept {
+		if c.Access.May(who, access.ExceptionRequest) && !cl.NoExcept {
 			row.Except = atExceptions + "/new?param=" + url.QueryEscape(key)
 		}
 		out = append(out, row)
@@ -213,20 +215,20 @@ func (c *Console) controls(ctx context.Context, l *look, v *check.Clause, who ac
 	return out
 }
 
-func acts(cl *document.Clause, who actor.Actor) []web.Link {
+func (c *Console) acts(cl *document.Clause, who actor.Actor) []web.Link {
 	var out []web.Link
-	if access.May(who, access.RecordSign) {
+	if c.Access.May(who, access.RecordSign) {
 		out = append(out, web.Link{Text: "Attest", Href: "/-/console/attest?clause=" + url.QueryEscape(cl.ID)})
 	}
 	if len(cl.Params) > 0 {
 		key := url.QueryEscape(cl.Key(cl.Params[0].Name))
-		if access.May(who, access.PolicyPropose) {
+		if c.Access.May(who, access.PolicyPropose) {
 			out = append(out, web.Link{Text: "Propose a change", Href: "/-/console/propose?param=" + key})
 		}
-		if access.May(who, access.ExceptionRequest) && !cl.NoExcept {
+		if c.Access.May(who, access.ExceptionRequest) && !cl.NoExcept {
 			out = append(out, web.Link{Text: "Request an exception", Href: atExceptions + "/new?param=" + key})
 		}
-	} else if access.May(who, access.PolicyPropose) {
+	} else if c.Access.May(who, access.PolicyPropose) {
 		out = append(out, web.Link{Text: "Propose a change", Href: "/-/console/propose"})
 	}
 	return out
@@ -274,7 +276,7 @@ const revisionsBack = 12
 // records, exceptions, revisions.
 func (c *Console) history(ctx context.Context, who actor.Actor, id string, records []policy.Record) ([]web.Moment, error) {
 	var out []web.Moment
-	if access.May(who, access.JournalRead) {
+	if c.Access.May(who, access.JournalRead) {
 		es, err := c.Journal.List(ctx, journal.Query{Clause: id, Limit: 200})
 		if err != nil {
 			return nil, err

@@ -78,6 +78,8 @@ const (
 	atKeys       = "/-/console/keys"
 	atFindings   = "/-/console/findings"
 	atPeople     = "/-/console/people"
+	atRights     = "/-/console/rights"
+	atReviews    = "/-/console/reviews"
 	atGate       = "/-/console/gate"
 	atMail       = "/-/console/mail"
 	atJournal    = "/-/console/journal"
@@ -149,6 +151,16 @@ func (c *Console) Routes() []web.Route {
 		staff("POST /-/console/people/{id}/disable", access.PeopleManage, atPeople, c.disable),
 		staff("POST /-/console/people/{id}/erase", access.PeopleErase, atPeople, c.erase),
 		staff("POST /-/console/people/{id}/sessions/end", access.SessionsEnd, atPeople, c.endSessions),
+		staff("GET /-/console/rights", access.RightsRead, atRights, c.showRights),
+		staff("POST /-/console/rights/lend", access.RoleGrant, atRights, c.lendRole),
+		staff("POST /-/console/rights/approve", access.RoleGrant, atRights, c.approveLoan),
+		staff("POST /-/console/rights/revoke", access.RightsRead, atRights, c.revokeLoan), // the holder may give back
+		staff("POST /-/console/rights/need", access.RoleGrant, atRights, c.endNeed),
+		staff("GET /-/console/reviews", access.RightsRead, atReviews, c.showReviews),
+		staff("POST /-/console/reviews", access.ReviewOpen, atReviews, c.openReview),
+		staff("GET /-/console/reviews/{id}", access.RightsRead, atReviews, c.showReview),
+		staff("POST /-/console/reviews/{id}/decide", access.ReviewDecide, atReviews, c.decideRight),
+		staff("POST /-/console/reviews/{id}/close", access.ReviewOpen, atReviews, c.closeReview),
 		staff("GET /-/console/sessions", access.PolicyRead, "", func(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
 			return web.Redirect(w, r, "/-/account")
 		}),

@@ -33,7 +33,7 @@ type exceptionsPage struct{ Table web.Table }
 func (c *Console) showExceptions(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	t := web.Table{Caption: "Deviations from the policy, newest first", Columns: []web.Column{{Name: "Parameter"}, {Name: "Becomes"}, {Name: "State"}, {Name: "Why"}, {Name: "Asked for by"}, {Name: "Ends"}},
 		Empty: web.Empty{Says: "Nobody has asked for an exception: the policy holds as it is written."}}
-	if access.May(who, access.ExceptionRequest) {
+	if c.Access.May(who, access.ExceptionRequest) {
 		t.Empty.Next = web.Link{Text: "Choose a value in the document to ask for one.", Href: atPolicy}
 	}
 	for _, e := range slices.Backward(c.Policy.Exceptions()) {
@@ -75,7 +75,7 @@ func (c *Console) askException(w http.ResponseWriter, r *http.Request, v url.Val
 		return fault.New(fault.NotFound, "no_param", fault.Public{Problem: "The policy has no such parameter.", Next: "Choose a value in the document."})
 	}
 	p := exceptionPage{Clause: &web.Clause{Number: l.number[id], Says: spans(cl, nil, "", true)}}
-	p.Param = paramOf(cl, l, a.Name)
+	p.Param = c.paramOf(cl, l, a.Name)
 	value := valueField(a, v.Get("value"))
 	value.Label = "Value instead, for a while"
 	p.Form = &web.Form{Action: atExceptions, Act: "Ask for this exception", Fault: fail, Hidden: []web.Pair{{Name: "param", Value: key}}, Other: &web.Link{Text: "Cancel", Href: "/-/console/clauses/" + id},
@@ -169,7 +169,7 @@ func (c *Console) exceptionPage(w http.ResponseWriter, r *http.Request, who acto
 			p.Sign, p.Others = &p.Others[0], p.Others[1:]
 		}
 	}
-	if access.May(who, access.ExceptionRevoke) && (e.State == policy.ExceptionOpen || e.Live(c.Now())) {
+	if c.Access.May(who, access.ExceptionRevoke) && (e.State == policy.ExceptionOpen || e.Live(c.Now())) {
 		p.Revoke = &web.Form{Action: at + "/revoke", Act: "End it now", Quiet: true, Fault: t.revoke, Fields: []web.Field{{Name: "reason", Label: "Why", Max: 1000}}}
 	}
 	return c.answer(w, r, t.status(), "exception", web.View{Title: "Exception from " + e.Param, Up: &web.Link{Text: "Exceptions", Href: atExceptions}, Data: p})

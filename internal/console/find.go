@@ -54,11 +54,11 @@ func (c *Console) hits(ctx context.Context, who actor.Actor, q string) ([]web.Hi
 		}
 	}
 	for _, p := range places {
-		if has(p.text) && access.May(who, p.need) {
+		if has(p.text) && c.Access.May(who, p.need) {
 			add(p.text, "page", p.href)
 		}
 	}
-	if access.May(who, access.JournalRead) {
+	if c.Access.May(who, access.JournalRead) {
 		if e, ok := c.entryNamed(ctx, q); ok {
 			add(e, "entry", atJournal+"/"+url.PathEscape(e))
 		}
@@ -72,7 +72,7 @@ func (c *Console) hits(ctx context.Context, who actor.Actor, q string) ([]web.Hi
 			add(l.number[cl.ID]+" "+cl.ID, "clause", "/-/console/clauses/"+cl.ID)
 		}
 	}
-	if access.May(who, access.PeopleRead) {
+	if c.Access.May(who, access.PeopleRead) {
 		people, err := c.Identity.List(ctx, who, "")
 		if err != nil {
 			return nil, err

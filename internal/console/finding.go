@@ -58,11 +58,11 @@ func (c *Console) showFindings(w http.ResponseWriter, r *http.Request, who actor
 			if !g.has(v) {
 				continue
 			}
-			line := l.line(cl, v, who)
+			line := c.line(l, cl, v, who)
 			line.ID = ""
 			if g.id == "no-record" {
 				line.Mark = web.Mark{}
-				if mayAll(who, "policy.sign-record") {
+				if c.mayAll(who, "policy.sign-record") {
 					line.Mark = web.Mark{State: web.Unproved, Word: "attest it", Href: "/-/console/attest?clause=" + cl.ID}
 				}
 			}

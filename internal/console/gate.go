@@ -46,11 +46,11 @@ func (c *Console) gatePage(w http.ResponseWriter, r *http.Request, who actor.Act
 		}
 		p.Steps = append(p.Steps, l)
 	}
-	if access.May(who, access.GateMaintain) {
+	if c.Access.May(who, access.GateMaintain) {
 		p.Mode = modeForm(s.Mode, fail)
 	}
 	p.Routes = routes(s.Table)
-	if access.May(who, access.JournalRead) {
+	if c.Access.May(who, access.JournalRead) {
 		if err := c.traffic(r.Context(), &p); err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func entryHref(n int64) string { return atJournal + "/" + strconv.FormatInt(n, 1
 // pseudonym that only their own key explains.
 func actorWords(e journal.Entry) string {
 	switch actor.Kind(e.Kind) {
-	case actor.Person:
+	case actor.Person, actor.Enrolling:
 		return "person " + cutID(e.Actor)
 	case actor.Stranger:
 		return "stranger " + cutID(e.Actor)
@@ -108,7 +108,7 @@ func (c *Console) showJournal(w http.ResponseWriter, r *http.Request, who actor.
 	if err := c.journalFacts(ctx, &p); err != nil {
 		return err
 	}
-	if access.May(who, access.JournalExport) {
+	if c.Access.May(who, access.JournalExport) {
 		p.Export = &web.Form{Action: "/-/api/v1/journal/export", Method: "get", Act: "Download evidence", Quiet: true,
 			Fields: []web.Field{{Name: "reason", Label: "What the evidence is for", Required: true, Max: 300, Hint: "A zip of these entries with their proofs, which writ verify checks offline. The export is an entry itself."}}}
 		for k, s := range map[string]string{"act": q.Act, "clause": q.Clause, "object": q.Object, "actor": q.Actor} {

@@ -37,7 +37,7 @@ func (c *Console) keysPage(w http.ResponseWriter, r *http.Request, who actor.Act
 		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: k.Fingerprint, Code: true}, {Text: c.name(ctx, k.Handle)}, {Mark: m}, {At: k.Registered}}})
 	}
 	p := keysPage{Table: t}
-	if who.Kind == actor.Person && access.May(who, access.KeyRegister) {
+	if who.Kind == actor.Person && c.Access.May(who, access.KeyRegister) {
 		p.Ask = &web.Form{Action: atKeys, Method: "get", Act: "Show what to sign", Fields: []web.Field{{Name: "key", Label: "Public key", Type: "textarea", Rows: 3, Value: line, Required: true,
 			Hint: "The line of a .pub file: ssh-ed25519 AAAA… A key made for this purpose alone is best: ssh-keygen -t ed25519."}}}
 		if line != "" {

@@ -239,8 +239,8 @@ func (l *look) mark(v *check.Clause) web.Mark {
 // Chrome is the rail and top line around every page of the console.
 func (c *Console) Chrome(ctx context.Context, who actor.Actor) web.Chrome {
 	at, _ := ctx.Value(hereKey{}).(string)
-	ch := web.Chrome{Company: c.Company, Rail: rail(who, at)}
-	if access.May(who, access.PolicyRead) {
+	ch := web.Chrome{Company: c.Company, Rail: c.rail(who, at)}
+	if c.Access.May(who, access.PolicyRead) {
 		ch.Find = "/-/console/find"
 		if l, err := c.look(ctx); err == nil {
 			ch.State = l.short
@@ -268,16 +268,18 @@ var places = []struct {
 	{"Policy", "Keys", atKeys, access.PolicyRead},
 	{"Findings", "Findings", atFindings, access.PolicyRead},
 	{"People", "People", atPeople, access.PeopleRead},
+	{"People", "Rights", atRights, access.RightsRead},
+	{"People", "Reviews", atReviews, access.RightsRead},
 	{"Gate", "Gate", atGate, access.GateRead},
 	{"Gate", "Mail", atMail, access.MailRead},
 	{"Record", "Journal", atJournal, access.JournalRead},
 }
 
-func rail(who actor.Actor, at string) []web.Group {
+func (c *Console) rail(who actor.Actor, at string) []web.Group {
 	var out []web.Group
 	last := ""
 	for _, p := range places {
-		if !access.May(who, p.need) {
+		if !c.Access.May(who, p.need) {
 			continue
 		}
 		if p.group != last {

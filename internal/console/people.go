@@ -84,10 +84,10 @@ func (c *Console) showPeople(w http.ResponseWriter, r *http.Request, who actor.A
 		t.Count += " of the 200 on this page"
 	}
 	p := peoplePage{Table: t}
-	if access.May(who, access.PeopleManage) {
+	if c.Access.May(who, access.PeopleManage) {
 		p.Acts = []web.Link{{Text: "Add a member of staff", Href: atPeople + "/add"}}
 	}
-	if access.May(who, access.TokensRead) {
+	if c.Access.May(who, access.TokensRead) {
 		p.Acts = append(p.Acts, web.Link{Text: "Tokens of programs", Href: atTokens})
 	}
 	p.Acts = append(p.Acts, web.Link{Text: "People brought over", Href: atImports})
@@ -134,7 +134,7 @@ func (c *Console) personPage(w http.ResponseWriter, r *http.Request, who actor.A
 	if err != nil {
 		return err
 	}
-	mayEnd := access.May(who, access.SessionsEnd)
+	mayEnd := c.Access.May(who, access.SessionsEnd)
 	for _, s := range sessions {
 		row := sessionRow{Where: s.Network, Agent: device(s.Agent), Session: s, Here: s.ID == who.Session}
 		if row.Where == "" {
@@ -151,7 +151,7 @@ func (c *Console) personPage(w http.ResponseWriter, r *http.Request, who actor.A
 	if t.url != "" {
 		out.OneTime = &web.Code{Label: "Hand it over by a safe way. It is shown once, works once, and for 7 days.", Text: t.url}
 	}
-	if access.May(who, access.PeopleManage) && p.State == "active" {
+	if c.Access.May(who, access.PeopleManage) && p.State == "active" {
 		out.Link = &web.Form{Action: at + "/link", Act: "Make a new link", Quiet: true, Fault: t.link}
 		if !p.Password.IsZero() {
 			out.Link.Act = "Send a reset link"
@@ -159,12 +159,12 @@ func (c *Console) personPage(w http.ResponseWriter, r *http.Request, who actor.A
 		out.Disable = &web.Form{Action: at + "/disable", Act: "Disable " + called(&p), Fault: t.disable, Loses: "All sessions and links end now, and they cannot sign in again. Their data stays.",
 			Fields: []web.Field{{Name: "handle", Label: "Type their handle", Hint: p.Handle, Required: true, Complete: "off"}}}
 	}
-	if access.May(who, access.PeopleErase) && p.State != "erased" && !(who.Kind == actor.Person && who.ID == p.ID) {
+	if c.Access.May(who, access.PeopleErase) && p.State != "erased" && !(who.Kind == actor.Person && who.ID == p.ID) {
 		out.Erase = &web.Form{Action: at + "/erase", Act: "Erase " + called(&p), Fault: t.erase,
 			Loses:  "Their name, address and everything sealed under their key are lost for ever, in the backups too. The record of their acts stays, without the name. This cannot be undone.",
 			Fields: []web.Field{{Name: "confirm", Label: "Type their handle to erase them", Hint: p.Handle, Required: true, Complete: "off"}}}
 	}
-	if access.May(who, access.JournalRead) && p.State != "erased" {
+	if c.Access.May(who, access.JournalRead) && p.State != "erased" {
 		out.Journal = atJournal + "?" + url.Values{"actor": {p.ID}}.Encode()
 	}
 	st := http.StatusOK

@@ -69,7 +69,7 @@ func (c *Console) showPolicy(w http.ResponseWriter, r *http.Request, who actor.A
 		for i := range s.Clauses {
 			v := l.clauses[s.Clauses[i].ID]
 			if show == "" || showAs(v) == show {
-				sec.Clauses = append(sec.Clauses, l.line(&s.Clauses[i], v, who))
+				sec.Clauses = append(sec.Clauses, c.line(l, &s.Clauses[i], v, who))
 			}
 		}
 		if len(sec.Clauses) == 0 {
@@ -133,10 +133,17 @@ func (c *Console) header(ctx context.Context, l *look) []fact {
 }
 
 // line is one clause with its margin.
-func (l *look) line(cl *document.Clause, v *check.Clause, who actor.Actor) web.Clause {
+func (c *Console) line(l *look, cl *document.Clause, v *check.Clause, who actor.Actor) web.Clause {
 	f := telling(v)
 	href := "/-/console/clauses/" + cl.ID
 	out := web.Clause{ID: cl.ID, Number: l.number[cl.ID], Href: href, Says: spans(cl, l.moment.Values, href, false), Mark: l.mark(v)}
+	for i := range cl.Params {
+		if a := &cl.Params[i]; a.Silent {
+			if t := tableOf(a, l.moment.Values[cl.Key(a.Name)]); t != nil {
+				out.Tables = append(out.Tables, *t)
+			}
+		}
+	}
 	if f.Control == "" || f.ObservedAt.IsZero() {
 		if f.Kind != string(clause.Record) && f.Control != "" {
 			out.Note = "Has not been looked at yet."
@@ -154,7 +161,7 @@ func (l *look) line(cl *document.Clause, v *check.Clause, who actor.Actor) web.C
 		ev.At = out.Mark.At // the mark says when
 	}
 	if v.Outcome != clause.Pass {
-		ev = evidence(who, ev, f.Entry)
+		ev = c.linked(who, ev, f.Entry)
 		ev.Verify = ""
 	}
 	out.Evidence = []web.Evidence{ev}
@@ -230,9 +237,9 @@ func (c *Console) download(w http.ResponseWriter, r *http.Request, who actor.Act
 	return err
 }
 
-func mayAll(who actor.Actor, as ...access.Action) bool {
+func (c *Console) mayAll(who actor.Actor, as ...access.Action) bool {
 	for _, a := range as {
-		if !access.May(who, a) {
+		if !c.Access.May(who, a) {
 			return false
 		}
 	}

@@ -87,7 +87,7 @@ func (c *Console) proposeForm(w http.ResponseWriter, r *http.Request, d draft, f
 		if err != nil {
 			return err
 		}
-		p.Param = paramOf(cl, l, a.Name)
+		p.Param = c.paramOf(cl, l, a.Name)
 		form.Hidden = []web.Pair{{Name: "param", Value: d.param}}
 		form.Fields = []web.Field{valueField(a, d.value)}
 	} else {
@@ -139,8 +139,8 @@ func valueField(a *document.Param, value string) web.Field {
 }
 
 // paramOf is the card of one parameter, without the ways to change it.
-func paramOf(cl *document.Clause, l *look, name string) *paramRow {
-	for _, row := range params(cl, l, actor.Actor{}) {
+func (c *Console) paramOf(cl *document.Clause, l *look, name string) *paramRow {
+	for _, row := range c.params(cl, l, actor.Actor{}) {
 		if row.Name == name {
 			return &row
 		}

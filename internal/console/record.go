@@ -40,7 +40,7 @@ func (c *Console) showRecords(w http.ResponseWriter, r *http.Request, who actor.
 		{ID: "missing", Title: "Missing", Says: "Nobody has signed these yet, so they are unproved."},
 		{ID: "valid", Title: "Valid"},
 	}
-	may := access.May(who, access.RecordSign)
+	may := c.Access.May(who, access.RecordSign)
 	for _, cl := range l.moment.Policy.Each() {
 		v := l.clauses[cl.ID]
 		if !attested(cl, v) {
@@ -156,7 +156,7 @@ func (c *Console) attestPage(w http.ResponseWriter, r *http.Request, who actor.A
 	if !ok {
 		return fault.New(fault.NotFound, "no_clause", fault.Public{Problem: "The policy in force has no such clause.", Next: "Choose one from the records."})
 	}
-	p := attestPage{Clause: l.line(cl, l.clauses[id], who), Wants: form(cl)}
+	p := attestPage{Clause: c.line(l, cl, l.clauses[id], who), Wants: form(cl)}
 	p.Clause.Evidence = nil
 	st, err := statement(v)
 	asked := v.Has("statement")

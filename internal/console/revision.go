@@ -60,7 +60,7 @@ func (c *Console) showRevisions(w http.ResponseWriter, r *http.Request, who acto
 			{Text: c.name(r.Context(), rev.Author)}, {Text: strconv.Itoa(rev.OwnersSigned()) + " of " + strconv.Itoa(rev.Needs)}, {At: rev.Proposed}}})
 	}
 	p := revisionsPage{Table: t}
-	if access.May(who, access.PolicyPropose) {
+	if c.Access.May(who, access.PolicyPropose) {
 		p.Acts = append(p.Acts, web.Link{Text: "Propose a revision", Href: "/-/console/propose"})
 	}
 	p.Acts = append(p.Acts, web.Link{Text: "Download the policy in force (YAML)", Href: "/-/console/policy.yaml"})
@@ -141,11 +141,11 @@ func (c *Console) revisionPage(w http.ResponseWriter, r *http.Request, who actor
 		c.revisionSigning(ctx, who, &p, at, t.sign, &out)
 	}
 	if p.State == policy.Proposed {
-		if access.May(who, access.PolicyApprove) {
+		if c.Access.May(who, access.PolicyApprove) {
 			out.Reject = &web.Form{Action: at + "/reject", Act: "Reject revision " + p.Version.String(), Fault: t.reject, Loses: "The proposal is closed and cannot be signed any more. Its author may propose it anew.",
 				Fields: []web.Field{{Name: "reason", Label: "Why you say no", Required: true, Max: 1000}}}
 		}
-		if access.May(who, access.PolicyWithdraw) && (who.Kind != actor.Person || c.handle(ctx, who) == p.Author) {
+		if c.Access.May(who, access.PolicyWithdraw) && (who.Kind != actor.Person || c.handle(ctx, who) == p.Author) {
 			out.Withdraw = &web.Form{Action: at + "/withdraw", Act: "Withdraw it", Quiet: true, Fault: t.withdraw, Fields: []web.Field{{Name: "why", Label: "Why", Max: 1000}}}
 		}
 	}

@@ -37,7 +37,7 @@ func (c *Console) showTokens(w http.ResponseWriter, r *http.Request, who actor.A
 		return err
 	}
 	var out tokensPage
-	if access.May(who, access.TokensManage) {
+	if c.Access.May(who, access.TokensManage) {
 		out.End = atTokens + "/end"
 	}
 	for _, t := range all {

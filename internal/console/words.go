@@ -53,27 +53,27 @@ func entryName(e string) string {
 	return e
 }
 
-// evidence is a line with the entry linked for readers who may open it.
-func evidence(who actor.Actor, ev web.Evidence, entry string) web.Evidence {
+// linked is a line with the entry linked for readers who may open it.
+func (c *Console) linked(who actor.Actor, ev web.Evidence, entry string) web.Evidence {
 	if entry == "" {
 		return ev
 	}
 	ev.Entry = entryName(entry)
-	if access.May(who, access.JournalRead) {
+	if c.Access.May(who, access.JournalRead) {
 		ev.Href = atJournal + "/" + url.PathEscape(entry)
 		ev.Verify = ev.Href + "#proof"
 	}
 	return ev
 }
 
-// evidence is the package's own with the entry's number, which it has a moment after its id.
+// evidence is linked with the entry's number, which it has a moment after its id.
 func (c *Console) evidence(ctx context.Context, who actor.Actor, ev web.Evidence, entry string) web.Evidence {
 	if _, err := strconv.ParseInt(entry, 10, 64); err != nil && entry != "" {
 		if e, err := c.Journal.ByID(ctx, entry); err == nil {
 			entry = strconv.FormatInt(e.N, 10)
 		}
 	}
-	return evidence(who, ev, entry)
+	return c.linked(who, ev, entry)
 }
 
 var handles = regexp.MustCompile(`\bperson/[a-z][a-z0-9-]*`)

@@ -32,6 +32,7 @@ import (
 	"writ/internal/policy"
 	"writ/internal/policy/check"
 	"writ/internal/policy/document"
+	"writ/internal/policy/policytest"
 	"writ/internal/policy/template"
 	"writ/internal/secret"
 	"writ/internal/sshsig"
@@ -72,8 +73,10 @@ type world struct {
 	mail    *mail.Mailer
 	console *console.Console
 	site    *web.Server
+	access  *access.Access
 	server  http.Handler
 	ids     map[string]string
+	review  string // that is half done
 	keys    map[string]sshsig.Signer
 	results map[string]func() (clause.Result, error) // by control
 }
@@ -137,11 +140,12 @@ func newWorld(t testing.TB) *world {
 	if *look != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
-	now, acc := kit.Clock.Now, access.New(kit.DB)
+	now, acc := kit.Clock.Now, policytest.Access(kit.DB, kit.Clock.Now)
+	w.access = acc
 	w.jobs = jobs.New(jobs.Deps{DB: kit.DB, Keys: kit.Ring, Now: now, Log: log})
 	w.mail = must[*mail.Mailer](t)(mail.New(mail.Deps{Queue: w.jobs, URL: "file://" + t.TempDir(), From: "writ@example.test", Now: now, Log: log, Canary: func(mail.Message) {}}))
-	w.journal = must[*journal.Journal](t)(journal.New(journal.Deps{DB: kit.DB, Ring: kit.Ring, Origin: origin, Now: now, Log: log, Revision: func() string { return w.policy.Version() }}))
-	w.people = must[*identity.Service](t)(identity.New(identity.Deps{DB: kit.DB, Ring: kit.Ring, Mail: w.mail, Jobs: w.jobs, Rules: clause.NewLive[identity.Rules](now),
+	w.journal = must[*journal.Journal](t)(journal.New(journal.Deps{DB: kit.DB, Ring: kit.Ring, Access: acc, Origin: origin, Now: now, Log: log, Revision: func() string { return w.policy.Version() }}))
+	w.people = must[*identity.Service](t)(identity.New(identity.Deps{DB: kit.DB, Record: w.journal, Ring: kit.Ring, Mail: w.mail, Jobs: w.jobs, Rules: clause.NewLive[identity.Rules](now),
 		Banned: must[*banned.List](t)(banned.New(banned.Options{})), Access: acc, Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log,
 		Gate: passhash.NewGate(2, 16, time.Minute), Seam: &identity.Seam{Params: cheap}}))
 	public := must[*url.URL](t)(url.Parse(origin))
@@ -150,7 +154,7 @@ func newWorld(t testing.TB) *world {
 		Fail: func(http.ResponseWriter, *http.Request, error) {}}))
 	d := canary.New(canary.Deps{Base: origin, Addr: "127.0.0.1:1"})
 	controls := slices.Concat(w.people.Controls(d), w.gate.Controls(d), w.journal.Controls())
-	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(w.people.Slots(), w.gate.Slots(), w.journal.Slots()),
+	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(acc.Slots(), w.people.Slots(), w.gate.Slots(), w.journal.Slots()),
 		Template: template.YAML(), Now: now, Log: log, Controls: controls}))
 	controls = append(controls, w.policy.Controls(d)...)
 	for i := range controls {
@@ -312,7 +316,40 @@ func (w *world) fill() {
 	if _, err := w.people.EndSessions(ctx, w.as("emil"), w.ids["ben"]); !errors.Is(err, fault.Denied) {
 		w.t.Fatalf("an auditor ended sessions: %v", err)
 	}
+	w.lend()
 	w.settle()
+}
+
+// lend makes loans in each state and a review that is half done.
+func (w *world) lend() {
+	w.t.Helper()
+	ctx := context.Background()
+	grant := func(who string, in identity.Lend) identity.Grant {
+		return must[identity.Grant](w.t)(w.people.GrantRole(ctx, w.as(who), in))
+	}
+	grant("ana", identity.Lend{Person: "dev", Role: "auditor", For: 20 * 24 * time.Hour, Need: "project/spring-audit", Reason: "Collects the evidence for the spring audit."})
+	grant("ben", identity.Lend{Person: "dev", Role: "owner", For: 2 * time.Hour, Reason: "Two owners are on a plane and a person must be added."})
+	back := grant("ana", identity.Lend{Person: "suna", Role: "engineer", For: time.Hour, Reason: "Watches a deployment."})
+	if err := w.people.RevokeGrant(ctx, w.as("suna"), back.ID); err != nil {
+		w.t.Fatal(err)
+	}
+	rv := must[identity.Review](w.t)(w.people.OpenReview(ctx, operator))
+	w.review = rv.ID
+	_, items, err := w.people.ShowReview(ctx, w.as("ben"), rv.ID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, it := range items {
+		d := identity.Decision{Review: rv.ID, Item: it.ID, Decision: identity.Keep, Reason: "Uses it every week."}
+		switch it.Handle {
+		case "suna":
+			d.Decision, d.Reason = identity.Revoke, "Moved to another team."
+		case "emil":
+		default:
+			continue
+		}
+		must[identity.ReviewItem](w.t)(w.people.DecideRight(ctx, w.as("ben"), d))
+	}
 }
 
 // breakOne scripts a broken clause, one that cannot be decided, and one told in figures.

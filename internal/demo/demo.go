@@ -72,7 +72,7 @@ type person struct {
 }
 
 // Run makes what is missing and serves until ctx ends.
-func Run(ctx context.Context, o cli.DemoOptions) error {
+func Run(ctx context.Context, o cli.DemoOptions) (err error) {
 	if o.Dir == "" {
 		o.Dir = "demo"
 	}
@@ -103,7 +103,7 @@ func Run(ctx context.Context, o cli.DemoOptions) error {
 	if err != nil {
 		return err
 	}
-	defer srv.Close()
+	defer func() { err = errors.Join(err, srv.Close()) }()
 	fernhill, err := sampleApp(dir, srv)
 	if err != nil {
 		return err
@@ -224,7 +224,7 @@ func (r running) serve(ctx context.Context, st state) error {
 			ends <- err
 			stop()
 		}()
-		context.AfterFunc(ctx, func() { s.Close() })
+		context.AfterFunc(ctx, func() { _ = s.Close() })
 	}
 	// The demo's own two listeners are for loopback; everything else comes through Writ.
 	app1 := &http.Server{Handler: r.fernhill, ReadHeaderTimeout: 5 * time.Second}
@@ -243,6 +243,7 @@ func (r running) tell(st state) {
 	fmt.Fprintf(w, "\nWrit stands in front of the sample application.\n\n")
 	fmt.Fprintf(w, "  the application   %s\n", srv.Origin())
 	fmt.Fprintf(w, "  the mailbox       http://%s   (every letter Writ sends)\n", r.at.mailbox)
+	fmt.Fprintf(w, "  a phone's codes   http://%s/codes   (if you have no authenticator app at hand)\n", r.at.mailbox)
 	fmt.Fprintf(w, "  the policy, live  %s/-/console   (for staff)\n", srv.Origin())
 	fmt.Fprintf(w, "  its public form   %s/-/trust\n", srv.Origin())
 	fmt.Fprintf(w, "  the state         bin/writ check --dir %s\n\n", dir)
@@ -256,7 +257,8 @@ func (r running) tell(st state) {
 			fmt.Fprintf(w, "  %-27s password: %s\n", "", p.Password)
 		}
 	}
-	fmt.Fprintf(w, "\nA link works once; renew a lost one with: bin/writ user link EMAIL --dir %s\n", dir)
+	fmt.Fprintf(w, "\nStaff set up a second factor at their first sign-in: with an app, or by pasting the key into the page of codes.\n")
+	fmt.Fprintf(w, "A link works once; renew a lost one with: bin/writ user link EMAIL --dir %s\n", dir)
 	fmt.Fprintf(w, "The policy stands unsigned until the author and the owners sign it:\n")
 	fmt.Fprintf(w, "  ssh-keygen -t ed25519 -N '' -f ana.key\n  bin/writ policy approve --dir %s --key ana.key --as ana@example.test\n", dir)
 	fmt.Fprintf(w, "\nYour browser does not know this certificate authority: %s\n", srv.AuthorityFile())

@@ -36,8 +36,13 @@ type mailbox struct {
 	mux *http.ServeMux
 }
 
-func newMailbox(dir string) http.Handler {
+func newMailbox(dir string) http.Handler { return newMailboxAt(dir, time.Now) }
+
+func newMailboxAt(dir string, now func() time.Time) http.Handler {
 	m := &mailbox{dir: dir, mux: http.NewServeMux()}
+	c := &codes{now: now}
+	m.mux.HandleFunc("GET /codes", func(w http.ResponseWriter, _ *http.Request) { c.show(m, w, false) })
+	m.mux.HandleFunc("POST /codes", func(w http.ResponseWriter, r *http.Request) { c.add(m, w, r) })
 	m.mux.HandleFunc("GET /{$}", m.list)
 	m.mux.HandleFunc("GET /letter/{name}", m.letter)
 	return here(m.mux)
@@ -77,7 +82,7 @@ func (m *mailbox) list(w http.ResponseWriter, _ *http.Request) {
 	var ls []letter
 	names = slices.DeleteFunc(names, func(n string) bool { return filepath.Base(n)[0] == '.' }) // being written
 	for _, n := range names[:min(len(names), 200)] {
-		if l, err := readLetter(n); err == nil {
+		if l, err := readLetter(m.dir, filepath.Base(n)); err == nil {
 			ls = append(ls, l)
 		}
 	}
@@ -90,7 +95,7 @@ func (m *mailbox) letter(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	l, err := readLetter(filepath.Join(m.dir, name))
+	l, err := readLetter(m.dir, name)
 	if err != nil {
 		http.NotFound(w, r)
 		return
@@ -110,8 +115,8 @@ func (m *mailbox) show(w http.ResponseWriter, name string, data any) {
 	w.Write(b.Bytes())
 }
 
-func readLetter(file string) (letter, error) {
-	f, err := os.Open(file)
+func readLetter(dir, name string) (letter, error) {
+	f, err := os.OpenInRoot(dir, name) // nothing outside of the folder, by no name and no link
 	if err != nil {
 		return letter{}, err
 	}
@@ -128,7 +133,7 @@ func readLetter(file string) (letter, error) {
 		}
 		return s
 	}
-	l := letter{Name: filepath.Base(file), From: head("From"), To: head("To"), Subject: head("Subject")}
+	l := letter{Name: name, From: head("From"), To: head("To"), Subject: head("Subject")}
 	if at, err := msg.Header.Date(); err == nil {
 		l.At = at
 	}

@@ -99,7 +99,7 @@ func TestMailAway(t *testing.T) {
 	go func() { _ = server.Serve(l) }() // ends with Close
 	t.Cleanup(func() { server.Close() })
 	var got letter
-	within(t, 2*patience, "the letter arrives", func() bool {
+	within(t, 4*patience, "the letter arrives", func() bool {
 		office.mu.Lock()
 		defer office.mu.Unlock()
 		for _, raw := range office.got {

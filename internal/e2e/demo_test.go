@@ -36,6 +36,8 @@ func TestDemo(t *testing.T) {
 		t.Errorf("the mailbox: %v", a)
 	}
 	must(t, 1, first.writ("check"), "145 clauses")
+	theSample(t, first, v)
+	demoPorts(t, first)
 	first.stop()
 
 	again := runDemo(t, dir)
@@ -55,15 +57,7 @@ func (d demonstration) said() string { return d.log.String() }
 
 func runDemo(t *testing.T, dir string) demonstration {
 	t.Helper()
-	var n int
-	for range 100 { // the demo wants three further ports at fixed distances
-		p, err := strconv.Atoi(freePort(t))
-		if err == nil && free(p+37) && free(p+38) && free(p+39) {
-			n = p
-			break
-		}
-	}
-	port := strconv.Itoa(n)
+	port := strconv.Itoa(demoPort(t))
 	if made, err := os.ReadFile(filepath.Join(dir, "writ.yaml")); err == nil { // an older demo keeps its own
 		port = regexp.MustCompile(`(?m)^https: .*:(\d+)$`).FindStringSubmatch(string(made))[1]
 	}
@@ -76,4 +70,87 @@ func runDemo(t *testing.T, dir string) demonstration {
 		return strings.Contains(d.said(), "Ctrl-C stops")
 	})
 	return d
+}
+
+// theSample is a real application: public pages and files, an API as its OpenAPI file
+// says, each team's data apart, and events.
+func theSample(t *testing.T, d demonstration, maria *visitor) {
+	t.Helper()
+	stranger := d.visitor()
+	for path, want := range map[string]int{"/": 200, "/pricing": 200, "/static/style.css": 200, "/static/leaf.svg": 200, "/billing": 401, "/api/contacts": 401, "/api/openapi.json": 401} {
+		if a := stranger.send("GET", path, nil, nil); a.status != want {
+			t.Errorf("a stranger at %s: %v", path, a)
+		}
+	}
+	api := decode[struct {
+		OpenAPI string
+		Paths   map[string]map[string]any
+	}](t, maria.send("GET", "/api/openapi.json", nil, nil).body)
+	if !strings.HasPrefix(api.OpenAPI, "3.") || len(api.Paths) < 3 || api.Paths["/api/contacts"]["post"] == nil {
+		t.Errorf("the sample's OpenAPI file: %+v", api)
+	}
+	events := maria.events(t.Context(), "/api/events", "HTTP/2.0")
+	in := obj{"name": "Pia Holm", "company": "Holm", "email": "pia@holm.example"}
+	if a := maria.send("POST", "/api/contacts", encode(t, in), jsonHead(in)); a.status != 201 {
+		t.Errorf("a contact through the API: %v", a)
+	}
+	if got := <-events; !strings.Contains(got, "Pia Holm") {
+		t.Errorf("the event says %q", got)
+	}
+	noor := regexp.MustCompile(`(\S+@harbour\.example\.test)[^\n]*\n\s+password: (\S+)`).FindStringSubmatch(d.said())
+	w := d.visitor()
+	w.want(200, "POST", "sign-in", obj{"email": noor[1], "password": noor[2]})
+	if a := w.send("GET", "/api/contacts", nil, nil); a.status != 200 || !strings.Contains(a.body, "Greta Lund") || strings.Contains(a.body, "Pia Holm") {
+		t.Errorf("Noor's contacts: %v", a)
+	}
+	links := regexp.MustCompile(`(\S+@example\.test) +\S.*\n\s+set a password once: \S+/-/invite/(\S+)`).FindAllStringSubmatch(d.said(), -1)
+	roles := map[string]int{}
+	for _, l := range links {
+		staff := d.visitor()
+		staff.want(200, "POST", "invitations/"+l[2]+"/accept", obj{"name": "Staff", "password": aPassword})
+		a := staff.want(200, "POST", "sign-in", obj{"email": l[1], "password": aPassword})
+		for _, role := range []string{"owner", "engineer"} {
+			if strings.Contains(a.body, `"`+role+`"`) {
+				roles[role]++
+			}
+		}
+		if a := staff.page("/-/console"); a.status != 200 {
+			t.Errorf("%s at the console: %d", l[1], a.status)
+		}
+	}
+	if roles["owner"] != 3 || roles["engineer"] != 1 {
+		t.Errorf("the demo's staff: %v", roles)
+	}
+	if len(d.letters("newcomer@example.test")) == 0 {
+		t.Error("the letters do not lie in DIR/mail")
+	}
+}
+
+// demoPorts: a port that another program has is named, be it that of the door or one beside it.
+func demoPorts(t *testing.T, d demonstration) {
+	t.Helper()
+	try := func(door, taken int) {
+		must(t, 1, command{args: []string{"demo", "--dir", filepath.Join(t.TempDir(), "d"), "--https", "127.0.0.1:" + strconv.Itoa(door)}}, "Port "+strconv.Itoa(taken), "taken")
+	}
+	own, err := strconv.Atoi(d.port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	try(own, own)
+	door := demoPort(t)
+	occupy(t, "127.0.0.1:"+strconv.Itoa(door+39)) // the mailbox's
+	try(door, door+39)
+}
+
+// demoPort is a port that is free with the three that the demo wants at fixed distances.
+func demoPort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		p := int(20000 + (ports.Add(40)-39)%11900) // no other test is given those up to the last
+		if free(p) && free(p+37) && free(p+38) && free(p+39) {
+			return p
+		}
+	}
+	t.Fatal("no four ports are free")
+	return 0
 }

@@ -63,13 +63,17 @@ func eventually(t testing.TB, what string, ask func() bool) {
 	within(t, patience, what, ask)
 }
 
-func within(t testing.TB, limit time.Duration, what string, ask func() bool) {
+// within asks at least once, however slow the machine is. more may say what it saw last.
+func within(t testing.TB, limit time.Duration, what string, ask func() bool, more ...func() string) {
 	t.Helper()
 	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		if ask() {
 			return
 		}
 		if time.Now().After(end) {
+			for _, m := range more {
+				t.Log(m())
+			}
 			t.Fatalf("not within %v: %s", limit, what)
 		}
 	}
@@ -111,16 +115,11 @@ func (r result) String() string {
 	return fmt.Sprintf("exit %d\nstdout: %s\nstderr: %s", r.code, r.out, r.err)
 }
 
-// writ runs the program to its end.
-func writ(t testing.TB, args ...string) result {
-	t.Helper()
-	return command{args: args}.run(t)
-}
-
 // command is a run of the program.
 type command struct {
 	args     []string
 	password string // for --as
+	code     string // of the second factor, for --as
 	stdin    string
 }
 
@@ -130,6 +129,9 @@ func (c command) run(t testing.TB) result {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, c.args...)
 	cmd.Env = environment(c.password)
+	if c.code != "" {
+		cmd.Env = append(cmd.Env, "WRIT_CODE="+c.code)
+	}
 	cmd.Stdin = strings.NewReader(c.stdin)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -182,6 +184,7 @@ type folder struct {
 	port   string
 	origin string
 	owners map[string]string // address → link
+	phones sync.Map          // address → *phone
 }
 
 // setup says how a folder is made.

@@ -21,20 +21,11 @@ func TestEvidence(t *testing.T) { // breaks: log.tamper-evident
 	tmp := t.TempDir()
 	in := func(name string) string { return filepath.Join(tmp, name) }
 	must(t, 0, f.writ("journal", "verify"), "The tree is the one that was signed")
-	list := decode[struct {
-		Entries []struct {
-			N   int64
-			Act string
-		}
-	}](t, must(t, 0, f.writ("journal", "entries", "--format", "json", "--limit", "200")).out)
-	if !slices.ContainsFunc(list.Entries, func(e struct {
-		N   int64
-		Act string
-	}) bool {
-		return e.Act == "identity.signed-in"
-	}) {
-		t.Fatal("the sign-in has no entry")
-	}
+	eventually(t, "the sign-in has an entry", func() bool {
+		list := decode[struct{ Entries []struct{ Act string } }](t, must(t, 0, f.writ("journal", "entries", "--format", "json", "--limit", "200")).out)
+		return slices.ContainsFunc(list.Entries, func(e struct{ Act string }) bool { return e.Act == "identity.signed-in" })
+	})
+	eventually(t, "the journal has signed something", func() bool { return f.writ("journal", "checkpoint").run(t).code == 0 })
 	key := must(t, 0, f.writ("journal", "checkpoint", "--key")).out
 	write(t, in("journal.key"), key, 0o600)
 	kept := decode[struct {

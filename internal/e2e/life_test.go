@@ -164,7 +164,7 @@ func TestOwnerLink(t *testing.T) {
 	v.want(422, "POST", "invitations/"+token+"/accept", obj{"name": "Ana", "password": "ana"})
 	v.want(200, "POST", "invitations/"+token+"/accept", obj{"name": "Ana", "password": aPassword})
 	v.want(410, "POST", "invitations/"+token+"/accept", obj{"name": "Ana", "password": aPassword})
-	a = v.want(200, "POST", "sign-in", obj{"email": "ana@example.test", "password": aPassword})
+	a = s.enter(v, "ana@example.test", aPassword)
 	if !strings.Contains(a.body, `"owner"`) {
 		t.Errorf("Ana is no owner: %s", a.body)
 	}

@@ -53,7 +53,7 @@ func newCouncil(t testing.TB, s *server) *council {
 // as is a command of an owner over HTTPS.
 func (c *council) as(owner string, args ...string) command {
 	x := c.writ(append(args, "--as", owner)...)
-	x.password = aPassword
+	x.password, x.code = aPassword, c.phone(owner).recovery(c.t)
 	return x
 }
 
@@ -109,8 +109,8 @@ func promised(id string) bool {
 	return slices.Contains([]string{"crypto.current-public", "crypto.tls-in-transit", "crypto.certificates", "crypto.payment-pages", "crypto.provider-edge"}, id)
 }
 
-// The owners sign, and within a minute and a half of the start every clause that this
-// build upholds is seen to hold.
+// The owners sign, and soon after the start every clause that this build upholds is seen
+// to hold. How soon is in the test's log; a slow machine may take its time.
 func TestPolicyHolds(t *testing.T) {
 	t.Parallel()
 	s := start(t, setup{owners: threeOwners})
@@ -125,7 +125,7 @@ func TestPolicyHolds(t *testing.T) {
 	must(t, 0, c.writ("policy", "show"), "Signed by", "person/ana", "person/chloe")
 
 	var open []string
-	within(t, 90*time.Second-time.Since(began), "every promised clause passes", func() bool {
+	within(t, 5*patience, "every promised clause passes", func() bool {
 		rep := s.check(t)
 		if len(rep.Clauses) != 145 || rep.Counts["unbound"] != 0 {
 			t.Fatalf("%d clauses, %d unbound", len(rep.Clauses), rep.Counts["unbound"])
@@ -133,23 +133,20 @@ func TestPolicyHolds(t *testing.T) {
 		open = nil
 		for _, cl := range rep.Clauses {
 			if promised(cl.ID) && cl.Outcome != "pass" {
-				why := ""
+				var why strings.Builder
 				for _, f := range cl.Findings {
 					if f.Outcome != "pass" {
-						why += " " + f.Control + ": " + f.Outcome + " " + f.Summary
+						why.WriteString(" " + f.Control + ": " + f.Outcome + " " + f.Summary)
 					}
 				}
-				open = append(open, cl.ID+" "+cl.Outcome+why)
+				open = append(open, cl.ID+" "+cl.Outcome+why.String())
 			}
-		}
-		if len(open) > 0 && time.Since(began) > 85*time.Second {
-			t.Logf("after %v:\n%s", time.Since(began).Round(time.Second), strings.Join(open, "\n"))
 		}
 		if len(open) > 0 {
 			time.Sleep(2 * time.Second)
 		}
 		return len(open) == 0
-	})
+	}, func() string { return "still open:\n" + strings.Join(open, "\n") })
 	t.Logf("all promised clauses pass %v after the start", time.Since(began).Round(time.Second))
 	proves(t, s.folder)
 }
@@ -188,7 +185,8 @@ func proves(t *testing.T, f *folder) {
 	must(t, 1, f.writ("prove", "gov.program"))
 }
 
-// Two people may ask for a proof at the same time.
+// Two people may ask for a proof at the same time. Those who play the attack are no
+// people of the house: no list shows them and no letter of theirs leaves.
 func TestProofsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t, setup{})
@@ -202,6 +200,14 @@ func TestProofsAtOnce(t *testing.T) {
 		if r.code != 0 {
 			t.Errorf("a proof: %v", r)
 		}
+	}
+	s.customer("maria@orchard.example")
+	list := must(t, 0, s.writ("user", "list", "--format", "json"), "maria@orchard.example", "ana@example.test").out
+	if n := len(decode[struct{ People []any }](t, list).People); n != 2 || strings.Contains(list, "canary") {
+		t.Errorf("%d people: %s", n, list)
+	}
+	if ls := s.letters("canary"); len(ls) > 0 {
+		t.Errorf("a letter left: %s", ls[0].Raw)
 	}
 }
 
@@ -304,15 +310,34 @@ func exceptions(t *testing.T, c *council) {
 	within(t, time.Second, "the policy's own value is obeyed", func() bool { return c.obeyed(t, ttl) == "1 hour" })
 	must(t, 0, c.writ("exception", "list"), asked.ID, "revoked")
 
-	// One that nobody ends ends by itself.
-	until := time.Now().UTC().Truncate(time.Second).Add(6 * time.Second)
-	asked = decode[struct{ ID, State string }](t, must(t, 0, c.as("ana@example.test", append(ask("2h", until.Format(time.RFC3339)), "--format", "json")...)).out)
-	must(t, 0, c.as("chloe@example.test", "exception", "approve", asked.ID, "--key", c.keys["chloe@example.test"]))
-	if time.Now().Before(until) && c.obeyed(t, ttl) != "2 hours" && time.Now().Before(until) {
-		t.Errorf("before its end the value is %q", c.obeyed(t, ttl))
+	endsByItself(t, c, func(until time.Time) []string { return ask("2h", until.Format(time.RFC3339)) })
+}
+
+// endsByItself asks for an exception that nobody ends. A machine that needs longer to sign
+// it than it lives gets a longer one.
+func endsByItself(t *testing.T, c *council, ask func(until time.Time) []string) {
+	t.Helper()
+	for life := 6 * time.Second; ; life *= 4 {
+		until := time.Now().UTC().Truncate(time.Second).Add(life)
+		asked := c.as("ana@example.test", append(ask(until), "--format", "json")...).run(t)
+		signed := result{code: -1}
+		if asked.code == 0 {
+			id := decode[struct{ ID string }](t, asked.out).ID
+			signed = c.as("chloe@example.test", "exception", "approve", id, "--key", c.keys["chloe@example.test"]).run(t)
+		}
+		if (asked.code != 0 || signed.code != 0) && !time.Now().Before(until) && life < patience {
+			continue
+		}
+		if asked.code != 0 || signed.code != 0 {
+			t.Fatalf("an exception until %v: %v %v", until, asked, signed)
+		}
+		if got := c.obeyed(t, ttl); got != "2 hours" && time.Now().Before(until) {
+			t.Errorf("before its end the value is %q", got)
+		}
+		time.Sleep(time.Until(until))
+		within(t, 2*time.Second, "the policy's own value is obeyed again", func() bool { return c.obeyed(t, ttl) == "1 hour" })
+		return
 	}
-	time.Sleep(time.Until(until))
-	within(t, 2*time.Second, "the policy's own value is obeyed again", func() bool { return c.obeyed(t, ttl) == "1 hour" })
 }
 
 // obeyed is a value in the words of the policy.

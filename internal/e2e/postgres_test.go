@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"writ/internal/pgtest"
 )
@@ -161,7 +160,7 @@ func TestPostgres(t *testing.T) {
 
 	ledger.cut()
 	var a answer
-	within(t, 30*time.Second, "a change is refused with words", func() bool {
+	eventually(t, "a change is refused with words", func() bool {
 		a = s.visitor().api("POST", "sign-up", obj{"email": "late@orchard.example", "password": aPassword, "name": ""})
 		return a.status != 202
 	})

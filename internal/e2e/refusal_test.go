@@ -75,7 +75,7 @@ func raw(s *server, text string) (string, error) {
 		return "", err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return "", err
 	}
 	go func() { _, _ = io.WriteString(c, text) }() // the server may close before the end

@@ -17,7 +17,7 @@ import (
 )
 
 // The stories of testdata/script, each named by the clause it shows. Beside testscript's
-// own commands they have exits, ready, accept, key, flipbit and person below; $APP,
+// own commands they have exits, ready, accept, code, key, flipbit and person below; $APP,
 // $HTTPS and $UPSTREAM are what writ init is given.
 func TestStories(t *testing.T) {
 	t.Parallel()
@@ -37,6 +37,7 @@ func TestStories(t *testing.T) {
 			"exits": exits, "flipbit": flipbit,
 			"ready":  func(ts *testscript.TestScript, _ bool, _ []string) { scriptReady(t, ts) },
 			"accept": func(ts *testscript.TestScript, _ bool, args []string) { scriptAccept(t, ts, args) },
+			"code":   func(ts *testscript.TestScript, _ bool, args []string) { scriptCode(ts, args[0]) },
 			"person": func(ts *testscript.TestScript, _ bool, args []string) { scriptPerson(t, ts, args[0]) },
 			"key":    func(ts *testscript.TestScript, _ bool, args []string) { scriptKey(t, ts, args[0]) },
 		},
@@ -65,11 +66,12 @@ func scriptFolder(t *testing.T, ts *testscript.TestScript) *folder {
 	return &folder{t: t, dir: ts.Getenv("WRIT_DIR"), port: ts.Getenv("PORT"), origin: ts.Getenv("APP")}
 }
 
-// ready waits until the server answers at its door.
+// ready waits until the server answers at its door and its journal has signed something.
 func scriptReady(t *testing.T, ts *testscript.TestScript) {
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if _, err := os.Stat(filepath.Join(ts.Getenv("WRIT_DIR"), "writ.sock")); err == nil {
-			if a, err := scriptFolder(t, ts).visitor().try(http.MethodGet, "/-/readyz", nil, nil); err == nil && a.status == 200 {
+			f := scriptFolder(t, ts)
+			if a, err := f.visitor().try(http.MethodGet, "/-/readyz", nil, nil); err == nil && a.status == 200 && f.writ("journal", "checkpoint").run(t).code == 0 {
 				return
 			}
 		}
@@ -94,8 +96,27 @@ func scriptAccept(t *testing.T, ts *testscript.TestScript, args []string) {
 			if a.status != 200 {
 				ts.Fatalf("%s: %v", who, a)
 			}
+			scriptEnrol(t, ts, who)
 		}
 	}
+}
+
+// scriptEnrol signs an owner in once and sets up a second factor. The recovery codes
+// wait in a file of the script.
+func scriptEnrol(t *testing.T, ts *testscript.TestScript, who string) {
+	v := scriptFolder(t, ts).visitor()
+	v.want(200, "POST", "sign-in", obj{"email": who, "password": aPassword})
+	ts.Check(os.WriteFile(ts.MkAbs(who+".codes"), []byte(strings.Join(v.enrol().codes, "\n")), 0o600))
+}
+
+// code ADDRESS puts the owner's next recovery code into $WRIT_CODE, for one --as.
+func scriptCode(ts *testscript.TestScript, who string) {
+	codes := strings.Split(ts.ReadFile(who+".codes"), "\n")
+	if codes[0] == "" {
+		ts.Fatalf("%s has no code left", who)
+	}
+	ts.Setenv("WRIT_CODE", codes[0])
+	ts.Check(os.WriteFile(ts.MkAbs(who+".codes"), []byte(strings.Join(codes[1:], "\n")), 0o600))
 }
 
 // person ADDRESS signs up and confirms.

@@ -3,6 +3,8 @@ package e2e
 import (
 	"fmt"
 	"io/fs"
+	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -81,44 +83,31 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// After a kill in the middle of sign-ups every acknowledged one can be confirmed, and the
-// journal is whole.
+// After kills in the middle of sign-ups, each at another moment, every acknowledged one can
+// be confirmed, and the journal is whole and goes on from what it had signed.
 func TestKilled(t *testing.T) { // breaks: log.tamper-evident
 	t.Parallel()
 	f := newFolder(t, setup{})
-	s := f.serve()
-	var mu sync.Mutex
+	seed := uint64(time.Now().UnixNano())
+	moment := rand.New(rand.NewPCG(seed, 0))
+	t.Logf("seed %d", seed)
 	acknowledged := map[string]*visitor{}
-	var wg sync.WaitGroup
-	stop := make(chan struct{})
-	for w := range 4 {
-		wg.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				v := s.visitor()
-				email := fmt.Sprintf("w%d-%d@kill.example", w, i)
-				a, err := v.try("POST", "/-/api/v1/sign-up", encode(t, obj{"email": email, "password": aPassword, "name": ""}), jsonHead(obj{}))
-				if err != nil {
-					return
-				}
-				if a.status == 202 {
-					mu.Lock()
-					acknowledged[email] = v
-					mu.Unlock()
-				}
-			}
-		})
+	kept := filepath.Join(t.TempDir(), "checkpoint.txt")
+	for round := range 6 {
+		s := f.serve()
+		if round > 0 {
+			must(t, 0, f.writ("journal", "verify"), "The tree is the one that was signed")
+		}
+		untilKilled(t, s, round, time.Duration(moment.IntN(400))*time.Millisecond, acknowledged)
+		if round == 0 {
+			s = f.serve()
+			eventually(t, "a checkpoint is signed", func() bool { return f.writ("journal", "checkpoint").run(t).code == 0 })
+			write(t, kept, must(t, 0, f.writ("journal", "checkpoint")).out, 0o600)
+			s.kill()
+		}
 	}
-	eventually(t, "a dozen sign-ups are acknowledged", func() bool { mu.Lock(); defer mu.Unlock(); return len(acknowledged) >= 12 })
-	s.kill()
-	close(stop)
-	wg.Wait()
 
-	s = f.serve()
+	s := f.serve()
 	must(t, 0, f.writ("journal", "verify"), "The tree is the one that was signed")
 	for email, v := range acknowledged {
 		tried := map[string]bool{} // a letter that was cut short by the kill is sent anew, with a link of its own
@@ -136,8 +125,48 @@ func TestKilled(t *testing.T) { // breaks: log.tamper-evident
 		v.want(200, "POST", "sign-in", obj{"email": email, "password": aPassword})
 		break
 	}
-	must(t, 0, f.writ("journal", "verify"), "The tree is the one that was signed")
+	bundle := filepath.Join(t.TempDir(), "e.zip")
+	must(t, 0, f.writ("journal", "export", bundle, "--reason", "after the kills"))
+	must(t, 0, command{args: []string{"verify", bundle, "--since", kept}}, "True:")
 	s.stop()
+}
+
+// untilKilled signs people up until the server is killed, a while after the first
+// acknowledgements, and keeps which were acknowledged.
+func untilKilled(t *testing.T, s *server, round int, after time.Duration, acknowledged map[string]*visitor) {
+	t.Helper()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	mine := map[string]*visitor{}
+	for w := range 3 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				v := s.visitor()
+				email := fmt.Sprintf("r%d-w%d-%d@kill.example", round, w, i)
+				a, err := v.try("POST", "/-/api/v1/sign-up", encode(t, obj{"email": email, "password": aPassword, "name": ""}), jsonHead(obj{}))
+				if err != nil {
+					return
+				}
+				if a.status == 202 {
+					mu.Lock()
+					mine[email] = v
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	eventually(t, "some sign-ups are acknowledged", func() bool { mu.Lock(); defer mu.Unlock(); return len(mine) >= 3 })
+	time.Sleep(after)
+	s.kill()
+	close(stop)
+	wg.Wait()
+	maps.Copy(acknowledged, mine)
 }
 
 // What stands in the way of a start is named, with what to do; the exit status tells a

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net"
@@ -24,7 +25,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // application is what stands behind Writ: it answers with what it got.
@@ -102,7 +102,7 @@ func (s *folder) visitorFrom(ip net.IP) *visitor {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}, Timeout: 20 * time.Second}
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}, Timeout: patience}
 	addr := "127.0.0.1:" + s.port
 	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -131,7 +131,7 @@ func (a answer) field(path string) string {
 	if json.Unmarshal([]byte(a.body), &v) != nil {
 		return ""
 	}
-	for _, p := range strings.Split(path, ".") {
+	for p := range strings.SplitSeq(path, ".") {
 		m, _ := v.(map[string]any)
 		v = m[p]
 	}
@@ -161,9 +161,7 @@ func (v *visitor) try(method, path string, body io.Reader, head http.Header) (an
 		return answer{}, err
 	}
 	for _, h := range []http.Header{v.head, head} {
-		for k, x := range h {
-			r.Header[k] = x
-		}
+		maps.Copy(r.Header, h)
 	}
 	resp, err := v.http.Do(r)
 	if err != nil {
@@ -344,6 +342,6 @@ func (s *server) owner(email string) *visitor {
 	v := s.visitor()
 	u := s.owners[email]
 	v.want(http.StatusOK, "POST", "invitations/"+u[strings.LastIndexByte(u, '/')+1:]+"/accept", obj{"name": "Owner", "password": aPassword})
-	v.want(http.StatusOK, "POST", "sign-in", obj{"email": email, "password": aPassword})
+	s.enter(v, email, aPassword)
 	return v
 }

@@ -12,8 +12,8 @@ import (
 // refuse answers a step's refusal and hands it to the record.
 func (v *visit) refuse(s *step, ref *refusal) {
 	v.status = ref.status
-	if ref == refuseStranger && v.reader() {
-		v.status = http.StatusFound // web.Server.Fail sends a browser that wants a page to the sign-in page
+	if (ref == refuseStranger || ref == refuseEnrol) && v.reader() {
+		v.status = http.StatusFound // web.Server.Fail sends a browser that wants a page to the sign-in page, or to that of factors
 	} else {
 		v.g.tally.refused(v, s.name, ref)
 	}

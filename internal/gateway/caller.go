@@ -22,6 +22,9 @@ func (v *visit) findCaller() *refusal { // clause: use.no-automation
 	}
 	who, facts, err := v.g.sessions.Lookup(v.r.Context(), secret.NewText(token))
 	if err == nil {
+		if who.Kind == actor.Enrolling { // clause: access.mfa-by-technology
+			return refuseEnrol
+		}
 		if !who.SignedIn() {
 			return refuseSession
 		}

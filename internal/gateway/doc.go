@@ -23,7 +23,8 @@
 // headers, also by underscore, in trailers and by Connection; a stolen assertion (60
 // seconds, one session, route and method); rules that race with a reload (a request
 // keeps the table it began with); an application name that later points elsewhere
-// (the address is checked at every dial).
+// (the address is checked at every dial); bytes beside an answer that would become the
+// answer to somebody else's request (such a connection is not used again).
 //
 // It owns no accounts: it asks Sessions, and keeps no answer. Tables gateway_mode and
 // gateway_routes are public; nothing in them belongs to a person.
@@ -31,7 +32,7 @@
 // For: customer users (who never notice it), engineer, owner, auditor.
 //
 // Read gateway.go (the steps), target.go, routes.go, caller.go, upstream.go with
-// headers.go and assertion.go; then record.go, mode.go, reload.go, clauses.go.
+// headers.go, assertion.go and direct.go; then record.go, mode.go, reload.go, clauses.go.
 //
 // BUG(streams): an open WebSocket or event stream outlives its session and its route;
 // the next request is refused, the stream itself is not cut.

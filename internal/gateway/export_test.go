@@ -20,3 +20,20 @@ func ParseAsked(h http.Header) (method, host, uri string, ok bool) {
 	a, ok := parseAsked(h)
 	return a.method, a.host, a.uri, ok
 }
+
+// Direct changes the limits of connections to the application. Call it before the first request.
+func (g *Gateway) Direct(change func(*http.Transport)) { change(g.way.(*direct).next) }
+
+// Way is how the application is reached.
+func (g *Gateway) Way() http.RoundTripper { return g.way }
+
+// Resting is how many connections to the application wait for a request.
+func (g *Gateway) Resting() int {
+	d := g.way.(*direct)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.idle)
+}
+
+// Simple reports whether a request goes the short way.
+func Simple(r *http.Request) bool { return simple(r) }

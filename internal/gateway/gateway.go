@@ -116,13 +116,13 @@ type Gateway struct {
 	listening func() []Listening
 	outbound  func() []Outbound
 
-	cross     *http.CrossOriginProtection
-	pause     time.Duration // how long a client may rest within a body
-	steps     []step
-	signer    *signer
-	transport *http.Transport
-	visits    sync.Pool // of *visit
-	buffers   buffers
+	cross   *http.CrossOriginProtection
+	pause   time.Duration // how long a client may rest within a body
+	steps   []step
+	signer  *signer
+	way     http.RoundTripper // to the application
+	visits  sync.Pool         // of *visit
+	buffers buffers
 
 	mode  atomic.Pointer[modeState]
 	table atomic.Pointer[table]
@@ -164,7 +164,7 @@ func New(d Deps) (*Gateway, error) {
 		return nil, err
 	}
 	g.signer = signer
-	g.transport = newTransport(d)
+	g.way = newWay(d.Upstream, newTransport(d))
 	g.files.name = d.RoutesFile
 	g.tally.init()
 	g.visits.New = func() any { return g.newVisit() }
@@ -214,7 +214,7 @@ func (g *Gateway) newVisit() *visit {
 	v := &visit{g: g}
 	v.proxy = httputil.ReverseProxy{
 		Rewrite: v.rewrite, ModifyResponse: v.modify, ErrorHandler: v.broken,
-		Transport: g.transport, BufferPool: &g.buffers,
+		Transport: g.way, BufferPool: &g.buffers,
 		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
 	return v

@@ -19,13 +19,13 @@ import (
 	"testing"
 	"time"
 
-	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/clause"
 	"writ/internal/fault"
 	"writ/internal/gateway"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/listen"
+	"writ/internal/policy/policytest"
 	"writ/internal/secret"
 	"writ/internal/web"
 )
@@ -172,7 +172,7 @@ func open(t testing.TB, o options) *gate {
 	}
 	origin, _ := url.Parse(k.base)
 	up, _ := url.Parse(o.url)
-	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: access.New(k.kit.DB), Keys: k.kit.Ring,
+	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
 		Origin: origin, Upstream: up, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
 		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound})
 	if err != nil {

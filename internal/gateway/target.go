@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"writ/internal/fault"
+	"writ/internal/web"
 )
 
 const (
@@ -220,6 +221,7 @@ var (
 		Problem: "Your role does not open this address.", Next: "Ask the administrator of your team if you need it."})
 	refuseSession = deny(noAutomation, fault.Denied, "session_refused", fault.Public{
 		Problem: "This session may not be used here.", Next: "Sign out and in again."})
+	refuseEnrol  = deny("access.mfa-by-technology", fault.Denied, web.EnrolFirst.Code, web.EnrolFirst.Public)
 	refuseSealed = deny(noAutomation, fault.Sealed, "sealed", fault.Public{
 		Problem: "The server is sealed: its keys are not present.", Next: "An operator must unseal it."})
 	refuseForeign = deny(noAutomation, fault.Denied, "cross_origin", fault.Public{

@@ -22,6 +22,7 @@ var confined = []call{
 		find: func(s *source, n ast.Node) bool { return s.isUse(n, "time", "Now", "Since", "Until") },
 		free: []string{"app", "demo", "cli", "house"},
 		but: map[string]string{
+			"internal/gateway/direct.go":     "deadline of a socket",
 			"internal/gateway/upstream.go":   "deadline of a socket",
 			"internal/gateway/ports.go":      "deadline of a socket",
 			"internal/listen/serve.go":       "deadline of a socket",

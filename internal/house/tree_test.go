@@ -43,6 +43,7 @@ var testPackages = []string{
 	"internal/ledger/ledgertest",
 	"internal/keyring/keyringtest",
 	"internal/clause/clausetest",
+	"internal/policy/policytest",
 }
 
 // root is the folder of go.mod.
@@ -86,7 +87,7 @@ func eachFile(t *testing.T, fn func(rel string)) {
 		if d.IsDir() && rel != "." && (skipped(d.Name()) || rel == "demo") { // make demo keeps its data in ./demo
 			return filepath.SkipDir
 		}
-		if d.Type().IsRegular() {
+		if d.Type().IsRegular() && rel != ".git" { // a file where the tree is one of several worktrees
 			fn(filepath.ToSlash(rel))
 		}
 		return nil

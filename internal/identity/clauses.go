@@ -34,7 +34,7 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 	replay.Kind = clause.Replay
 	recompute := look("recompute", "auth.compare", "Hashes and verifies right, wrong and altered values, and times them", s.probeCompare)
 	recompute.Every, recompute.FreshFor = 6*time.Hour, 13*time.Hour // nine hashes
-	return []clause.Control{
+	return slices.Concat(s.factorControls(door), s.passkeyControls(), []clause.Control{
 		attack("practice", "auth.best-practice", "Signs in, hammers and compares answers as an attacker would", (*trial).practice),
 		look("sessions-end", "auth.best-practice", "Looks for sessions that live beyond their time", s.probeSessions),
 		attack("tokens", "auth.best-practice", "Uses a program's token in every wrong place, and after its end", (*trial).tokens),
@@ -59,7 +59,13 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 		attack("late-link", "auth.reset-link-lifetime", "Opens a reset link one second after its end", (*trial).lifetime),
 		replay,
 		attack("used-link", "auth.reset-sets-new", "Uses a reset link twice and goes on with the former session", (*trial).once),
-	}
+		attack("auditor-acts", "access.roles", "Signs in with a role that may only look and tries to act", (*trial).auditorActs),
+		look("roles-signed", "access.roles", "Looks for rights that no role of the signed list explains", s.probeRoles),
+		look("unused-rights", "access.least-privilege", "Looks for rights that went unused and were not put up for removal", s.probeUnused),
+		look("reviews", "access.review", "Looks whether all rights were reviewed in time, by others than their holders", s.probeReviews),
+		attack("late-loan", "access.need-ends", "Uses a lent role one second after its end, and after its ticket is over", (*trial).lateLoan),
+		look("loans", "access.need-ends", "Looks for roles that count though their reason has ended", s.probeLoans),
+	})
 }
 
 func (s *Service) count(ctx context.Context, query string, args ...any) (int64, error) {
@@ -216,7 +222,7 @@ func (s *Service) probeCredentials(ctx context.Context) (clause.Result, error) {
 
 // columns is everything that the tables of passwords may hold.
 var columns = map[string][]string{
-	"identity_password": {"list", "passed", "person", "phc", "scheme", "set_at"},
+	"identity_password": {"list", "locked", "passed", "person", "phc", "scheme", "set_at"},
 	"identity_attempt":  {"about", "created", "expires", "flow", "id", "idx", "list", "passed", "phc", "scheme"},
 }
 

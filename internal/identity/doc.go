@@ -4,14 +4,20 @@
 //	sign-up ─► attempt ─► job ─► letter ─► confirm ─► person, address, team, password
 //	sign-in ─► throttle ─► gate ─► verify | dummy ─► session row ─► memory ─► cookie
 //	forgot  ─► job ─► letter ─► link ─► new password ─► all sessions and links end
+//	new browser ─► letter ─► not me ─► everything ends, the password is locked until a reset
+//	new address ─► password ─► both mailboxes agree ─► address
+//	passkey ─► sealed question ─► device ─► judged by its record ─► question spent, session row
 //	each request ─► Lookup (memory; idle and absolute by the clock) ─► actor.Actor
 //	program ─► LookupToken (checksum, memory, owner's rights now, networks) ─► actor.Actor with Token and Scopes
 //	another system ─► ImportRows ─► legacy ─► wrapped hash ─► renewed at the next sign-in
+//	lend ─► (second person) ─► grant row ─► memory ─► ends by the clock, its need, a person
+//	clock ─► review ─► each right: keep | revoke, by others ─► undecided: the policy's answer
 //
 // Promises: auth.best-practice, auth.signup-email, auth.unique-login,
 // auth.unique-credentials, auth.no-cleartext, auth.one-way, auth.hash, auth.salt,
 // auth.compare, auth.min-length, auth.banned, auth.change-needs-current,
-// auth.reset-link, auth.reset-link-lifetime, auth.reset-sets-new.
+// auth.reset-link, auth.reset-link-lifetime, auth.reset-sets-new, access.roles,
+// access.least-privilege, access.review, access.need-ends.
 //
 // Refuses: access before the address is confirmed; a second login for an address; a
 // password that is short, listed, or not the present one when it must be; a link that
@@ -27,10 +33,15 @@
 // stolen table (tokens are hashes, personal
 // columns are sealed under the person's key, hashes under a class key).
 //
+// Passkeys: package passkey judges them. A question travels sealed through the browser, so
+// that strangers who ask write nothing here, and is spent in the change that its answer
+// allows. The host name of the public address cannot change while there are passkeys.
+//
 // Order of truth: a change of a session is committed first, then made in memory, then
 // answered. Other nodes on PostgreSQL read changed sessions every half second.
 //
-// Tables: see schema; each says who may export and erase it. Erasure of a person is
+// Tables: see schema; each says who may export and erase it. A person takes a copy of
+// everything (OwnData) and ends the account (Leave: 14 days to change one's mind). Erasure is
 // Erase: rows go, then the person's key is destroyed; the journal keeps a pseudonym.
 //
 // BUG(factors): second factors are not built yet; acr is always 1, and the length of
@@ -45,6 +56,12 @@
 //
 // BUG(teams): a person is in one team; the tables allow more, the joins do not yet.
 //
+// BUG(gain): a role that is lent counts in the sessions that are open already; their
+// tokens are not changed for it.
+//
+// BUG(reviews): reviews and counts of uses look at the rights of staff; those of customers
+// are their team's to look after.
+//
 // BUG(canary): two nodes that run the same control at the same moment plant the same
 // row; one of the two runs ends without a result.
 //
@@ -52,7 +69,7 @@
 //
 // For: customer users and staff (sign-in), the operator and owners (people). Read
 // identity.go, rules.go, signin.go, session.go; then signup.go, password.go,
-// recovery.go, link.go, person.go, erase.go, throttle.go; token_text.go, token.go,
-// token_table.go, service.go for programs, import.go for people brought over; http.go
-// is the API, clauses.go the proofs.
+// recovery.go, link.go, passkey_acts.go, passkey_question.go, factor_passkey.go, notme.go, address_change.go, person.go, own.go, leave.go, erase.go, throttle.go;
+// token_text.go, token.go, token_table.go, service.go are for programs, import.go for people
+// brought over; grant.go, lent.go, unused.go and review.go are the rights; http.go is the API, clauses.go the proofs.
 package identity

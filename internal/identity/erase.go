@@ -10,6 +10,7 @@ import (
 	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/jobs"
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 )
@@ -54,6 +55,9 @@ func endAll(ctx context.Context, tx *ledger.Tx, person, cause string) (ids []str
 		return nil, 0, 0, err
 	}
 	if links, err = endLinks(ctx, tx, person, "cancelled"); err != nil {
+		return nil, 0, 0, err
+	}
+	if err := endGrantsOf(ctx, tx, person, cause); err != nil {
 		return nil, 0, 0, err
 	}
 	if _, err = endTokensIn(ctx, tx, person, cause, false); err != nil {
@@ -123,8 +127,14 @@ func (s *Service) Erase(ctx context.Context, who actor.Actor, ref, confirm strin
 			Problem: "The handle to confirm with is not this person's.", Expected: "The handle of the person who is to be erased.", Next: "Erasing cannot be undone: type the handle.",
 			Fields: []fault.Field{{Name: "confirm", Code: "confirm_wrong", Problem: "This is not the person's handle."}}})
 	}
+	return s.erase(ctx, who, acc, nil)
+}
+
+// erase deletes the rows of a person, then destroys their key. The letter, if there is
+// one, goes out with the first half: afterwards there is no address to send it to.
+func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, letter *jobs.Job) (Certificate, error) {
 	var ids []string
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if err := s.notLastOwner(ctx, tx, acc); err != nil {
 			return nil, err
 		}
@@ -134,8 +144,18 @@ func (s *Service) Erase(ctx context.Context, who actor.Actor, ref, confirm strin
 			return nil, err
 		}
 		ev.Sessions = int64(len(ids))
-		for _, q := range []string{deletePasswordOf, deleteAddressOf, blankSessions, blankTokens, deleteLegacy} {
+		for _, q := range slices.Concat(uprootFactors, []string{
+			deletePasswordOf, deleteAddressOf, blankSessions,
+			deleteAddressChangesOf, deleteLeaving,
+			blankTokens, deleteLegacy,
+			deleteUsesOf, blankGrants, blankReviews,
+		}) {
 			if _, err := tx.Exec(ctx, q, acc.id); err != nil {
+				return nil, err
+			}
+		}
+		if letter != nil {
+			if err := s.Mail.Enqueue(ctx, tx, *letter); err != nil {
 				return nil, err
 			}
 		}
@@ -203,10 +223,16 @@ func (s *Service) expire(ctx context.Context) error {
 	}{
 		{endOldLinks, now},
 		{oldAttempts, now.Add(-day)},
+		{oldFlows, now.Add(-day)},
+		{oldQuestions, now.Add(-clockSlack)},
+		{oldBegun, now.Add(-time.Hour)},
 		{oldLinks, now.Add(-30 * day)},
+		{endOldAddressChanges, now},
+		{oldAddressChanges, now.Add(-30 * day)},
 		{oldSessions, now.Add(-90 * day)},
 		{oldDevices, now.Add(-400 * day)},
 		{oldBuckets, now.Add(-day)},
+		{oldUses, now.Add(-400 * day)},
 	} {
 		errs = append(errs, s.DB.Quiet(ctx, ledger.Expiry, func(tx *ledger.Tx) error {
 			_, err := tx.Exec(ctx, e.query, us(e.until))
@@ -224,14 +250,17 @@ const (
 	blankPerson = `UPDATE identity_person SET state = $2, ended = $3, name = NULL, handle = id WHERE id = $1`
 	otherOwners = `SELECT m.roles FROM identity_member m JOIN identity_team t ON t.id = m.team JOIN identity_person p ON p.id = m.person
 		WHERE t.kind = 'staff' AND p.state = 'active' AND p.id <> $1`
-	deletePasswordOf = `DELETE FROM identity_password WHERE person = $1`
-	deleteAddressOf  = `DELETE FROM identity_address WHERE person = $1`
-	blankSessions    = `UPDATE identity_session SET place = NULL WHERE person = $1`
-	blankTokens      = `UPDATE identity_token SET name = NULL WHERE person = $1`
-	erasing          = `SELECT id FROM identity_person WHERE state = 'erasing'`
-	endOldLinks      = `UPDATE identity_link SET ended = $1, cause = 'expired' WHERE ended IS NULL AND expires <= $1`
-	oldAttempts      = `DELETE FROM identity_attempt WHERE expires < $1`
-	oldLinks         = `DELETE FROM identity_link WHERE ended < $1`
-	oldSessions      = `DELETE FROM identity_session WHERE ended < $1`
-	oldDevices       = `DELETE FROM identity_device WHERE seen < $1`
+	deletePasswordOf       = `DELETE FROM identity_password WHERE person = $1`
+	deleteAddressOf        = `DELETE FROM identity_address WHERE person = $1`
+	blankSessions          = `UPDATE identity_session SET place = NULL WHERE person = $1`
+	blankTokens            = `UPDATE identity_token SET name = NULL WHERE person = $1`
+	erasing                = `SELECT id FROM identity_person WHERE state = 'erasing'`
+	endOldLinks            = `UPDATE identity_link SET ended = $1, cause = 'expired' WHERE ended IS NULL AND expires <= $1`
+	oldAttempts            = `DELETE FROM identity_attempt WHERE expires < $1`
+	deleteAddressChangesOf = `DELETE FROM identity_address_change WHERE person = $1`
+	endOldAddressChanges   = `UPDATE identity_address_change SET ended = $1, cause = 'expired' WHERE ended IS NULL AND expires <= $1`
+	oldAddressChanges      = `DELETE FROM identity_address_change WHERE ended < $1`
+	oldLinks               = `DELETE FROM identity_link WHERE ended < $1`
+	oldSessions            = `DELETE FROM identity_session WHERE ended < $1`
+	oldDevices             = `DELETE FROM identity_device WHERE seen < $1`
 )

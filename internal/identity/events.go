@@ -99,6 +99,7 @@ type SignedIn struct {
 	Method    string   `class:"public"`
 	ACR       int      `class:"public"`
 	AMR       []string `class:"public"`
+	Level     string   `class:"public"` // full, or enrol
 	NewDevice bool     `class:"public"`
 	Rehashed  string   `class:"public"` // the scheme the hash was renewed to, if it was
 	Network   string   `class:"personal"`
@@ -184,10 +185,12 @@ func (e PasswordChanged) About() ledger.About {
 	return ledger.About{Name: "identity.password-changed", Clause: "auth.change-needs-current", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
 }
 
-// ChangeRefused is a change of a password without the right present one.
+// ChangeRefused is a change of a password, an address or an account without the right
+// present password.
 type ChangeRefused struct {
 	Person string `class:"public"`
 	Cause  string `class:"public"`
+	Door   string `class:"public"` // what was to be changed
 }
 
 // About implements ledger.Event.

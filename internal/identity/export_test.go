@@ -26,7 +26,13 @@ func (s *Service) CopyPassword(ctx context.Context, from, to string) error {
 
 // Housekeeping runs every round of Run once.
 func (s *Service) Housekeeping(ctx context.Context) []error {
-	return []error{s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, true), s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.follow(ctx), s.writeTokenUse(ctx), s.followTokens(ctx), s.recheckTokens(ctx), s.expireTokens(ctx)}
+	return []error{
+		s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, true), s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.follow(ctx),
+		s.eraseLeavers(ctx),
+		s.dateGraces(ctx),
+		s.endPast(ctx), s.tendRights(ctx),
+		s.writeTokenUse(ctx), s.followTokens(ctx), s.recheckTokens(ctx), s.expireTokens(ctx),
+	}
 }
 
 // Fill puts n sessions into memory.
@@ -36,6 +42,9 @@ func (s *Service) Fill(n int) {
 		s.table.put(&live{id: randomID(), person: randomID(), token: [32]byte(t.Reveal()), started: s.Now()})
 	}
 }
+
+// EraseLeavers ends the accounts whose time is over.
+func (s *Service) EraseLeavers(ctx context.Context) error { return s.eraseLeavers(ctx) }
 
 // TokenKindOf reads prefix and checksum of a token.
 func TokenKindOf(t secret.Text) (TokenKind, bool) { return tokenKindOf(t) }

@@ -24,11 +24,13 @@ import (
 	"writ/internal/identity"
 	"writ/internal/identity/banned"
 	"writ/internal/jobs"
+	"writ/internal/journal"
 	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/mail"
 	"writ/internal/passhash"
 	"writ/internal/policy/document"
+	"writ/internal/policy/policytest"
 	"writ/internal/policy/template"
 	"writ/internal/secret"
 	"writ/internal/web"
@@ -64,16 +66,43 @@ func cheap(p passhash.Params) passhash.Params {
 
 // world is a whole service behind a real TLS listener.
 type world struct {
-	t     testing.TB
-	kit   *ledgertest.Kit
-	svc   *identity.Service
-	rules *clause.Live[identity.Rules]
-	jobs  *jobs.Jobs
-	srv   *httptest.Server
-	door  *canary.Door
-	front atomic.Pointer[func(http.Handler) http.Handler] // a broken server: stands before the real one
-	slept atomic.Int64
-	mail  string // folder
+	t      testing.TB
+	kit    *ledgertest.Kit
+	svc    *identity.Service
+	rules  *clause.Live[identity.Rules]
+	access *access.Access
+	jobs   *jobs.Jobs
+	srv    *httptest.Server
+	door   *canary.Door
+	front  atomic.Pointer[func(http.Handler) http.Handler] // a broken server: stands before the real one
+	slept  atomic.Int64
+	record
+	mail string // folder
+	halt func() // ends the queue's work: what is decided outside of requests waits
+}
+
+// record stands for the journal: what a test says is in it.
+type record struct{ entries []journal.Entry }
+
+func (r *record) List(_ context.Context, q journal.Query) ([]journal.Entry, error) {
+	var page []journal.Entry
+	for _, e := range r.entries {
+		if e.Subject == q.Subject && (q.Before == 0 || e.N < q.Before) && len(page) < q.Limit {
+			page = append(page, e)
+		}
+	}
+	return page, nil
+}
+
+func (r *record) Open(_ context.Context, _ actor.Actor, entries ...*journal.Entry) error {
+	for _, e := range entries {
+		for i, f := range e.Fields {
+			if f.State == journal.Hidden {
+				e.Fields[i] = journal.Field{Name: f.Name, State: journal.Shown, Value: "opened " + f.Name}
+			}
+		}
+	}
+	return nil
 }
 
 const good = "plum carousel vestige 71"
@@ -92,6 +121,7 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 	w := &world{t: t, kit: kit, mail: t.TempDir()}
 	w.rules = clause.NewLive[identity.Rules](kit.Clock.Now)
 	w.set(nil)
+	w.access = policytest.Access(kit.DB, kit.Clock.Now)
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("IDENTITY_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -104,7 +134,7 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := identity.Deps{DB: kit.DB, Ring: kit.Ring, Mail: mailer, Jobs: w.jobs, Rules: w.rules, Banned: list(), Access: access.New(kit.DB),
+	d := identity.Deps{DB: kit.DB, Ring: kit.Ring, Mail: mailer, Jobs: w.jobs, Rules: w.rules, Banned: list(), Access: w.access, Record: &w.record,
 		Company: func() string { return "Quorvex" }, Origin: base, Now: kit.Clock.Now, Log: log, Gate: passhash.NewGate(4, 64, 20*time.Second),
 		Seam: &identity.Seam{Params: cheap, Sleep: func(_ context.Context, d time.Duration) error { w.slept.Store(int64(d)); return nil }}}
 	for _, o := range opts {
@@ -123,7 +153,14 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 	if err := w.svc.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	real := site.Handler(w.svc)
+	pages := site.Handler(w.svc)
+	real := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { // as the gate does before the application
+		if who, err := w.svc.Identify(r); !site.Owns(r) && err == nil && who.Kind == actor.Enrolling {
+			site.Fail(rw, r, web.EnrolFirst)
+			return
+		}
+		pages.ServeHTTP(rw, r)
+	})
 	w.srv.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if f := w.front.Load(); f != nil {
 			(*f)(real).ServeHTTP(rw, r)
@@ -138,10 +175,13 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.jobs.Run(ctx) }()
-	t.Cleanup(func() {
-		w.srv.Close()
+	w.halt = sync.OnceFunc(func() {
 		stop()
 		<-done
+	})
+	t.Cleanup(func() {
+		w.srv.Close()
+		w.halt()
 	})
 	return w
 }
@@ -204,7 +244,7 @@ func (b browser) ask(method, path string, body map[string]any) canary.Answer {
 	return a
 }
 
-var linkIn = regexp.MustCompile(`/-/(?:confirm|recover|invite)/([A-Za-z0-9_-]+)`)
+var linkIn = regexp.MustCompile(`/-/(?:confirm|recover|invite|not-me|address)/([A-Za-z0-9_-]+)`)
 
 func tokenOf(t testing.TB, s string) string {
 	t.Helper()
@@ -272,14 +312,18 @@ func (b browser) signIn(email, password string) map[string]any {
 	return b.api(200, "POST", "sign-in", map[string]any{"email": email, "password": password})
 }
 
-// exec changes rows behind the service's back.
-func (w *world) exec(query string, args ...any) {
-	w.t.Helper()
-	err := w.kit.DB.Quiet(w.t.Context(), ledger.Expiry, func(tx *ledger.Tx) error {
+// tryExec changes rows behind the service's back, if the database lets it.
+func (w *world) tryExec(query string, args ...any) error {
+	return w.kit.DB.Quiet(w.t.Context(), ledger.Expiry, func(tx *ledger.Tx) error {
 		_, err := tx.Exec(w.t.Context(), query, args...)
 		return err
 	})
-	if err != nil {
+}
+
+// exec is tryExec that must work.
+func (w *world) exec(query string, args ...any) {
+	w.t.Helper()
+	if err := w.tryExec(query, args...); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ func (s *Service) Routes() []web.Route {
 			Errors: []string{"email_invalid", "domain_closed", "password_too_short", "password_too_long", "password_banned", "password_text", "too_many", "busy"}}},
 		{Pattern: v1("POST confirm"), Handle: s.postConfirm, Doc: web.Doc{Summary: "Confirm the address with the token of the letter", In: confirmIn{}, Out: nextOut{},
 			Errors: []string{"link_dead", "password_needed", "current_password_wrong", "too_many", "busy"}}},
-		{Pattern: v1("POST sign-in"), Handle: s.postSignIn, Doc: web.Doc{Summary: "Sign in; sets the session cookie", In: signInIn{}, Out: signInOut{}, Errors: []string{"sign_in_refused", "too_many", "busy"}}},
+		{Pattern: v1("POST sign-in"), Handle: s.postSignIn, Doc: web.Doc{Summary: "Sign in; sets the session cookie, or says which step comes next", In: signInIn{}, Out: signInOut{}, Errors: []string{"sign_in_refused", "too_many", "busy"}}},
 		{Pattern: v1("POST sign-out"), Handle: s.postSignOut, Doc: web.Doc{Summary: "End this session", Tag: "sign-in"}},
 		{Pattern: v1("POST recovery"), Handle: s.postRecovery, Doc: web.Doc{Summary: "Ask for a link to set a new password; answered alike for every address", In: recoveryIn{}, Out: nextOut{}, Status: 202}},
 		{Pattern: v1("POST recovery/{token}"), Handle: s.postRecoveryUse, Doc: web.Doc{Summary: "Set a new password with the token of the letter", In: newIn{}, Out: nextOut{},
@@ -53,7 +54,15 @@ func (s *Service) Routes() []web.Route {
 	for i := range own {
 		own[i].Who = web.SignedIn
 	}
-	return append(append(anyone, own...), append(s.peopleRoutes(), append(s.tokenRoutes(), s.importRoutes()...)...)...)
+	return slices.Concat(anyone, own,
+		s.peopleRoutes(),
+		s.ownRoutes(),
+		s.tokenRoutes(),
+		s.importRoutes(),
+		s.factorRoutes(),
+		s.rightsRoutes(),
+		s.passkeyRoutes(),
+	)
 }
 
 // Identify implements web.Door for browsers: the session of the cookie, else a stranger
@@ -102,11 +111,13 @@ type (
 		Next string `json:"next"`
 	}
 	signInOut struct {
-		Next   string    `json:"next"` // done; factor once there are factors
-		Person string    `json:"person"`
-		Team   string    `json:"team"`
-		Roles  []string  `json:"roles"`
-		Ends   time.Time `json:"ends"`
+		Next    string    `json:"next"` // done; factor: show one at sign-in/factor; enrol: set one up
+		Person  string    `json:"person,omitempty"`
+		Team    string    `json:"team,omitempty"`
+		Roles   []string  `json:"roles,omitempty"`
+		Ends    time.Time `json:"ends,omitzero"`
+		Flow    string    `json:"flow,omitempty"`
+		Factors []string  `json:"factors,omitempty"` // kinds that can be shown
 	}
 	endedOut struct {
 		Ended int64 `json:"ended"` // sessions
@@ -179,7 +190,7 @@ func (s *Service) postSignIn(w http.ResponseWriter, r *http.Request, _ actor.Act
 	if err != nil {
 		return err
 	}
-	return web.WriteJSON(w, http.StatusOK, signInOut{"done", as.Who.ID, as.Who.Team, as.Who.Roles, as.Ends})
+	return web.WriteJSON(w, http.StatusOK, wireSignIn(as))
 }
 
 // SignInFrom signs in whoever sends the request and sets the cookies; pages use it too.
@@ -190,11 +201,24 @@ func (s *Service) SignInFrom(w http.ResponseWriter, r *http.Request, email strin
 	if err != nil {
 		return as, err
 	}
+	s.setCookies(w, as)
+	return as, nil
+}
+
+// setCookies hands a browser what a step of a sign-in led to.
+func (s *Service) setCookies(w http.ResponseWriter, as SignedInAs) {
+	if as.Next == NextFactor {
+		web.SetCookie(w, FlowCookie, secret.NewText(flowMark+as.Flow.Reveal()+"."+as.Bind.Reveal()), flowLife)
+		return
+	}
 	web.SetCookie(w, SessionCookie, as.Token, as.Ends.Sub(s.Now())) // clause: auth.best-practice
 	if !as.Device.IsZero() {
 		web.SetCookie(w, DeviceCookie, as.Device, deviceLife)
 	}
-	return as, nil
+}
+
+func wireSignIn(as SignedInAs) signInOut {
+	return signInOut{Next: as.Next, Person: as.Who.ID, Team: as.Who.Team, Roles: as.Who.Roles, Ends: as.Ends, Flow: as.Flow.Reveal(), Factors: as.Factors}
 }
 
 func (s *Service) postSignOut(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

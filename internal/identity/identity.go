@@ -21,6 +21,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/identity/banned"
 	"writ/internal/jobs"
+	"writ/internal/journal"
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/mail"
@@ -46,11 +47,19 @@ type Mail interface {
 	Enqueue(ctx context.Context, tx *ledger.Tx, job jobs.Job) error
 }
 
+// Record is what identity needs of journal.Journal: the entries about a person, for their
+// copy of everything.
+type Record interface {
+	List(ctx context.Context, q journal.Query) ([]journal.Entry, error)
+	Open(ctx context.Context, who actor.Actor, entries ...*journal.Entry) error
+}
+
 // Queue is what identity needs of jobs.Jobs.
 type Queue interface {
 	Prepare(ctx context.Context, kind string, payload []byte) (jobs.Job, error)
 	Enqueue(ctx context.Context, tx *ledger.Tx, job jobs.Job) error
 	Handle(kind string, h jobs.Handler)
+	Every(name string, every time.Duration, run func(ctx context.Context) error)
 }
 
 // RawSearch looks for bytes in everything this server has stored: the database file and
@@ -71,6 +80,7 @@ type Deps struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 	Gate    *passhash.Gate
+	Record  Record
 	Raw     RawSearch // for the control of auth.no-cleartext; without it that control is unknown
 	Seam    *Seam
 }
@@ -87,6 +97,7 @@ type Service struct {
 	pace   pace
 	table  table // live sessions
 	tokens tokenTable
+	loans  loans // roles lent now
 	fold   folder
 	quick  quickRefusals
 	words  wordCache
@@ -100,7 +111,7 @@ func New(d Deps) (*Service, error) {
 	u, err := url.Parse(d.Origin)
 	switch {
 	case d.DB == nil || d.Ring == nil || d.Mail == nil || d.Jobs == nil || d.Rules == nil || d.Banned == nil ||
-		d.Access == nil || d.Company == nil || d.Now == nil || d.Log == nil || d.Gate == nil:
+		d.Record == nil || d.Access == nil || d.Company == nil || d.Now == nil || d.Log == nil || d.Gate == nil:
 		return nil, errors.New("identity: a dependency is missing")
 	case err != nil || u.Scheme != "https" || u.Host == "" || strings.HasSuffix(d.Origin, "/"):
 		return nil, fault.Newf(fault.Invalid, "origin", "The public address %q must be https://HOST without a path.", d.Origin)
@@ -110,6 +121,7 @@ func New(d Deps) (*Service, error) {
 	s.tokens.init()
 	d.Jobs.Handle(attemptJob, jobs.Handler{Run: s.decideAttempt, Tries: 8})
 	d.Jobs.Handle(recoveryJob, jobs.Handler{Run: s.decideRecovery, Tries: 8})
+	d.Jobs.Every("identity-rights", time.Hour, s.tendRights)
 	return s, nil
 }
 
@@ -119,16 +131,22 @@ func (s *Service) Slots() []clause.Slot { return []clause.Slot{s.Rules} }
 // Load fills the table of live sessions, finishes erasures that a former process
 // began, and begins to measure how long a hash takes here.
 func (s *Service) Load(ctx context.Context) error {
-	for _, c := range []string{passwordClass, indexClass, teamClass} {
+	for _, c := range []string{passwordClass, indexClass, teamClass, totpClass, passkeyClass} {
 		if _, err := s.Ring.Ensure(ctx, keyring.Class(c)); err != nil {
 			return fmt.Errorf("get key of %s: %w", c, err)
 		}
+	}
+	if err := s.checkPasskeyHost(ctx); err != nil {
+		return err
 	}
 	if err := s.readSessions(ctx, -1, true); err != nil {
 		return fmt.Errorf("load sessions: %w", err)
 	}
 	if err := s.readTokens(ctx, -1, true); err != nil {
 		return fmt.Errorf("load tokens: %w", err)
+	}
+	if err := errors.Join(s.readLoans(ctx), s.beginUses(ctx)); err != nil {
+		return err
 	}
 	if err := s.finishErasures(ctx); err != nil {
 		return fmt.Errorf("finish erasures: %w", err)
@@ -152,15 +170,18 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			return errors.Join(s.writeSeen(last), s.writeTokenUse(last), s.writeFolded(last, true))
+			return errors.Join(s.writeSeen(last), s.writeTokenUse(last), s.writeFolded(last, true), s.writeUses(last))
 		case <-poll.C:
 			if s.DB.Engine() == "postgres" {
 				err = errors.Join(s.follow(ctx), s.followTokens(ctx))
 			}
 		case <-minute.C:
-			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.writeTokenUse(ctx), s.recheckTokens(ctx))
+			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx),
+				s.endPast(ctx), s.writeUses(ctx))
 		case <-hour.C:
-			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.expireTokens(ctx))
+			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx),
+				s.eraseLeavers(ctx),
+				s.expireTokens(ctx))
 		}
 		if err != nil && ctx.Err() == nil {
 			s.Log.Error("identity housekeeping", "err", err)
@@ -173,6 +194,7 @@ const (
 	passwordClass = "identity.password" // the pepper: seals hash strings
 	indexClass    = "identity.index"    // makes blind indexes
 	teamClass     = "identity.team"
+	totpClass     = "identity.totp" // seals the seeds of code generators
 )
 
 // seal encrypts a value for its place, creating the subject's key if there is none.

@@ -99,9 +99,7 @@ func TestChangePassword(t *testing.T) {
 	}
 	b.api(200, "GET", "session", nil)
 	other.api(401, "GET", "session", nil)
-	if m := w.letter(email); m.Subject != "Your password was changed" {
-		t.Errorf("letter %q", m.Subject)
-	}
+	w.letterOf(email, "password-changed")
 }
 
 // breaks: auth.reset-link-lifetime

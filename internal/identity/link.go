@@ -52,6 +52,10 @@ func (r *Rules) ttl(k LinkKind) time.Duration {
 		return r.ResetTTL
 	case OwnerLink:
 		return ownerTTL
+	case NotMeLink:
+		return notMeTTL
+	case OldAddressLink, NewAddressLink:
+		return r.ConfirmTTL
 	}
 	return 0
 }
@@ -152,6 +156,10 @@ func (n newLink) path() string {
 		return "/-/confirm/" + n.token.Reveal()
 	case ResetLink:
 		return "/-/recover/" + n.token.Reveal()
+	case NotMeLink:
+		return "/-/not-me/" + n.token.Reveal()
+	case OldAddressLink, NewAddressLink:
+		return "/-/address/" + n.token.Reveal()
 	}
 	return "/-/invite/" + n.token.Reveal()
 }
@@ -173,6 +181,9 @@ func (l link) use(ctx context.Context, tx *ledger.Tx, ttl time.Duration) error {
 func endLinks(ctx context.Context, tx *ledger.Tx, person, cause string) (int64, error) {
 	if person == "" {
 		return 0, nil
+	}
+	if _, err := tx.Exec(ctx, endAddressChangesOf, person, us(tx.Now()), cause); err != nil { // nobody could agree any more
+		return 0, err
 	}
 	return tx.Exec(ctx, endLinksOf, person, us(tx.Now()), cause)
 }
@@ -198,6 +209,7 @@ const (
 	findLink   = `SELECT id, kind, person, attempt, issued, expires, ended, cause FROM identity_link WHERE token = $1`
 	insertLink = `INSERT INTO identity_link (id, token, kind, person, attempt, bits, issued, expires, ended, cause)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, '')`
-	useLink    = `UPDATE identity_link SET ended = $2, cause = 'used' WHERE id = $1 AND ended IS NULL AND expires > $2 AND issued > $3`
-	endLinksOf = `UPDATE identity_link SET ended = $2, cause = $3 WHERE person = $1 AND ended IS NULL`
+	useLink = `UPDATE identity_link SET ended = $2, cause = 'used' WHERE id = $1 AND ended IS NULL AND expires > $2 AND issued > $3`
+	// A not-me link stays: an intruder who changes the password must not put it out.
+	endLinksOf = `UPDATE identity_link SET ended = $2, cause = $3 WHERE person = $1 AND kind <> 'not-me' AND ended IS NULL`
 )

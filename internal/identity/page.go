@@ -42,7 +42,7 @@ func (s *Service) Pages() []web.Route {
 	own := func(pattern string, h web.Handler) web.Route {
 		return web.Route{Pattern: pattern, Who: web.SignedIn, Handle: h}
 	}
-	return append([]web.Route{
+	return slices.Concat([]web.Route{
 		open("GET /-/sign-in", p.signIn),
 		open("POST /-/sign-in", p.doSignIn),
 		open("GET /-/sign-out", p.signOut),
@@ -67,7 +67,12 @@ func (s *Service) Pages() []web.Route {
 		own("GET /-/account/sessions", toAccount("#sessions")),
 		own("POST /-/account/sessions", p.doSessions),
 		open("GET /.well-known/change-password", changePassword),
-	}, p.tokenPages()...)
+	},
+		p.ownPages(),
+		p.tokenPages(),
+		p.factorPages(),
+		p.passkeyPages(),
+	)
 }
 
 // typed is a refusal to show beside its form, or nil where err is for the general page.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"writ/internal/actor"
 	"writ/internal/fault"
@@ -20,6 +21,12 @@ type accountPage struct {
 	Idle     string // how long a session lasts unused
 	Whole    string // and altogether
 	Letters  []string
+	Address  secretForm
+	Waiting  *AddressChange // of the address
+	Leave    secretForm
+	Ends     time.Time // of the account; zero when nobody asked
+	Staff    bool
+	Factors  string // how many, in a sentence
 }
 
 type sessionRow struct {
@@ -36,10 +43,10 @@ func toAccount(part string) web.Handler {
 }
 
 func (p *pages) account(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	return p.showAccount(w, r, who, http.StatusOK, nil)
+	return p.showAccount(w, r, who, http.StatusOK, refusedForm{})
 }
 
-func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, who actor.Actor, status int, f error) error {
+func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, who actor.Actor, status int, again refusedForm) error {
 	if who.Kind != actor.Person {
 		return fault.New(fault.Denied, "no_account", fault.Public{Problem: "This page is for people.", Next: "Sign in with an address and a password."})
 	}
@@ -55,6 +62,9 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, who actor.Ac
 	staff := me.Kind == Staff
 	d := accountPage{Me: me, Team: p.TeamName(r.Context(), who.Team),
 		Idle: web.Duration(rules.idle(staff)), Whole: web.Duration(rules.absolute(staff)), Letters: noticesSent()}
+	if d.Factors, err = p.factorWords(r, who); err != nil {
+		return err
+	}
 	for _, x := range list {
 		row := sessionRow{Session: x, Browser: capital(browser(x.Agent)), Here: x.ID == who.Session}
 		if !row.Here {
@@ -62,17 +72,51 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, who actor.Ac
 		}
 		d.Sessions = append(d.Sessions, row)
 	}
-	d.Password = secretForm{Email: me.Email, Form: web.Form{Action: "/-/account/password#password", Act: "Change the password", Fault: f, Fields: []web.Field{
-		{Name: "current", Label: "Present password", Type: "password", Complete: "current-password", Required: true},
-		p.newPassword("new", "New password"),
-	}}}
+	if err := p.accountForms(r, who, &d, again); err != nil {
+		return err
+	}
 	v := web.View{Title: "Your account", Frame: web.Document, Data: d}
 	return p.set.Render(w, r, status, "account", v)
 }
 
+// accountForms makes the forms of the page; what was refused stands beside its own.
+func (p *pages) accountForms(r *http.Request, who actor.Actor, d *accountPage, again refusedForm) error {
+	of := func(part string) error {
+		if part == again.part {
+			return again.fault
+		}
+		return nil
+	}
+	present := web.Field{Name: "current", Label: "Present password", Type: "password", Complete: "current-password", Required: true}
+	d.Password = secretForm{Email: d.Me.Email, Form: web.Form{Action: "/-/account/password#password", Act: "Change the password", Fault: of(partPassword),
+		Fields: []web.Field{present, p.newPassword("new", "New password")}}}
+	d.Address = secretForm{Email: d.Me.Email, Form: web.Form{Action: "/-/account/address#address", Act: "Send the letters", Quiet: true, Part: partAddress, Fault: of(partAddress), Fields: []web.Field{
+		{Name: "email", Label: "New e-mail address", Type: "email", Value: again.email, Complete: "email", Required: true, Max: maxAddress}, present}}}
+	d.Leave = secretForm{Email: d.Me.Email, Form: web.Form{Action: "/-/account/leave#leave", Act: "End my account", Quiet: true, Part: partLeave, Fault: of(partLeave), Fields: []web.Field{present}}}
+	c, ok, err := p.WaitingAddress(r.Context(), who)
+	if err != nil {
+		return err
+	}
+	if ok {
+		d.Waiting = &c
+	}
+	d.Staff = d.Me.Kind == Staff
+	d.Ends, _, err = p.Leaving(r.Context(), who)
+	return err
+}
+
 // noticesSent are the letters about an account that go out unasked.
 func noticesSent() []string {
-	return []string{"when your password is changed", "when a new password is set through a link", "when a token is made for you", "when somebody tries to sign up with your address"}
+	return []string{
+		"when a browser we have not seen signs in",
+		"when your password is changed",
+		"when a new password is set through a link",
+		"when your address is changed",
+		"when a second factor is added or removed",
+		"when a recovery code is used",
+		"when a token is made for you",
+		"when somebody tries to sign up with your address",
+	}
 }
 
 func capital(s string) string {
@@ -88,11 +132,8 @@ func (p *pages) doPassword(w http.ResponseWriter, r *http.Request, who actor.Act
 		return err
 	}
 	ended, err := p.ChangePasswordFrom(w, r, who, secretOf(v, "current"), secretOf(v, "new"))
-	if errors.Is(err, fault.Unauthenticated) {
-		return err
-	}
 	if err != nil {
-		return p.refused(w, r, err, func(status int, f error) error { return p.showAccount(w, r, who, status, f) })
+		return p.accountRefused(w, r, who, refusedForm{part: partPassword}, err)
 	}
 	says := "Your password is changed."
 	if ended > 0 {

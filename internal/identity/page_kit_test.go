@@ -223,3 +223,23 @@ func textOf(n *html.Node) string {
 	}
 	return strings.TrimSpace(s.String())
 }
+
+// get fetches what is no page.
+func (s *site) get(c *http.Client, path string) sheet {
+	s.t.Helper()
+	q, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.pages.URL+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	q.Header.Set("Accept", "text/html,*/*;q=0.8")
+	a, err := c.Do(q)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer a.Body.Close()
+	b, err := io.ReadAll(a.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return sheet{status: a.StatusCode, path: path, header: a.Header, body: string(b)}
+}

@@ -51,6 +51,9 @@ func (p *pages) forgotSent(w http.ResponseWriter, r *http.Request, _ actor.Actor
 var linkPages = map[LinkKind]struct{ path, mark string }{
 	ResetLink: {"/-/recover", "reset."},
 	OwnerLink: {"/-/invite", "invite."},
+	NotMeLink: {"/-/not-me", "not-me."},
+	// one page for both mailboxes
+	OldAddressLink: {"/-/address", "address."},
 }
 
 // keepFor is how long the flow cookie holds a token; the link itself may end sooner.

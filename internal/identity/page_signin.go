@@ -11,8 +11,9 @@ import (
 
 // signInPage is what the sign-in page shows beside its form.
 type signInPage struct {
-	Form web.Form
-	Join bool // sign-up is open
+	Form    web.Form
+	Passkey *passkeyForm // nil where there can be none
+	Join    bool         // sign-up is open
 }
 
 // signIn shows the form; somebody who is signed in goes where they wanted.
@@ -20,6 +21,9 @@ func (p *pages) signIn(w http.ResponseWriter, r *http.Request, who actor.Actor) 
 	to := r.URL.Query().Get("to")
 	if who.SignedIn() {
 		return web.Redirect(w, r, web.ReturnPath(to))
+	}
+	if who.Kind == actor.Enrolling {
+		return web.Redirect(w, r, withTo(atFactors, to))
 	}
 	return p.showSignIn(w, r, http.StatusOK, "", to, nil)
 }
@@ -29,12 +33,13 @@ func (p *pages) doSignIn(w http.ResponseWriter, r *http.Request, _ actor.Actor) 
 	if err != nil {
 		return err
 	}
-	if _, err := p.SignInFrom(w, r, v.Get("email"), secretOf(v, "password")); err != nil {
+	as, err := p.SignInFrom(w, r, v.Get("email"), secretOf(v, "password"))
+	if err != nil {
 		return p.refused(w, r, err, func(status int, f error) error {
 			return p.showSignIn(w, r, status, v.Get("email"), v.Get("to"), f)
 		})
 	}
-	return web.Redirect(w, r, web.ReturnPath(v.Get("to")))
+	return p.onward(w, r, as, v.Get("to"))
 }
 
 func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, status int, email, to string, f error) error {
@@ -44,12 +49,18 @@ func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, status int, e
 	if to = web.ReturnPath(to); to != "/" {
 		form.Hidden = []web.Pair{{Name: "to", Value: to}}
 	}
-	return p.plain(w, r, status, "sign-in", web.View{Title: "Sign in", Data: signInPage{Form: form, Join: p.Rules.Get().Open != "off"}})
+	v := web.View{Title: "Sign in"}
+	d := signInPage{Form: form, Passkey: p.signInPasskey(to, f), Join: p.Rules.Get().Open != "off"}
+	if d.Passkey != nil {
+		form.Fields[0].Complete, v.Scripts = "username webauthn", []string{passkeyScript}
+	}
+	v.Data = d
+	return p.plain(w, r, status, "sign-in", v)
 }
 
 // signOut asks before it ends the session, because a link must have no effect.
 func (p *pages) signOut(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	if !who.SignedIn() {
+	if !who.SignedIn() && who.Kind != actor.Enrolling {
 		return web.Redirect(w, r, "/-/sign-in")
 	}
 	return p.plain(w, r, http.StatusOK, "sign-out", web.View{Title: "Sign out", Lead: "This ends the session in this browser.",

@@ -220,9 +220,7 @@ func TestAccountPage(t *testing.T) {
 	rs[1].open("/-/sign-in?to=/-/account")
 	rs[1].press("Sign in", "email", to, "password", good).want(t, 200)
 	ana.press("Change the password", "current", good, "new", nextPassword).want(t, 200, "Your password is changed. 1 other session has ended. We have sent you a letter about it.")
-	if m := s.letter(to); m.Kind != "identity.password-changed" {
-		t.Errorf("a letter %s", m.Kind)
-	}
+	s.letterOf(to, "password-changed")
 	ana.open("/-/account").want(t, 200, "Your account")
 	if p := rs[1].open("/-/account"); p.path == "/-/account" {
 		t.Error("a session outlived the password")
@@ -248,7 +246,9 @@ func TestOwnerLinkPage(t *testing.T) {
 	olga.open(link)
 	olga.press("Set the password", "new", good).want(t, 200, "Your password is set.")
 	olga.open("/-/sign-in?to=/-/account")
-	olga.press("Sign in", "email", to, "password", good).want(t, 200, "Olga Brandt", "owner", "Staff")
+	olga.press("Sign in", "email", to, "password", good).want(t, 200, "Set up a second factor")
+	olga.setUp().want(t, 200, "Keep these recovery codes")
+	olga.open("/-/account").want(t, 200, "Olga Brandt", "owner", "Staff", "One is set up.")
 	olga.open(link).want(t, 410, "whoever gave you the link")
 }
 
@@ -323,7 +323,8 @@ func TestSignUpRules(t *testing.T) {
 func TestForeignForms(t *testing.T) {
 	s := openSite(t)
 	_, to := s.customer("ana")
-	for _, path := range []string{"/-/sign-in", "/-/sign-up", "/-/sign-out", "/-/forgot", "/-/recover", "/-/invite", "/-/confirm/x", "/-/account/password", "/-/account/sessions"} {
+	for _, path := range []string{"/-/sign-in", "/-/sign-up", "/-/sign-out", "/-/forgot", "/-/recover", "/-/invite", "/-/confirm/x", "/-/account/password", "/-/account/sessions",
+		"/-/not-me", "/-/address", "/-/account/address", "/-/account/address/cancel", "/-/account/export", "/-/account/leave", "/-/account/stay"} {
 		q, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, s.pages.URL+path, strings.NewReader(url.Values{"email": {to}, "password": {good}}.Encode()))
 		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		q.Header.Set("Sec-Fetch-Site", "cross-site")
@@ -451,5 +452,6 @@ func states(t testing.TB) map[string]*sheet {
 	s.away.Store(false)
 	s.set(clause.Values{"auth.signup-email/open": "off"})
 	keep("sign-up-closed", 200, far.open("/-/sign-up"))
+	s.ownStates(keep)
 	return out
 }

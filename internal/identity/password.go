@@ -171,13 +171,15 @@ type stored struct {
 	scheme string
 	passed int // the minimum length it satisfied; 0 = brought over, and it met none
 	set    time.Time
+	locked bool // its owner said that somebody else used it
 }
 
 // password reads a person's stored password; fault.NotFound when there is none.
 func (s *Service) password(ctx context.Context, person string) (stored, error) {
 	var p stored
 	var set int64
-	if err := ledger.One(ctx, s.DB, readPassword, []any{&p.box, &p.scheme, &p.passed, &set}, person); err != nil {
+	var locked *int64
+	if err := ledger.One(ctx, s.DB, readPassword, []any{&p.box, &p.scheme, &locked, &p.passed, &set}, person); err != nil {
 		return stored{}, err
 	}
 	p.set = at(set)
@@ -185,7 +187,7 @@ func (s *Service) password(ctx context.Context, person string) (stored, error) {
 	if err != nil {
 		return stored{}, err
 	}
-	p.phc = secret.NewText(string(b.Reveal()))
+	p.phc, p.locked = secret.NewText(string(b.Reveal())), locked != nil
 	return p, nil
 }
 
@@ -217,32 +219,12 @@ func (s *Service) ChangePassword(ctx context.Context, who actor.Actor, in Change
 	if who.Kind != actor.Person || who.Session == "" {
 		return Changed{}, errEnded()
 	}
-	start := s.Now()
 	acc, err := s.account(ctx, who.ID)
 	if err != nil {
 		return Changed{}, err
 	}
-	b, err := s.bucket(ctx, perSession, who.ID)
+	old, err := s.askCurrent(ctx, who, doorChange, in.Current)
 	if err != nil {
-		return Changed{}, err
-	}
-	if t, err := s.take(ctx, b); err != nil {
-		return Changed{}, err
-	} else if t != nil {
-		return Changed{}, s.refuse(ctx, who, SignInsThrottled{Door: string(doorChange), Bucket: t.limit}, t.fault())
-	}
-	old, ok, err := s.current(ctx, who, in.Current)
-	if err != nil {
-		return Changed{}, errors.Join(err, s.forgive(ctx, nil, []bucket{b}))
-	}
-	if !ok { // clause: auth.change-needs-current
-		err := s.refuse(ctx, who, ChangeRefused{Person: who.ID, Cause: "current-wrong"}, fault.New(fault.Denied, "current_password_wrong", fault.Public{
-			Problem: "The present password is not right.", Next: "Type the password you use now, or sign out and ask for a reset link.",
-			Fields: []fault.Field{{Name: "current", Code: "current_password_wrong", Problem: "This is not your present password."}}}))
-		s.hold(ctx, start)
-		return Changed{}, err
-	}
-	if err := s.forgive(ctx, []bucket{b}, nil); err != nil {
 		return Changed{}, err
 	}
 	now, _ := passhash.Normalize(in.Current.Reveal())
@@ -257,10 +239,37 @@ func (s *Service) ChangePassword(ctx context.Context, who actor.Actor, in Change
 	return s.commitChange(ctx, who, in, acc, old, h)
 }
 
+// askCurrent demands the present password for an act on one's own account; a wrong one is
+// fault.Denied, current_password_wrong, counted and recorded.
+func (s *Service) askCurrent(ctx context.Context, who actor.Actor, d door, typed secret.Text) (stored, error) {
+	start := s.Now()
+	b, err := s.bucket(ctx, perSession, who.ID)
+	if err != nil {
+		return stored{}, err
+	}
+	if t, err := s.take(ctx, b); err != nil {
+		return stored{}, err
+	} else if t != nil {
+		return stored{}, s.refuse(ctx, who, SignInsThrottled{Door: string(d), Bucket: t.limit}, t.fault())
+	}
+	old, ok, err := s.current(ctx, who, typed)
+	if err != nil {
+		return stored{}, errors.Join(err, s.forgive(ctx, nil, []bucket{b}))
+	}
+	if !ok { // clause: auth.change-needs-current
+		err := s.refuse(ctx, who, ChangeRefused{Person: who.ID, Cause: "current-wrong", Door: string(d)}, fault.New(fault.Denied, "current_password_wrong", fault.Public{
+			Problem: "The present password is not right.", Next: "Type the password you use now, or sign out and ask for a reset link.",
+			Fields: []fault.Field{{Name: "current", Code: "current_password_wrong", Problem: "This is not your present password."}}}))
+		s.hold(ctx, start)
+		return stored{}, err
+	}
+	return old, s.forgive(ctx, []bucket{b}, nil)
+}
+
 // current verifies the present password; a person without one is refused after the same work.
 func (s *Service) current(ctx context.Context, who actor.Actor, typed secret.Text) (stored, bool, error) {
 	old, err := s.password(ctx, who.ID)
-	none := errors.Is(err, fault.NotFound)
+	none := errors.Is(err, fault.NotFound) || err == nil && old.locked
 	if err != nil && !none {
 		return stored{}, false, fmt.Errorf("read password: %w", err)
 	}
@@ -278,7 +287,8 @@ func (s *Service) current(ctx context.Context, who actor.Actor, typed secret.Tex
 
 // commitChange stores the new password, ends the other sessions, gives this one a new token.
 func (s *Service) commitChange(ctx context.Context, who actor.Actor, in Change, acc account, old stored, h hashed) (Changed, error) {
-	b := begin{id: s.DB.ID(), person: who.ID, token: secret.RandomText(32), amr: "pwd"}
+	rules := s.Rules.Get()
+	b := begin{id: s.DB.ID(), person: who.ID, token: secret.RandomText(32)}
 	var err error
 	if b.place, err = s.sealPlace(ctx, who.ID, b.id, in.Network, in.Agent); err != nil {
 		return Changed{}, err
@@ -293,11 +303,11 @@ func (s *Service) commitChange(ctx context.Context, who actor.Actor, in Change, 
 		if err := lockPassword(ctx, tx, who.ID, old.box); err != nil {
 			return nil, err
 		}
-		var started int64
-		if err := ledger.One(ctx, tx, startOf, []any{&started, &b.device}, who.Session, who.ID); err != nil {
+		var started, factorAt, low int64
+		if err := ledger.One(ctx, tx, startOf, []any{&started, &b.device, &b.acr, &b.amr, &factorAt, &low}, who.Session, who.ID); err != nil {
 			return nil, errEnded()
 		}
-		b.started = at(started)
+		b.started, b.factorAt, b.trusted = at(started), at(factorAt), low > us(tx.Now())
 		if err := h.store(ctx, tx, who.ID); err != nil {
 			return nil, err
 		}
@@ -308,7 +318,7 @@ func (s *Service) commitChange(ctx context.Context, who actor.Actor, in Change, 
 		if _, err := endLinks(ctx, tx, who.ID, "cancelled"); err != nil {
 			return nil, err
 		}
-		if l, err = insertSession(ctx, tx, b); err != nil {
+		if l, err = openSession(ctx, tx, rules, b); err != nil {
 			return nil, err
 		}
 		if err := s.Mail.Enqueue(ctx, tx, job); err != nil {
@@ -338,9 +348,9 @@ func lockPassword(ctx context.Context, tx *ledger.Tx, person string, box []byte)
 var errStale = fault.New(fault.Conflict, "changed_meanwhile", fault.Public{Problem: "The account changed at the same moment. Nothing was done.", Next: "Try again."})
 
 const (
-	readPassword = `SELECT phc, scheme, passed, set_at FROM identity_password WHERE person = $1`
-	holdPassword = `UPDATE identity_password SET set_at = set_at WHERE person = $1 AND phc = $2`
+	readPassword = `SELECT phc, scheme, locked, passed, set_at FROM identity_password WHERE person = $1`
+	holdPassword = `UPDATE identity_password SET set_at = set_at WHERE person = $1 AND phc = $2 AND locked IS NULL`
 	setPassword  = `INSERT INTO identity_password (person, phc, scheme, passed, list, set_at) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (person) DO UPDATE SET phc = $2, scheme = $3, passed = $4, list = $5, set_at = $6`
-	startOf = `SELECT started, device FROM identity_session WHERE id = $1 AND person = $2 AND ended IS NULL`
+		ON CONFLICT (person) DO UPDATE SET phc = $2, scheme = $3, passed = $4, list = $5, set_at = $6, locked = NULL`
+	startOf = `SELECT started, device, acr, amr, factor_at, low FROM identity_session WHERE id = $1 AND person = $2 AND ended IS NULL`
 )

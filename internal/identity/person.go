@@ -31,7 +31,7 @@ const (
 )
 
 // StaffRoles are the roles that a member of staff may have.
-func StaffRoles() []string { return []string{"owner", "engineer", "support", "auditor"} }
+func StaffRoles() []string { return access.StaffRoles() }
 
 // The states of a person.
 const (
@@ -285,8 +285,8 @@ func (s *Service) staffForm(ctx context.Context, in AddStaff) (newPerson, error)
 	if handle != "" && !goodHandle.MatchString(handle) {
 		fields = append(fields, fault.Field{Name: "handle", Code: "handle_invalid", Problem: "A handle has 1 to 40 lower-case letters, digits and hyphens and begins with a letter."})
 	}
-	if len(in.Roles) == 0 || slices.ContainsFunc(in.Roles, func(r string) bool { return !slices.Contains(StaffRoles(), r) }) {
-		fields = append(fields, fault.Field{Name: "roles", Code: "role_unknown", Problem: "Roles of staff are " + strings.Join(StaffRoles(), ", ") + "; at least one is needed."})
+	if signed := s.staffRolesNow(); len(in.Roles) == 0 || slices.ContainsFunc(in.Roles, func(r string) bool { return !slices.Contains(signed, r) }) { // clause: access.roles
+		fields = append(fields, fault.Field{Name: "roles", Code: "role_unknown", Problem: "Roles of staff are " + strings.Join(signed, ", ") + "; at least one is needed."})
 	}
 	if len(fields) > 0 {
 		return newPerson{}, fault.New(fault.Invalid, fields[0].Code, fault.Public{Problem: fields[0].Problem, Next: "Correct this and try again.", Fields: fields})

@@ -29,7 +29,10 @@ const fixedCanary = "canary-"
 
 // plant makes a person in a team of kind canary, with a fresh address and password, and
 // what ends it again. Leftovers of a former run go first.
-func (s *Service) plant(ctx context.Context, door *canary.Door, control string) (planted, func(), error) {
+func (s *Service) plant(ctx context.Context, door *canary.Door, control string, roles ...string) (planted, func(), error) {
+	if len(roles) == 0 {
+		roles = []string{RoleMember}
+	}
 	id := fixedCanary + strings.TrimPrefix(control, "identity.")
 	if err := s.uproot(ctx, control, id); err != nil {
 		return planted{}, nil, err
@@ -42,7 +45,7 @@ func (s *Service) plant(ctx context.Context, door *canary.Door, control string) 
 	if err != nil {
 		return planted{}, nil, err
 	}
-	p, err := s.sealPerson(ctx, newPerson{fixed: id, name: "Canary", addr: addr, idx: idx, kind: Canary, roles: []string{RoleMember}, how: "operator"})
+	p, err := s.sealPerson(ctx, newPerson{fixed: id, name: "Canary", addr: addr, idx: idx, kind: Canary, roles: roles, how: "operator"})
 	if err != nil {
 		return planted{}, nil, err
 	}
@@ -223,8 +226,20 @@ const (
 		WHERE t.kind = 'canary' AND p.created < $1 LIMIT 100`
 )
 
-var uprootPerson = []string{
+// uprootFactors removes everything of a person beside the password.
+var uprootFactors = []string{
+	`DELETE FROM identity_factor WHERE person = $1`,
+	`DELETE FROM identity_passkey WHERE person = $1`,
+	`DELETE FROM identity_recovery WHERE person = $1`,
+	`DELETE FROM identity_flow WHERE person = $1`,
+	`DELETE FROM identity_grace WHERE person = $1`,
+	`DELETE FROM identity_factor_reset WHERE person = $1`,
+}
+
+var uprootPerson = append(slices.Clone(uprootFactors),
 	`DELETE FROM identity_session WHERE person = $1`,
+	`DELETE FROM identity_grant WHERE person = $1`,
+	`DELETE FROM identity_use WHERE person = $1`,
 	`DELETE FROM identity_device WHERE person = $1`,
 	`DELETE FROM identity_link WHERE person = $1`,
 	`DELETE FROM identity_password WHERE person = $1`,
@@ -233,4 +248,4 @@ var uprootPerson = []string{
 	`DELETE FROM identity_address WHERE person = $1`,
 	`DELETE FROM identity_member WHERE person = $1`,
 	`DELETE FROM identity_person WHERE id = $1`,
-}
+)

@@ -198,6 +198,47 @@ func TestNoEnumeration(t *testing.T) {
 	}
 }
 
+// A forgotten password and a sign-up are answered alike, after the same writing, whether
+// the address is known or not: who is meant is found out after the answer.
+func TestAnswersBeforeTheAddressIsKnown(t *testing.T) { // breaks: auth.reset-link
+	w := open(t)
+	_, email := w.customer("rita")
+	disabled, gone := w.customer("sven")
+	if err := w.svc.Disable(t.Context(), operator, disabled); err != nil {
+		t.Fatal(err)
+	}
+	w.drain()
+	w.halt()
+	var mu sync.Mutex
+	var wrote []string
+	w.kit.Seam.Statement = func(q string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		wrote = append(wrote, q)
+		return nil
+	}
+	addresses := map[string]string{"known": email, "unknown": mailbox("nobody"), "disabled": gone}
+	for path, in := range map[string]map[string]any{"recovery": {}, "sign-up": {"password": good, "name": ""}} {
+		var first string
+		for name, to := range addresses {
+			mu.Lock()
+			wrote = nil
+			mu.Unlock()
+			in["email"] = to
+			a := w.browser().ask("POST", path, in)
+			mu.Lock()
+			said := fmt.Sprint(a.Status, " ", a.Body, "\n", strings.Join(wrote, "\n"))
+			mu.Unlock()
+			if first == "" {
+				first = said
+			}
+			if a.Status != 202 || said != first || !strings.Contains(said, "INSERT") {
+				t.Errorf("%s of an address that is %s: %s\nanother: %s", path, name, said, first)
+			}
+		}
+	}
+}
+
 func TestRulesValidate(t *testing.T) {
 	rules := clause.NewLive[identity.Rules](time.Now)
 	if err := rules.Check(shipped()); err != nil {

@@ -35,6 +35,14 @@ type Rules struct {
 	ResetBits        int           `clause:"auth.reset-link/entropy"`
 	ResetTTL         time.Duration `clause:"auth.reset-link-lifetime/ttl"`
 	ResetEnds        []string      `clause:"auth.reset-sets-new/ends"`
+	Grace            time.Duration `clause:"access.mfa-by-technology/grace"`
+
+	Unused       time.Duration `clause:"access.least-privilege/unused"`
+	Lent         time.Duration `clause:"access.least-privilege/lent"` // the longest loan for the moment
+	TwoPeople    []string      `clause:"access.least-privilege/two"`  // roles that are lent by two people
+	ReviewEvery  time.Duration `clause:"access.review/every"`
+	ReviewWindow time.Duration `clause:"access.review/window"`
+	Undecided    string        `clause:"access.review/undecided"` // revoke, keep
 }
 
 // What a reset may end, beside the link itself.
@@ -78,9 +86,17 @@ func (r *Rules) Validate() error {
 	need(r.params().Check() == nil, "auth.hash, auth.salt: %v", r.params().Check())
 	need(128 <= r.ResetBits && r.ResetBits <= 512 && r.ResetBits%8 == 0, "auth.reset-link: entropy %d is not a multiple of 8 within 128 and 512", r.ResetBits)
 	need(5*time.Minute <= r.ResetTTL && r.ResetTTL <= 24*time.Hour, "auth.reset-link-lifetime: ttl %s is not within 5m and 24h", r.ResetTTL)
+	need(0 <= r.Grace && r.Grace <= 14*24*time.Hour, "access.mfa-by-technology: grace %s is not within 0 and 14 days", r.Grace)
 	for _, e := range r.ResetEnds {
 		need(slices.Contains([]string{endsSessions, endsLinks, endsDevices, endsTokens}, e), "auth.reset-sets-new: a reset cannot end %q", e)
 	}
+	need(time.Minute <= r.Lent && r.Lent <= 8*time.Hour, "access.least-privilege: lent %s is not within 1m and 8h", r.Lent)
+	need(r.Unused >= 24*time.Hour, "access.least-privilege: unused %s is under a day, and uses are counted by day", r.Unused)
+	for _, role := range r.TwoPeople {
+		need(slices.Contains(StaffRoles(), role), "access.least-privilege: two names %q, which is no role of staff", role)
+	}
+	need(0 < r.ReviewWindow && r.ReviewWindow+24*time.Hour <= r.ReviewEvery, "access.review: window %s leaves no day of every %s", r.ReviewWindow, r.ReviewEvery)
+	need(r.Undecided == Revoke || r.Undecided == Keep, "access.review: undecided %q is not revoke or keep", r.Undecided)
 	return errors.Join(errs...)
 }
 

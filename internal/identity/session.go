@@ -29,8 +29,11 @@ type Session struct {
 	Team     string
 	Kind     string // of the team: staff, customer, canary
 	Roles    []string
+	Lent     []string // those of Roles that end by themselves
 	ACR      int
 	AMR      []string
+	Enrol    bool      // may only set up a second factor
+	Low      time.Time // until when one factor counts where two are demanded; zero when that is no matter
 	Started  time.Time
 	Seen     time.Time // to the minute when read from the table
 	IdleEnds time.Time
@@ -45,7 +48,9 @@ type live struct {
 	token                          [32]byte
 	roles                          []string
 	acr                            int
-	amr                            string
+	amr, level                     string
+	low                            time.Time // until when one factor counts where two are demanded
+	demand                         int       // of factors, by the team itself
 	started, factorAt              time.Time
 	change                         int64 // of the row, when this process wrote it
 	staff                          bool
@@ -151,7 +156,7 @@ func (s *Service) Session(ctx context.Context, token secret.Text) (actor.Actor, 
 		return actor.Actor{}, Session{}, errEnded()
 	}
 	now, rules := s.Now(), s.Rules.Get()
-	ends := l.started.Add(rules.absolute(l.staff))
+	ends := l.ends(rules)
 	if !now.Before(ends) || tooEarly(now, l.started) { // clause: auth.best-practice
 		return actor.Actor{}, Session{}, errEnded()
 	}
@@ -159,10 +164,13 @@ func (s *Service) Session(ctx context.Context, token secret.Text) (actor.Actor, 
 	if seen := at(l.seen.Load()); now.Sub(seen) >= idle && !s.seenElsewhere(ctx, l, now, idle) { // clause: auth.best-practice
 		return actor.Actor{}, Session{}, errEnded()
 	}
+	if l.lacks(rules, now) { // clause: access.mfa-by-technology
+		return actor.Actor{}, Session{}, errEnded()
+	}
 	s.touch(l, now)
-	who := actor.Actor{Kind: actor.Person, ID: l.person, Team: l.team, Roles: l.roles, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: "https"}
-	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: l.roles, ACR: l.acr, AMR: rolesOf(l.amr),
-		Started: l.started, Seen: now, IdleEnds: now.Add(idle), Ends: ends}, nil
+	who := s.actorOf(l, "https")
+	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: who.Roles, Lent: who.Lent, ACR: l.acr, AMR: rolesOf(l.amr),
+		Enrol: l.level == levelEnrol, Low: l.low, Started: l.started, Seen: now, IdleEnds: now.Add(idle), Ends: ends}, nil
 }
 
 // seenElsewhere asks the row, because another node may have served the session.
@@ -215,17 +223,6 @@ func (s *Service) writeSeen(ctx context.Context) error {
 	return nil
 }
 
-// begin is a new session that a change is about to insert.
-type begin struct {
-	id      string
-	person  string
-	token   secret.Text
-	device  string
-	started time.Time // zero = the time of the change
-	amr     string
-	place   []byte
-}
-
 // where is the sealed place of a session.
 type where struct {
 	Network string `json:"network"`
@@ -243,29 +240,6 @@ func (s *Service) sealPlace(ctx context.Context, person, session, network, agent
 func cut(s string, n int) string {
 	r := []rune(s)
 	return string(r[:min(len(r), n)])
-}
-
-// insertSession writes the row inside a change and returns what memory will hold.
-func insertSession(ctx context.Context, tx *ledger.Tx, b begin) (*live, error) {
-	l := &live{id: b.id, person: b.person, device: b.device, token: b.token.Sum(), acr: 1, amr: b.amr, started: b.started, factorAt: tx.Now()}
-	if l.started.IsZero() {
-		l.started = tx.Now()
-	}
-	var roles string
-	if err := ledger.One(ctx, tx, homeOf, []any{&l.team, &l.kind, &roles}, b.person); err != nil {
-		return nil, fmt.Errorf("read team of person: %w", err)
-	}
-	l.roles, l.staff = rolesOf(roles), l.kind == Staff
-	change, err := bump(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	l.change = change
-	l.seen.Store(us(tx.Now()))
-	l.written.Store(us(tx.Now().Truncate(time.Minute)))
-	_, err = tx.Exec(ctx, newSession, b.id, hex.EncodeToString(l.token[:]), b.person, l.team, b.device, int64(1), b.amr,
-		us(l.started), us(l.factorAt), us(tx.Now()), b.place, change)
-	return l, err
 }
 
 // bump raises the counter that other nodes watch, and holds it until the commit, so
@@ -293,6 +267,10 @@ func endSessionsIn(ctx context.Context, tx *ledger.Tx, person, except, cause str
 		ids = append(ids, id)
 		return nil
 	}, person, except, us(tx.Now()), cause, change)
+	if err != nil {
+		return nil, err
+	}
+	_, err = tx.Exec(ctx, endFlowsOf, person, us(tx.Now()), cause) // what was begun before ends with them
 	return ids, err
 }
 
@@ -422,14 +400,26 @@ func (s *Service) readSessions(ctx context.Context, after int64, all bool) error
 			return err
 		}
 	}
+	seen, err := s.takeIn(ctx, changedSessions, after, all)
+	if err != nil {
+		return err
+	}
+	s.table.mu.Lock()
+	s.table.change = max(s.table.change, newest, seen)
+	s.table.mu.Unlock()
+	return nil
+}
+
+// takeIn reads session rows into memory and returns the newest change among them.
+func (s *Service) takeIn(ctx context.Context, query string, args ...any) (newest int64, err error) {
 	var add []*live
 	var end []string
-	err := s.DB.Each(ctx, changedSessions, func(scan scanner) error {
+	err = s.DB.Each(ctx, query, func(scan scanner) error {
 		l := &live{}
 		var token, roles, state string
-		var started, factor, seen, change int64
+		var started, factor, seen, change, low int64
 		var ended *int64
-		if err := scan(&l.id, &token, &l.person, &l.team, &l.kind, &roles, &state, &l.device, &l.acr, &l.amr, &started, &factor, &seen, &ended, &change); err != nil {
+		if err := scan(&l.id, &token, &l.person, &l.team, &l.kind, &roles, &state, &l.device, &l.acr, &l.amr, &started, &factor, &seen, &ended, &change, &l.level, &low, &l.demand); err != nil {
 			return err
 		}
 		newest = max(newest, change)
@@ -440,22 +430,22 @@ func (s *Service) readSessions(ctx context.Context, after int64, all bool) error
 		}
 		l.token, l.roles, l.staff = [32]byte(raw), rolesOf(roles), l.kind == Staff
 		l.started, l.factorAt = at(started), at(factor)
+		if low > 0 {
+			l.low = at(low)
+		}
 		l.seen.Store(seen)
 		l.written.Store(seen)
 		add = append(add, l)
 		return nil
-	}, after, all)
+	}, args...)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, l := range add {
 		s.table.put(l)
 	}
 	s.table.drop(s.Now(), end...)
-	s.table.mu.Lock()
-	s.table.change = max(s.table.change, newest)
-	s.table.mu.Unlock()
-	return nil
+	return newest, nil
 }
 
 // follow takes in what other nodes changed.
@@ -473,7 +463,7 @@ func (s *Service) follow(ctx context.Context) error {
 	if err := s.readSessions(ctx, have, false); err != nil {
 		return fmt.Errorf("read changed sessions: %w", err)
 	}
-	return nil
+	return s.readLoans(ctx)
 }
 
 // endExpired ends the rows of sessions whose time is over; Lookup refuses them already.
@@ -507,20 +497,18 @@ func (s *Service) endExpired(ctx context.Context) error {
 }
 
 const (
-	homeOf = `SELECT t.id, t.kind, m.roles FROM identity_member m JOIN identity_team t ON t.id = m.team
+	homeOf = `SELECT t.id, t.kind, m.roles, t.need FROM identity_member m JOIN identity_team t ON t.id = m.team
 		WHERE m.person = $1 ORDER BY CASE t.kind WHEN 'staff' THEN 0 ELSE 1 END, m.since, t.id LIMIT 1`
-	newSession = `INSERT INTO identity_session (id, token, person, team, device, acr, amr, started, factor_at, seen, place, ended, cause, change)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, '', $12)`
 	endOneSession = `UPDATE identity_session SET ended = $3, cause = $4, change = $5 WHERE id = $1 AND person = $2 AND ended IS NULL`
 	endSessionsOf = `UPDATE identity_session SET ended = $3, cause = $4, change = $5
 		WHERE person = $1 AND id <> $2 AND ended IS NULL RETURNING id`
 	sessionsOf = `SELECT s.id, s.person, s.team, t.kind, m.roles, s.acr, s.amr, s.started, s.seen, s.place FROM identity_session s
 		JOIN identity_team t ON t.id = s.team JOIN identity_member m ON m.team = s.team AND m.person = s.person
 		WHERE s.person = $1 AND s.ended IS NULL ORDER BY s.started DESC, s.id DESC LIMIT 500`
-	changedSessions = `SELECT s.id, s.token, s.person, s.team, t.kind, COALESCE(m.roles, ''), p.state, s.device, s.acr, s.amr, s.started, s.factor_at, s.seen, s.ended, s.change
+	sessionRows = `SELECT s.id, s.token, s.person, s.team, t.kind, COALESCE(m.roles, ''), p.state, s.device, s.acr, s.amr, s.started, s.factor_at, s.seen, s.ended, s.change, s.level, s.low, t.need
 		FROM identity_session s JOIN identity_team t ON t.id = s.team JOIN identity_person p ON p.id = s.person
-		LEFT JOIN identity_member m ON m.team = s.team AND m.person = s.person
-		WHERE s.change > $1 AND ($2 = FALSE OR s.ended IS NULL)`
+		LEFT JOIN identity_member m ON m.team = s.team AND m.person = s.person`
+	changedSessions = sessionRows + ` WHERE s.change > $1 AND ($2 = FALSE OR s.ended IS NULL)`
 	expiredSessions = `SELECT s.id, s.person, s.started, t.kind = 'staff' FROM identity_session s JOIN identity_team t ON t.id = s.team
 		WHERE s.ended IS NULL AND ((t.kind = 'staff' AND (s.seen < $1 OR s.started <= $2)) OR (t.kind <> 'staff' AND (s.seen < $3 OR s.started <= $4))) LIMIT 500`
 	seenOf        = `SELECT seen FROM identity_session WHERE id = $1 AND ended IS NULL`

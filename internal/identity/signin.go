@@ -25,13 +25,24 @@ type SignIn struct {
 	Agent    string
 }
 
-// SignedInAs is a new session.
+// SignedInAs is what a step of a sign-in led to: a session, or the next step.
 type SignedInAs struct {
-	Token  secret.Text // for the session cookie
-	Device secret.Text // for the device cookie; empty when the browser has a good one
-	Who    actor.Actor
-	Ends   time.Time
+	Next    string      // done, factor, enrol
+	Token   secret.Text // for the session cookie; empty before a second factor
+	Device  secret.Text // for the device cookie; empty when the browser has a good one
+	Who     actor.Actor
+	Ends    time.Time
+	Flow    secret.Text // names the sign-in that waits for a factor
+	Bind    secret.Text // for the flow cookie: the flow is this browser's alone
+	Factors []string    // kinds that this person can show
 }
+
+// What comes after a step of a sign-in.
+const (
+	NextDone   = "done"
+	NextFactor = "factor" // show a second factor
+	NextEnrol  = "enrol"  // set up a second factor; the session reaches nothing else
+)
 
 // signInRefused is the one answer to every refused sign-in.
 func signInRefused() *fault.Error { // clause: auth.best-practice
@@ -44,20 +55,43 @@ func signInRefused() *fault.Error { // clause: auth.best-practice
 
 // tried is one attempt on its way.
 type tried struct {
-	idx    string
+	browserOf
+	idx   string
+	acc   account
+	found bool
+	pw    stored
+	all   []bucket
+	clear []bucket // cleared by a success
+	less  []bucket // taken back by a success
+}
+
+// browserOf is what a device cookie says of a browser and a person.
+type browserOf struct {
 	known  bool // the browser signed in as this person before
 	shared bool // the browser signed in as somebody else before
 	device string
-	acc    account
-	found  bool
-	pw     stored
-	all    []bucket
-	clear  []bucket // cleared by a success
-	less   []bucket // taken back by a success
+}
+
+func (s *Service) browserOf(ctx context.Context, token secret.Text, person string) (browserOf, error) {
+	var b browserOf
+	if token.Len() != tokenLength {
+		return b, nil
+	}
+	err := ledger.One(ctx, s.DB, findDevice, []any{&b.device}, sum(token), person)
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return b, fmt.Errorf("find device: %w", err)
+	}
+	b.known = err == nil
+	var n int64
+	if err := ledger.One(ctx, s.DB, countDevice, []any{&n}, sum(token)); err != nil {
+		return b, fmt.Errorf("find device: %w", err)
+	}
+	b.shared = n > 0 && !b.known
+	return b, nil
 }
 
 // SignIn begins a session for the right password of an active person with a confirmed
-// address. Every other answer is the same sign_in_refused at the same time, or
+// address, or says which step comes next. Every other answer is the same sign_in_refused at the same time, or
 // too_many (fault.Limited) beyond the throttle.
 func (s *Service) SignIn(ctx context.Context, who actor.Actor, in SignIn) (SignedInAs, error) {
 	start := s.Now()
@@ -103,17 +137,10 @@ func (s *Service) prepareSignIn(ctx context.Context, who actor.Actor, in SignIn)
 		return t, err
 	}
 	t.found = err == nil
-	if t.found && in.Device.Len() == tokenLength {
-		err := ledger.One(ctx, s.DB, findDevice, []any{&t.device}, sum(in.Device), t.acc.id)
-		if err != nil && !errors.Is(err, fault.NotFound) {
-			return t, fmt.Errorf("find device: %w", err)
+	if t.found {
+		if t.browserOf, err = s.browserOf(ctx, in.Device, t.acc.id); err != nil {
+			return t, err
 		}
-		t.known = err == nil
-		var n int64
-		if err := ledger.One(ctx, s.DB, countDevice, []any{&n}, sum(in.Device)); err != nil {
-			return t, fmt.Errorf("find device: %w", err)
-		}
-		t.shared = n > 0 && !t.known
 	}
 	if t.known { // clause: auth.best-practice
 		b, err := s.bucket(ctx, perDevice, t.idx, t.device)
@@ -149,6 +176,8 @@ func (s *Service) prove(ctx context.Context, who actor.Actor, t *tried, typed se
 		cause = "unknown"
 	case t.acc.state != stateActive:
 		cause = "not-active"
+	case t.acc.roles == "": // clause: access.need-ends (every role was taken away)
+		cause = "no-role"
 	case !t.acc.confirmed: // clause: auth.signup-email
 		cause = "unconfirmed"
 	default:
@@ -158,6 +187,8 @@ func (s *Service) prove(ctx context.Context, who actor.Actor, t *tried, typed se
 			cause = "no-password"
 		case err != nil:
 			return "", fmt.Errorf("read password: %w", err)
+		case pw.locked: // clause: auth.best-practice
+			cause = "locked"
 		default:
 			t.pw, phc, cause = pw, pw.phc, s.over(pw)
 		}
@@ -182,68 +213,34 @@ func (s *Service) prove(ctx context.Context, who actor.Actor, t *tried, typed se
 	return cause, nil
 }
 
-// enter commits the session, then puts it into memory.
+// enter is what follows a right password: a session, or a flow that waits for the
+// second factor. Which of them is decided inside the change, by the rows as they are then.
 func (s *Service) enter(ctx context.Context, who actor.Actor, t tried, in SignIn) (SignedInAs, error) {
-	var out SignedInAs
-	b := begin{id: s.DB.ID(), person: t.acc.id, token: secret.RandomText(32), device: t.device, amr: "pwd"}
-	newDevice := !t.known
-	device := in.Device
-	if newDevice {
-		b.device = s.DB.ID()
-		if !t.shared {
-			device = secret.RandomText(32)
-			out.Device = device
-		}
-	}
-	var err error
-	if b.place, err = s.sealPlace(ctx, t.acc.id, b.id, in.Network, in.Agent); err != nil {
-		return out, err
+	e, err := s.entry(ctx, t.acc, t.browserOf, in)
+	if err != nil {
+		return SignedInAs{}, err
 	}
 	fresh, err := s.rehash(ctx, who, t, in.Password)
 	if err != nil {
-		return out, err
+		return SignedInAs{}, err
 	}
 	var notice []jobs.Job
 	if fresh.box != nil && fresh.min == 0 {
 		if notice, err = s.weakNotice(ctx, t.acc.email); err != nil {
-			return out, err
+			return SignedInAs{}, err
 		}
 	}
-	former := s.table.find(in.Session)
-	var l *live
-	var ended []string
+	rules := s.Rules.Get()
+	f := newFlow(flowSignIn, t.acc.id, "pwd")
+	waits := false
 	_, err = s.DB.Change(ctx, person(t.acc.id, who), func(tx *ledger.Tx) (ledger.Event, error) {
-		ended = nil
 		if err := lockPerson(ctx, tx, t.acc.id); err != nil {
 			return nil, err
 		}
 		if err := lockPassword(ctx, tx, t.acc.id, t.pw.box); err != nil {
 			return nil, err
 		}
-		if newDevice {
-			if _, err := tx.Exec(ctx, insertDevice, sum(device), t.acc.id, b.device, us(tx.Now())); err != nil {
-				return nil, err
-			}
-		}
-		if l, err = insertSession(ctx, tx, b); err != nil {
-			return nil, err
-		}
-		if former != nil { // clause: auth.best-practice
-			n, err := tx.Exec(ctx, endOneSession, former.id, former.person, us(tx.Now()), "replaced", l.change)
-			if err != nil {
-				return nil, err
-			}
-			if n > 0 {
-				ended = append(ended, former.id)
-				tx.Also(SessionEnded{Person: former.person, Session: former.id, Cause: "replaced", Count: 1})
-			}
-		}
-		if _, err := tx.Exec(ctx, endResetsOf, t.acc.id, us(tx.Now()), "cancelled"); err != nil {
-			return nil, err
-		}
-		ev := SignedIn{Person: t.acc.id, Session: b.id, Method: "password", ACR: 1, AMR: []string{"pwd"}, NewDevice: newDevice, Network: in.Network, Agent: cut(in.Agent, 200)}
 		if fresh.box != nil {
-			ev.Rehashed = fresh.scheme
 			if err := fresh.store(ctx, tx, t.acc.id); err != nil {
 				return nil, err
 			}
@@ -253,20 +250,116 @@ func (s *Service) enter(ctx context.Context, who actor.Actor, t tried, in SignIn
 				}
 			}
 		}
-		return ev, nil
+		n, err := needOf(ctx, tx, rules, t.acc.id)
+		if err != nil {
+			return nil, err
+		}
+		if waits = n.acr > 1 && len(n.enrolled) > 0; waits { // clause: access.mfa-by-technology
+			ev := FactorAsked{Person: t.acc.id, Need: n.acr, By: n.by, Network: in.Network}
+			return ev, errors.Join(f.insert(ctx, tx, n.acr), forgiveIn(ctx, tx, t.clear, t.less))
+		}
+		ev, err := e.write(ctx, s, tx, rules, shown{acr: 1, amr: "pwd", method: "password"})
+		if err != nil {
+			return nil, err
+		}
+		if fresh.box != nil {
+			ev.Rehashed = fresh.scheme
+		}
+		return ev, forgiveIn(ctx, tx, t.clear, t.less)
 	})
 	if err != nil {
 		return SignedInAs{}, fmt.Errorf("begin session: %w", err)
 	}
-	if err := s.forgive(ctx, t.clear, t.less); err != nil {
-		s.Log.Error("forgive attempts after a sign-in", "err", err) // the session stands
+	if !waits {
+		return s.entered(e, who), nil
 	}
-	s.table.drop(s.Now(), ended...)
-	s.table.put(l)
-	out.Token = b.token
-	out.Ends = l.started.Add(s.Rules.Get().absolute(l.staff))
-	out.Who = actor.Actor{Kind: actor.Person, ID: l.person, Team: l.team, Roles: l.roles, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: who.Via}
-	return out, nil
+	kinds, err := s.kindsToShow(ctx, t.acc.id)
+	return SignedInAs{Next: NextFactor, Flow: f.token, Bind: f.bind, Factors: kinds}, err
+}
+
+// entry is a session that is about to begin in a browser.
+type entry struct {
+	b       begin
+	known   bool
+	device  secret.Text // that the row of a new device gets
+	give    secret.Text // for the cookie; empty when the browser has a good one
+	former  *live
+	told    *warning // about a new browser; nil when there is nothing to tell
+	network string
+	agent   string
+
+	l     *live    // written
+	ended []string // by it
+}
+
+// shown is what proves a sign-in.
+type shown struct {
+	acr     int
+	amr     string
+	method  string
+	trusted bool
+}
+
+func (s *Service) entry(ctx context.Context, acc account, br browserOf, in SignIn) (*entry, error) {
+	e := &entry{b: begin{id: s.DB.ID(), person: acc.id, token: secret.RandomText(32), device: br.device}, known: br.known, network: in.Network, agent: in.Agent}
+	if !br.known {
+		e.b.device, e.device = s.DB.ID(), in.Device
+		if !br.shared {
+			e.device = secret.RandomText(32)
+			e.give = e.device
+		}
+	}
+	e.former = s.table.find(in.Session)
+	var err error
+	if e.b.place, err = s.sealPlace(ctx, acc.id, e.b.id, in.Network, in.Agent); err != nil {
+		return nil, err
+	}
+	if !br.known {
+		e.told, err = s.warn(ctx, acc, in.Network, in.Agent)
+	}
+	return e, err
+}
+
+// write inserts the session inside a change, with the browser where it is new, and ends
+// what it replaces.
+func (e *entry) write(ctx context.Context, s *Service, tx *ledger.Tx, rules *Rules, sh shown) (SignedIn, error) {
+	e.ended, e.b.acr, e.b.amr, e.b.trusted = nil, sh.acr, sh.amr, sh.trusted
+	ev := SignedIn{Person: e.b.person, Session: e.b.id, Method: sh.method, ACR: sh.acr, AMR: rolesOf(sh.amr), NewDevice: !e.known, Network: e.network, Agent: cut(e.agent, 200)}
+	if !e.known {
+		if _, err := tx.Exec(ctx, insertDevice, sum(e.device), e.b.person, e.b.device, us(tx.Now())); err != nil {
+			return ev, err
+		}
+	}
+	var err error
+	if e.l, err = openSession(ctx, tx, rules, e.b); err != nil {
+		return ev, err
+	}
+	ev.Level = e.l.level
+	if e.former != nil { // clause: auth.best-practice
+		n, err := tx.Exec(ctx, endOneSession, e.former.id, e.former.person, us(tx.Now()), "replaced", e.l.change)
+		if err != nil {
+			return ev, err
+		}
+		if n > 0 {
+			e.ended = append(e.ended, e.former.id)
+			tx.Also(SessionEnded{Person: e.former.person, Session: e.former.id, Cause: "replaced", Count: 1})
+		}
+	}
+	if _, err := tx.Exec(ctx, endResetsOf, e.b.person, us(tx.Now()), "cancelled"); err != nil {
+		return ev, err
+	}
+	return ev, e.told.send(ctx, s, tx)
+}
+
+// entered takes the session that was committed into memory.
+func (s *Service) entered(e *entry, who actor.Actor) SignedInAs {
+	s.table.drop(s.Now(), e.ended...)
+	s.table.put(e.l)
+	out := SignedInAs{Next: NextDone, Token: e.b.token, Device: e.give, Who: s.actorOf(e.l, who.Via), Ends: e.l.ends(s.Rules.Get())}
+	if e.l.level != levelFull {
+		out.Next = NextEnrol
+	}
+	return out
 }
 
 // rehash renews a hash that is behind the policy, now that the password is known.

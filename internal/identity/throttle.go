@@ -29,6 +29,7 @@ var (
 	perPerson   = limit{name: "person-strangers", max: 30, window: time.Hour}
 	overNetwork = limit{name: "network", max: 100, window: time.Hour}
 	perSession  = limit{name: "person-change", max: 10, window: 15 * time.Minute, double: true}
+	perCode     = limit{name: "person-codes", max: 10, window: time.Hour}
 	perLink     = limit{name: "link", max: 5, window: 15 * time.Minute}
 	signUps     = limit{name: "sign-up-network", max: 5, window: time.Hour}
 	signUpMail  = limit{name: "sign-up-address", max: 3, window: time.Hour}
@@ -147,22 +148,26 @@ func (b bucket) ahead(since, until, now time.Time) bool {
 // forgive takes back counted attempts: those in empty are cleared, those in less are
 // one less. It runs after a success, and after an attempt that the server itself could not make.
 func (s *Service) forgive(ctx context.Context, empty, less []bucket) error {
-	all := slices.Concat(empty, less)
-	slices.SortFunc(all, func(a, b bucket) int { return cmp.Compare(a.key, b.key) })
-	err := s.DB.Quiet(ctx, ledger.Throttle, func(tx *ledger.Tx) error {
-		for _, b := range all {
-			q := lessBucket
-			if slices.Contains(empty, b) {
-				q = clearBucket
-			}
-			if _, err := tx.Exec(ctx, q, b.key); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := s.DB.Quiet(ctx, ledger.Throttle, func(tx *ledger.Tx) error { return forgiveIn(ctx, tx, empty, less) })
 	if err != nil {
 		return fmt.Errorf("forgive attempts: %w", err)
+	}
+	return nil
+}
+
+// forgiveIn is forgive within a change that succeeds; last in it, since the counters of
+// a network are everybody's.
+func forgiveIn(ctx context.Context, tx *ledger.Tx, empty, less []bucket) error {
+	all := slices.Concat(empty, less)
+	slices.SortFunc(all, func(a, b bucket) int { return cmp.Compare(a.key, b.key) }) // one order of locks
+	for _, b := range all {
+		q := lessBucket
+		if slices.Contains(empty, b) {
+			q = clearBucket
+		}
+		if _, err := tx.Exec(ctx, q, b.key); err != nil {
+			return err
+		}
 	}
 	return nil
 }

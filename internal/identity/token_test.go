@@ -21,6 +21,7 @@ import (
 	"writ/internal/identity"
 	"writ/internal/jobs"
 	"writ/internal/ledger/ledgertest"
+	"writ/internal/policy/policytest"
 	"writ/internal/secret"
 )
 
@@ -393,18 +394,8 @@ func TestServices(t *testing.T) { // breaks: access.roles, auth.best-practice
 // What a token may do here is what it was given and what its owner may now.
 func TestScopesMeetRights(t *testing.T) { // breaks: access.roles
 	w := open(t)
-	add := func(name string, roles ...string) (browser, string) {
-		a, err := w.svc.AddStaff(t.Context(), operator, identity.AddStaff{Email: mailbox(name), Handle: name, Roles: roles})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := w.browser()
-		b.api(200, "POST", "invitations/"+tokenOf(t, a.URL.Reveal())+"/accept", map[string]any{"password": good})
-		b.signIn(mailbox(name), good)
-		return b, a.ID
-	}
-	b, id := add("kit", "owner")
-	add("lea", "owner")
+	id, b, _ := w.staff("kit", "owner")
+	w.staff("lea", "owner")
 	read, _ := b.issued(wish(map[string]any{"scopes": []string{"identity.read-people"}}))
 	none, _ := b.issued(wish(map[string]any{"scopes": []string{"policy.read"}}))
 	if status, out := w.as(read, "GET", "/-/api/v1/people"); status != 200 {
@@ -423,9 +414,10 @@ func TestScopesMeetRights(t *testing.T) { // breaks: access.roles
 	if err != nil {
 		t.Fatal(err)
 	}
+	rights := policytest.Access(w.kit.DB, w.kit.Clock.Now)
 	for _, a := range access.Actions() {
-		if access.May(who, a) != (a == access.PeopleRead) {
-			t.Errorf("%s: %v", a, access.May(who, a))
+		if rights.May(who, a) != (a == access.PeopleRead) {
+			t.Errorf("%s: %v", a, rights.May(who, a))
 		}
 	}
 	if _, err := w.svc.EndSessions(t.Context(), who, id); !errors.Is(err, fault.Denied) {

@@ -11,7 +11,8 @@
 //
 // Threats: personal data at rest in the queue (payloads are sealed under the class
 // key "jobs"), an address in an error text (masked), two nodes doing one thing
-// (conditional updates decide, clocks only say who may try).
+// (conditional updates decide, clocks only say who may try), a clock that ran ahead and
+// was set back (what it dated in the future is due at once, and held by nobody).
 //
 // For: every module. Tables: job_work, job_lease, job_schedule; exported and erased
 // by nobody: work is gone when done, and sealed until then.
@@ -56,6 +57,9 @@ const (
 	putOff   = time.Minute     // of work whose kind nobody here knows
 	pollWork = 500 * time.Millisecond
 	queueKey = "jobs"
+
+	longestWait = time.Hour       // between two tries
+	wrong       = 5 * time.Minute // what is dated further ahead than it can be and this, comes from a clock that was wrong
 )
 
 // Keys is what jobs needs of the keyring.
@@ -251,7 +255,7 @@ func (j *Jobs) drain(ctx context.Context, wg *sync.WaitGroup, slots chan struct{
 		}
 		found = append(found, d)
 		return nil
-	}, now.UnixMicro())
+	}, now.UnixMicro(), now.Add(wrong).UnixMicro(), now.Add(longestWait+wrong).UnixMicro(), j.absurd(now))
 	if err != nil {
 		return err
 	}
@@ -290,10 +294,21 @@ func (j *Jobs) drain(ctx context.Context, wg *sync.WaitGroup, slots chan struct{
 func (j *Jobs) claim(ctx context.Context, id string, until int64, now time.Time) (bool, error) {
 	var n int64
 	err := j.d.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) (err error) {
-		n, err = tx.Exec(ctx, sqlClaim, id, until, now.UnixMicro())
+		n, err = tx.Exec(ctx, sqlClaim, id, until, now.UnixMicro(), j.absurd(now))
 		return err
 	})
 	return n == 1, err
+}
+
+// absurd is further ahead than anybody holds a job by a clock that is right.
+func (j *Jobs) absurd(now time.Time) int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	longest := hold
+	for _, h := range j.handlers {
+		longest = max(longest, h.Limit+hold/2)
+	}
+	return now.Add(longest + wrong).UnixMicro()
 }
 
 // work runs one try and writes down how it ended.
@@ -318,7 +333,7 @@ func (j *Jobs) work(ctx context.Context, id, kind string, box []byte, try int, u
 		j.settle(ctx, id, sqlDone, id, until)
 		return
 	}
-	state, wait := "waiting", min(h.Wait<<min(try-1, 20), time.Hour)
+	state, wait := "waiting", min(h.Wait<<min(try-1, 20), longestWait)
 	if try >= h.Tries || errors.Is(err, fault.Invalid) {
 		state = "failed"
 	}
@@ -363,9 +378,10 @@ func jitter(d time.Duration) time.Duration {
 }
 
 const (
-	sqlEnqueue   = `INSERT INTO job_work (id, kind, payload, state, made, due, held, tries, problem) VALUES ($1, $2, $3, 'waiting', $4, $5, 0, 0, '')`
-	sqlDue       = `SELECT id, kind, payload, tries FROM job_work WHERE state = 'waiting' AND due <= $1 AND held <= $1 ORDER BY due LIMIT 32`
-	sqlClaim     = `UPDATE job_work SET held = $2, tries = tries + 1 WHERE id = $1 AND state = 'waiting' AND held <= $3`
+	sqlEnqueue = `INSERT INTO job_work (id, kind, payload, state, made, due, held, tries, problem) VALUES ($1, $2, $3, 'waiting', $4, $5, 0, 0, '')`
+	sqlDue     = `SELECT id, kind, payload, tries FROM job_work WHERE state = 'waiting'
+		AND (due <= $1 OR made > $2 OR tries > 0 AND due > $3) AND (held <= $1 OR held > $4) ORDER BY due LIMIT 32`
+	sqlClaim     = `UPDATE job_work SET held = $2, tries = tries + 1 WHERE id = $1 AND state = 'waiting' AND (held <= $3 OR held > $4)`
 	sqlDone      = `DELETE FROM job_work WHERE id = $1 AND held = $2`
 	sqlPutOff    = `UPDATE job_work SET due = $2 WHERE id = $1 AND state = 'waiting' AND held <= $3`
 	sqlAgain     = `UPDATE job_work SET state = $2, due = $3, held = 0, problem = $4 WHERE id = $1 AND held = $5`

@@ -40,7 +40,7 @@ func (j *Jobs) plan(ctx context.Context, wg *sync.WaitGroup) {
 	plans := j.plans
 	j.mu.Unlock()
 	for _, p := range plans {
-		if now.Before(p.next) || ctx.Err() != nil || !p.busy.CompareAndSwap(false, true) {
+		if now.Before(p.next) && p.next.Sub(now) < p.every+p.every/5 || ctx.Err() != nil || !p.busy.CompareAndSwap(false, true) {
 			continue
 		}
 		p.next = now.Add(jitter(p.every))
@@ -62,7 +62,8 @@ func (j *Jobs) once(ctx context.Context, p *plan, now time.Time) error {
 			return err
 		}
 		// A tenth less than every: the other nodes' jitter must not make them skip.
-		n, err = tx.Exec(ctx, sqlPlanTake, p.name, now.UnixMicro(), now.Add(-p.every*9/10).UnixMicro(), busy)
+		n, err = tx.Exec(ctx, sqlPlanTake, p.name, now.UnixMicro(), now.Add(-p.every*9/10).UnixMicro(), busy,
+			now.Add(wrong).UnixMicro(), busy+wrong.Microseconds())
 		return err
 	})
 	if err != nil || n == 0 {
@@ -100,7 +101,7 @@ func (j *Jobs) Acquire(ctx context.Context, name string, ttl time.Duration) (Lea
 			return err
 		}
 		if n == 0 {
-			if n, err = tx.Exec(ctx, sqlLeaseTake, name, j.node, l.Until.UnixMicro(), now.UnixMicro()); err != nil {
+			if n, err = tx.Exec(ctx, sqlLeaseTake, name, j.node, l.Until.UnixMicro(), now.UnixMicro(), l.Until.Add(2*ttl+wrong).UnixMicro()); err != nil {
 				return err
 			}
 		}
@@ -126,11 +127,11 @@ func (j *Jobs) Release(ctx context.Context, l Lease) error {
 
 const (
 	sqlPlanMake  = `INSERT INTO job_schedule (name, began, busy) VALUES ($1, 0, 0) ON CONFLICT (name) DO NOTHING`
-	sqlPlanTake  = `UPDATE job_schedule SET began = $2, busy = $4 WHERE name = $1 AND began <= $3 AND busy <= $2`
+	sqlPlanTake  = `UPDATE job_schedule SET began = $2, busy = $4 WHERE name = $1 AND (began <= $3 OR began > $5) AND (busy <= $2 OR busy > $6)`
 	sqlPlanFree  = `UPDATE job_schedule SET busy = 0 WHERE name = $1 AND busy = $2`
 	sqlLeaseMake = `INSERT INTO job_lease (name, holder, epoch, until) VALUES ($1, '', 0, 0) ON CONFLICT (name) DO NOTHING`
 	sqlLeaseKeep = `UPDATE job_lease SET until = $3 WHERE name = $1 AND holder = $2 AND until > $4`
-	sqlLeaseTake = `UPDATE job_lease SET holder = $2, epoch = epoch + 1, until = $3 WHERE name = $1 AND until <= $4`
+	sqlLeaseTake = `UPDATE job_lease SET holder = $2, epoch = epoch + 1, until = $3 WHERE name = $1 AND (until <= $4 OR until > $5)`
 	sqlLeaseRead = `SELECT epoch FROM job_lease WHERE name = $1`
 	sqlLeaseFree = `UPDATE job_lease SET until = 0 WHERE name = $1 AND holder = $2 AND epoch = $3`
 )

@@ -48,7 +48,7 @@ type Deps struct {
 	DB       *ledger.DB
 	Ring     Ring
 	Jobs     Jobs   // nil: no nightly check by itself
-	Access   Access // nil: access.New(DB)
+	Access   Access // nil: everything is refused
 	Origin   string // public host or origin, e.g. app.example.com; the log is named <host>/journal/<year>
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -105,7 +105,7 @@ func New(d Deps) (*Journal, error) {
 		j.ttl = 10 * time.Second
 	}
 	if j.access == nil {
-		j.access = access.New(d.DB)
+		j.access = access.New(access.Deps{Log: d.DB, Now: d.Now})
 	}
 	if j.rev == nil {
 		j.rev = func() string { return "" }

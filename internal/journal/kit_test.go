@@ -13,6 +13,7 @@ import (
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
+	"writ/internal/policy/policytest"
 )
 
 var (
@@ -44,7 +45,7 @@ func build(t testing.TB, kit *ledgertest.Kit) *journal.Journal { return leased(t
 func leased(t testing.TB, kit *ledgertest.Kit, lease time.Duration) *journal.Journal {
 	t.Helper()
 	j, err := journal.New(journal.Deps{Lease: lease, DB: kit.DB, Ring: kit.Ring, Origin: "https://app.example.test", Now: kit.Clock.Now,
-		Log: slog.New(slog.DiscardHandler), Revision: func() string { return "7" }})
+		Log: slog.New(slog.DiscardHandler), Access: policytest.Access(kit.DB, kit.Clock.Now), Revision: func() string { return "7" }})
 	if err != nil {
 		t.Fatal(err)
 	}

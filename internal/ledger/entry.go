@@ -79,7 +79,7 @@ func (s *scribe) fetch(ctx context.Context, sub keyring.Subject) error {
 // own is the subject whose key stands for the actor, if the actor is personal.
 func own(who actor.Actor, now time.Time) (keyring.Subject, bool) {
 	switch who.Kind {
-	case actor.Person:
+	case actor.Person, actor.Enrolling:
 		return keyring.Person(who.ID), true
 	case actor.Stranger:
 		return keyring.Strangers(now), true

@@ -71,11 +71,12 @@ const (
 	Cursor     Housekeeping = "cursor"     // how far a follower has read
 	Sequencing Housekeeping = "sequencing" // entries moving from pending into the journal
 	JobState   Housekeeping = "job-state"  // tries and results of queued work
+	UseCounts  Housekeeping = "use-counts" // how often a right was used on a day; who did what is in its own entry
 	Expiry     Housekeeping = "expiry"     // removing rows whose time, recorded when they were made, is over
 )
 
 // housekeeping is the closed list as a set; Reasons shows it.
-var housekeeping = []Housekeeping{LastSeen, Lease, Throttle, Cursor, Sequencing, JobState, Expiry}
+var housekeeping = []Housekeeping{LastSeen, Lease, Throttle, Cursor, Sequencing, JobState, UseCounts, Expiry}
 
 // Reasons lists what Quiet accepts.
 func Reasons() []Housekeeping { return slices.Clone(housekeeping) }

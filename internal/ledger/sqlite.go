@@ -41,6 +41,7 @@ type lite struct {
 	texts  texts
 	vfs    string
 	path   string
+	file   os.FileInfo // of path when it was opened
 	read   *sql.DB
 	stmts  prepared // on read
 	check  *sql.DB
@@ -85,6 +86,9 @@ func openSQLite(ctx context.Context, d *DB, path string, schemas []Schema) (_ en
 		return nil, err
 	}
 	l := &lite{db: d, vfs: "writ-" + randomHex(), path: path, stop: make(chan struct{})}
+	if l.file, err = os.Stat(path); err != nil {
+		return nil, storeAway(fmt.Errorf("look at database file: %w", err))
+	}
 	base := vfs.Find("")
 	if d.seam != nil && d.seam.Disk != nil {
 		base = &diskVFS{VFS: base, disk: d.seam.Disk}
@@ -96,11 +100,11 @@ func openSQLite(ctx context.Context, d *DB, path string, schemas []Schema) (_ en
 		}
 	}()
 	if err := l.migrate(ctx, path, schemas); err != nil {
-		return nil, wrongKey(err)
+		return nil, unusable(path, err)
 	}
 	l.writer, err = openWriter(ctx, l, l.address(path, writing...))
 	if err != nil {
-		return nil, wrongKey(err)
+		return nil, unusable(path, err)
 	}
 	if l.read, err = driver.Open(l.address(path, reading...)); err == nil {
 		l.read.SetMaxOpenConns(readers)
@@ -123,9 +127,11 @@ var (
 	reading = []string{"busy_timeout(5000)", "query_only(on)", "temp_store(memory)", "cache_size(-2000)"}
 )
 
-// address names the file and, for XTS, that there is a key; never the key.
+// address names the file and, for XTS, that there is a key; never the key. A connection
+// makes no file: one that opens late would find an empty database in place of one that
+// was taken away.
 func (l *lite) address(path string, pragmas ...string) string {
-	q := url.Values{"vfs": {l.vfs}, "textkey": {"page"}, "_pragma": pragmas}
+	q := url.Values{"mode": {"rw"}, "vfs": {l.vfs}, "textkey": {"page"}, "_pragma": pragmas}
 	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + "?" + q.Encode()
 }
 
@@ -149,15 +155,34 @@ func createFile(path string) error {
 	return f.Close()
 }
 
-// wrongKey explains the error that SQLite gives for a file under another key.
-func wrongKey(err error) error {
-	if code, ok := sqliteCode(err); ok && code.Code() == sqlite3.NOTADB {
+// unusable explains the errors that SQLite gives for a file under another key, and for
+// one that is not whole.
+func unusable(path string, err error) error {
+	code, ok := sqliteCode(err)
+	switch {
+	case ok && code.Code() == sqlite3.NOTADB:
 		return &fault.Error{Kind: fault.Sealed, Code: "page_key", Err: err, Public: fault.Public{
 			Problem:  "The database file does not open with the key at hand.",
 			Expected: "root.key and keys.db belong to the database they were made with.",
 			Next:     "Put back the three files of one installation, or restore a backup."}}
+	case ok && code.Code() == sqlite3.CORRUPT:
+		return &fault.Error{Kind: fault.Unavailable, Code: "database_damaged", Err: err, Public: fault.Public{
+			Problem:  "The database file " + path + " is damaged.",
+			Expected: "The whole file as it was left, with the log beside it (-wal) if there is one.",
+			Next:     "Put both back from a backup."}}
 	}
 	return err
+}
+
+// gone reports a database file that is not at its place any more: what would be
+// committed to it would be lost with the process. The file may come back.
+func (l *lite) gone() error {
+	now, err := os.Stat(l.path)
+	if err == nil && os.SameFile(now, l.file) {
+		return nil
+	}
+	return unavailable("database_gone", "The database file is not where it was.",
+		"The operator must put it back, or stop the server and restore a backup.", errors.Join(errors.New("the database file was moved, removed or replaced"), err))
 }
 
 func randomHex() string {

@@ -270,6 +270,9 @@ func (w *writer) single(c *change) error {
 func (w *writer) commit(decided []outcome) {
 	err := w.lite.db.seam.commit()
 	if err == nil {
+		err = w.lite.gone()
+	}
+	if err == nil {
 		err = w.command("COMMIT")
 	}
 	if err == nil {

@@ -400,6 +400,73 @@ func TestSQLite_encryptedAtRest(t *testing.T) {
 	state(t, kit, 1, 1)
 }
 
+// While the file is away nothing is acknowledged, be another one in its place; with the
+// file back the same ledger goes on.
+func TestSQLite_fileTakenAway(t *testing.T) {
+	kit := lite(t, 5*time.Second, nil)
+	path := strings.TrimPrefix(kit.URL(), "sqlite:")
+	if _, err := makeThing(t.Context(), kit.DB, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	for _, replaced := range []bool{false, true} {
+		if replaced {
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := makeThing(t.Context(), kit.DB, 2)
+		if code, p := fault.PublicOf(err); !errors.Is(err, fault.Unavailable) || code != "database_gone" || p.Next == "" {
+			t.Errorf("replaced %t: %v", replaced, err)
+		}
+		var wg sync.WaitGroup // more readers than are open: a new one may fail, and makes no file
+		for range 12 {
+			wg.Go(func() { _, _, _ = kit.DB.HasPending(t.Context()) })
+		}
+		wg.Wait()
+		if _, err := os.Stat(path); !replaced && err == nil {
+			t.Error("a reader made an empty database")
+		}
+		if replaced {
+			if err := os.Rename(path+".away", path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := makeThing(t.Context(), kit.DB, 3); err != nil {
+		t.Error(err)
+	}
+	state(t, kit, 2, 2)
+	kit.Reopen()
+	state(t, kit, 2, 2)
+}
+
+// A file that was cut is called damaged, and stays as it is.
+func TestSQLite_damagedFile(t *testing.T) {
+	kit := lite(t, 5*time.Second, nil)
+	for i := range 200 {
+		if _, err := makeThing(t.Context(), kit.DB, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := kit.DB.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := strings.TrimPrefix(kit.URL(), "sqlite:")
+	if err := os.Truncate(path, 8192); err != nil {
+		t.Fatal(err)
+	}
+	_, err := ledger.Open(t.Context(), ledger.Config{URL: kit.URL(), Keys: kit.Ring, Now: time.Now, Log: discard(), Schemas: []ledger.Schema{things()}})
+	if code, p := fault.PublicOf(err); code != "database_damaged" || !strings.Contains(p.Problem, path) {
+		t.Errorf("opened a cut file: %v", err)
+	}
+	if i, err := os.Stat(path); err != nil || i.Size() != 8192 {
+		t.Errorf("the file was changed: %v %v", i, err)
+	}
+}
+
 // noPage is a ring whose page key was dropped.
 type noPage struct{ ledger.Keys }
 

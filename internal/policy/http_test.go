@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/policy"
 	"writ/internal/policy/check"
 	"writ/internal/policy/document"
+	"writ/internal/policy/policytest"
 	"writ/internal/web"
 )
 
@@ -38,7 +38,7 @@ func newAPI(t *testing.T) *api {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runner, err := check.New(check.Deps{DB: a.kit.DB, Law: a.s, Access: access.New(a.kit.DB), Controls: a.s.Controls(nil), Now: a.kit.Clock.Now, Log: slog.New(slog.DiscardHandler)})
+	runner, err := check.New(check.Deps{DB: a.kit.DB, Law: a.s, Access: policytest.Access(a.kit.DB, a.kit.Clock.Now), Controls: a.s.Controls(nil), Now: a.kit.Clock.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,12 +46,39 @@ func merge(base, template *document.Policy) (*document.Policy, error) {
 func complete(c *document.Clause, tc document.Clause) {
 	added := false
 	for _, a := range tc.Params {
-		if _, ok := c.Param(a.Name); !ok {
+		have, ok := c.Param(a.Name)
+		if !ok {
 			c.Params = append(c.Params, a)
 			added = true
+			continue
 		}
+		widen(have, &a)
 	}
 	if added {
 		c.Says = tc.Says
 	}
+}
+
+// widen gives a table the columns that a newer template has after those it has itself,
+// with the template's cells in the rows that both have. A row that the template does not
+// have has no cells to take, and then the table stays as it is: its owners fill it in.
+func widen(have, tmpl *document.Param) {
+	n := len(have.Columns)
+	if have.Type != document.Table || tmpl.Type != document.Table || n >= len(tmpl.Columns) || !slices.Equal(have.Columns, tmpl.Columns[:n]) {
+		return
+	}
+	cells := map[string][]string{}
+	for _, row := range tmpl.Literal.Rows {
+		cells[row[0]] = row[n:]
+	}
+	var rows, values [][]string
+	for i, row := range have.Literal.Rows {
+		more, ok := cells[row[0]]
+		if !ok {
+			return
+		}
+		rows = append(rows, slices.Concat(row, more))
+		values = append(values, slices.Concat(have.Value.([][]string)[i], more))
+	}
+	have.Columns, have.Literal.Rows, have.Value = slices.Clone(tmpl.Columns), rows, values
 }

@@ -132,7 +132,7 @@ func (s *Service) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(b.chain) == 0 {
+	if len(b.revisions) == 0 {
 		return fault.New(fault.NotFound, "no_policy", fault.Public{Problem: "No policy was adopted here.", Next: "Run writ init first."})
 	}
 	if err := b.broken(); err != nil {

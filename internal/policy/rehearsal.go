@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/clause"
 	"writ/internal/fault"
@@ -142,7 +141,7 @@ func (s *Service) furnish(ctx context.Context, dir string, closers *[]func() err
 		return nil, err
 	}
 	r.doc = doc
-	r.s, err = New(Deps{DB: db, People: r.cast, Access: access.New(db), Template: document.Print(s.template), Now: s.now, Log: slog.New(slog.DiscardHandler), Vocabulary: s.vocab})
+	r.s, err = New(Deps{DB: db, People: r.cast, Access: s.access, Template: document.Print(s.template), Now: s.now, Log: slog.New(slog.DiscardHandler), Vocabulary: s.vocab})
 	if err != nil {
 		return nil, err
 	}

@@ -225,6 +225,9 @@ func (b *book) verify() []string { // clause: gov.revision-history
 	bad := func(r *Revision, format string, a ...any) {
 		out = append(out, "revision "+r.Version.String()+": "+fmt.Sprintf(format, a...))
 	}
+	if len(b.chain) == 0 && len(b.revisions) > 0 {
+		out = append(out, "there is no first revision")
+	}
 	for i, r := range b.chain {
 		if sum := document.HashBody(r.body); hex.EncodeToString(sum[:]) != r.BodySHA256 {
 			bad(r, "its body does not have the recorded hash")

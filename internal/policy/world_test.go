@@ -18,6 +18,7 @@ import (
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/policy"
 	"writ/internal/policy/document"
+	"writ/internal/policy/policytest"
 	"writ/internal/policy/template"
 	"writ/internal/sshsig"
 )
@@ -88,6 +89,7 @@ type world struct {
 	deps   policy.Deps
 	titles int
 	strict bool // wire a newer build's rules
+	ruled  bool // the table of roles of the revision in force decides, as in a server
 	newer  *clause.Live[strictRules]
 }
 
@@ -158,8 +160,12 @@ func (w *world) wire() {
 	if file == nil {
 		file = template.YAML()
 	}
-	w.deps = policy.Deps{DB: w.kit.DB, People: w.people, Access: access.New(w.kit.DB), Slots: []clause.Slot{w.reset}, Template: file,
+	w.deps = policy.Deps{DB: w.kit.DB, People: w.people, Access: policytest.Access(w.kit.DB, w.kit.Clock.Now), Slots: []clause.Slot{w.reset}, Template: file,
 		Now: w.kit.Clock.Now, Log: slog.New(slog.DiscardHandler), Controls: []clause.Control{{ID: "identity.x", Clause: "auth.reset-link-lifetime"}}}
+	if w.ruled {
+		a := access.New(access.Deps{Log: w.kit.DB, Now: w.kit.Clock.Now})
+		w.deps.Access, w.deps.Slots = a, append(w.deps.Slots, a.Slots()...)
+	}
 	if w.strict {
 		w.newer = clause.NewLive[strictRules](w.kit.Clock.Now)
 		w.deps.Slots = []clause.Slot{w.newer}

@@ -152,6 +152,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.WriteHeader(http.StatusFound)
 		return
 	}
+	if p.Code == EnrolFirst.Code && html && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		h.Set("Location", "/-/account/factors?to="+url.QueryEscape(ReturnPath(r.URL.RequestURI())))
+		w.WriteHeader(http.StatusFound)
+		return
+	}
 	if html {
 		if err := s.pages.Render(w, r, p.Status, "error", View{Title: errorTitle(p.Status), Frame: Plain, Data: p}); err == nil {
 			return

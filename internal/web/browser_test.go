@@ -27,12 +27,12 @@ func browser(t *testing.T) (ctx context.Context, base string, complaints func() 
 	s.SetChrome(sampleChrome)
 	srv := httptest.NewServer(s.Handler(door{who: ana}))
 	t.Cleanup(srv.Close)
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-gpu", true))
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-gpu", true), chromedp.WSURLReadTimeout(time.Minute))
 	alloc, stop := chromedp.NewExecAllocator(t.Context(), opts...)
 	t.Cleanup(stop)
 	ctx, cancel := chromedp.NewContext(alloc)
 	t.Cleanup(cancel)
-	ctx, cancelTime := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancelTime := context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancelTime)
 	var mu sync.Mutex
 	var said []string
@@ -93,7 +93,7 @@ func TestPalette(t *testing.T) {
 		t.Fatal(err)
 	}
 	var url string
-	for range 50 {
+	for range 1200 { // a minute, for a machine that is busy
 		if url, err = chromedp.Run(ctx, chromedp.Location()); err == nil && strings.Contains(url, "/-/policy") {
 			break
 		}

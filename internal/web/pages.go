@@ -63,6 +63,9 @@ type page struct {
 	site      *site
 }
 
+// Mark is the id of the named field of the page's own form.
+func (p *page) Mark(name string) string { return Form{}.Mark(name) }
+
 // Asset is the address of a shared or module asset by its base name.
 func (p *page) Asset(name string) (string, error) {
 	if p.site == nil {
@@ -191,6 +194,7 @@ func fielded(f Form) []Field {
 				field.Error = strings.TrimSpace(field.Error + " " + e.Problem)
 			}
 		}
+		field.Part = f.Part
 		out[i] = field
 	}
 	return out

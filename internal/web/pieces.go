@@ -77,7 +77,8 @@ type Clause struct {
 	Number   string // "4.2"
 	Href     string // the clause's own page, behind the number; "" for none
 	Says     []Span
-	Note     string // one muted line of Writ's own words below the sentence
+	Note     string  // one muted line of Writ's own words below the sentence
+	Tables   []Table // values that do not fit into the sentence
 	Mark     Mark
 	Evidence []Evidence
 }
@@ -186,7 +187,11 @@ type Field struct {
 	Max      int  // maxlength; 0 = none
 	Options  []Option
 	Error    string // set by Form from its Fault, or by hand
+	Part     string // set by Form
 }
+
+// Mark is the field's id on the page.
+func (f Field) Mark() string { return Form{Part: f.Part}.Mark(f.Name) }
 
 // Option is a choice of a select or radio Field.
 type Option struct {
@@ -209,6 +214,15 @@ type Form struct {
 	Loses  string // a destructive act: what will be lost; makes the button a warning
 	Other  *Link  // beside the button: "Cancel", "I forgot my password"
 	Fault  error  // of the last try; spread over the fields by name
+	Part   string // keeps ids apart where a page has several forms with fields of one name
+}
+
+// Mark is the id of the named field on the page.
+func (f Form) Mark(name string) string {
+	if f.Part == "" {
+		return "f-" + name
+	}
+	return "f-" + f.Part + "-" + name
 }
 
 // Notice is template "notice": what happened after an act.

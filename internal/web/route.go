@@ -19,11 +19,12 @@ type Who int
 
 // The zero Who is Nobody, so that a route that forgot to say is closed.
 const (
-	Nobody   Who = iota // refused by Mount
-	Anyone              // strangers too
-	SignedIn            // a person, machine or break-glass session
-	Staff               // signed in, of the staff team; or the operator
-	Operator            // the server's own account at the socket, or a staff owner
+	Nobody    Who = iota // refused by Mount
+	Anyone               // strangers too
+	SignedIn             // a person, machine or break-glass session
+	Staff                // signed in, of the staff team; or the operator
+	Operator             // the server's own account at the socket, or a staff owner
+	Enrolling            // signed in, or with a session that may only set up a second factor
 )
 
 // Route is one entry of a module's route table.
@@ -87,7 +88,7 @@ func (r Route) check(mux *http.ServeMux) (err error) {
 		return fmt.Errorf("mount %q: a pattern is METHOD /path", r.Pattern)
 	case r.Handle == nil:
 		return fmt.Errorf("mount %q: no handler", r.Pattern)
-	case r.Who <= Nobody || r.Who > Operator:
+	case r.Who <= Nobody || r.Who > Enrolling:
 		return fmt.Errorf("mount %q: does not say who may come", r.Pattern)
 	case r.reads() && r.Doc.In != nil:
 		return fmt.Errorf("mount %q: a read takes no body", r.Pattern)

@@ -231,10 +231,14 @@ func (s *Server) may(need Who, who actor.Actor) error {
 		SignedIn: who.SignedIn() || operator,
 		Staff:    staff,
 		Operator: operator || staff && who.Has("owner"),
+		// clause: access.mfa-by-technology
+		Enrolling: who.SignedIn() || operator || who.Kind == actor.Enrolling,
 	}[need]
 	switch {
 	case ok:
 		return nil
+	case who.Kind == actor.Enrolling:
+		return EnrolFirst
 	case !who.SignedIn() && !operator:
 		return fault.New(fault.Unauthenticated, "sign_in_needed", fault.Public{
 			Problem: "Nobody is signed in.", Expected: "This needs a session.", Next: "Sign in and try again."})
@@ -242,6 +246,11 @@ func (s *Server) may(need Who, who actor.Actor) error {
 	return fault.New(fault.Denied, "not_allowed", fault.Public{
 		Problem: "Your account may not open this.", Next: "Ask an owner if you need it."})
 }
+
+// EnrolFirst refuses a session that may only set up a second factor.
+var EnrolFirst = fault.New(fault.Denied, "enrol_required", fault.Public{
+	Problem: "This account needs a second factor before it can be used.", Expected: "A second factor, such as an app that shows codes.",
+	Next: "Set one up at /-/account/factors."})
 
 func staffByRole(who actor.Actor) bool {
 	return who.Has("owner") || who.Has("engineer") || who.Has("support") || who.Has("auditor")

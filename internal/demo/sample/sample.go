@@ -200,7 +200,9 @@ func (a *App) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	rc := http.NewResponseController(w)
 	fmt.Fprint(w, ": hello\n\n")
-	rc.Flush()
+	if rc.Flush() != nil {
+		return
+	}
 	for {
 		select {
 		case x := <-ch:

@@ -35,7 +35,8 @@ var bundleTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 func Store(z *zip.Writer, name string, content []byte) error {
 	h := &zip.FileHeader{Name: name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(content),
 		CompressedSize64: uint64(len(content)), UncompressedSize64: uint64(len(content))}
-	h.SetModTime(bundleTime) //nolint:staticcheck // Modified would add a field that a raw header does not write
+	//lint:ignore SA1019 Modified would add a field that a raw header does not write
+	h.SetModTime(bundleTime)
 	w, err := z.CreateRaw(h)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)

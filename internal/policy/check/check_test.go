@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"writ/internal/access"
 	"writ/internal/clause"
 	"writ/internal/fault"
 	"writ/internal/ledger"
@@ -19,6 +19,7 @@ import (
 	"writ/internal/policy"
 	"writ/internal/policy/check"
 	"writ/internal/policy/document"
+	"writ/internal/policy/policytest"
 	"writ/internal/policy/template"
 )
 
@@ -55,9 +56,7 @@ func (l *law) set(key string, v any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	vals := clause.Values{}
-	for k, old := range l.m.Values {
-		vals[k] = old
-	}
+	maps.Copy(vals, l.m.Values)
 	vals[key] = v
 	l.m.Values = vals
 }
@@ -94,7 +93,7 @@ func newBench(t *testing.T, now func() time.Time, controls ...clause.Control) *b
 	}
 	b.now = now
 	var err error
-	b.r, err = check.New(check.Deps{DB: b.kit.DB, Law: b.law, Access: access.New(b.kit.DB), Controls: controls, Now: now, Log: slog.New(slog.DiscardHandler)})
+	b.r, err = check.New(check.Deps{DB: b.kit.DB, Law: b.law, Access: policytest.Access(b.kit.DB, now), Controls: controls, Now: now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -418,7 +417,7 @@ func TestControlsThatCannotBe(t *testing.T) {
 	stale := ok
 	stale.FreshFor = time.Hour
 	for name, list := range map[string][]clause.Control{"twice": {ok, ok}, "always stale": {stale}, "empty": {{}}} {
-		_, err := check.New(check.Deps{DB: kit.DB, Law: &law{}, Access: access.New(kit.DB), Controls: list, Now: kit.Clock.Now, Log: slog.New(slog.DiscardHandler)})
+		_, err := check.New(check.Deps{DB: kit.DB, Law: &law{}, Access: policytest.Access(kit.DB, kit.Clock.Now), Controls: list, Now: kit.Clock.Now, Log: slog.New(slog.DiscardHandler)})
 		if err == nil {
 			t.Errorf("%s: accepted", name)
 		}
@@ -445,7 +444,7 @@ func BenchmarkReport(b *testing.B) {
 	}
 	kit := ledgertest.Open(b, policy.Schema())
 	l := &law{m: policy.Moment{Policy: p, Values: p.Values()}}
-	r, err := check.New(check.Deps{DB: kit.DB, Law: l, Access: access.New(kit.DB), Controls: controls, Now: kit.Clock.Now, Log: slog.New(slog.DiscardHandler)})
+	r, err := check.New(check.Deps{DB: kit.DB, Law: l, Access: policytest.Access(kit.DB, kit.Clock.Now), Controls: controls, Now: kit.Clock.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,0 +1,104 @@
+package access
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Action is something an actor may want to do, as module.verb.
+type Action string
+
+// The actions of this build.
+const (
+	PolicyRead       Action = "policy.read"
+	PolicyPropose    Action = "policy.propose"
+	PolicyApprove    Action = "policy.approve"  // also reject: an owner's signature
+	PolicyWithdraw   Action = "policy.withdraw" // one's own proposal
+	ExceptionRequest Action = "policy.request-exception"
+	ExceptionApprove Action = "policy.approve-exception"
+	ExceptionRevoke  Action = "policy.revoke-exception"
+	RecordSign       Action = "policy.sign-record"
+	KeyRegister      Action = "policy.register-key"
+	CheckRun         Action = "policy.run-check"
+	JournalRead      Action = "journal.read"
+	JournalExport    Action = "journal.export"
+	PeopleRead       Action = "identity.read-people"
+	PeopleManage     Action = "identity.manage-people"
+	PeopleErase      Action = "identity.erase-person"
+	PeopleImport     Action = "identity.import-people" // bring people over with another system's hashes
+	SessionsEnd      Action = "identity.end-sessions"
+	RightsRead       Action = "identity.read-rights"   // who holds which role, since when, and what was used of it
+	RoleGrant        Action = "identity.grant-role"    // lend a role for a while, and take it back
+	ReviewOpen       Action = "identity.open-review"   // begin and close a review of rights
+	ReviewDecide     Action = "identity.review-rights" // keep or revoke; never one's own
+	GateRead         Action = "gateway.read"
+	GateMaintain     Action = "gateway.maintenance"
+	MailRead         Action = "mail.read-queue"
+	TokensRead       Action = "identity.read-tokens"     // other people's, and services
+	TokensManage     Action = "identity.manage-tokens"   // end other people's
+	ServicesManage   Action = "identity.manage-services" // make service accounts of the staff team, and their tokens
+)
+
+// known are the actions of this build, and whether the operator may do each. Which role
+// of people may do what is the policy's to say (access.roles/roles); the operator is no
+// person and has no row there: whoever is the server's own account on the machine could
+// read its memory and change its binary, so a signed line about it would promise what
+// nothing holds. What the operator may do here is what runs the machine, and never an
+// approval, a signature or a decision about somebody's rights (DESIGN §10).
+var known = map[Action]bool{
+	PolicyRead:       true,
+	PolicyPropose:    true,
+	PolicyApprove:    false,
+	PolicyWithdraw:   true,
+	ExceptionRequest: true,
+	ExceptionApprove: false,
+	ExceptionRevoke:  true,
+	RecordSign:       false,
+	KeyRegister:      false,
+	CheckRun:         true,
+	JournalRead:      true,
+	JournalExport:    true,
+	PeopleRead:       true,
+	PeopleManage:     true,
+	PeopleErase:      true,
+	PeopleImport:     true,
+	SessionsEnd:      true,
+	RightsRead:       true,
+	RoleGrant:        true,
+	ReviewOpen:       true,
+	ReviewDecide:     false,
+	GateRead:         true,
+	GateMaintain:     true,
+	MailRead:         true,
+	TokensRead:       true,
+	TokensManage:     true,
+	ServicesManage:   true,
+}
+
+// personal are acts that bind others for longer than a loan lasts, or that must be a
+// person's own: a lent role does not carry them, and a token never reaches them.
+var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister, RoleGrant, ReviewDecide}
+
+// ofTeams begins the actions of a customer's own team: the only ones that the roles of
+// customers can have.
+const ofTeams = "team."
+
+// The roles of staff and of customers' teams.
+var (
+	staffRoles    = []string{"owner", "engineer", "support", "auditor"}
+	customerRoles = []string{"admin", "member"}
+)
+
+// StaffRoles are the roles that a member of staff may have.
+func StaffRoles() []string { return slices.Clone(staffRoles) }
+
+// Actions lists every action, sorted.
+func Actions() []Action { return slices.Sorted(maps.Keys(known)) }
+
+// OperatorMay reports whether an action is among those that run the machine.
+func OperatorMay(a Action) bool { return known[a] }
+
+func isKnown(a Action) bool { _, ok := known[a]; return ok }
+
+func (a Action) ofTeam() bool { return strings.HasPrefix(string(a), ofTeams) }

@@ -1,0 +1,234 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"writ/internal/actor"
+
+	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/ast"
+	"github.com/cedar-policy/cedar-go/types"
+	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
+	"github.com/cedar-policy/cedar-go/x/exp/schema"
+	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
+)
+
+// The types of Cedar's entities. A person or program is in a Role for each role they
+// hold, and in a Lent beside it for one they hold for a while only.
+const (
+	typePerson   types.EntityType = "Person"
+	typeProgram  types.EntityType = "Program"
+	typeOperator types.EntityType = "Operator"
+	typeServer   types.EntityType = "Server"
+	typeRole     types.EntityType = "Role"
+	typeLent     types.EntityType = "Lent"
+	typeAction   types.EntityType = "Action"
+	typeThing    types.EntityType = "Thing"
+)
+
+// schemaHead is the part of the schema that does not name actions. A factor never shown
+// is as old as a Long can say.
+const schemaHead = `
+entity Role, Lent, Thing, Operator, Server;
+entity Person, Program in [Role, Lent];
+type Ask = { acr: Long, factor_age: Long, via: String, grant: Bool, team: String };
+action %s appliesTo { principal: [Person, Program, Operator, Server], resource: Thing, context: Ask };
+`
+
+// book is a table of roles as Cedar decides by it.
+type book struct {
+	rules   map[types.EntityUID]rule // of a role, and of a lent one
+	general []rule                   // for everybody
+	actions map[Action]types.EntityUID
+	roles   []Role
+}
+
+type rule struct {
+	id     cedar.PolicyID
+	policy *cedar.Policy
+}
+
+// about are the rules that can match a principal: a rule of a role it is not in could
+// not. So an answer costs the same however long the table is.
+type about struct {
+	*book
+	in types.EntityUIDSet
+}
+
+// All implements cedar.PolicyIterator.
+func (a about) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
+	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) {
+		for _, r := range a.general {
+			if !yield(r.id, r.policy) {
+				return
+			}
+		}
+		for role := range a.in.All() {
+			if r, ok := a.rules[role]; ok && !yield(r.id, r.policy) {
+				return
+			}
+		}
+	}
+}
+
+// Role is a row of the signed table.
+type Role struct {
+	Name    string
+	May     string // in the policy's words
+	Staff   bool
+	Actions []Action
+}
+
+// Has reports whether the role's row names the action.
+func (r *Role) Has(a Action) bool { return slices.Contains(r.Actions, a) }
+
+// compile makes Cedar's policies of the table and holds them against the schema.
+func compile(r *Rules) (*book, error) {
+	check, err := validator()
+	if err != nil {
+		return nil, err
+	}
+	b := &book{rules: map[types.EntityUID]rule{}, actions: map[Action]types.EntityUID{}}
+	for a := range known {
+		b.actions[a] = uid(typeAction, string(a))
+	}
+	var errs []error
+	add := func(id string, p *ast.Policy) rule {
+		out := rule{cedar.PolicyID(id), cedar.NewPolicyFromAST(p)}
+		errs = append(errs, check(id, out.policy))
+		return out
+	}
+	for _, row := range r.Roles {
+		actions, err := actionsIn(row[2])
+		if err != nil {
+			return nil, err
+		}
+		role := Role{Name: row[0], May: row[1], Staff: slices.Contains(staffRoles, row[0]), Actions: actions}
+		b.roles = append(b.roles, role)
+		elsewhere := ast.Context().Access("team").Equal(ast.String("customer"))
+		if !role.Staff {
+			elsewhere = ast.Context().Access("team").Equal(ast.String("staff"))
+		}
+		if len(actions) > 0 {
+			in := uid(typeRole, role.Name)
+			b.rules[in] = add("role "+role.Name, ast.Permit().PrincipalIn(in).ActionInSet(b.uids(actions)...).Unless(elsewhere))
+		}
+		if lent := slices.DeleteFunc(slices.Clone(actions), func(a Action) bool { return slices.Contains(personal, a) }); len(lent) > 0 {
+			in := uid(typeLent, role.Name)
+			b.rules[in] = add("lent "+role.Name, ast.Permit().PrincipalIn(in).ActionInSet(b.uids(lent)...).When(ast.Context().Access("grant")).Unless(elsewhere))
+		}
+	}
+	machine := slices.DeleteFunc(Actions(), func(a Action) bool { return !OperatorMay(a) })
+	b.general = []rule{
+		add("operator", ast.Permit().PrincipalIs(typeOperator).ActionInSet(b.uids(machine)...)),
+		add("server", ast.Permit().PrincipalIs(typeServer)),
+		add("no token", ast.Forbid().ActionInSet(b.uids(personal)...).When(ast.Context().Access("via").Equal(ast.String("token")))),
+	}
+	return b, errors.Join(errs...)
+}
+
+// validator checks policies against the schema of this build.
+func validator() (func(id string, p *cedar.Policy) error, error) {
+	var quoted []string
+	for _, a := range Actions() {
+		quoted = append(quoted, fmt.Sprintf("%q", string(a)))
+	}
+	var s schema.Schema
+	if err := s.UnmarshalCedar(fmt.Appendf(nil, schemaHead, strings.Join(quoted, ", "))); err != nil {
+		return nil, fmt.Errorf("read the schema of rights: %w", err)
+	}
+	resolved, err := s.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("resolve the schema of rights: %w", err)
+	}
+	v := validate.New(resolved)
+	return func(id string, p *cedar.Policy) error {
+		if err := v.Policy(id, (*xast.Policy)(p.AST())); err != nil {
+			return fmt.Errorf("the rule %q does not fit the schema: %w", id, err)
+		}
+		return nil
+	}, nil
+}
+
+func (b *book) uids(as []Action) []types.EntityUID {
+	out := make([]types.EntityUID, len(as))
+	for i, a := range as {
+		out[i] = b.actions[a]
+	}
+	return out
+}
+
+func uid(t types.EntityType, id string) types.EntityUID {
+	return types.NewEntityUID(t, types.String(id))
+}
+
+// decide asks Cedar. Entities are made of the actor that a door made, never of what a
+// client sent. A rule that cannot be evaluated makes the answer no: Cedar itself would
+// skip it, and a skipped forbid is a yes.
+func (b *book) decide(who actor.Actor, action Action, object string, now time.Time) bool {
+	act, ok := b.actions[action]
+	if !ok {
+		return false
+	}
+	me, ok := principal(who)
+	if !ok {
+		return false
+	}
+	decision, diag := cedar.Authorize(about{b, me.Parents}, single(me), cedar.Request{Principal: me.UID, Action: act, Resource: uid(typeThing, object), Context: asked(who, now)})
+	return decision == cedar.Allow && len(diag.Errors) == 0 // clause: access.roles
+}
+
+// principal is the actor as Cedar sees it.
+func principal(who actor.Actor) (types.Entity, bool) {
+	var t types.EntityType
+	switch who.Kind {
+	case actor.Person:
+		t = typePerson
+	case actor.Machine:
+		t = typeProgram
+	case actor.Operator:
+		return types.Entity{UID: uid(typeOperator, who.ID)}, true
+	case actor.Writ:
+		return types.Entity{UID: uid(typeServer, who.ID)}, true
+	default:
+		return types.Entity{}, false
+	}
+	in := make([]types.EntityUID, 0, len(who.Roles))
+	for _, r := range who.Roles {
+		kind := typeRole
+		if slices.Contains(who.Lent, r) {
+			kind = typeLent
+		}
+		in = append(in, uid(kind, r))
+	}
+	return types.Entity{UID: uid(t, who.ID), Parents: types.NewEntityUIDSet(in...)}, true
+}
+
+// asked is the typed context of one question.
+func asked(who actor.Actor, now time.Time) types.Record {
+	age := int64(math.MaxInt64)
+	if !who.FactorAt.IsZero() {
+		age = int64(now.Sub(who.FactorAt) / time.Second)
+	}
+	return types.NewRecord(types.RecordMap{
+		"acr": types.Long(who.ACR), "factor_age": types.Long(age), "via": types.String(who.Via),
+		"grant": types.Boolean(len(who.Lent) > 0), "team": types.String(who.TeamKind),
+	})
+}
+
+// single is the one entity of a question: the actor with the roles it is in.
+type single types.Entity
+
+// Get implements cedar.EntityGetter.
+func (s single) Get(u types.EntityUID) (types.Entity, bool) {
+	if u == s.UID {
+		return types.Entity(s), true
+	}
+	return types.Entity{}, false
+}

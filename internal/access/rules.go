@@ -1,0 +1,103 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"writ/internal/clause"
+)
+
+// Rules are what the policy says of rights.
+type Rules struct {
+	Roles [][]string `clause:"access.roles/roles"` // role, what it is for, its actions with a space between
+}
+
+// None stands in the column of actions where a role has none in this build.
+const None = "none"
+
+// vital is what an owner must be able to do, or no revision could ever be signed again.
+var vital = []Action{PolicyRead, PolicyApprove, KeyRegister}
+
+// Validate implements clause.Validator: it refuses a table that this build could not
+// obey, or under which nobody could mend the table.
+func (r *Rules) Validate() error {
+	var errs []error
+	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf("access.roles: "+format, a...)) }
+	byRole := map[string][]Action{}
+	for _, row := range r.Roles {
+		if len(row) != 3 {
+			return fmt.Errorf("access.roles: the table has %d columns and this build reads three: role, may, and actions, which names what each role may do (a space between, or %q)", len(row), None)
+		}
+		role := row[0]
+		staff := slices.Contains(staffRoles, role)
+		if !staff && !slices.Contains(customerRoles, role) {
+			bad("there is no role %q; the roles are %s", role, strings.Join(slices.Concat(staffRoles, customerRoles), ", "))
+			continue
+		}
+		actions, err := actionsIn(row[2])
+		if err != nil {
+			bad("role %s: %w", role, err)
+		}
+		for _, a := range actions {
+			if !staff && !a.ofTeam() {
+				bad("role %s is of customers and can have only actions that begin with %s, not %s", role, ofTeams, a)
+			}
+		}
+		byRole[role] = actions
+	}
+	for _, a := range vital {
+		if !slices.Contains(byRole["owner"], a) {
+			bad("the role owner lacks %s; without it no owner could sign a revision, this table's mending included", a)
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	if _, err := compile(r); err != nil {
+		return fmt.Errorf("access.roles: %w", err)
+	}
+	return nil
+}
+
+// actionsIn reads the cell of a role's actions.
+func actionsIn(cell string) ([]Action, error) {
+	words := strings.Fields(cell)
+	if slices.Equal(words, []string{None}) {
+		return nil, nil
+	}
+	var out []Action
+	var errs []error
+	for _, w := range words {
+		a := Action(w)
+		switch {
+		case !isKnown(a):
+			errs = append(errs, fmt.Errorf("there is no action %q in this build", w))
+		case slices.Contains(out, a):
+			errs = append(errs, fmt.Errorf("action %q stands twice", w))
+		default:
+			out = append(out, a)
+		}
+	}
+	if len(words) == 0 {
+		errs = append(errs, fmt.Errorf("no actions; write %q where there are none", None))
+	}
+	return out, errors.Join(errs...)
+}
+
+// slot knows whether a policy was adopted: before that everything is refused.
+type slot struct {
+	*clause.Live[Rules]
+	set atomic.Bool
+}
+
+// Set implements clause.Slot.
+func (s *slot) Set(ps []clause.Period) error {
+	err := s.Live.Set(ps)
+	if err == nil {
+		s.set.Store(true)
+	}
+	return err
+}

@@ -1,0 +1,192 @@
+package e2e
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// talker runs commands with --format json and notes which it has tried.
+type talker struct {
+	*council
+	tried map[string]bool
+}
+
+// json wants exactly one JSON value on the standard output.
+func (k *talker) json(t *testing.T, code int, c command) string {
+	t.Helper()
+	c.args = append(c.args, "--format", "json")
+	r := must(t, code, c)
+	d := json.NewDecoder(strings.NewReader(r.out))
+	var v any
+	if err := d.Decode(&v); err != nil {
+		t.Errorf("writ %s: %v: %v", strings.Join(c.args, " "), err, r)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		t.Errorf("writ %s prints more than one value: %s", strings.Join(c.args, " "), r.out)
+	}
+	words := c.args[:slices.IndexFunc(append(c.args, "-"), func(a string) bool { return strings.HasPrefix(a, "-") })]
+	for n := range words {
+		k.tried[strings.Join(words[:n+1], " ")] = true
+	}
+	return r.out
+}
+
+// ask is json of a command that the operator gives.
+func (k *talker) ask(t *testing.T, args ...string) string {
+	t.Helper()
+	return k.json(t, 0, k.writ(args...))
+}
+
+// Whatever a command has to say, with --format json it says one JSON value and nothing
+// else; no command is left out.
+func TestFormatJSON(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t, setup{owners: threeOwners})
+	s := f.launch("serve", "--dir", f.dir, "--format", "json")
+	eventually(t, "the server is ready", func() bool { return strings.Contains(s.log.String(), `"msg":"ready"`) })
+	k := &talker{newCouncil(t, s), map[string]bool{"serve": true, "init": true}} // init: newFolder reads its JSON
+	k.ask(t, "version")
+	k.document(t)
+	k.deviations(t)
+	k.record(t)
+	k.people(t)
+	k.ask(t, "gateway", "routes")
+	k.ask(t, "gateway", "maintenance", "on", "--reason", "move")
+	k.ask(t, "gateway", "maintenance", "off")
+	k.ask(t, "prove", "auth.reset-link-lifetime")
+	k.json(t, 1, k.writ("check"))
+	s.stop()
+	for line := range strings.Lines(s.log.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("a line of the log is no JSON: %s", line)
+		}
+	}
+	for _, c := range commands(t) {
+		if !k.tried[c] {
+			t.Errorf("nobody tried writ %s with --format json", c)
+		}
+	}
+}
+
+// document reads, proposes, signs and drops revisions.
+func (k *talker) document(t *testing.T) {
+	t.Helper()
+	const ana, ben = "ana@example.test", "ben@example.test"
+	text := k.exported(t)
+	shorter, longer := edited(t, text, "auth.min-length", "value: 12", "value: 14"), edited(t, text, "auth.min-length", "value: 12", "value: 15")
+	k.ask(t, "policy", "show")
+	k.ask(t, "policy", "show", "auth.min-length")
+	k.ask(t, "policy", "at", time.Now().UTC().Format(time.RFC3339))
+	k.ask(t, "policy", "export")
+	k.ask(t, "policy", "lint", shorter)
+	k.ask(t, "policy", "diff", "1.0", shorter)
+	k.json(t, 0, k.as(ana, "policy", "key", "add", k.keys[ana]))
+	for _, o := range threeOwners {
+		k.json(t, 0, k.as(o, "policy", "approve", "1.0", "--key", k.keys[o]))
+	}
+	k.ask(t, "policy", "key", "list")
+	k.json(t, 0, k.as(ana, "policy", "propose", shorter, "--summary", "Longer passwords"))
+	k.json(t, 0, k.as(ben, "policy", "reject", "1.1", "--reason", "not now"))
+	k.json(t, 0, k.as(ana, "policy", "propose", longer, "--summary", "Longer still"))
+	k.json(t, 0, k.as(ana, "policy", "withdraw", "1.1", "--reason", "a slip"))
+	k.ask(t, "policy", "log")
+}
+
+// deviations asks for exceptions and attests.
+func (k *talker) deviations(t *testing.T) {
+	t.Helper()
+	const ana, ben = "ana@example.test", "ben@example.test"
+	asked := decode[struct{ ID string }](t, k.json(t, 0, k.as(ana, "exception", "request", ttl, "3h", "--until", "14d", "--reason", "mail is slow")))
+	k.json(t, 0, k.as(ben, "exception", "approve", asked.ID, "--key", k.keys[ben]))
+	k.ask(t, "exception", "list")
+	k.ask(t, "exception", "revoke", asked.ID, "--reason", "mail is fast")
+	k.json(t, 0, k.as(ana, "attest", "gov.contact", "--statement", "A test message was answered.", "--key", k.keys[ana]))
+}
+
+// record reads the journal and takes evidence out of it.
+func (k *talker) record(t *testing.T) {
+	t.Helper()
+	bundle := filepath.Join(t.TempDir(), "e.zip")
+	k.ask(t, "journal", "entries")
+	k.ask(t, "journal", "entries", "2")
+	k.ask(t, "journal", "verify")
+	k.ask(t, "journal", "checkpoint")
+	k.ask(t, "journal", "prove", "2")
+	k.ask(t, "journal", "export", bundle, "--reason", "audit")
+	k.json(t, 0, command{args: []string{"verify", bundle}})
+}
+
+// people adds and removes somebody.
+func (k *talker) people(t *testing.T) {
+	t.Helper()
+	k.ask(t, "user", "list")
+	added := decode[struct{ Handle string }](t, k.ask(t, "user", "add", "emil@example.test", "--role", "engineer"))
+	k.ask(t, "user", "show", "emil@example.test")
+	k.ask(t, "user", "link", "emil@example.test")
+	k.ask(t, "user", "sessions", "ana@example.test")
+	k.ask(t, "user", "sessions", "ana@example.test", "--end")
+	k.ask(t, "user", "disable", "emil@example.test")
+	k.ask(t, "user", "erase", "emil@example.test", "--confirm", added.Handle)
+	keys := decode[struct {
+		Keys []struct{ Fingerprint, Handle string }
+	}](t, k.ask(t, "policy", "key", "list"))
+	k.ask(t, "policy", "key", "revoke", keys.Keys[0].Fingerprint)
+}
+
+// commands are those that the program completes, without those that hold others.
+func commands(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	var walk func(words []string) bool
+	walk = func(words []string) (found bool) {
+		r := must(t, 0, command{args: append(append([]string{"__complete"}, words...), "")})
+		for line := range strings.Lines(r.out) {
+			name, says, ok := strings.Cut(strings.TrimSpace(line), "\t")
+			if !ok || says == "" || strings.HasPrefix(name, "-") || slices.Contains([]string{"help", "completion", "demo"}, name) {
+				continue // demo tells people where to look
+			}
+			if h := must(t, 0, command{args: append(slices.Clone(words), name, "--help")}); !strings.Contains(h.out, "Usage:\n  writ "+strings.Join(append(slices.Clone(words), name), " ")) {
+				continue // an argument, not a command
+			}
+			found = true
+			if next := append(slices.Clone(words), name); !walk(next) {
+				out = append(out, strings.Join(next, " "))
+			}
+		}
+		return found
+	}
+	walk(nil)
+	if len(out) < 35 {
+		t.Fatalf("only %d commands are completed: %q", len(out), out)
+	}
+	return out
+}
+
+// Each shell gets a script that it can read, which asks the program: clauses complete
+// from the server that runs, and nothing breaks where none does.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	s := start(t, setup{})
+	r := must(t, 0, command{args: []string{"__complete", "prove", "--dir", s.dir, "auth.reset-link-l"}})
+	if !strings.Contains(r.out, "auth.reset-link-lifetime\tA reset link") {
+		t.Errorf("clauses: %v", r)
+	}
+	must(t, 0, command{args: []string{"__complete", "prove", "--dir", t.TempDir(), "auth."}})
+	must(t, 0, command{args: []string{"__complete", "check", "--format", ""}}, "json", "text")
+	for shell, word := range map[string]string{"bash": "__start_writ", "zsh": "#compdef writ", "fish": "complete -c writ", "powershell": "Register-ArgumentCompleter"} {
+		script := must(t, 0, command{args: []string{"completion", shell}}, word).out
+		if path, err := exec.LookPath(shell); err == nil && shell != "powershell" {
+			c := exec.Command(path, "-n")
+			c.Stdin = strings.NewReader(script)
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Errorf("%s cannot read its script: %v %s", shell, err, out)
+			}
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package identity
+
+import (
+	"time"
+
+	"writ/internal/keyring"
+	"writ/internal/ledger"
+)
+
+// FactorAsked is a right password after which a second factor is asked for.
+type FactorAsked struct {
+	Person  string   `class:"public"`
+	Need    int      `class:"public"`
+	By      []string `class:"public"` // who asks for it: policy, team, own
+	Network string   `class:"personal"`
+}
+
+// About implements ledger.Event.
+func (e FactorAsked) About() ledger.About {
+	return ledger.About{Name: "identity.factor-asked", Clause: "access.mfa-by-technology", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}
+
+// FactorRefused is a second factor that was not right, or came out of order.
+type FactorRefused struct {
+	Person  string `class:"public"`
+	Kind    string `class:"public"`
+	Cause   string `class:"public"` // wrong, used, locked, order
+	Network string `class:"personal"`
+}
+
+// About implements ledger.Event.
+func (e FactorRefused) About() ledger.About {
+	a := ledger.About{Name: "identity.factor-refused", Clause: "access.mfa-by-technology"}
+	if e.Person != "" {
+		a.Object, a.Subject = "person/"+e.Person, keyring.Person(e.Person)
+	}
+	return a
+}
+
+// FactorBegun is a factor that waits for its first right code.
+type FactorBegun struct {
+	Person string `class:"public"`
+	Factor string `class:"public"`
+	Kind   string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e FactorBegun) About() ledger.About {
+	return ledger.About{Name: "identity.factor-begun", Clause: "access.mfa-by-technology", Object: "factor/" + e.Factor, Subject: keyring.Person(e.Person)}
+}
+
+// FactorAdded is a factor that works from now on. The session has a new token.
+type FactorAdded struct {
+	Person  string `class:"public"`
+	Factor  string `class:"public"`
+	Kind    string `class:"public"`
+	First   bool   `class:"public"`
+	Session string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e FactorAdded) About() ledger.About {
+	return ledger.About{Name: "identity.factor-added", Clause: "access.mfa-by-technology", Object: "factor/" + e.Factor, Subject: keyring.Person(e.Person)}
+}
+
+// FactorRemoved is a factor that is gone.
+type FactorRemoved struct {
+	Person string `class:"public"`
+	Factor string `class:"public"`
+	Kind   string `class:"public"`
+	Cause  string `class:"public"` // removed, reset
+}
+
+// About implements ledger.Event.
+func (e FactorRemoved) About() ledger.About {
+	return ledger.About{Name: "identity.factor-removed", Clause: "access.mfa-by-technology", Object: "factor/" + e.Factor, Subject: keyring.Person(e.Person)}
+}
+
+// FactorLocked is a factor that had a hundred wrong codes without a right one.
+type FactorLocked struct {
+	Person string `class:"public"`
+	Kind   string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e FactorLocked) About() ledger.About {
+	return ledger.About{Name: "identity.factor-locked", Clause: "auth.best-practice", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}
+
+// RecoveryCodesMade is a new set of recovery codes; the former ones are dead.
+type RecoveryCodesMade struct {
+	Person string `class:"public"`
+	Count  int    `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e RecoveryCodesMade) About() ledger.About {
+	return ledger.About{Name: "identity.recovery-codes-made", Clause: "auth.best-practice", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}
+
+// RecoveryCodeUsed is a recovery code that is spent.
+type RecoveryCodeUsed struct {
+	Person string `class:"public"`
+	Left   int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e RecoveryCodeUsed) About() ledger.About {
+	return ledger.About{Name: "identity.recovery-code-used", Clause: "auth.best-practice", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}
+
+// GraceBegun is the one time without a second factor that a person gets.
+type GraceBegun struct {
+	Person string    `class:"public"`
+	Until  time.Time `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e GraceBegun) About() ledger.About {
+	return ledger.About{Name: "identity.grace-begun", Clause: "access.mfa-by-technology", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}
