@@ -56,6 +56,7 @@ func TestFormatJSON(t *testing.T) {
 	k.deviations(t)
 	k.record(t)
 	k.people(t)
+	k.programs(t)
 	k.ask(t, "gateway", "routes")
 	k.ask(t, "gateway", "maintenance", "on", "--reason", "move")
 	k.ask(t, "gateway", "maintenance", "off")
