@@ -242,6 +242,7 @@ func TestUsesAreCounted(t *testing.T) {
 	ask(person("auditor"), access.PolicyApprove) // refused
 	a.May(who, access.PolicyApprove)             // only looked at
 	ask(actor.Actor{Kind: actor.Operator, ID: "uid-0"}, access.PolicyRead)
+	ask(actor.Actor{Kind: actor.Person, ID: "ana", TeamKind: "staff", Roles: []string{"owner"}, Via: "canary"}, access.PolicyRead) // a rehearsal
 	now = now.Add(2 * time.Minute)
 	ask(who, access.PolicyRead)
 	us := a.TakeUses()

@@ -30,6 +30,7 @@ const (
 	SessionsEnd      Action = "identity.end-sessions"
 	RightsRead       Action = "identity.read-rights"   // who holds which role, since when, and what was used of it
 	RoleGrant        Action = "identity.grant-role"    // lend a role for a while, and take it back
+	RoleAsk          Action = "identity.ask-role"      // ask for a role oneself; it counts when others agree
 	ReviewOpen       Action = "identity.open-review"   // begin and close a review of rights
 	ReviewDecide     Action = "identity.review-rights" // keep or revoke; never one's own
 	GateRead         Action = "gateway.read"
@@ -38,6 +39,8 @@ const (
 	TokensRead       Action = "identity.read-tokens"     // other people's, and services
 	TokensManage     Action = "identity.manage-tokens"   // end other people's
 	ServicesManage   Action = "identity.manage-services" // make service accounts of the staff team, and their tokens
+	ClientsRead      Action = "identity.read-clients"    // applications that sign people in here
+	ClientsManage    Action = "identity.manage-clients"
 )
 
 // known are the actions of this build, and whether the operator may do each. Which role
@@ -66,6 +69,7 @@ var known = map[Action]bool{
 	SessionsEnd:      true,
 	RightsRead:       true,
 	RoleGrant:        true,
+	RoleAsk:          false,
 	ReviewOpen:       true,
 	ReviewDecide:     false,
 	GateRead:         true,
@@ -74,6 +78,8 @@ var known = map[Action]bool{
 	TokensRead:       true,
 	TokensManage:     true,
 	ServicesManage:   true,
+	ClientsRead:      true,
+	ClientsManage:    true,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a

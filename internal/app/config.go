@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"writ/internal/fault"
+	"writ/internal/identity/upstream"
 
 	"github.com/goccy/go-yaml"
 )
@@ -55,7 +56,8 @@ type TLSConfig struct {
 
 // IDConfig holds machine settings of signing in.
 type IDConfig struct {
-	BannedFile string `yaml:"banned_file,omitempty"` // a list of passwords to refuse, one a line
+	BannedFile string              `yaml:"banned_file,omitempty"` // a list of passwords to refuse, one a line
+	Upstream   []upstream.Provider `yaml:"upstream,omitempty"`    // other providers that sign people in; client_secret_file is in this folder or absolute
 }
 
 const configName = "writ.yaml"

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"writ/internal/access"
 	"writ/internal/actor"
@@ -18,6 +19,8 @@ import (
 	"writ/internal/gateway"
 	"writ/internal/identity"
 	"writ/internal/identity/banned"
+	"writ/internal/identity/oidc"
+	"writ/internal/identity/upstream"
 	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/ledger"
@@ -41,6 +44,8 @@ type modules struct {
 	access   *access.Access
 	journal  *journal.Journal
 	identity *identity.Service
+	oidc     *oidc.Service
+	upstream *upstream.Service
 	gateway  *gateway.Gateway
 	policy   *policy.Service
 	check    *check.Runner
@@ -90,7 +95,16 @@ func (a *App) buildIdentity() error {
 	a.identity, err = identity.New(identity.Deps{
 		DB: a.db, Ring: a.ring, Mail: a.mail, Jobs: a.jobs, Rules: clause.NewLive[identity.Rules](a.now), Banned: list, Access: a.access, Record: a.journal,
 		Company: func() string { return a.config.Company }, Origin: a.config.Origin(), Now: a.now, Log: a.log.With("module", "identity"),
-		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw})
+		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw, Ways: func(to string) []web.Link { return a.upstream.Ways(to) }})
+	if err != nil {
+		return err
+	}
+	if a.upstream, err = upstream.New(upstream.Deps{DB: a.db, Ring: a.ring, People: a.identity, Providers: a.config.Identity.Upstream, Origin: a.config.Origin(),
+		Now: a.now, Log: a.log.With("module", "upstream"), ReadFile: a.readSecret}); err != nil {
+		return err
+	}
+	a.oidc, err = oidc.New(oidc.Deps{DB: a.db, Ring: a.ring, People: a.identity, Jobs: a.jobs, Access: a.access, Origin: a.config.Origin(),
+		Out: &http.Transport{Proxy: nil, TLSHandshakeTimeout: 5 * time.Second, ForceAttemptHTTP2: true}, Now: a.now, Log: a.log.With("module", "oidc"), Plant: a.identity.Plant})
 	return err
 }
 
@@ -107,7 +121,7 @@ func (a *App) buildGateway() error {
 }
 
 func (a *App) buildPolicy() (err error) {
-	controls := slices.Concat(a.identity.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
+	controls := slices.Concat(a.identity.Controls(a.door), a.oidc.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
 	var slots []clause.Slot
 	for _, m := range []ruled{a.access, a.identity, a.gateway, a.journal} {
 		slots = append(slots, m.Slots()...)
@@ -132,11 +146,11 @@ func (a *App) face() (err error) {
 		return err
 	}
 	if a.console, err = console.New(console.Deps{Company: a.config.Company, Origin: a.config.Origin(), Policy: a.policy, Check: a.check,
-		Journal: a.journal, Identity: a.identity, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now}); err != nil {
+		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now}); err != nil {
 		return err
 	}
 	a.web.SetChrome(a.console.Chrome)
-	return a.web.Mount(slices.Concat(health(), a.identity.Routes(), a.identity.Pages(), a.gateway.Routes(), a.journal.Routes(),
+	return a.web.Mount(slices.Concat(health(), a.identity.Routes(), a.identity.Pages(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 
@@ -153,7 +167,7 @@ func (a *App) start(ctx context.Context) error {
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.gateway.Run, a.policy.Run}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.oidc.Run, a.upstream.Run, a.gateway.Run, a.policy.Run}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in

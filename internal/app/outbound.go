@@ -24,6 +24,9 @@ func (c Config) outbound() []gateway.Outbound {
 	}
 	// mail.Mailer insists on TLS for every server but one on loopback.
 	add("mail", c.Mail.URL, func(u *url.URL) bool { return u.Scheme == "smtp" || u.Scheme == "smtps" })
+	for _, p := range c.Identity.Upstream {
+		add("provider "+p.Name, p.Issuer, func(u *url.URL) bool { return u.Scheme == "https" })
+	}
 	// Without sslmode the driver falls back to a clear connection when the server asks.
 	verified := func(u *url.URL) bool {
 		return slices.Contains([]string{"require", "verify-ca", "verify-full"}, u.Query().Get("sslmode"))

@@ -73,6 +73,14 @@ func (a *App) AuthorityFile() string { return a.ca }
 // Identity is the identity module, for the demo's people.
 func (a *App) Identity() *identity.Service { return a.identity }
 
+// readSecret reads a file that the settings name: in the folder, or absolute.
+func (a *App) readSecret(name string) ([]byte, error) {
+	if !filepath.IsAbs(name) {
+		name = a.path(name)
+	}
+	return os.ReadFile(name)
+}
+
 func (a *App) path(name string) string { return filepath.Join(a.dir, name) }
 
 // listening tells the gate's controls which ports this process has open.

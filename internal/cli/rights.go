@@ -92,7 +92,7 @@ func (a *app) userGrant() *cobra.Command {
 		Long: `Lends a member of staff a role. It counts from their next request on and ends by itself:
 after --for, for the moment at most as long as the policy says, or longer with --need, when
 that ticket, project or role is over (writ user over). Some roles need a second person
-(writ user agree).`,
+(writ user agree). Whoever names themselves asks for a role; it counts when others agree.`,
 		Example: "  writ user grant person/dana --role engineer --for 2h --reason \"incident 12\"\n  writ user grant dana@example.com --role auditor --for 480h --need project/audit --reason \"collects evidence\"",
 		Args:    cobra.ExactArgs(1),
 		RunE: run(func(c *cobra.Command, args []string) error {
@@ -103,7 +103,7 @@ that ticket, project or role is over (writ user over). Some roles need a second 
 					return err
 				}
 				if g.State == "waits" {
-					a.say("Asked. It counts when a second person agrees: writ user agree %s", visible(g.ID))
+					a.say("Asked. It counts when somebody else agrees: writ user agree %s", visible(g.ID))
 					return nil
 				}
 				a.say("person/%s has the role %s until %s. To end it: writ user revoke %s", visible(g.Handle), visible(g.Role), a.date(g.Until), visible(g.ID))
@@ -186,8 +186,8 @@ func (a *app) one(use, short, long, example, method, path, says string) *cobra.C
 
 func (a *app) userAgree() *cobra.Command {
 	return a.one("agree GRANT", "Agree, as the second person, that a role is lent",
-		"Makes a role count that waits for a second person: neither who asked for it nor who gets it. The operator cannot; use --as.", "  writ user agree 06ab…",
-		http.MethodPost, "grants/%s/approve", "Agreed. The role counts from the next request on.")
+		"Makes a role count that waits: you neither lent it nor get it. The operator cannot; use --as.", "  writ user agree 06ab…",
+		http.MethodPost, "grants/%s/approve", "Agreed. Unless it waits for one more person, the role counts from the next request on.")
 }
 
 func (a *app) userRevoke() *cobra.Command {

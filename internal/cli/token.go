@@ -68,7 +68,7 @@ func (a *app) tokenCommand() *cobra.Command {
 		`A token lets a program act for a person, or for a service account, within its scopes.
 It is shown once. A person makes their own with --as; a service belongs to a team.`,
 		"  writ token list\n  writ token issue laptop --scope orders:read --as ana@example.com\n  writ token revoke 06gqltfs2000bblarjj9hgp134",
-		a.tokenList(), a.tokenIssue(), a.tokenRevoke(), a.tokenServices(), a.tokenService())
+		a.tokenList(), a.tokenIssue(), a.tokenRevoke(), a.tokenServices(), a.tokenService(), a.tokenClients())
 }
 
 func (a *app) tokenList() *cobra.Command {

@@ -29,7 +29,7 @@ var templates embed.FS
 //go:embed assets/console.css
 var styles []byte
 
-// Deps is what a Console needs. All are required.
+// Deps is what a Console needs. All but Clients are required.
 type Deps struct {
 	Company  string // the customer-facing name
 	Origin   string // https://app.example.com
@@ -38,6 +38,7 @@ type Deps struct {
 	Journal  *journal.Journal
 	Identity *identity.Service
 	Gateway  *gateway.Gateway
+	Clients  Clients // nil: no pages of applications
 	Jobs     *jobs.Jobs
 	Access   *access.Access
 	Now      func() time.Time
@@ -152,7 +153,7 @@ func (c *Console) Routes() []web.Route {
 		staff("POST /-/console/people/{id}/erase", access.PeopleErase, atPeople, c.erase),
 		staff("POST /-/console/people/{id}/sessions/end", access.SessionsEnd, atPeople, c.endSessions),
 		staff("GET /-/console/rights", access.RightsRead, atRights, c.showRights),
-		staff("POST /-/console/rights/lend", access.RoleGrant, atRights, c.lendRole),
+		staff("POST /-/console/rights/lend", access.RightsRead, atRights, c.lendRole),
 		staff("POST /-/console/rights/approve", access.RoleGrant, atRights, c.approveLoan),
 		staff("POST /-/console/rights/revoke", access.RightsRead, atRights, c.revokeLoan), // the holder may give back
 		staff("POST /-/console/rights/need", access.RoleGrant, atRights, c.endNeed),
@@ -168,7 +169,7 @@ func (c *Console) Routes() []web.Route {
 		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),
-	}, c.public()...)
+	}, append(c.public(), c.clientRoutes(staff)...)...)
 }
 
 // public are the addresses for everybody.

@@ -136,10 +136,12 @@ func TestWhoMayCome(t *testing.T) {
 		"GET journal": access.JournalRead, "GET journal/{n}": access.JournalRead, "POST journal/{n}/open": access.JournalRead,
 		"GET people": access.PeopleRead, "GET people/add": access.PeopleManage, "POST people": access.PeopleManage, "GET people/{id}": access.PeopleRead,
 		"POST people/{id}/link": access.PeopleManage, "POST people/{id}/disable": access.PeopleManage, "POST people/{id}/erase": access.PeopleErase, "POST people/{id}/sessions/end": access.SessionsEnd,
-		"GET rights": access.RightsRead, "POST rights/lend": access.RoleGrant, "POST rights/revoke": access.RightsRead, "POST rights/approve": access.RoleGrant, "POST rights/need": access.RoleGrant,
+		"GET rights": access.RightsRead, "POST rights/lend": access.RightsRead, "POST rights/revoke": access.RightsRead, "POST rights/approve": access.RoleGrant, "POST rights/need": access.RoleGrant,
 		"GET reviews": access.RightsRead, "POST reviews": access.ReviewOpen, "GET reviews/{id}": access.RightsRead, "POST reviews/{id}/decide": access.ReviewDecide, "POST reviews/{id}/close": access.ReviewOpen,
 		"GET people/tokens": access.TokensRead, "POST people/tokens/end": access.TokensManage, "GET people/brought-over": access.PeopleRead,
 		"GET gate": access.GateRead, "POST gate/mode": access.GateMaintain, "GET mail": access.MailRead,
+		"GET applications": access.ClientsRead, "GET applications/{id}": access.ClientsRead, "GET applications/add": access.ClientsManage, "POST applications": access.ClientsManage,
+		"POST applications/{id}/secret": access.ClientsManage, "POST applications/{id}/secret/end": access.ClientsManage, "POST applications/{id}/remove": access.ClientsManage,
 	}
 	seen := 0
 	for _, rt := range w.console.Routes() {
@@ -185,8 +187,8 @@ func TestWhoMayCome(t *testing.T) {
 func TestRail(t *testing.T) {
 	w := newWorld(t)
 	for who, want := range map[string]string{
-		"ana":      "Document Revisions Exceptions Records Keys Findings People Rights Reviews Gate Mail Journal",
-		"emil":     "Document Revisions Exceptions Records Keys Findings People Rights Reviews Gate Journal",
+		"ana":      "Document Revisions Exceptions Records Keys Findings People Rights Reviews Applications Gate Mail Journal",
+		"emil":     "Document Revisions Exceptions Records Keys Findings People Rights Reviews Applications Gate Journal",
 		"suna":     "Document Revisions Exceptions Records Keys Findings People",
 		"customer": "",
 	} {

@@ -270,6 +270,7 @@ var places = []struct {
 	{"People", "People", atPeople, access.PeopleRead},
 	{"People", "Rights", atRights, access.RightsRead},
 	{"People", "Reviews", atReviews, access.RightsRead},
+	{"People", "Applications", atClients, access.ClientsRead},
 	{"Gate", "Gate", atGate, access.GateRead},
 	{"Gate", "Mail", atMail, access.MailRead},
 	{"Record", "Journal", atJournal, access.JournalRead},

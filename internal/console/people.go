@@ -129,7 +129,7 @@ func (c *Console) personPage(w http.ResponseWriter, r *http.Request, who actor.A
 		return err
 	}
 	at := personHref(p.ID)
-	out := personPage{Facts: c.personFacts(&p)}
+	out := personPage{Facts: append(c.personFacts(&p), c.lentFacts(ctx, who, p.ID)...)}
 	sessions, err := c.Identity.Sessions(ctx, who, p.ID)
 	if err != nil {
 		return err

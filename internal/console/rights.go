@@ -92,8 +92,11 @@ func (c *Console) rightsPage(w http.ResponseWriter, r *http.Request, who actor.A
 			p.Roles = tableOf(a, l.moment.Values["access.roles/roles"])
 		}
 	}
+	if mayLend || who.Kind == actor.Person && c.Access.May(who, access.RoleAsk) {
+		p.Lend = c.lendForm(t, mayLend)
+	}
 	if mayLend {
-		p.Lend, p.Need = c.lendForm(t), &web.Form{Action: atRights + "/need", Act: "End what was lent for it", Quiet: true, Fault: t.need, Loses: "All that was lent for it ends with the next request, and nothing can be lent for it again.",
+		p.Need = &web.Form{Action: atRights + "/need", Act: "End what was lent for it", Quiet: true, Fault: t.need, Loses: "All that was lent for it ends with the next request, and nothing can be lent for it again.",
 			Fields: []web.Field{{Name: "over", Label: "Ticket or project that is over", Value: t.values.Get("over"), Required: true, Complete: "off", Hint: "As it was written when the role was lent, such as ticket/OPS-7."}}}
 	}
 	st := http.StatusOK
@@ -141,6 +144,9 @@ func (c *Console) grantRow(ctx context.Context, who actor.Actor, g *identity.Gra
 		row.Mark = web.Mark{State: web.Holds, Word: "counts"}
 	case identity.GrantWaits:
 		row.Mark = web.Mark{State: web.StaleNow, Word: "waits for a second person"}
+		if g.Grantor == "" {
+			row.By, row.Mark.Word = "nobody yet, asked for by its holder", "waits for somebody's yes"
+		}
 		if mayLend && who.Kind == actor.Person && !mine && who.String() != g.Grantor {
 			row.Approve = atRights + "/approve"
 		}
@@ -152,6 +158,24 @@ func (c *Console) grantRow(ctx context.Context, who actor.Actor, g *identity.Gra
 		row.Close = atRights + "/revoke"
 	}
 	return row
+}
+
+// lentFacts are the roles a person has for a while, for readers who may read rights.
+func (c *Console) lentFacts(ctx context.Context, who actor.Actor, person string) []fact {
+	if !c.Access.May(who, access.RightsRead) {
+		return nil
+	}
+	gs, err := c.Identity.Grants(ctx, who, identity.GrantFilter{Person: person})
+	if err != nil {
+		return []fact{{Name: "Lent", Text: "cannot be read right now"}}
+	}
+	var out []fact
+	for i := range gs {
+		if gs[i].State(c.Now()) == identity.GrantCounts {
+			out = append(out, fact{Name: "Lent", Text: gs[i].Role + " until " + gs[i].Until.Format("2 January 2006 15:04 MST"), Sub: gs[i].Reason, Href: atRights})
+		}
+	}
+	return out
 }
 
 func endWords(cause string) string {
@@ -176,7 +200,7 @@ func (c *Console) acted(ctx context.Context, s string) string {
 	return s
 }
 
-func (c *Console) lendForm(t rightsTries) *web.Form {
+func (c *Console) lendForm(t rightsTries, lends bool) *web.Form {
 	role := web.Field{Name: "role", Label: "Role", Type: "select", Required: true}
 	for _, x := range c.Access.Roles() {
 		if x.Staff {
@@ -187,11 +211,15 @@ func (c *Console) lendForm(t rightsTries) *web.Form {
 	if long == "" {
 		long = "2h"
 	}
-	return &web.Form{Action: atRights + "/lend", Act: "Lend the role", Fault: t.lend, Fields: []web.Field{
-		{Name: "person", Label: "To", Value: t.values.Get("person"), Required: true, Complete: "off", Hint: "Handle or address of a member of staff."}, role,
+	form := &web.Form{Action: atRights + "/lend", Act: "Ask for the role", Fault: t.lend, Fields: []web.Field{role,
 		{Name: "for", Label: "For how long", Value: long, Required: true, Complete: "off", Hint: "Such as 90m or 8h. Longer only for a ticket, project or role."},
 		{Name: "need", Label: "Bound to", Value: t.values.Get("need"), Complete: "off", Hint: "ticket/NAME, project/NAME or role/NAME; it ends with that. Empty: for the moment."},
 		{Name: "reason", Label: "Why", Value: t.values.Get("reason"), Required: true, Complete: "off", Max: 300, Hint: "All who may read rights read this, and it stays in the record."}}}
+	if lends {
+		to := web.Field{Name: "person", Label: "To", Value: t.values.Get("person"), Complete: "off", Hint: "Handle or address of a member of staff. Empty: ask for it yourself."}
+		form.Act, form.Fields = "Lend the role", append([]web.Field{to}, form.Fields...)
+	}
+	return form
 }
 
 func (c *Console) lendRole(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
@@ -199,19 +227,23 @@ func (c *Console) lendRole(w http.ResponseWriter, r *http.Request, who actor.Act
 	if err != nil {
 		return err
 	}
+	to := strings.TrimSpace(f.Get("person"))
+	if to == "" && who.Kind == actor.Person {
+		to = who.ID
+	}
 	var g identity.Grant
 	d, err := identity.LendFor(strings.TrimSpace(f.Get("for")))
 	if err == nil {
-		g, err = c.Identity.GrantRole(r.Context(), who, identity.Lend{Person: strings.TrimSpace(f.Get("person")), Role: f.Get("role"), For: d, Need: strings.TrimSpace(f.Get("need")), Reason: f.Get("reason")})
+		g, err = c.Identity.GrantRole(r.Context(), who, identity.Lend{Person: to, Role: f.Get("role"), For: d, Need: strings.TrimSpace(f.Get("need")), Reason: f.Get("reason")})
 	}
 	if err != nil {
-		if !formed(err) || !c.Access.May(who, access.RoleGrant) {
+		if !formed(err) {
 			return err
 		}
 		return c.rightsPage(w, r, who, rightsTries{lend: err, values: f})
 	}
 	if g.State(c.Now()) == identity.GrantWaits {
-		return c.done(w, r, atRights, "Asked: the role counts when a second person agrees.")
+		return c.done(w, r, atRights, "Asked: the role counts when somebody else agrees.")
 	}
 	return c.done(w, r, atRights, "Lent: person/"+g.Handle+" has the role "+g.Role+" from the next request on, until "+g.Until.Format("2 Jan 15:04 MST")+".")
 }

@@ -24,6 +24,7 @@ import (
 	"writ/internal/gateway"
 	"writ/internal/identity"
 	"writ/internal/identity/banned"
+	"writ/internal/identity/oidc"
 	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/ledger/ledgertest"
@@ -166,7 +167,8 @@ func newWorld(t testing.TB) *world {
 			return e.N, err == nil
 		}}))
 	w.console = must[*console.Console](t)(console.New(console.Deps{Company: "Harbour Ltd", Origin: origin, Policy: w.policy, Check: w.check, Journal: w.journal, Identity: w.people,
-		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now}))
+		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
+			Out: http.DefaultTransport, Origin: origin, Now: now, Log: log}))}))
 	w.site = must[*web.Server](t)(web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour Ltd"} }, Log: log, Now: now}))
 	w.site.SetChrome(w.console.Chrome)
 	if err := w.site.Mount(slices.Concat(w.console.Routes(), w.journal.Routes())...); err != nil {

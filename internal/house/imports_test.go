@@ -23,7 +23,7 @@ var rare = []struct {
 	{"golang.org/x/crypto/bcrypt", "passhash", "one place hashes passwords"},
 	{"golang.org/x/crypto/ssh*", "sshsig bastion", "signatures of owners; the SSH door"},
 	{"crypto/tls", "listen gateway canary mail app demo cli", "TLS is set up by listen and looked at by probes"},
-	{"crypto/rsa", "listen", "keys inside certificates from files"},
+	{"crypto/rsa", "listen identity", "keys inside certificates from files; RS256 of id tokens, which every client reads"},
 	{"crypto/md5", "", "broken"}, {"crypto/sha1", "", "broken"}, {"crypto/des", "", "broken"}, {"crypto/rc4", "", "broken"}, {"crypto/dsa", "", "broken"},
 	{"math/rand", "", "old, and its top-level functions shared"},
 	{"math/rand/v2", "jobs ledger journal canary", "jitter of waits and addresses of canaries; never a secret"},

@@ -149,6 +149,7 @@ func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, lette
 			deleteAddressChangesOf, deleteLeaving,
 			blankTokens, deleteLegacy,
 			deleteUsesOf, blankGrants, blankReviews,
+			deleteConsentsOf, deleteUpstreamOf,
 		}) {
 			if _, err := tx.Exec(ctx, q, acc.id); err != nil {
 				return nil, err

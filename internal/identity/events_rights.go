@@ -38,7 +38,7 @@ func (e Elevated) About() ledger.About {
 	return ledger.About{Name: "identity.elevated", Clause: "access.least-privilege", Object: "grant/" + e.Grant, Subject: keyring.Person(e.Person)}
 }
 
-// RoleAsked is a loan that a second person must agree to before it counts.
+// RoleAsked is a loan that others must agree to before it counts.
 type RoleAsked struct {
 	Grant  string    `class:"public"`
 	Person string    `class:"public"`
@@ -51,6 +51,18 @@ type RoleAsked struct {
 // About implements ledger.Event.
 func (e RoleAsked) About() ledger.About {
 	return ledger.About{Name: "identity.role-asked", Clause: "access.least-privilege", Object: "grant/" + e.Grant, Subject: keyring.Person(e.Person)}
+}
+
+// RoleSeconded is the first of two people's yes to a role that its holder asked for.
+type RoleSeconded struct {
+	Grant  string `class:"public"`
+	Person string `class:"public"`
+	Role   string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e RoleSeconded) About() ledger.About {
+	return ledger.About{Name: "identity.role-seconded", Clause: "access.least-privilege", Object: "grant/" + e.Grant, Subject: keyring.Person(e.Person)}
 }
 
 // RoleEnded ended a lent role, or took a standing one away (then Grant is empty).

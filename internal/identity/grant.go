@@ -78,19 +78,21 @@ func why(text string) (string, bool) {
 	return text, 3 <= n && n <= 300 && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
-// GrantRole lends a role to another member of staff. A role that needs two people waits
-// until ApproveGrant. The role counts from the next request on, and ends by the clock,
+// GrantRole lends a role to another member of staff, or asks for one for oneself. What
+// somebody asks for waits for another's ApproveGrant, and a role that needs two people
+// for that of the second. The role counts from the next request on, and ends by the clock,
 // with its need, or with RevokeGrant.
 func (s *Service) GrantRole(ctx context.Context, who actor.Actor, in Lend) (Grant, error) {
-	if err := s.Access.Allow(ctx, who, access.RoleGrant, ""); err != nil {
+	acc, err := s.find(ctx, in.Person)
+	own, need := err == nil && who.Kind == actor.Person && who.ID == acc.id, access.RoleGrant
+	if own {
+		need = access.RoleAsk
+	}
+	if err := s.Access.Allow(ctx, who, need, ""); err != nil { // first: whether there is such a person is not for everybody
 		return Grant{}, err
 	}
-	acc, err := s.find(ctx, in.Person)
 	if err != nil {
 		return Grant{}, err
-	}
-	if who.Kind == actor.Person && who.ID == acc.id {
-		return Grant{}, s.refuseRight(ctx, who, "person/"+acc.id, "grant_self", "Nobody lends a role to themselves.", "Ask another owner to lend it to you.")
 	}
 	rules := s.Rules.Get()
 	now := s.Now()
@@ -98,9 +100,12 @@ func (s *Service) GrantRole(ctx context.Context, who actor.Actor, in Lend) (Gran
 	if g.Reason, err = s.lendForm(acc, in, rules); err != nil {
 		return Grant{}, err
 	}
-	two := slices.Contains(rules.TwoPeople, in.Role) // clause: access.least-privilege
-	if !two {
+	waits := own || slices.Contains(rules.TwoPeople, in.Role) // clause: access.least-privilege
+	if !waits {
 		g.Began = now
+	}
+	if own {
+		g.Grantor = "" // nobody has lent it yet
 	}
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if err := needLives(ctx, tx, g.Need); err != nil {
@@ -112,7 +117,7 @@ func (s *Service) GrantRole(ctx context.Context, who actor.Actor, in Lend) (Gran
 		if _, err := tx.Exec(ctx, insertGrant, g.ID, g.Person, staffTeam, g.Role, g.Need, g.Reason, us(g.Asked), us(g.Until), g.Grantor, timeOrNil(g.Began)); err != nil {
 			return nil, err
 		}
-		if two {
+		if waits {
 			return RoleAsked{Grant: g.ID, Person: g.Person, Role: g.Role, Need: g.Need, Until: g.Until, Reason: g.Reason}, nil
 		}
 		return granted(g), nil
@@ -212,8 +217,10 @@ func needLives(ctx context.Context, tx *ledger.Tx, need string) error {
 	return fault.Newf(fault.Conflict, "need_over", "%s is over since %s; nothing can be lent for it.", need, at(ended).Format("2 Jan 2006 15:04 MST"))
 }
 
-// ApproveGrant is the second person's yes, without which a grant that waits counts for
-// nothing. It must be a person who is neither who asked nor who gets the role.
+// ApproveGrant is the yes of another, without which a grant that waits counts for
+// nothing. It must be a person who neither lent the role nor gets it. Where its holder
+// asked for a role that two people lend, the first yes lends it and the second makes it
+// count.
 func (s *Service) ApproveGrant(ctx context.Context, who actor.Actor, id string) (Grant, error) {
 	if err := s.Access.Allow(ctx, who, access.RoleGrant, "grant/"+id); err != nil {
 		return Grant{}, err
@@ -223,10 +230,17 @@ func (s *Service) ApproveGrant(ctx context.Context, who actor.Actor, id string) 
 		return Grant{}, err
 	}
 	if who.Kind != actor.Person || who.ID == g.Person || who.String() == g.Grantor { // clause: access.least-privilege
-		return Grant{}, s.refuseRight(ctx, who, "grant/"+id, "second_person", "A second person must agree: neither who asked for it nor who gets it, and never the operator.", "Ask another owner.")
+		return Grant{}, s.refuseRight(ctx, who, "grant/"+id, "second_person", "A second person must agree: neither who lent it nor who gets it, and never the operator.", "Ask another owner.")
 	}
 	if g.State(s.Now()) != GrantWaits {
 		return Grant{}, fault.Newf(fault.Conflict, "grant_state", "This grant does not wait for anybody: it %s.", g.State(s.Now()))
+	}
+	former := g.Grantor
+	first := former == "" && slices.Contains(s.Rules.Get().TwoPeople, g.Role) // clause: access.least-privilege
+	if former == "" {
+		g.Grantor = who.String()
+	} else {
+		g.Approver = who.String()
 	}
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if err := needLives(ctx, tx, g.Need); err != nil {
@@ -235,10 +249,15 @@ func (s *Service) ApproveGrant(ctx context.Context, who actor.Actor, id string) 
 		if _, err := bump(ctx, tx); err != nil {
 			return nil, err
 		}
-		g.Began, g.Approver = tx.Now(), who.String()
-		n, err := tx.Exec(ctx, beginGrant, id, us(g.Began), g.Approver)
+		if !first {
+			g.Began = tx.Now()
+		}
+		n, err := tx.Exec(ctx, agreeGrant, id, us(tx.Now()), former, g.Grantor, g.Approver, timeOrNil(g.Began))
 		if err == nil && n == 0 {
 			err = fault.Newf(fault.Conflict, "grant_state", "This grant was decided on or has ended meanwhile.")
+		}
+		if first {
+			return RoleSeconded{Grant: g.ID, Person: g.Person, Role: g.Role}, err
 		}
 		return granted(g), err
 	})
@@ -423,7 +442,7 @@ const (
 		FROM identity_grant g JOIN identity_person p ON p.id = g.person JOIN identity_team t ON t.id = g.team`
 	insertGrant = `INSERT INTO identity_grant (id, person, team, role, need, reason, asked, until, grantor, approver, began, ended, cause)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, NULL, '')`
-	beginGrant   = `UPDATE identity_grant SET began = $2, approver = $3 WHERE id = $1 AND began IS NULL AND ended IS NULL AND until > $2`
+	agreeGrant   = `UPDATE identity_grant SET grantor = $4, approver = $5, began = $6 WHERE id = $1 AND grantor = $3 AND began IS NULL AND ended IS NULL AND until > $2`
 	endOneGrant  = `UPDATE identity_grant SET ended = $2, cause = $3 WHERE id = $1 AND ended IS NULL`
 	endGrantsFor = `UPDATE identity_grant SET ended = $2, cause = 'need-ended' WHERE need = $1 AND ended IS NULL RETURNING id, person, role`
 	endGrantsBy  = `UPDATE identity_grant SET ended = $2, cause = $3 WHERE person = $1 AND ended IS NULL RETURNING id, role`

@@ -27,6 +27,7 @@ import (
 	"writ/internal/mail"
 	"writ/internal/passhash"
 	"writ/internal/secret"
+	"writ/internal/web"
 )
 
 //go:embed schema/*.sql
@@ -83,6 +84,7 @@ type Deps struct {
 	Record  Record
 	Raw     RawSearch // for the control of auth.no-cleartext; without it that control is unknown
 	Seam    *Seam
+	Ways    func(to string) []web.Link // further ways to sign in; may be nil
 }
 
 // Seam is where tests reach in; production leaves it nil.

@@ -127,14 +127,17 @@ func (t *table) setStanding(m member, roles []string) {
 	}
 }
 
-// changeRoles gives a membership other roles inside a change, so that other nodes see
-// it. Without any role the sessions in the team end; their ids come back.
+// changeRoles gives a membership other roles inside a change, so that other nodes, and
+// the tokens of the person, see it. Without any role the sessions in the team end; their ids come back.
 func changeRoles(ctx context.Context, tx *ledger.Tx, m member, roles []string) (ended []string, err error) {
 	change, err := bump(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := tx.Exec(ctx, setMemberRoles, m.team, m.person, rolesText(roles)); err != nil {
+		return nil, err
+	}
+	if err := touchTokens(ctx, tx, m.person); err != nil {
 		return nil, err
 	}
 	if len(roles) > 0 {

@@ -27,6 +27,8 @@ type accountPage struct {
 	Ends     time.Time // of the account; zero when nobody asked
 	Staff    bool
 	Factors  string // how many, in a sentence
+
+	Elsewhere bool // other providers may sign people in
 }
 
 type sessionRow struct {
@@ -72,6 +74,7 @@ func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, who actor.Ac
 		}
 		d.Sessions = append(d.Sessions, row)
 	}
+	d.Elsewhere = p.Ways != nil && len(p.Ways("/")) > 0
 	if err := p.accountForms(r, who, &d, again); err != nil {
 		return err
 	}

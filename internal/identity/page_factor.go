@@ -81,11 +81,11 @@ func (p *pages) doFactor(w http.ResponseWriter, r *http.Request, _ actor.Actor) 
 	case err != nil:
 		return p.refused(w, r, err, func(status int, f error) error { return p.showFactorForm(w, r, status, v.Get("kind"), to, f) })
 	}
-	return p.onward(w, r, as, to)
+	return onward(w, r, as, to)
 }
 
 // onward leads to what a step of a sign-in came to.
-func (p *pages) onward(w http.ResponseWriter, r *http.Request, as SignedInAs, to string) error {
+func onward(w http.ResponseWriter, r *http.Request, as SignedInAs, to string) error {
 	switch as.Next {
 	case NextFactor:
 		return web.Redirect(w, r, withTo(atFactor, to))
@@ -108,7 +108,7 @@ func (p *pages) showFactorForm(w http.ResponseWriter, r *http.Request, status in
 	}
 	form.Fields = []web.Field{field}
 	step := p.factorStep(r, form, kind, to)
-	return p.plain(w, r, status, "factor", web.View{Title: step.Title, Lead: "The password was right. One more step.", Fault: step.Fault, Data: step, Scripts: []string{passkeyScript}})
+	return p.plain(w, r, status, "factor", web.View{Title: step.Title, Lead: "One more step: show that it is you.", Fault: step.Fault, Data: step, Scripts: []string{passkeyScript}})
 }
 
 func sepOf(to string) string {

@@ -64,7 +64,7 @@ func (p *pages) doSignInPasskey(w http.ResponseWriter, r *http.Request, _ actor.
 	token, to := secretOf(v, "flow"), v.Get("to")
 	as, err := p.passkeyFrom(w, r, token, []byte(v.Get("credential")))
 	if err == nil {
-		return p.onward(w, r, as, to)
+		return onward(w, r, as, to)
 	}
 	if errors.Is(err, fault.Conflict) {
 		web.Tell(w, web.Notice{Says: "That took too long. Sign in from the beginning."})

@@ -14,12 +14,13 @@ type signInPage struct {
 	Form    web.Form
 	Passkey *passkeyForm // nil where there can be none
 	Join    bool         // sign-up is open
+	Ways    []web.Link   // through other providers
 }
 
 // signIn shows the form; somebody who is signed in goes where they wanted.
 func (p *pages) signIn(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	to := r.URL.Query().Get("to")
-	if who.SignedIn() {
+	if who.SignedIn() && r.URL.Query().Get("again") == "" { // again: an application wants it shown anew
 		return web.Redirect(w, r, web.ReturnPath(to))
 	}
 	if who.Kind == actor.Enrolling {
@@ -39,7 +40,7 @@ func (p *pages) doSignIn(w http.ResponseWriter, r *http.Request, _ actor.Actor) 
 			return p.showSignIn(w, r, status, v.Get("email"), v.Get("to"), f)
 		})
 	}
-	return p.onward(w, r, as, v.Get("to"))
+	return onward(w, r, as, v.Get("to"))
 }
 
 func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, status int, email, to string, f error) error {
@@ -53,6 +54,9 @@ func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, status int, e
 	d := signInPage{Form: form, Passkey: p.signInPasskey(to, f), Join: p.Rules.Get().Open != "off"}
 	if d.Passkey != nil {
 		form.Fields[0].Complete, v.Scripts = "username webauthn", []string{passkeyScript}
+	}
+	if p.Ways != nil {
+		d.Ways = p.Ways(to)
 	}
 	v.Data = d
 	return p.plain(w, r, status, "sign-in", v)

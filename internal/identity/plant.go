@@ -238,6 +238,9 @@ var uprootFactors = []string{
 
 var uprootPerson = append(slices.Clone(uprootFactors),
 	`DELETE FROM identity_session WHERE person = $1`,
+	`DELETE FROM identity_oidc_login WHERE person = $1`,
+	`DELETE FROM identity_oidc_consent WHERE person = $1`,
+	`DELETE FROM identity_upstream_link WHERE person = $1`,
 	`DELETE FROM identity_grant WHERE person = $1`,
 	`DELETE FROM identity_use WHERE person = $1`,
 	`DELETE FROM identity_device WHERE person = $1`,

@@ -177,7 +177,7 @@ func (s *Service) DecideRight(ctx context.Context, who actor.Actor, d Decision) 
 	if err != nil {
 		return ReviewItem{}, fmt.Errorf("decide on a right: %w", err)
 	}
-	s.apply(after)
+	s.apply(ctx, after)
 	return it, nil
 }
 
@@ -188,9 +188,10 @@ type effect struct {
 	grants   []string
 }
 
-func (s *Service) apply(e effect) {
+func (s *Service) apply(ctx context.Context, e effect) {
 	for m, roles := range e.standing {
 		s.table.setStanding(m, roles)
+		s.tokensOf(ctx, m.person)
 	}
 	s.table.drop(s.Now(), e.ended...)
 	s.loans.drop(e.grants...)
@@ -332,7 +333,7 @@ func (s *Service) closeReview(ctx context.Context, who actor.Actor, rv Review, i
 	if err != nil {
 		return Review{}, fmt.Errorf("close review: %w", err)
 	}
-	s.apply(after)
+	s.apply(ctx, after)
 	rv.Decided = rv.Items
 	return rv, nil
 }

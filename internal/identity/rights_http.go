@@ -13,9 +13,9 @@ import (
 func (s *Service) rightsRoutes() []web.Route {
 	rs := []web.Route{
 		{Pattern: "GET /-/api/v1/grants", Handle: s.getGrants, Doc: web.Doc{Summary: "Roles that are lent, newest first; ended=true also those that ended", Query: []string{"ended", "person"}, Out: grantsOut{}}},
-		{Pattern: "POST /-/api/v1/grants", Handle: s.postGrant, Doc: web.Doc{Summary: "Lend a role to a member of staff for a while", In: grantIn{}, Out: grantWire{}, Status: 201,
-			Errors: []string{"no_person", "grant_self", "not_staff", "role_unknown", "role_held", "too_long", "need_text", "need_not_held", "need_over", "reason_missing", "duration_text"}}},
-		{Pattern: "POST /-/api/v1/grants/{id}/approve", Handle: s.postApprove, Doc: web.Doc{Summary: "Agree, as the second person, to a role that waits for one", Out: grantWire{}, Errors: []string{"no_grant", "second_person", "grant_state", "need_over"}}},
+		{Pattern: "POST /-/api/v1/grants", Handle: s.postGrant, Doc: web.Doc{Summary: "Lend a role to a member of staff for a while, or ask for one for yourself", In: grantIn{}, Out: grantWire{}, Status: 201,
+			Errors: []string{"no_person", "not_staff", "role_unknown", "role_held", "too_long", "need_text", "need_not_held", "need_over", "reason_missing", "duration_text"}}},
+		{Pattern: "POST /-/api/v1/grants/{id}/approve", Handle: s.postApprove, Doc: web.Doc{Summary: "Agree to a role that waits for somebody's yes", Out: grantWire{}, Errors: []string{"no_grant", "second_person", "grant_state", "need_over"}}},
 		{Pattern: "DELETE /-/api/v1/grants/{id}", Handle: s.deleteGrant, Doc: web.Doc{Summary: "Take a lent role back at once", Errors: []string{"no_grant", "grant_ended"}}},
 		{Pattern: "POST /-/api/v1/needs/end", Handle: s.postNeedEnd, Doc: web.Doc{Summary: "A ticket or project is over: all that was lent for it ends", In: needIn{}, Out: endedOut{}, Errors: []string{"need_text"}}},
 		{Pattern: "GET /-/api/v1/rights", Handle: s.getRights, Doc: web.Doc{Summary: "Roles of staff and what was used of them; unused=true only those that nothing needed for long", Query: []string{"unused"}, Out: rightsOut{}}},
@@ -50,7 +50,7 @@ type (
 		State    string    `json:"state"` // waits, counts, ended
 		Asked    time.Time `json:"asked"`
 		Until    time.Time `json:"until"`
-		Grantor  string    `json:"grantor"`
+		Grantor  string    `json:"grantor"` // "" while nobody has agreed to what its holder asked for
 		Approver string    `json:"approver,omitempty"`
 		Ended    time.Time `json:"ended,omitzero"`
 		Cause    string    `json:"cause,omitempty"`

@@ -258,6 +258,9 @@ func endSessionsIn(ctx context.Context, tx *ledger.Tx, person, except, cause str
 	if err != nil {
 		return nil, err
 	}
+	if _, err := tx.Exec(ctx, endFamiliesOf, person, except, us(tx.Now()), cause); err != nil { // tokens of applications, offline ones too
+		return nil, err
+	}
 	var ids []string
 	err = tx.Each(ctx, endSessionsOf, func(scan scanner) error {
 		var id string
@@ -502,7 +505,8 @@ const (
 	endOneSession = `UPDATE identity_session SET ended = $3, cause = $4, change = $5 WHERE id = $1 AND person = $2 AND ended IS NULL`
 	endSessionsOf = `UPDATE identity_session SET ended = $3, cause = $4, change = $5
 		WHERE person = $1 AND id <> $2 AND ended IS NULL RETURNING id`
-	sessionsOf = `SELECT s.id, s.person, s.team, t.kind, m.roles, s.acr, s.amr, s.started, s.seen, s.place FROM identity_session s
+	endFamiliesOf = `UPDATE identity_oidc_family SET ended = $3, cause = $4 WHERE person = $1 AND session <> $2 AND ended IS NULL`
+	sessionsOf    = `SELECT s.id, s.person, s.team, t.kind, m.roles, s.acr, s.amr, s.started, s.seen, s.place FROM identity_session s
 		JOIN identity_team t ON t.id = s.team JOIN identity_member m ON m.team = s.team AND m.person = s.person
 		WHERE s.person = $1 AND s.ended IS NULL ORDER BY s.started DESC, s.id DESC LIMIT 500`
 	sessionRows = `SELECT s.id, s.token, s.person, s.team, t.kind, COALESCE(m.roles, ''), p.state, s.device, s.acr, s.amr, s.started, s.factor_at, s.seen, s.ended, s.change, s.level, s.low, t.need

@@ -230,9 +230,10 @@ func (s *Service) enter(ctx context.Context, who actor.Actor, t tried, in SignIn
 			return SignedInAs{}, err
 		}
 	}
-	rules := s.Rules.Get()
-	f := newFlow(flowSignIn, t.acc.id, "pwd")
-	waits := false
+	b := s.beginning(e, shown{acr: 1, amr: "pwd", method: "password"})
+	if fresh.box != nil {
+		b.rehashed = fresh.scheme
+	}
 	_, err = s.DB.Change(ctx, person(t.acc.id, who), func(tx *ledger.Tx) (ledger.Event, error) {
 		if err := lockPerson(ctx, tx, t.acc.id); err != nil {
 			return nil, err
@@ -250,31 +251,56 @@ func (s *Service) enter(ctx context.Context, who actor.Actor, t tried, in SignIn
 				}
 			}
 		}
-		n, err := needOf(ctx, tx, rules, t.acc.id)
+		ev, err := b.write(ctx, s, tx)
 		if err != nil {
 			return nil, err
-		}
-		if waits = n.acr > 1 && len(n.enrolled) > 0; waits { // clause: access.mfa-by-technology
-			ev := FactorAsked{Person: t.acc.id, Need: n.acr, By: n.by, Network: in.Network}
-			return ev, errors.Join(f.insert(ctx, tx, n.acr), forgiveIn(ctx, tx, t.clear, t.less))
-		}
-		ev, err := e.write(ctx, s, tx, rules, shown{acr: 1, amr: "pwd", method: "password"})
-		if err != nil {
-			return nil, err
-		}
-		if fresh.box != nil {
-			ev.Rehashed = fresh.scheme
 		}
 		return ev, forgiveIn(ctx, tx, t.clear, t.less)
 	})
 	if err != nil {
 		return SignedInAs{}, fmt.Errorf("begin session: %w", err)
 	}
-	if !waits {
-		return s.entered(e, who), nil
+	return s.led(ctx, who, b)
+}
+
+// beginning is what a first proof leads to: a session, or a flow that waits for a second
+// factor. Which of them is decided inside the change, by the rows as they are then.
+type beginning struct {
+	e        *entry
+	sh       shown
+	f        flow
+	rules    *Rules
+	rehashed string // the scheme that the password's hash was renewed to
+	waits    bool
+}
+
+func (s *Service) beginning(e *entry, sh shown) *beginning {
+	return &beginning{e: e, sh: sh, f: newFlow(flowSignIn, e.b.person, sh.amr), rules: s.Rules.Get()}
+}
+
+func (b *beginning) write(ctx context.Context, s *Service, tx *ledger.Tx) (ledger.Event, error) {
+	n, err := needOf(ctx, tx, b.rules, b.e.b.person)
+	if err != nil {
+		return nil, err
 	}
-	kinds, err := s.kindsToShow(ctx, t.acc.id)
-	return SignedInAs{Next: NextFactor, Flow: f.token, Bind: f.bind, Factors: kinds}, err
+	if b.waits = n.acr > b.sh.acr && len(n.enrolled) > 0; b.waits { // clause: access.mfa-by-technology
+		return FactorAsked{Person: b.e.b.person, Need: n.acr, By: n.by, Network: b.e.network}, b.f.insert(ctx, tx, n.acr)
+	}
+	ev, err := b.e.write(ctx, s, tx, b.rules, b.sh)
+	if err != nil {
+		return nil, err
+	}
+	ev.Rehashed = b.rehashed
+	return ev, nil
+}
+
+// led tells what a beginning came to, once it is committed.
+func (s *Service) led(ctx context.Context, who actor.Actor, b *beginning) (SignedInAs, error) {
+	if !b.waits {
+		return s.entered(b.e, who), nil
+	}
+	kinds, err := s.kindsToShow(ctx, b.e.b.person)
+	return SignedInAs{Next: NextFactor, Flow: b.f.token, Bind: b.f.bind, Factors: kinds}, err
 }
 
 // entry is a session that is about to begin in a browser.

@@ -32,9 +32,11 @@ type Route struct {
 	Pattern string // Go mux pattern with its method: "GET /-/sign-in"
 	Who     Who
 	Handle  Handler
+	Bearer  bool          // the handler judges the Authorization header by itself: it holds no token of ours; for Anyone only
 	Tokens  bool          // programs with a token may come too; otherwise they are refused, or strangers where Anyone may come
 	Limit   int64         // bytes of body; 0 = 16 KiB; GET and HEAD have none
 	Time    time.Duration // the handler's time; 0 = 30 s; negative = none, for streams
+	Foreign bool          // forms of other sites may come: for protocols that want it, whose handlers only ask or lead on
 	Doc     Doc           // for routes of the JSON API only
 }
 
@@ -86,6 +88,8 @@ func (r Route) check(mux *http.ServeMux) (err error) {
 	switch {
 	case method == "" || !strings.HasPrefix(path, "/"):
 		return fmt.Errorf("mount %q: a pattern is METHOD /path", r.Pattern)
+	case r.Bearer && (r.Who != Anyone || r.Tokens):
+		return fmt.Errorf("mount %q: a handler that judges the Authorization header by itself is for anyone", r.Pattern)
 	case r.Handle == nil:
 		return fmt.Errorf("mount %q: no handler", r.Pattern)
 	case r.Who <= Nobody || r.Who > Enrolling:

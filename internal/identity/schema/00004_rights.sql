@@ -12,7 +12,7 @@ CREATE TABLE identity_grant (
     reason   TEXT   NOT NULL,
     asked    BIGINT NOT NULL,
     until    BIGINT NOT NULL,
-    grantor  TEXT   NOT NULL, -- kind/id of the actor
+    grantor  TEXT   NOT NULL, -- kind/id of the actor; '' while only its holder asked
     approver TEXT   NOT NULL,
     began    BIGINT,
     ended    BIGINT,

@@ -1,0 +1,58 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+
+	"writ/internal/actor"
+	"writ/internal/canary"
+	"writ/internal/secret"
+)
+
+// LiveSession is a session by its id, for whoever acts on its strength without its
+// cookie: the tokens of the OIDC provider. It counts as no use of the session. One that
+// is unknown, ended, idle for too long or too old is fault.Unauthenticated.
+func (s *Service) LiveSession(ctx context.Context, id string) (actor.Actor, Session, error) {
+	s.table.mu.RLock()
+	l := s.table.byID[id]
+	s.table.mu.RUnlock()
+	if !s.loaded.Load() || l == nil {
+		return actor.Actor{}, Session{}, errEnded()
+	}
+	now, rules := s.Now(), s.Rules.Get()
+	ends, idle := l.started.Add(rules.absolute(l.staff)), rules.idle(l.staff)
+	seen := at(l.seen.Load())
+	if !now.Before(ends) || tooEarly(now, l.started) || now.Sub(seen) >= idle && !s.seenElsewhere(ctx, l, now, idle) { // clause: auth.best-practice
+		return actor.Actor{}, Session{}, errEnded()
+	}
+	who := actor.Actor{Kind: actor.Person, ID: l.person, Team: l.team, Roles: l.roles, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: "https"}
+	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: l.roles, ACR: l.acr, AMR: rolesOf(l.amr),
+		Started: l.started, Seen: seen, IdleEnds: seen.Add(idle), Ends: ends}, nil
+}
+
+// ActivePerson is somebody who may sign in, for what is told about them with their
+// consent. Everybody else is fault.NotFound.
+func (s *Service) ActivePerson(ctx context.Context, id string) (Person, error) {
+	p, err := s.one(ctx, id)
+	if err != nil {
+		return Person{}, fmt.Errorf("read person: %w", err)
+	}
+	if p.State != stateActive {
+		return Person{}, noPerson()
+	}
+	return p, nil
+}
+
+// Planted is somebody whom a control of a child module put there for one run.
+type Planted struct {
+	Person, Email string
+	Password      secret.Text
+}
+
+// Plant puts a person there for one run of a control, and returns what removes them again.
+func (s *Service) Plant(ctx context.Context, door *canary.Door, control string) (Planted, func(), error) {
+	p, end, err := s.plant(ctx, door, control)
+	return Planted{p.id, p.email, p.password}, end, err
+}
+
+const deleteConsentsOf = `DELETE FROM identity_oidc_consent WHERE person = $1`
