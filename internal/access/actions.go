@@ -26,6 +26,7 @@ const (
 	PeopleRead       Action = "identity.read-people"
 	PeopleManage     Action = "identity.manage-people"
 	PeopleErase      Action = "identity.erase-person"
+	PeopleImport     Action = "identity.import-people" // bring people over with another system's hashes
 	SessionsEnd      Action = "identity.end-sessions"
 	RightsRead       Action = "identity.read-rights"   // who holds which role, since when, and what was used of it
 	RoleGrant        Action = "identity.grant-role"    // lend a role for a while, and take it back
@@ -70,6 +71,7 @@ var known = map[Action]bool{
 	PeopleRead:       true,
 	PeopleManage:     true,
 	PeopleErase:      true,
+	PeopleImport:     true,
 	SessionsEnd:      true,
 	RightsRead:       true,
 	RoleGrant:        true,

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"writ/internal/fault"
@@ -31,6 +33,9 @@ type Config struct {
 	Operators []string   `yaml:"operators,omitempty"` // further user names or uids that may use the socket
 	Identity  IDConfig   `yaml:"identity,omitempty"`
 	TermsURL  string     `yaml:"terms_url,omitempty"` // where customers read the terms: a URL, or a path of the application that anyone may read
+
+	TrustedProxies []string `yaml:"trusted_proxies,omitempty"` // addresses or prefixes of proxies in front, whose X-Forwarded- headers count
+	Hosts          []string `yaml:"hosts,omitempty"`           // further public names that such a proxy serves
 }
 
 // KeysConfig says where the keys lie when not in DIR/keys.db.
@@ -115,6 +120,27 @@ func (c Config) check(name string) error {
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return bad("tls", c.TLS.Cert+c.TLS.Key, "both tls.cert and tls.key, or neither")
 	}
+	return c.checkProxies(bad)
+}
+
+// goodHostname is a public name as it stands in Host headers.
+var goodHostname = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
+
+func (c Config) checkProxies(bad func(key, got, want string) error) error {
+	for _, p := range c.TrustedProxies {
+		n, err := proxyNet(p)
+		if err != nil || n.Bits() == 0 {
+			return bad("trusted_proxies", p, "the address of a proxy, or a prefix such as 10.0.0.0/8, and not everybody")
+		}
+	}
+	for _, h := range c.Hosts {
+		if !goodHostname.MatchString(h) || len(h) > 253 || net.ParseIP(h) != nil {
+			return bad("hosts", h, "a name such as shop.example.com, in small letters and without a port")
+		}
+	}
+	if len(c.Hosts) > 0 && len(c.TrustedProxies) == 0 {
+		return bad("hosts", strings.Join(c.Hosts, ", "), "trusted_proxies beside it: only a proxy serves further names")
+	}
 	return nil
 }
 
@@ -128,6 +154,25 @@ func goodTermsURL(s string) bool {
 		return strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") && !strings.HasPrefix(s, "/-/") && !strings.Contains(s, `\`)
 	}
 	return u.Scheme == "https" && u.Hostname() != ""
+}
+
+func proxyNet(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	return p.Masked(), err
+}
+
+// proxies are the trusted ones.
+func (c Config) proxies() []netip.Prefix {
+	var ps []netip.Prefix
+	for _, s := range c.TrustedProxies {
+		if p, err := proxyNet(s); err == nil { // check has seen it
+			ps = append(ps, p)
+		}
+	}
+	return ps
 }
 
 // Origin is the public origin without a slash at its end.
@@ -144,6 +189,12 @@ func (c Config) write(dir string) error {
 	}
 	if len(c.Operators) == 0 {
 		c.Operators = nil // as it is read back
+	}
+	if len(c.TrustedProxies) == 0 {
+		c.TrustedProxies = nil
+	}
+	if len(c.Hosts) == 0 {
+		c.Hosts = nil
 	}
 	var back Config // the encoder does not carry every text: a name may come back as another, or as syntax
 	if err := yaml.UnmarshalWithOptions(b, &back, yaml.Strict()); err != nil || fmt.Sprintf("%#v", back) != fmt.Sprintf("%#v", c) {

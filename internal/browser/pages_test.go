@@ -137,6 +137,8 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "entry", route: "GET " + desk + "/journal/{n}", path: desk + "/journal/60", words: "Leaf hash", picture: true},
 		{name: "people", route: "GET " + desk + "/people", path: desk + "/people", words: "Emil Haas", picture: true},
 		{name: "people-add", route: "GET " + desk + "/people/add", path: desk + "/people/add", words: "", picture: true},
+		{name: "tokens", route: "GET " + desk + "/people/tokens", path: desk + "/people/tokens", words: "Services of the staff"},
+		{name: "brought-over", route: "GET " + desk + "/people/brought-over", path: desk + "/people/brought-over", words: "Nobody was brought over"},
 		{name: "person", route: "GET " + desk + "/people/{id}", path: desk + "/people/" + f.people[shopper], words: "Maria Ferro", picture: true},
 		{name: "person-staff", path: desk + "/people/" + f.people[engineer], words: "Emil Haas"},
 		{name: "gate", route: "GET " + desk + "/gate", path: desk + "/gate", words: "Routes", picture: true},

@@ -93,7 +93,7 @@ type app struct {
 	env      func(string) string
 	now      func() time.Time
 
-	dir, url, ca, as, passwordFile, format string // the persistent flags
+	dir, url, ca, as, passwordFile, token, format string // the persistent flags
 
 	conn *client // opened at first use
 }
@@ -107,7 +107,8 @@ that it holds.
 
 Commands talk to the server of a folder over its socket (--dir, $WRIT_DIR, else the
 current folder), where your user account says who you are; or, with --as EMAIL, over
-HTTPS (--url, else the server of the folder) with a session of that person's own.`,
+HTTPS (--url, else the server of the folder) with a session of that person's own; or,
+with a token ($WRIT_TOKEN, or --token), as the program that the token stands for.`,
 		Example: `  writ init --dir D --app https://app.example.com --upstream http://10.0.1.10:3000 --owner ana@example.com --owner ben@example.com
   writ serve --dir D
   writ check --dir D
@@ -118,7 +119,8 @@ HTTPS (--url, else the server of the folder) with a session of that person's own
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{err} })
 	f := root.PersistentFlags()
 	f.StringVar(&a.dir, "dir", "", "folder of the server (default $WRIT_DIR, else the current one)")
-	f.StringVar(&a.url, "url", "", "address of a server elsewhere, https://…; needs --as")
+	f.StringVar(&a.url, "url", "", "address of a server elsewhere, https://…; needs --as or a token")
+	f.StringVar(&a.token, "token", "", "file with a token, or the token itself; better is $WRIT_TOKEN, which other users cannot see")
 	f.StringVar(&a.ca, "ca", "", "file with the certificate authority to trust, PEM")
 	f.StringVar(&a.as, "as", "", "sign in as this address; the password is asked, or $WRIT_PASSWORD, or --password-file; the code of a second factor is asked, or $WRIT_CODE")
 	f.StringVar(&a.passwordFile, "password-file", "", "file with the password of --as")
@@ -128,11 +130,11 @@ HTTPS (--url, else the server of the folder) with a session of that person's own
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.checkFlags(c) }
 	root.AddCommand(a.serverCommands()...)
 	root.AddCommand(a.checkCommand(), a.proveCommand(), a.policyCommand(), a.attestCommand(), a.exceptionCommand(),
-		a.journalCommand(), a.userCommand(), a.teamCommand(), a.tokenGroup(), a.gatewayCommand(), a.verifyCommand(), a.versionCommand())
+		a.journalCommand(), a.userCommand(), a.teamCommand(), a.tokenCommand(), a.gatewayCommand(), a.verifyCommand(), a.versionCommand())
 	return root
 }
 
-var errNeedsAs = errors.New("--url needs --as EMAIL: only a socket knows who you are")
+var errNeedsAs = errors.New("--url needs --as EMAIL or a token: only a socket knows who you are")
 
 // checkFlags refuses flags that cannot mean anything.
 func (a *app) checkFlags(c *cobra.Command) error {
@@ -148,12 +150,14 @@ func (a *app) checkFlags(c *cobra.Command) error {
 		why = fmt.Sprintf("--format is %q, expected text or json", a.format)
 	case a.url != "" && !strings.HasPrefix(a.url, "https://"):
 		why = fmt.Sprintf("--url is %q, expected https://…: a session must not travel in the clear", a.url)
-	case a.url != "" && a.as == "" && !offline(c):
+	case a.token != "" && a.as != "":
+		why = "--token and --as say two things of who you are"
+	case a.url != "" && a.as == "" && !a.hasToken() && !offline(c):
 		why = errNeedsAs.Error()
 	case a.passwordFile != "" && a.as == "":
 		why = "--password-file needs --as EMAIL"
-	case a.ca != "" && a.as == "" && !offline(c):
-		why = "--ca needs --as EMAIL: a socket has no certificate"
+	case a.ca != "" && a.as == "" && !a.hasToken() && !offline(c):
+		why = "--ca needs --as EMAIL or a token: a socket has no certificate"
 	}
 	if why != "" {
 		return &usageError{errors.New(why)}

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"writ/internal/secret"
 )
 
 const (
@@ -33,6 +35,8 @@ type client struct {
 	where string // for people: the folder or the address
 	hint  string // what to do when nobody answers
 	end   func(context.Context) error
+
+	token secret.Text // sent with each request; empty over the socket and with a session
 }
 
 // open connects at first use: over the socket, or with a session of --as.
@@ -40,15 +44,18 @@ func (a *app) open(ctx context.Context) (*client, error) {
 	if a.conn != nil {
 		return a.conn, nil
 	}
-	if a.url != "" && a.as == "" { // commands that may work offline get as far as here
+	if a.url != "" && a.as == "" && !a.hasToken() { // commands that may work offline get as far as here
 		return nil, &usageError{errNeedsAs}
 	}
 	var c *client
 	var err error
-	if a.as == "" {
-		c, err = a.overSocket()
-	} else {
+	switch {
+	case a.as != "":
 		c, err = a.signIn(ctx)
+	case a.hasToken():
+		c, err = a.withToken()
+	default:
+		c, err = a.overSocket()
 	}
 	if err != nil {
 		return nil, err
@@ -179,6 +186,9 @@ func (c *client) do(ctx context.Context, method, path string, in any) (*http.Res
 	}
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", "writ")
+	if !c.token.IsZero() {
+		r.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	}
 	resp, err := c.http.Do(r)
 	if err != nil {
 		return nil, c.away(err)

@@ -69,8 +69,8 @@ func (a *app) publicPlace() (place, error) {
 	return p, nil
 }
 
-// signIn makes a client with a session of --as. The session ends with the command.
-func (a *app) signIn(ctx context.Context) (*client, error) {
+// overHTTPS is a client of the public listener, as yet nobody.
+func (a *app) overHTTPS() (*client, error) {
 	p, err := a.publicPlace()
 	if err != nil {
 		return nil, err
@@ -83,13 +83,20 @@ func (a *app) signIn(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return &client{http: newHTTP(t), base: "https://" + u.Host, where: p.origin, hint: "Look at the address and at the server."}, nil
+}
+
+// signIn makes a client with a session of --as. The session ends with the command.
+func (a *app) signIn(ctx context.Context) (*client, error) {
+	c, err := a.overHTTPS()
+	if err != nil {
+		return nil, err
+	}
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, fmt.Errorf("make cookie jar: %w", err)
 	}
-	h := newHTTP(t)
-	h.Jar = jar
-	c := &client{http: h, base: "https://" + u.Host, where: p.origin, hint: "Look at the address and at the server."}
+	c.http.Jar = jar
 	password, err := a.password()
 	if err != nil {
 		return nil, err
@@ -109,9 +116,9 @@ func (a *app) signIn(ctx context.Context) (*client, error) {
 	case "factor":
 		return c, a.secondStep(ctx, c, answer.Flow, answer.Factors)
 	case "enrol":
-		return nil, fmt.Errorf("%s needs a second factor first. Set one up in a browser: %s/-/account/factors", a.as, p.origin)
+		return nil, fmt.Errorf("%s needs a second factor first. Set one up in a browser: %s/-/account/factors", a.as, c.where)
 	}
-	return nil, fmt.Errorf("%s signs in with a second step (%s) that a terminal cannot do. Use the console: %s/-/console", a.as, answer.Next, p.origin)
+	return nil, fmt.Errorf("%s signs in with a second step (%s) that a terminal cannot do. Use the console: %s/-/console", a.as, answer.Next, c.where)
 }
 
 // secondStep shows a code: of the app, which has six digits, or a recovery code. It comes

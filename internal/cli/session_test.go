@@ -39,7 +39,7 @@ func public(t *testing.T) (f *fake, args []string) {
 	})
 	f.on("POST sign-out", nil)
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, err := r.Cookie("__Host-writ"); !strings.HasPrefix(r.URL.Path, "/-/api/v1/sign-in") && (err != nil || c.Value != "token") {
+		if c, err := r.Cookie("__Host-writ"); !strings.HasPrefix(r.URL.Path, "/-/api/v1/sign-in") && r.Header.Get("Authorization") == "" && (err != nil || c.Value != "token") {
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusUnauthorized)
 			w.Write([]byte(`{"code":"session_ended","detail":"Nobody is signed in."}`))

@@ -27,12 +27,7 @@ type oidcClient struct {
 	Created time.Time `json:"created"`
 }
 
-// tokenGroup is the commands about what programs prove themselves with.
-func (a *app) tokenGroup() *cobra.Command {
-	return a.group("token", "Manage what programs prove themselves with", "Programs prove who they are with tokens and secrets, never with a password.",
-		"  writ token client list", a.tokenClients())
-}
-
+// tokenClients are the commands about applications that sign people in here.
 func (a *app) tokenClients() *cobra.Command {
 	return a.group("client", "Manage the applications that sign people in here",
 		"An application that speaks OpenID Connect can sign people in through this server. It is registered\nwith the addresses it may be answered at, and proves itself with a secret.",

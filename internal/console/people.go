@@ -90,6 +90,10 @@ func (c *Console) showPeople(w http.ResponseWriter, r *http.Request, who actor.A
 	if c.Access.May(who, access.ProvisioningManage) {
 		p.Acts = append(p.Acts, web.Link{Text: "Directories", Href: atProvisioning})
 	}
+	if c.Access.May(who, access.TokensRead) {
+		p.Acts = append(p.Acts, web.Link{Text: "Tokens of programs", Href: atTokens})
+	}
+	p.Acts = append(p.Acts, web.Link{Text: "People brought over", Href: atImports})
 	return c.show(w, r, "people", web.View{Title: "People", Data: p})
 }
 

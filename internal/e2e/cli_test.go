@@ -57,6 +57,7 @@ func TestFormatJSON(t *testing.T) {
 	k.record(t)
 	k.people(t)
 	k.applications(t)
+	k.programs(t)
 	k.ask(t, "gateway", "routes")
 	k.ask(t, "gateway", "maintenance", "on", "--reason", "move")
 	k.ask(t, "gateway", "maintenance", "off")

@@ -36,7 +36,7 @@ type signer struct {
 	made map[assertionKey]*assertion
 }
 
-type assertionKey struct{ session, route, method string }
+type assertionKey struct{ aud, session, route, method string }
 
 type assertion struct {
 	who   actor.Actor
@@ -91,7 +91,12 @@ func (s *signer) public() string {
 
 // assertion returns one that is good for at least another 30 seconds.
 func (s *signer) assertion(who actor.Actor, facts SessionFacts, route, method string) string {
-	k, now := assertionKey{who.Session, route, method}, s.now()
+	return s.assertionFor(s.aud, who, facts, route, method)
+}
+
+// assertionFor is an assertion for another application than the one behind this gate.
+func (s *signer) assertionFor(aud string, who actor.Actor, facts SessionFacts, route, method string) string {
+	k, now := assertionKey{aud, who.Session, route, method}, s.now()
 	if who.Session == "" {
 		k.session = who.String() + " " + who.Token
 	}
@@ -117,7 +122,7 @@ func (s *signer) sign(who actor.Actor, facts SessionFacts, k assertionKey, now t
 	if who.ByToken() {
 		via, sid = "token", sha256.Sum256([]byte("writ/token/1"+who.Token))
 	}
-	c := claims{Issuer: s.iss, Audience: s.aud, Subject: who.ID, Kind: string(who.Kind), Team: who.Team, Roles: who.Roles, ACR: who.ACR,
+	c := claims{Issuer: s.iss, Audience: k.aud, Subject: who.ID, Kind: string(who.Kind), Team: who.Team, Roles: who.Roles, ACR: who.ACR,
 		AuthTime: seconds(who.FactorAt), Began: seconds(facts.SignedIn), Session: base64.RawURLEncoding.EncodeToString(sid[:16]),
 		Via: via, Scopes: who.Scopes, Method: k.method, Route: k.route, Issued: now.Unix(), Expires: now.Add(assertionLife).Unix()}
 	if who.Kind == actor.Support { // clause: use.need-to-see

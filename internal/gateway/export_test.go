@@ -15,6 +15,12 @@ func (g *Gateway) Kept() int {
 	return len(g.signer.made)
 }
 
+// ParseAsked reads what a proxy forwards.
+func ParseAsked(h http.Header) (method, host, uri string, ok bool) {
+	a, ok := parseAsked(h)
+	return a.method, a.host, a.uri, ok
+}
+
 // Direct changes the limits of connections to the application. Call it before the first request.
 func (g *Gateway) Direct(change func(*http.Transport)) { change(g.way.(*direct).next) }
 

@@ -25,6 +25,7 @@ import (
 	"writ/internal/ledger"
 	"writ/internal/listen"
 	"writ/internal/secret"
+	"writ/internal/web"
 )
 
 //go:embed schema/*.sql
@@ -92,6 +93,7 @@ type Deps struct {
 
 	Tokens    Tokens             // nil: no token of ours is good
 	Hosts     []string           // further public host names, forwarded as they are
+	Proxies   []netip.Prefix     // whose word counts of where a request came from and what it asks
 	Roots     *x509.CertPool     // for an upstream with a private authority; nil = the system's
 	Listening func() []Listening // the ports that are open; nil = none known
 	Outbound  func() []Outbound  // where this process sends to; nil = not known
@@ -103,6 +105,7 @@ type Gateway struct {
 	rules     *clause.Live[Rules]
 	sessions  Sessions
 	tokens    Tokens
+	proxies   proxies
 	access    Access
 	origin    *url.URL
 	hosts     map[string]string // accepted Host, lower case without port → Host for the application
@@ -146,7 +149,7 @@ func New(d Deps) (*Gateway, error) {
 	case d.Upstream.Scheme != "http" && d.Upstream.Scheme != "https" || d.Upstream.Host == "" || strings.Trim(d.Upstream.Path, "/") != "":
 		return nil, fmt.Errorf("gateway: upstream %s is not http://host:port", d.Upstream)
 	}
-	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, tokens: d.Tokens, access: d.Access, origin: d.Origin, upstream: d.Upstream,
+	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, tokens: d.Tokens, proxies: d.Proxies, access: d.Access, origin: d.Origin, upstream: d.Upstream,
 		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, hosts: map[string]string{},
 		cross: http.NewCrossOriginProtection(), pause: bodyPause}
 	if g.listening == nil {
@@ -250,6 +253,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // then Writ's own pages or the application's. owns says which requests are ours.
 func (g *Gateway) Front(ours http.Handler, owns func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(g.proxies) > 0 {
+			r = g.proxies.behind(r.WithContext(context.WithValue(r.Context(), peerKey{}, web.RemoteIP(r))))
+		}
 		if !owns(r) {
 			g.ServeHTTP(w, r)
 			return
@@ -264,6 +270,10 @@ func (g *Gateway) Front(ours http.Handler, owns func(*http.Request) bool) http.H
 		}
 		v.payment = false
 		v.transportRules(w.Header())
+		if r.URL.Path == forwardPath && r.Method == http.MethodGet {
+			g.forwardAuth(w, r)
+			return
+		}
 		ours.ServeHTTP(w, r)
 	})
 }

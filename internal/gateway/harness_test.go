@@ -101,6 +101,8 @@ type options struct {
 	url      string // of an upstream elsewhere
 	now      func() time.Time
 	noStart  bool
+	proxies  []netip.Prefix
+	hosts    []string
 	outbound func() []gateway.Outbound
 	kit      *ledgertest.Kit // nil = SQLite
 	log      *slog.Logger    // nil = nowhere
@@ -171,7 +173,7 @@ func open(t testing.TB, o options) *gate {
 	origin, _ := url.Parse(k.base)
 	up, _ := url.Parse(o.url)
 	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
-		Origin: origin, Upstream: up, RoutesFile: k.file, Fail: site.Fail, Now: o.now, Log: log,
+		Origin: origin, Upstream: up, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
 		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound})
 	if err != nil {
 		t.Fatal(err)

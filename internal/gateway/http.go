@@ -18,11 +18,11 @@ func (g *Gateway) Routes() []web.Route {
 			return nil
 		}},
 		{Pattern: "GET /-/maintenance", Who: web.Anyone, Handle: g.showMaintenance},
-		{Pattern: "GET /-/api/v1/gateway", Who: web.Staff, Handle: g.show,
+		{Pattern: "GET /-/api/v1/gateway", Who: web.Staff, Tokens: true, Handle: g.show,
 			Doc: web.Doc{Summary: "Mode, routes and steps of the gate", Tag: "gateway", Out: State{}}},
-		{Pattern: "PUT /-/api/v1/gateway/mode", Who: web.Staff, Handle: g.putMode,
+		{Pattern: "PUT /-/api/v1/gateway/mode", Who: web.Staff, Tokens: true, Handle: g.putMode,
 			Doc: web.Doc{Summary: "Close the gate for maintenance, or open it", Tag: "gateway", In: modeWish{}, Out: State{}, Errors: []string{"mode", "denied"}}},
-		{Pattern: "POST /-/api/v1/gateway/reload", Who: web.Staff, Handle: g.reload,
+		{Pattern: "POST /-/api/v1/gateway/reload", Who: web.Staff, Tokens: true, Handle: g.reload,
 			Doc: web.Doc{Summary: "Read routes.yaml again now", Tag: "gateway", Out: State{}, Errors: []string{"routes", "denied"}}},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"writ/internal/canary"
 	"writ/internal/clause"
 	"writ/internal/fault"
+	"writ/internal/identity/legacy"
 	"writ/internal/ledger"
 	"writ/internal/passhash"
 	"writ/internal/secret"
@@ -253,7 +254,9 @@ func (s *Service) probeOneWay(ctx context.Context) (clause.Result, error) {
 	}
 	var other int
 	n, err := s.eachPassword(ctx, func(_, _ string, phc secret.Text, err error) {
-		if err == nil {
+		if err == nil && legacy.Is(phc) {
+			_, _, err = legacy.Of(phc)
+		} else if err == nil {
 			_, err = passhash.Inspect(phc)
 		}
 		if err != nil {
@@ -290,6 +293,13 @@ func (s *Service) probeHash(ctx context.Context) (clause.Result, error) {
 			by["unsealed or damaged"]++
 			return
 		}
+		if f, inner, err := legacy.Of(phc); err == nil { // a bare digest has no form that Of reads
+			by[scheme]++
+			if waiting++; string(f) != scheme || f == legacy.SaltedSHA256 && s.behind(inner) {
+				weak++
+			}
+			return
+		}
 		in, err := passhash.Inspect(phc)
 		if err != nil || string(in.Scheme) != scheme || s.behind(phc) {
 			weak++
@@ -305,38 +315,39 @@ func (s *Service) probeHash(ctx context.Context) (clause.Result, error) {
 	for _, k := range slices.Sorted(maps.Keys(by)) {
 		parts = append(parts, fmt.Sprintf("%s %d", k, by[k]))
 	}
-	return judged(weak == 0, n, fmt.Sprintf("%d passwords (%s): %d below the scheme's cost or unreadable, %d waiting to be renewed at the next sign-in", n, strings.Join(parts, ", "), weak, waiting)), nil
+	return judged(weak == 0, n, fmt.Sprintf("%d passwords (%s): %d below the scheme's cost, unreadable or a bare digest, %d waiting to be renewed at the next sign-in", n, strings.Join(parts, ", "), weak, waiting)), nil
 }
 
 func (s *Service) probeSalt(ctx context.Context) (clause.Result, error) {
 	seen := map[string]bool{}
-	short, twice, unread := 0, 0, 0
+	short, twice, unread, brought := 0, 0, 0, 0 // brought: salts that another system drew, until the next sign-in
 	want := s.Rules.Get().SaltBytes
 	n, err := s.eachPassword(ctx, func(_, _ string, phc secret.Text, err error) {
 		if err != nil {
 			unread++
 			return
 		}
-		in, err := passhash.Inspect(phc)
+		text, own, err := saltOf(phc)
 		if err != nil {
 			unread++
 			return
 		}
-		f := strings.Split(phc.Reveal(), "$")
-		sum := sha256.Sum256([]byte(f[len(f)-2]))
+		sum := sha256.Sum256([]byte(text))
 		salt := string(sum[:])
 		if seen[salt] {
 			twice++
 		}
 		seen[salt] = true
-		if in.SaltBytes < want {
+		if !own {
+			brought++
+		} else if raw, err := base64.RawStdEncoding.DecodeString(text); err != nil || len(raw) < want {
 			short++
 		}
 	})
 	if err != nil {
 		return clause.Result{}, err
 	}
-	return judged(short+twice+unread == 0, n, fmt.Sprintf("%d salts for %d passwords; %d shared, %d too short, %d unreadable", len(seen), n, twice, short, unread)), nil
+	return judged(short+twice+unread == 0, n, fmt.Sprintf("%d salts for %d passwords; %d shared, %d too short, %d unreadable, %d brought over and replaced at the next sign-in", len(seen), n, twice, short, unread, brought)), nil
 }
 
 func (s *Service) probeCompare(ctx context.Context) (clause.Result, error) {

@@ -150,7 +150,7 @@ func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, lette
 		for _, q := range slices.Concat(uprootFactors, []string{
 			deletePasswordOf, deleteInvitesTo, deleteAddressOf, blankSessions,
 			deleteAddressChangesOf, deleteLeaving,
-			blankTokens,
+			blankTokens, deleteLegacy,
 			blankLooks,
 			deleteUsesOf, blankGrants, blankReviews,
 			deleteConsentsOf, deleteUpstreamOf,

@@ -59,6 +59,7 @@ func (s *Service) Routes() []web.Route {
 		s.peopleRoutes(),
 		s.ownRoutes(),
 		s.tokenRoutes(),
+		s.importRoutes(),
 		s.factorRoutes(),
 		s.supportRoutes(),
 		s.rightsRoutes(),

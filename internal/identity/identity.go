@@ -157,7 +157,7 @@ func (s *Service) Load(ctx context.Context) error {
 		return fmt.Errorf("finish erasures: %w", err)
 	}
 	s.loaded.Store(true)
-	go s.measure()
+	go s.measureAtStart(context.WithoutCancel(ctx))
 	return nil
 }
 

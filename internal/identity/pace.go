@@ -15,9 +15,10 @@ import (
 // dummy, or no hash at all does not show. D is the slowest scheme in use × 1.25,
 // rounded up to 50 ms.
 type pace struct {
-	d     atomic.Int64
-	mu    sync.Mutex
-	dummy map[passhash.Params]secret.Text
+	d      atomic.Int64
+	legacy atomic.Int64 // the slowest hash that was brought over
+	mu     sync.Mutex
+	dummy  map[passhash.Params]secret.Text
 }
 
 const paceStep = 50 * time.Millisecond
@@ -56,8 +57,23 @@ func (s *Service) measure(more ...passhash.Params) {
 		}
 		slowest = max(slowest, s.Now().Sub(start))
 	}
+	slowest = max(slowest, time.Duration(s.pace.legacy.Load()))
 	d := slowest + slowest/4
 	s.pace.d.Store(int64(max((d+paceStep-1)/paceStep, 1) * paceStep))
+}
+
+// measureAtStart times this server's own scheme, then those that were brought over.
+func (s *Service) measureAtStart(ctx context.Context) {
+	s.measure()
+	slow, err := s.legacySpeed(ctx)
+	if err != nil {
+		s.Log.Error("measure the hashes that were brought over", "err", err)
+		return
+	}
+	if slow > 0 {
+		s.pace.legacy.Store(int64(slow))
+		s.measure()
+	}
 }
 
 // remeasure looks at the schemes that stored passwords use.
@@ -79,6 +95,11 @@ func (s *Service) remeasure(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read schemes in use: %w", err)
 	}
+	slow, err := s.legacySpeed(ctx)
+	if err != nil {
+		return err
+	}
+	s.pace.legacy.Store(int64(slow))
 	s.measure(more...)
 	return nil
 }

@@ -7,10 +7,12 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/identity/banned"
+	"writ/internal/identity/legacy"
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/passhash"
@@ -145,7 +147,7 @@ func (s *Service) hash(ctx context.Context, who actor.Actor, known bool, a accep
 func (s *Service) verify(ctx context.Context, network string, known bool, phc, typed secret.Text) (bool, error) {
 	var ok bool
 	var err error
-	if gerr := s.Gate.Do(ctx, network, known, func() { ok, err = passhash.Verify(phc, typed) }); gerr != nil { // clause: auth.compare
+	if gerr := s.Gate.Do(ctx, network, known, func() { ok, err = verifyStored(phc, typed) }); gerr != nil { // clause: auth.compare
 		return false, gerr
 	}
 	if err != nil {
@@ -154,21 +156,33 @@ func (s *Service) verify(ctx context.Context, network string, known bool, phc, t
 	return ok && err == nil, nil
 }
 
+// verifyStored compares with a hash of ours, or with one that was brought over.
+func verifyStored(phc, typed secret.Text) (bool, error) {
+	if legacy.Is(phc) {
+		return legacy.Verify(phc, typed)
+	}
+	return passhash.Verify(phc, typed)
+}
+
 // stored is the password row of a person.
 type stored struct {
 	box    []byte
 	phc    secret.Text
 	scheme string
+	passed int // the minimum length it satisfied; 0 = brought over, and it met none
+	set    time.Time
 	locked bool // its owner said that somebody else used it
 }
 
 // password reads a person's stored password; fault.NotFound when there is none.
 func (s *Service) password(ctx context.Context, person string) (stored, error) {
 	var p stored
+	var set int64
 	var locked *int64
-	if err := ledger.One(ctx, s.DB, readPassword, []any{&p.box, &p.scheme, &locked}, person); err != nil {
+	if err := ledger.One(ctx, s.DB, readPassword, []any{&p.box, &p.scheme, &locked, &p.passed, &set}, person); err != nil {
 		return stored{}, err
 	}
+	p.set = at(set)
 	b, err := s.open(ctx, "identity_password.phc", person, p.box)
 	if err != nil {
 		return stored{}, err
@@ -264,7 +278,10 @@ func (s *Service) current(ctx context.Context, who actor.Actor, typed secret.Tex
 	}
 	text, err := passhash.Normalize(typed.Reveal())
 	bad := err != nil
-	ok, err := s.verify(ctx, who.ID, true, old.phc, text)
+	if bad {
+		typed = text
+	}
+	ok, err := s.verifyTyped(ctx, who.ID, true, old.phc, typed, text)
 	return old, ok && !none && !bad, err
 }
 
@@ -331,7 +348,7 @@ func lockPassword(ctx context.Context, tx *ledger.Tx, person string, box []byte)
 var errStale = fault.New(fault.Conflict, "changed_meanwhile", fault.Public{Problem: "The account changed at the same moment. Nothing was done.", Next: "Try again."})
 
 const (
-	readPassword = `SELECT phc, scheme, locked FROM identity_password WHERE person = $1`
+	readPassword = `SELECT phc, scheme, locked, passed, set_at FROM identity_password WHERE person = $1`
 	holdPassword = `UPDATE identity_password SET set_at = set_at WHERE person = $1 AND phc = $2 AND locked IS NULL`
 	setPassword  = `INSERT INTO identity_password (person, phc, scheme, passed, list, set_at) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (person) DO UPDATE SET phc = $2, scheme = $3, passed = $4, list = $5, set_at = $6, locked = NULL`

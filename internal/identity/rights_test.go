@@ -545,6 +545,7 @@ func TestRolesAtRoutes(t *testing.T) {
 		"GET grants": access.RightsRead, "POST grants": access.RoleGrant, "POST grants/{id}/approve": access.RoleGrant, "DELETE grants/{id}": access.RightsRead, "POST needs/end": access.RoleGrant,
 		"GET rights": access.RightsRead, "GET reviews": access.RightsRead, "POST reviews": access.ReviewOpen, "GET reviews/{id}": access.RightsRead,
 		"POST reviews/{id}/items/{item}": access.ReviewDecide, "POST reviews/{id}/close": access.ReviewOpen,
+		"GET imports": access.PeopleRead, "POST imports": access.PeopleImport, "POST imports/{id}/rows": access.PeopleImport, "POST imports/{id}/end": access.PeopleImport,
 	}
 	who := map[string]browser{}
 	for _, r := range identity.StaffRoles() {

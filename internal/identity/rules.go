@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"writ/internal/identity/legacy"
 	"writ/internal/passhash"
 )
 
@@ -84,6 +85,10 @@ func (r *Rules) Validate() error {
 		need(err == nil, "auth.signup-email: %q is not a domain", d)
 	}
 	need(r.Unique == "normalised-address", "auth.unique-login: unique %q is not normalised-address", r.Unique)
+	for _, f := range r.Import {
+		need(slices.Contains(legacy.Formats(), legacy.Format(f)), "auth.hash: import %q is not one of %v", f, legacy.Formats())
+	}
+	need(0 <= r.LegacyDeadline && r.LegacyDeadline <= 365*24*time.Hour, "auth.hash: legacy_deadline %s is not within 0 and 365d", r.LegacyDeadline)
 	need(r.params().Check() == nil, "auth.hash, auth.salt: %v", r.params().Check())
 	need(128 <= r.ResetBits && r.ResetBits <= 512 && r.ResetBits%8 == 0, "auth.reset-link: entropy %d is not a multiple of 8 within 128 and 512", r.ResetBits)
 	need(5*time.Minute <= r.ResetTTL && r.ResetTTL <= 24*time.Hour, "auth.reset-link-lifetime: ttl %s is not within 5m and 24h", r.ResetTTL)

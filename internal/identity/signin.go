@@ -8,6 +8,8 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/identity/legacy"
+	"writ/internal/jobs"
 	"writ/internal/ledger"
 	"writ/internal/passhash"
 	"writ/internal/secret"
@@ -190,7 +192,7 @@ func (s *Service) prove(ctx context.Context, who actor.Actor, t *tried, typed se
 		case pw.locked: // clause: auth.best-practice
 			cause = "locked"
 		default:
-			t.pw, phc = pw, pw.phc
+			t.pw, phc, cause = pw, pw.phc, s.over(pw)
 		}
 	}
 	text, err := passhash.Normalize(typed.Reveal())
@@ -200,7 +202,10 @@ func (s *Service) prove(ctx context.Context, who actor.Actor, t *tried, typed se
 	if err != nil {
 		text = secret.NewText("not a password")
 	}
-	ok, err := s.verify(ctx, who.ID, t.known, phc, text) // clause: auth.compare
+	if err != nil {
+		typed = text
+	}
+	ok, err := s.verifyTyped(ctx, who.ID, t.known, phc, typed, text) // clause: auth.compare
 	if err != nil {
 		return "", err
 	}
@@ -221,6 +226,12 @@ func (s *Service) enter(ctx context.Context, who actor.Actor, t tried, in SignIn
 	if err != nil {
 		return SignedInAs{}, err
 	}
+	var notice []jobs.Job
+	if fresh.box != nil && fresh.min == 0 {
+		if notice, err = s.weakNotice(ctx, t.acc.email); err != nil {
+			return SignedInAs{}, err
+		}
+	}
 	b := s.beginning(e, shown{acr: 1, amr: "pwd", method: "password"})
 	if fresh.box != nil {
 		b.rehashed = fresh.scheme
@@ -235,6 +246,11 @@ func (s *Service) enter(ctx context.Context, who actor.Actor, t tried, in SignIn
 		if fresh.box != nil {
 			if err := fresh.store(ctx, tx, t.acc.id); err != nil {
 				return nil, err
+			}
+			for _, j := range notice {
+				if err := s.Mail.Enqueue(ctx, tx, j); err != nil {
+					return nil, err
+				}
 			}
 		}
 		ev, err := b.write(ctx, s, tx)
@@ -382,6 +398,9 @@ func (s *Service) rehash(ctx context.Context, who actor.Actor, t tried, typed se
 	text, err := passhash.Normalize(typed.Reveal())
 	if err != nil {
 		return hashed{}, err
+	}
+	if legacy.Is(t.pw.phc) { // clause: auth.hash
+		return s.hash(ctx, who, t.known, s.acceptedOf(t, text), "identity_password.phc", t.acc.id)
 	}
 	var min int
 	var list string

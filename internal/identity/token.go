@@ -292,20 +292,15 @@ func endTokensIn(ctx context.Context, tx *ledger.Tx, person, cause string, all b
 	if err != nil {
 		return 0, err
 	}
-	q := touchTokensOf
 	if all {
-		q = endServiceTokensOf
-	}
-	args := []any{person, change}
-	if all {
-		args = append(args, us(tx.Now()), cause)
-	}
-	more, err := tx.Exec(ctx, q, args...)
-	if err != nil {
-		return 0, err
-	}
-	if all {
+		more, err := tx.Exec(ctx, endServiceTokensOf, person, change, us(tx.Now()), cause)
+		if err != nil {
+			return 0, err
+		}
 		n += more
+	}
+	if err := touchTokens(ctx, tx, person); err != nil {
+		return 0, err
 	}
 	if n > 0 {
 		tx.Also(TokensEnded{Person: person, Cause: cause, Count: n})
@@ -320,10 +315,7 @@ func touchTokens(ctx context.Context, tx *ledger.Tx, person string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, touchTokensOf, person, change); err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, touchPersonalOf, person, change)
+	_, err = tx.Exec(ctx, touchTokensOf, person, change)
 	return err
 }
 
@@ -416,8 +408,8 @@ const (
 	endTokensOf        = `UPDATE identity_token SET ended = $2, cause = $3, change = $4 WHERE person = $1 AND ended IS NULL`
 	endServiceTokensOf = `UPDATE identity_token SET ended = $3, cause = $4, change = $2
 		WHERE ended IS NULL AND service IN (SELECT id FROM identity_service WHERE owner = $1)`
-	touchTokensOf   = `UPDATE identity_token SET change = $2 WHERE ended IS NULL AND service IN (SELECT id FROM identity_service WHERE owner = $1)`
-	touchPersonalOf = `UPDATE identity_token SET change = $2 WHERE ended IS NULL AND person = $1`
+	touchTokensOf = `UPDATE identity_token SET change = $2 WHERE ended IS NULL AND (person = $1 OR service IN (SELECT v.id FROM identity_service v
+		WHERE v.owner = $1 OR v.owner = '' AND v.team IN (SELECT team FROM identity_member WHERE person = $1)))`
 	endOldTokens    = `UPDATE identity_token SET ended = $1, cause = 'expired' WHERE ended IS NULL AND (expires <= $1 OR issued <= $2)`
 	deleteOldTokens = `DELETE FROM identity_token WHERE ended < $1`
 )

@@ -244,6 +244,12 @@ func (j *Journal) Wait(ctx context.Context, id string) (Entry, error) {
 	}
 }
 
+// errByToken keeps what is about people from programs: someone must look, and be named.
+func errByToken() error {
+	return fault.New(fault.Denied, "person_needed", fault.Public{Problem: "A token does not open hidden values.",
+		Next: "Ask without them (opened=0 for a bundle), or sign in."})
+}
+
 // Open opens the hidden fields of entries in place for who, and records that before the
 // first value is read, unless nothing is hidden or the server itself reads. What cannot
 // be opened stays hidden (secret fields), or becomes redacted or damaged.
@@ -256,6 +262,9 @@ func (j *Journal) Open(ctx context.Context, who actor.Actor, entries ...*Entry) 
 	}
 	if len(ns) == 0 {
 		return nil
+	}
+	if who.ByToken() {
+		return errByToken()
 	}
 	if who.Kind != actor.Writ {
 		_, err := j.db.Change(ctx, who, func(*ledger.Tx) (ledger.Event, error) {

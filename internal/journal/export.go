@@ -76,6 +76,9 @@ func (j *Journal) Export(ctx context.Context, who actor.Actor, ev Evidence, w io
 	if err := errors.Join(ev.check(), j.loadKey(ctx)); err != nil {
 		return err
 	}
+	if who.ByToken() && !ev.Closed {
+		return errByToken()
+	}
 	x := &export{Journal: j, Evidence: ev, who: who, out: &bundleWriter{z: zip.NewWriter(w)}}
 	if err := x.choose(ctx); err != nil {
 		return fmt.Errorf("choose the entries of an export: %w", err)

@@ -84,6 +84,9 @@ func (g *Gate) Do(ctx context.Context, network string, known bool, fn func()) er
 	return nil
 }
 
+// Half is how many slots work that can wait may hold at once: half of them, at least one.
+func (g *Gate) Half() int { return max(g.slots/2, 1) }
+
 // Load returns how many hashes run and how many callers wait.
 func (g *Gate) Load() (running, waiting int) {
 	g.mu.Lock()

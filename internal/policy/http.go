@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"writ/internal/access"
@@ -16,7 +17,7 @@ import (
 func (s *Service) Routes() []web.Route {
 	const v1 = "/-/api/v1/"
 	staff := func(pattern string, h web.Handler, d web.Doc) web.Route {
-		return web.Route{Pattern: pattern, Who: web.Staff, Handle: h, Doc: d, Limit: 2 << 20}
+		return web.Route{Pattern: pattern, Who: web.Staff, Handle: h, Doc: d, Limit: 2 << 20, Tokens: forPrograms(pattern)}
 	}
 	return []web.Route{
 		staff("GET "+v1+"policy", s.getPolicy, web.Doc{Summary: "The revision in force", Query: []string{"revision", "at"}, Out: PolicyView{}}),
@@ -42,6 +43,11 @@ func (s *Service) Routes() []web.Route {
 		staff("GET "+v1+"records", s.getRecords, web.Doc{Summary: "Signed records; with ?statement= the text to sign", Query: []string{"clause", "statement", "observed_at", "valid_for", "signer"}, Out: recordsView{}}),
 		staff("POST "+v1+"records", s.postRecord, web.Doc{Summary: "Attest a clause", In: recordIn{}, Out: Record{}, Status: 201, Errors: []string{"signature", "unknown_key", "not_active", "valid_for", "observed_at"}}),
 	}
+}
+
+// forPrograms is what a token may do: read, lint, propose. Signing is for people.
+func forPrograms(pattern string) bool {
+	return strings.HasPrefix(pattern, "GET ") || strings.HasSuffix(pattern, "policy/lint") || pattern == "POST /-/api/v1/policy/proposals"
 }
 
 // PolicyView is the law at a time, as the API gives it.

@@ -125,10 +125,10 @@ type findingsView struct {
 // Routes is the API of checks.
 func (r *Runner) Routes() []web.Route {
 	return []web.Route{
-		{Pattern: "GET /-/api/v1/check", Who: web.Staff, Handle: r.getCheck, Time: 10 * time.Minute,
+		{Pattern: "GET /-/api/v1/check", Who: web.Staff, Tokens: true, Handle: r.getCheck, Time: 10 * time.Minute,
 			Doc: web.Doc{Summary: "Whether each clause holds; live=1 runs the controls first", Query: []string{"clause", "live"}, Out: Report{}, Errors: []string{"no_clause"}}},
-		{Pattern: "GET /-/api/v1/findings", Who: web.Staff, Handle: r.getFindings, Doc: web.Doc{Summary: "Open findings, the oldest first", Out: findingsView{}}},
-		{Pattern: "POST /-/api/v1/prove", Who: web.Staff, Handle: r.postProve, Time: 10 * time.Minute,
+		{Pattern: "GET /-/api/v1/findings", Who: web.Staff, Tokens: true, Handle: r.getFindings, Doc: web.Doc{Summary: "Open findings, the oldest first", Out: findingsView{}}},
+		{Pattern: "POST /-/api/v1/prove", Who: web.Staff, Tokens: true, Handle: r.postProve, Time: 10 * time.Minute,
 			Doc: web.Doc{Summary: "Run a clause's canaries now", In: proveIn{}, Out: Proof{}, Errors: []string{"no_clause"}}},
 	}
 }
