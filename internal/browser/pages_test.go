@@ -139,6 +139,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "mail", route: "GET " + desk + "/mail", path: desk + "/mail", words: "", picture: true},
 		{name: "find", route: "GET " + desk + "/find", path: desk + "/find?q=reset", words: "", picture: true},
 		{name: "find-nothing", path: desk + "/find?q=zzzz", words: "Nothing"},
+		{name: "step-up", route: "GET /-/step-up", path: "/-/step-up?to=/-/account", words: "fresh proof", picture: true},
 		{name: "account-owner", path: "/-/account", words: "Ana Sousa"},
 	}
 }

@@ -119,3 +119,16 @@ type GraceBegun struct {
 func (e GraceBegun) About() ledger.About {
 	return ledger.About{Name: "identity.grace-begun", Clause: "access.mfa-by-technology", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
 }
+
+// SteppedUp is a session in which a factor was shown anew. It has a new token.
+type SteppedUp struct {
+	Person  string `class:"public"`
+	Session string `class:"public"`
+	Kind    string `class:"public"`
+	ACR     int    `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e SteppedUp) About() ledger.About {
+	return ledger.About{Name: "identity.stepped-up", Clause: "auth.best-practice", Object: "session/" + e.Session, Subject: keyring.Person(e.Person)}
+}

@@ -193,6 +193,16 @@ func self(who actor.Actor) (string, error) {
 	return who.ID, nil
 }
 
+// mayAdd is self for somebody who adds a factor: with a fresh proof, unless the session
+// itself is for nothing else.
+func (s *Service) mayAdd(ctx context.Context, who actor.Actor) (string, error) {
+	id, err := self(who)
+	if err == nil && who.Kind != actor.Enrolling {
+		err = s.fresh(ctx, who) // clause: auth.best-practice
+	}
+	return id, err
+}
+
 // MyFactors lists the factors of whoever acts.
 func (s *Service) MyFactors(ctx context.Context, who actor.Actor) (Factors, error) {
 	id, err := self(who)
@@ -272,6 +282,9 @@ func (s *Service) factorName(ctx context.Context, person, id, name, otherwise st
 func (s *Service) RemoveFactor(ctx context.Context, who actor.Actor, id string, from From) error {
 	if who.Kind != actor.Person {
 		return errEnded()
+	}
+	if err := s.fresh(ctx, who); err != nil { // clause: auth.best-practice
+		return err
 	}
 	acc, err := s.account(ctx, who.ID)
 	if err != nil {

@@ -121,6 +121,7 @@ func New(d Deps) (*Service, error) {
 	s := &Service{Deps: d}
 	s.table.init()
 	s.tokens.init()
+	d.Access.RequireFresh(s.fresh)
 	d.Jobs.Handle(attemptJob, jobs.Handler{Run: s.decideAttempt, Tries: 8})
 	d.Jobs.Handle(recoveryJob, jobs.Handler{Run: s.decideRecovery, Tries: 8})
 	d.Jobs.Every("identity-rights", time.Hour, s.tendRights)

@@ -29,7 +29,9 @@ type need struct {
 
 // demands reports whether the policy wants a second factor of the kind of team and roles.
 func (r *Rules) demands(kind string, roles []string) bool { // clause: access.mfa-by-technology
-	return kind == Staff || slices.ContainsFunc(roles, func(role string) bool { return slices.Contains(StaffRoles(), role) })
+	return kind == Staff || slices.ContainsFunc(roles, func(role string) bool {
+		return slices.Contains(StaffRoles(), role) || slices.Contains(r.MustShow, role)
+	})
 }
 
 // needOf reads it. An error, or a person without a team, is never taken for "nothing is

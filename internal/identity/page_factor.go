@@ -22,6 +22,8 @@ func (p *pages) factorPages() []web.Route {
 	return []web.Route{
 		{Pattern: "GET /-/sign-in/factor", Who: web.Anyone, Handle: p.factor},
 		{Pattern: "POST /-/sign-in/factor", Who: web.Anyone, Handle: p.doFactor},
+		{Pattern: "GET /-/step-up", Who: web.SignedIn, Handle: p.stepUp},
+		{Pattern: "POST /-/step-up", Who: web.SignedIn, Handle: p.doStepUp},
 		enrol("GET /-/account/factors", p.factors),
 		enrol("GET /-/account/factors/totp", toFactors),
 		enrol("POST /-/account/factors/totp", p.doTOTP),
@@ -97,10 +99,10 @@ func onward(w http.ResponseWriter, r *http.Request, as SignedInAs, to string) er
 
 func (p *pages) showFactorForm(w http.ResponseWriter, r *http.Request, status int, kind, to string, f error) error {
 	form := web.Form{Action: atFactor, Act: "Go on", Fault: f, Hidden: []web.Pair{{Name: "kind", Value: kind}}}
-	field := web.Field{Name: "code", Label: "Code from your app", Hint: "Six digits. A new one comes every 30 seconds.", Complete: "one-time-code", Mode: "numeric", Required: true, Max: maxRecovery, Focus: f == nil}
+	field := codeField(kind)
+	field.Focus = f == nil
 	form.Other = &web.Link{Text: "Use a recovery code", Href: withTo(atFactor, to) + sepOf(to) + "with=" + FactorRecovery}
 	if kind == FactorRecovery {
-		field.Label, field.Hint, field.Mode, field.Complete = "Recovery code", "One of the ten that you kept. Each works once.", "", "off"
 		form.Other = &web.Link{Text: "Use the app", Href: withTo(atFactor, to)}
 	}
 	if to = web.ReturnPath(to); to != "/" {

@@ -225,10 +225,18 @@ func (s *Service) ChangePassword(ctx context.Context, who actor.Actor, in Change
 	return s.commitChange(ctx, who, in, acc, old, h)
 }
 
-// askCurrent demands the present password for an act on one's own account; a wrong one is
+// askCurrent demands the present password for an act on one's own account, and a fresh
+// factor of whoever has one; a wrong one is
 // fault.Denied, current_password_wrong, counted and recorded.
 func (s *Service) askCurrent(ctx context.Context, who actor.Actor, d door, typed secret.Text) (stored, error) {
 	start := s.Now()
+	if n, err := needOf(ctx, s.DB, s.Rules.Get(), who.ID); err != nil {
+		return stored{}, err
+	} else if len(n.enrolled) > 0 {
+		if err := s.fresh(ctx, who); err != nil { // clause: auth.best-practice
+			return stored{}, err
+		}
+	}
 	b, err := s.bucket(ctx, perSession, who.ID)
 	if err != nil {
 		return stored{}, err

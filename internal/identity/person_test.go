@@ -63,7 +63,7 @@ func TestOwners(t *testing.T) {
 		t.Errorf("letter %s", m.Kind)
 	}
 	// Whoever holds a link becomes the person: another owner never sees it.
-	other := actor.Actor{Kind: actor.Person, ID: a.ID, Roles: []string{"owner"}}
+	other := actor.Actor{Kind: actor.Person, ID: a.ID, Roles: []string{"owner"}, Session: "s", ACR: 2, FactorAt: w.kit.Clock.Now()}
 	added, err := w.svc.AddStaff(ctx, other, identity.AddStaff{Email: mailbox("eve"), Roles: []string{"engineer"}})
 	if err != nil || !added.URL.IsZero() {
 		t.Errorf("an owner was shown the link of another: %v", err)

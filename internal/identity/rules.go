@@ -34,7 +34,10 @@ type Rules struct {
 	ResetBits        int           `clause:"auth.reset-link/entropy"`
 	ResetTTL         time.Duration `clause:"auth.reset-link-lifetime/ttl"`
 	ResetEnds        []string      `clause:"auth.reset-sets-new/ends"`
+	MustShow         []string      `clause:"access.mfa-by-technology/who"` // staff, and roles of customers
 	Grace            time.Duration `clause:"access.mfa-by-technology/grace"`
+	StepUpAge        time.Duration `clause:"auth.best-practice/step_up_max_age"`
+	RememberDevice   time.Duration `clause:"auth.best-practice/remember_device"`
 
 	Unused       time.Duration `clause:"access.least-privilege/unused"`
 	Lent         time.Duration `clause:"access.least-privilege/lent"` // the longest loan for the moment
@@ -81,6 +84,12 @@ func (r *Rules) Validate() error {
 	need(r.params().Check() == nil, "auth.hash, auth.salt: %v", r.params().Check())
 	need(128 <= r.ResetBits && r.ResetBits <= 512 && r.ResetBits%8 == 0, "auth.reset-link: entropy %d is not a multiple of 8 within 128 and 512", r.ResetBits)
 	need(5*time.Minute <= r.ResetTTL && r.ResetTTL <= 24*time.Hour, "auth.reset-link-lifetime: ttl %s is not within 5m and 24h", r.ResetTTL)
+	need(slices.Contains(r.MustShow, Staff), "access.mfa-by-technology: who must hold staff")
+	for _, w := range r.MustShow {
+		need(slices.Contains([]string{Staff, RoleAdmin, RoleMember}, w), "access.mfa-by-technology: who cannot hold %q; it takes staff, admin and member", w)
+	}
+	need(time.Minute <= r.StepUpAge && r.StepUpAge <= 24*time.Hour, "auth.best-practice: step_up_max_age %s is not within 1m and 24h", r.StepUpAge)
+	need(0 <= r.RememberDevice && r.RememberDevice <= 30*24*time.Hour, "auth.best-practice: remember_device %s is not within 0 and 30 days", r.RememberDevice)
 	need(0 <= r.Grace && r.Grace <= 14*24*time.Hour, "access.mfa-by-technology: grace %s is not within 0 and 14 days", r.Grace)
 	for _, e := range r.ResetEnds {
 		need(slices.Contains([]string{endsSessions, endsLinks, endsDevices, endsTokens}, e), "auth.reset-sets-new: a reset cannot end %q", e)
