@@ -37,6 +37,7 @@ type (
 		Code secret.Text `json:"code,omitempty"`
 
 		Credential json.RawMessage `json:"credential,omitempty"` // of a passkey; flow is then that of its question
+		Remember   bool            `json:"remember,omitempty"`   // let this browser skip the second factor, where the policy lets it
 	}
 	stepUpIn struct {
 		Kind       string          `json:"kind"` // passkey, totp, recovery; password
@@ -97,7 +98,7 @@ func (s *Service) postFactor(w http.ResponseWriter, r *http.Request, _ actor.Act
 		as, err = s.passkeyFrom(w, r, in.Flow, in.Credential)
 	} else {
 		_, bind := flowCookie(r)
-		as, err = s.proceedFrom(w, r, in.Flow, bind, Shown{Kind: in.Kind, Code: in.Code})
+		as, err = s.proceedFrom(w, r, in.Flow, bind, Shown{Kind: in.Kind, Code: in.Code}, in.Remember)
 	}
 	if err != nil {
 		return err
@@ -107,9 +108,9 @@ func (s *Service) postFactor(w http.ResponseWriter, r *http.Request, _ actor.Act
 
 // proceedFrom takes the second step of whoever sends the request and sets the cookies;
 // pages use it too.
-func (s *Service) proceedFrom(w http.ResponseWriter, r *http.Request, token, bind secret.Text, sh Shown) (SignedInAs, error) {
+func (s *Service) proceedFrom(w http.ResponseWriter, r *http.Request, token, bind secret.Text, sh Shown, remember bool) (SignedInAs, error) {
 	who := web.StrangerOf(r)
-	as, err := s.Proceed(r.Context(), who, Step{Flow: token, Bind: bind, Shown: sh, Device: web.Cookie(r, DeviceCookie),
+	as, err := s.Proceed(r.Context(), who, Step{Flow: token, Bind: bind, Shown: sh, Remember: remember, Device: web.Cookie(r, DeviceCookie),
 		Session: web.Cookie(r, SessionCookie), Network: who.ID, Agent: r.UserAgent()})
 	if err != nil {
 		return as, err

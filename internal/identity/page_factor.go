@@ -73,10 +73,10 @@ func (p *pages) doFactor(w http.ResponseWriter, r *http.Request, _ actor.Actor) 
 		return err
 	}
 	token, bind := flowCookie(r)
-	as, err := p.proceedFrom(w, r, token, bind, Shown{Kind: v.Get("kind"), Code: secretOf(v, "code")})
+	as, err := p.proceedFrom(w, r, token, bind, Shown{Kind: v.Get("kind"), Code: secretOf(v, "code")}, v.Get("remember") == "on")
 	to := v.Get("to")
 	switch {
-	case errors.Is(err, fault.Conflict):
+	case errors.Is(err, fault.Conflict), errors.Is(err, fault.Gone):
 		web.ClearCookie(w, FlowCookie)
 		web.Tell(w, web.Notice{Says: "That took too long, or was tried too often. Sign in from the beginning."})
 		return web.Redirect(w, r, withTo("/-/sign-in", to))
@@ -91,6 +91,9 @@ func onward(w http.ResponseWriter, r *http.Request, as SignedInAs, to string) er
 	switch as.Next {
 	case NextFactor:
 		return web.Redirect(w, r, withTo(atFactor, to))
+	case NextSignIn:
+		web.Tell(w, web.Notice{Says: "Your new password is set, and all sessions have ended. Sign in with it."})
+		return web.Redirect(w, r, "/-/sign-in")
 	case NextEnrol:
 		return web.Redirect(w, r, withTo(atFactors, to))
 	}
@@ -109,6 +112,9 @@ func (p *pages) showFactorForm(w http.ResponseWriter, r *http.Request, status in
 		form.Hidden = append(form.Hidden, web.Pair{Name: "to", Value: to})
 	}
 	form.Fields = []web.Field{field}
+	if age := p.Rules.Get().RememberDevice; age > 0 {
+		form.Fields = append(form.Fields, web.Field{Name: "remember", Type: "checkbox", Label: "Do not ask in this browser for " + web.Duration(age), Hint: "Only in a browser that is yours alone. Staff are asked each time."})
+	}
 	step := p.factorStep(r, form, kind, to)
 	return p.plain(w, r, status, "factor", web.View{Title: step.Title, Lead: "One more step: show that it is you.", Fault: step.Fault, Data: step, Scripts: []string{passkeyScript}})
 }

@@ -35,6 +35,7 @@ type candidate struct {
 	field   string      // name of the form field, for the refusal
 	text    secret.Text // as typed
 	about   []string    // name, address
+	factor  bool        // a second factor is demanded of this person at every sign-in
 	current secret.Text // the present one in normal form, when the door has it
 }
 
@@ -76,9 +77,10 @@ func (s *Service) judge(c candidate) (accepted, []fault.Field) {
 	}
 	rules, list := s.Rules.Get(), s.banned()
 	var fields []fault.Field
-	if n := passhash.Length(text); n < max(rules.Min, 8) { // clause: auth.min-length
+	n, least := passhash.Length(text), rules.least(c.factor)
+	if n < least { // clause: auth.min-length
 		fields = append(fields, fault.Field{Name: c.field, Code: "password_too_short",
-			Problem: fmt.Sprintf("The password has %d characters; it needs at least %d. A few words in a row are easy to remember.", n, max(rules.Min, 8))})
+			Problem: fmt.Sprintf("The password has %d characters; it needs at least %d. A few words in a row are easy to remember.", n, least)})
 	}
 	if why, bad := list.Check(text, c.about...); bad { // clause: auth.banned
 		fields = append(fields, fault.Field{Name: c.field, Code: why.Code,
@@ -87,7 +89,10 @@ func (s *Service) judge(c candidate) (accepted, []fault.Field) {
 	if !c.current.IsZero() && c.current.Equal(text) {
 		fields = append(fields, passwordSame(c.field))
 	}
-	return accepted{text: text, min: rules.Min, list: list.Hash()}, fields
+	if n >= rules.Min {
+		least = rules.Min // the highest threshold it passed: with it the factor may go
+	}
+	return accepted{text: text, min: least, list: list.Hash()}, fields
 }
 
 func passwordSame(field string) fault.Field {
@@ -214,7 +219,11 @@ func (s *Service) ChangePassword(ctx context.Context, who actor.Actor, in Change
 		return Changed{}, err
 	}
 	now, _ := passhash.Normalize(in.Current.Reveal())
-	good, err := s.checkPassword(ctx, who, candidate{door: doorChange, field: "new", text: in.New, about: []string{acc.name, acc.email}, current: now})
+	factor, err := s.always(ctx, who.ID)
+	if err != nil {
+		return Changed{}, err
+	}
+	good, err := s.checkPassword(ctx, who, candidate{door: doorChange, field: "new", text: in.New, about: []string{acc.name, acc.email}, current: now, factor: factor})
 	if err != nil {
 		return Changed{}, err
 	}
@@ -298,7 +307,7 @@ func (s *Service) commitChange(ctx context.Context, who actor.Actor, in Change, 
 		if err := ledger.One(ctx, tx, startOf, []any{&started, &b.device, &b.acr, &b.amr, &factorAt, &low}, who.Session, who.ID); err != nil {
 			return nil, errEnded()
 		}
-		b.started, b.factorAt, b.trusted = at(started), at(factorAt), low > us(tx.Now())
+		b.started, b.factorAt, b.trusted = at(started), at(factorAt), at(low)
 		if err := h.store(ctx, tx, who.ID); err != nil {
 			return nil, err
 		}

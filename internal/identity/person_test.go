@@ -81,6 +81,8 @@ func TestOwners(t *testing.T) {
 	if _, err := w.svc.AddStaff(ctx, operator, identity.AddStaff{Email: mailbox("bea"), Name: "Bea", Handle: "bea", Roles: []string{"owner"}}); err != nil {
 		t.Fatal(err)
 	}
+	w.staff("bob", "owner")
+	w.staff("cyd", "owner")
 	id, active, err := w.svc.PersonByHandle(ctx, "ana")
 	if err != nil || !active || id != a.ID || w.svc.Name(ctx, id) != "Ana" || w.svc.Email(ctx, id) != mailbox("ana") {
 		t.Errorf("%s %v %v", id, active, err)

@@ -112,6 +112,21 @@ func (r *Rules) params() passhash.Params {
 	)
 }
 
+// least is how long a password must be: of those who show a second factor at every
+// sign-in, and of everybody else.
+func (r *Rules) least(factor bool) int {
+	if factor {
+		return max(r.MinWithFactor, 8)
+	}
+	return max(r.Min, 8)
+}
+
+// alwaysOf reports whether the policy demands a second factor at every sign-in of people
+// with the kind of team and roles: always of staff, of others unless a browser may skip it.
+func (r *Rules) alwaysOf(kind string, roles []string) bool {
+	return isStaff(kind, roles) || r.RememberDevice == 0 && r.demands(kind, roles)
+}
+
 // idle and absolute are the lives of a session of the class.
 func (r *Rules) idle(staff bool) time.Duration {
 	if staff {
