@@ -57,6 +57,7 @@ type Access struct {
 	now   func() time.Time
 	rules *slot
 	made  atomic.Pointer[made]
+	proof atomic.Pointer[func(context.Context, actor.Actor) error]
 	uses  uses
 }
 
@@ -110,6 +111,9 @@ func (a *Access) may(who actor.Actor, action Action, object string) bool {
 // whole), else fault.Denied, recorded. Not recordable is fault.Unavailable.
 func (a *Access) Allow(ctx context.Context, who actor.Actor, action Action, object string) error {
 	if a.may(who, action, object) { // clause: access.roles
+		if err := a.proved(ctx, who, action, object); err != nil {
+			return err
+		}
 		a.uses.note(who, action, a.now())
 		return nil
 	}
@@ -125,6 +129,21 @@ func (a *Access) Allow(ctx context.Context, who actor.Actor, action Action, obje
 		f = fault.New(fault.Denied, "denied", fault.Public{Problem: "No policy is in force yet, so nobody may do anything.", Expected: "Needed: " + string(action) + ".", Next: "Wait until the server is ready."})
 	}
 	return a.log.Refuse(ctx, who, Refused{Action: string(action), On: object}, f)
+}
+
+// RequireFresh gives the question whether a person has shown a factor shortly before. The
+// acts that want one ask it each time; its refusal is recorded.
+func (a *Access) RequireFresh(ask func(context.Context, actor.Actor) error) { a.proof.Store(&ask) }
+
+func (a *Access) proved(ctx context.Context, who actor.Actor, action Action, object string) error { // clause: auth.best-practice
+	ask := a.proof.Load()
+	if ask == nil || !slices.Contains(fresh, action) {
+		return nil
+	}
+	if err := (*ask)(ctx, who); err != nil {
+		return a.log.Refuse(ctx, who, Refused{Action: string(action), On: object}, err)
+	}
+	return nil
 }
 
 // Roles is the table in force, in its order; empty while there is none.

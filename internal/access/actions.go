@@ -98,6 +98,10 @@ var known = map[Action]bool{
 // person's own: a lent role does not carry them, and a token never reaches them.
 var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister, RoleGrant, ReviewDecide, SupportAgree}
 
+// fresh are acts for which a person must have shown a factor shortly before: they bind
+// others, or decide who comes in. A session left open on a desk does not do them.
+var fresh = []Action{PolicyApprove, ExceptionApprove, KeyRegister, PeopleManage, PeopleErase, RoleGrant, ServicesManage}
+
 // ofTeams begins the actions of a customer's own team: the only ones that the roles of
 // customers can have.
 const ofTeams = "team."

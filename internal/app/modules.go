@@ -220,6 +220,11 @@ func (p lawPeople) Handle(ctx context.Context, id string) (string, error) {
 // gateSessions gives the gate what it asks of identity.
 type gateSessions struct{ s *identity.Service }
 
+// Fresh implements gateway.Sessions.
+func (g gateSessions) Fresh(ctx context.Context, who actor.Actor, maxAge time.Duration) error {
+	return g.s.Fresh(ctx, who, maxAge)
+}
+
 // Lookup implements gateway.Sessions.
 func (g gateSessions) Lookup(ctx context.Context, token secret.Text) (actor.Actor, gateway.SessionFacts, error) {
 	who, session, err := g.s.Session(ctx, token)

@@ -148,6 +148,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "application", route: "GET " + desk + "/applications/{id}", path: desk + "/applications/" + f.app, words: "Redirects", picture: true},
 		{name: "application-add", route: "GET " + desk + "/applications/add", path: desk + "/applications/add", words: "For whom", picture: true},
 		{name: "find-nothing", path: desk + "/find?q=zzzz", words: "Nothing"},
+		{name: "step-up", route: "GET /-/step-up", path: "/-/step-up?to=/-/account", words: "fresh proof", picture: true},
 		{name: "account-owner", path: "/-/account", words: "Ana Sousa"},
 	}
 }

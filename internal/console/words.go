@@ -121,7 +121,7 @@ func formed(err error) bool {
 	case fault.Invalid, fault.Malformed, fault.Conflict, fault.Gone, fault.Limited, fault.NotFound:
 		return true
 	case fault.Denied:
-		return code != "denied" // a role that may not act at all gets the page that says so
+		return code != "denied" && code != "step_up_required" // a role that may not act at all gets the page that says so; a proof is asked for on a page of its own
 	}
 	return false
 }

@@ -56,6 +56,10 @@ func (l law) Handle(ctx context.Context, id string) (string, error) {
 
 type sessions struct{ s *identity.Service }
 
+func (g sessions) Fresh(ctx context.Context, who actor.Actor, maxAge time.Duration) error {
+	return g.s.Fresh(ctx, who, maxAge)
+}
+
 func (g sessions) Lookup(ctx context.Context, t secret.Text) (actor.Actor, gateway.SessionFacts, error) {
 	who, s, err := g.s.Session(ctx, t)
 	return who, gateway.SessionFacts{SignedIn: s.Started}, err
@@ -100,7 +104,7 @@ func (w *world) as(name string) actor.Actor {
 	}
 	for _, s := range staff {
 		if s.handle == name {
-			return actor.Actor{Kind: actor.Person, ID: w.ids[name], Team: "staff", Roles: []string{s.role}, Session: "s-" + name, ACR: 1, Via: "https"}
+			return actor.Actor{Kind: actor.Person, ID: w.ids[name], Team: "staff", Roles: []string{s.role}, Session: "s-" + name, ACR: 2, FactorAt: w.kit.Clock.Now(), Via: "https"}
 		}
 	}
 	w.t.Fatalf("nobody is called %q", name)

@@ -47,7 +47,7 @@ func TestPolicyBeyondTheMachine(t *testing.T) { // breaks: auth.min-length, auth
 	} {
 		t.Run(name, func(t *testing.T) {
 			as := s.writ("policy", "propose", file, "--summary", "Looser than the machine", "--as", "ana@example.test")
-			as.password = aPassword
+			as.password, as.code = aPassword, s.phone("ana@example.test").recovery(t)
 			must(t, 1, as, "The modules could not obey this policy", "stays in force")
 			must(t, 1, s.writ("policy", "lint", file, "--server"), "a policy that the modules can obey")
 			dir := filepath.Join(t.TempDir(), "w")

@@ -12,8 +12,8 @@ import (
 // refuse answers a step's refusal and hands it to the record.
 func (v *visit) refuse(s *step, ref *refusal) {
 	v.status = ref.status
-	if (ref == refuseStranger || ref == refuseEnrol || ref == refuseTerms) && v.reader() {
-		v.status = http.StatusFound // web.Server.Fail sends a browser that wants a page to the sign-in page, or to what must be done first
+	if (ref == refuseStranger || ref == refuseEnrol || ref == refuseTerms || ref.leads) && v.reader() {
+		v.status = http.StatusFound // web.Server.Fail sends a browser that wants a page to the page where it can do something about it
 	} else {
 		v.g.tally.refused(v, s.name, ref)
 	}
@@ -33,7 +33,11 @@ func (v *visit) answer(ref *refusal) {
 	if v.target.raw == "" {
 		v.r.URL.Path, v.r.URL.RawPath, v.r.URL.RawQuery = "/", "", "" // not canonical: not to be shown or returned to
 	}
-	v.g.fail(&dressed{ResponseWriter: v.w, v: v, ref: ref}, v.r, ref.err)
+	var err error = ref.err
+	if ref.whole != nil {
+		err = ref.whole
+	}
+	v.g.fail(&dressed{ResponseWriter: v.w, v: v, ref: ref}, v.r, err)
 }
 
 func wantsPage(r *http.Request) bool {

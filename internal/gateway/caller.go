@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"writ/internal/actor"
 	"writ/internal/fault"
@@ -88,6 +90,9 @@ func (v *visit) allow() *refusal { // clause: use.no-automation
 	if v.who.ByToken() && !v.scoped() {
 		return refuseScope
 	}
+	if ref := v.proved(); ref != nil {
+		return ref
+	}
 	if v.need.need < byRole {
 		return nil
 	}
@@ -105,6 +110,30 @@ func (v *visit) allow() *refusal { // clause: use.no-automation
 		return refuseRole
 	}
 	return nil
+}
+
+// proved asks for a fresh proof where a route wants one. Whether it is fresh, and what
+// counts as one for this person, is the session table's to say.
+func (v *visit) proved() *refusal { // clause: auth.best-practice
+	age := time.Duration(0)
+	for _, r := range v.need.rules {
+		if r != nil && r.stepUp > 0 && (age == 0 || r.stepUp < age) {
+			age = r.stepUp
+		}
+	}
+	if age == 0 {
+		return nil
+	}
+	err := v.g.sessions.Fresh(v.r.Context(), v.who, age)
+	if err == nil {
+		return nil
+	}
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok || f.Kind != fault.Denied {
+		v.g.log.Error("it could not be told how fresh a session is", "err", err)
+		return refuseUnknown
+	}
+	return &refusal{clause: "auth.best-practice", status: f.Kind.Status(), err: f, whole: err, leads: true}
 }
 
 // caller is the actor for the record: the person, else the network.

@@ -45,6 +45,8 @@ func Schema() ledger.Schema {
 // fault.Denied, Sealed and any other end the request.
 type Sessions interface {
 	Lookup(ctx context.Context, token secret.Text) (actor.Actor, SessionFacts, error)
+	// Fresh refuses an actor whose last proof of who they are is older than maxAge.
+	Fresh(ctx context.Context, who actor.Actor, maxAge time.Duration) error
 }
 
 // Tokens is the table of programs' tokens. who is the stranger who brings one, from the

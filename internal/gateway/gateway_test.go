@@ -305,6 +305,10 @@ func TestRoutesMayOnlyTighten(t *testing.T) {
 		"not YAML":               {"- {path: /x", "[1:"},
 		"two documents":          {"- {path: /x, who: signed-in}\n---\n- {path: /y, who: signed-in}", "more than one"},
 		"methods of one path":    {"- {path: /x, methods: [GET], who: signed-in}\n- {path: /x, methods: [POST], who: role, roles: [a]}", ""},
+		"step-up no time":        {"- {path: /x, who: signed-in, step_up: soon}", "step_up is"},
+		"step-up too short":      {"- {path: /x, who: signed-in, step_up: 1s}", "step_up is"},
+		"step-up of anyone":      {"- {path: /open/a/, who: anyone, step_up: 15m}", "nothing to show"},
+		"step-up of programs":    {"- {path: /x, who: signed-in, scopes: ['a:b'], step_up: 15m}", "nothing to show"},
 		"comment only":           {"# nothing yet\n", ""},
 		"empty":                  {"", ""},
 	}

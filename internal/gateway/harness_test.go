@@ -52,6 +52,14 @@ func (s *sessions) LookupToken(_ context.Context, who actor.Actor, token secret.
 	return a, nil
 }
 
+// Fresh takes a proof of the last moment from people alone.
+func (s *sessions) Fresh(_ context.Context, who actor.Actor, maxAge time.Duration) error {
+	if who.Kind == actor.Person && !who.ByToken() && time.Since(who.FactorAt) < maxAge {
+		return nil
+	}
+	return web.NeedStepUp(2, maxAge)
+}
+
 func (s *sessions) Lookup(_ context.Context, token secret.Text) (actor.Actor, gateway.SessionFacts, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -24,6 +25,7 @@ type Route struct {
 	Who     string   `yaml:"who" json:"who"`                             // anyone, signed-in or role
 	Roles   []string `yaml:"roles,omitempty" json:"roles,omitempty"`     // with role: any of these
 	Scopes  []string `yaml:"scopes,omitempty" json:"scopes,omitempty"`   // a token comes here with all of these; none = people only
+	StepUp  string   `yaml:"step_up,omitempty" json:"step_up,omitempty"` // how old the last proof of who comes may be, such as 15m; none = as old as the session
 }
 
 // level orders who may come.
@@ -123,6 +125,11 @@ func (r *Route) check() (path, problem string) {
 			return "", fmt.Sprintf("scope %q is not written as orders:read", sc)
 		}
 	}
+	if d, err := r.stepUp(); err != nil {
+		return "", err.Error()
+	} else if d > 0 && (r.Who == "anyone" || len(r.Scopes) > 0) {
+		return "", "step_up is for who: signed-in or role, without scopes: a program has nothing to show anew"
+	}
 	for _, m := range r.Methods {
 		if !goodMethod.MatchString(m) {
 			return "", fmt.Sprintf("method %q is not in capitals", m)
@@ -136,9 +143,21 @@ func (r *Route) check() (path, problem string) {
 	return t.path, ""
 }
 
+// stepUp is the time in step_up; 0 when there is none.
+func (r *Route) stepUp() (time.Duration, error) {
+	if r.StepUp == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(r.StepUp)
+	if err != nil || d < time.Minute || d > 24*time.Hour {
+		return 0, fmt.Errorf("step_up is %q; expected a time from 1m to 24h, such as 15m", r.StepUp)
+	}
+	return d, nil
+}
+
 func badRoutes(text string) error {
 	return fault.New(fault.Invalid, "routes", fault.Public{
-		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
+		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
 }
 
 // table answers what a path asks of its caller. It is immutable: a request keeps the
@@ -171,6 +190,7 @@ type rule struct {
 	need   level
 	roles  []string
 	scopes []string
+	stepUp time.Duration // 0 = none
 }
 
 // counter is a pattern's share of gateway.requests-counted.
@@ -236,6 +256,10 @@ func (t *table) add(r *Route, path string, line int, counters func(string) *coun
 		t.fold[low], t.upper = n, t.upper || low != path
 	}
 	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes}
+	var err error
+	if to.stepUp, err = r.stepUp(); err != nil {
+		return badRoutes(fmt.Sprintf("[%d:1] %s: %v", line, r.Path, err))
+	}
 	twice := badRoutes(fmt.Sprintf("[%d:1] %s: a method is said twice", line, r.Path))
 	if len(r.Methods) == 0 {
 		if n.all != nil || len(n.methods) > 0 {

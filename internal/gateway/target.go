@@ -180,6 +180,8 @@ type refusal struct {
 	clause string
 	status int
 	err    *fault.Error
+	whole  error // err with what only the page or the client needs; nil = err
+	leads  bool  // a browser that wants a page is led to another instead
 }
 
 func refuse(clause string, status int, k fault.Kind, code string, p fault.Public) *refusal {

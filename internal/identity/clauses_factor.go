@@ -3,12 +3,14 @@ package identity
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
 	"writ/internal/canary"
 	"writ/internal/clause"
+	"writ/internal/fault"
 	"writ/internal/identity/totp"
 )
 
@@ -21,8 +23,12 @@ func (s *Service) factorControls(door *canary.Door) []clause.Control {
 	replay := func(id, of, says string, run func(context.Context) (clause.Result, error)) clause.Control {
 		return clause.Control{ID: "identity." + id, Clause: of, Kind: clause.Replay, Says: says, Every: 30 * time.Minute, FreshFor: 2 * time.Hour, Run: run}
 	}
+	look := func(id, of, says string, run func(context.Context) (clause.Result, error)) clause.Control {
+		return clause.Control{ID: "identity." + id, Clause: of, Kind: clause.Probe, Says: says, Every: 30 * time.Minute, FreshFor: 2 * time.Hour, Run: run}
+	}
 	return []clause.Control{
 		attack("second-factor", "access.mfa-by-technology", "Signs in with staff rights and a password alone, and tries every way around the second factor", (*trial).secondFactor),
+		look("own-seeds", "auth.unique-credentials", "Opens every code generator's seed and looks for one that serves two people", s.probeSeeds),
 		replay("one-factor", "access.mfa-by-technology", "Looks for a staff session that began with one factor", s.probeOneFactor),
 	}
 }
@@ -68,7 +74,7 @@ func (t *trial) secondFactor() string {
 	done := t.confirm(v, read(begun).ID, t.code(seed, at))
 	t.works("confirm it with the right code", done, http.StatusOK)
 	t.works("look at people then", t.ask(v, "GET", "people", nil), http.StatusOK)
-	t.around(p, seed, at)
+	t.around(p, seed, at, read(done).Codes)
 	return "a password alone reached nothing but the page that sets up a factor, and no step could be left out"
 }
 
@@ -88,14 +94,36 @@ func (t *trial) enters(act string, v *canary.Visitor, p planted) {
 }
 
 // around tries the sign-in of somebody who has a factor.
-func (t *trial) around(p planted, seed totp.Seed, at int64) {
+func (t *trial) around(p planted, seed totp.Seed, at int64, codes []string) {
 	v, other := t.visitor(), t.visitor()
 	asked := t.next("sign in with the password alone", t.signIn(v, p.email, p.password.Reveal()), NextFactor)
 	t.refused("go on without the factor", t.ask(v, "GET", "session", nil), http.StatusUnauthorized, "")
 	t.refused("show the factor in another browser", t.show(other, asked.Flow, t.code(seed, at+1)), http.StatusConflict, "flow_order")
 	t.refused("show a code that was used", t.show(v, asked.Flow, t.code(seed, at)), http.StatusUnauthorized, "factor_refused")
 	t.next("show the next code", t.show(v, asked.Flow, t.code(seed, at+1)), NextDone)
+	t.recovery(p, codes)
 	t.refused("go through the same step again", t.show(v, asked.Flow, t.code(seed, at+1)), http.StatusConflict, "flow_order")
+}
+
+// recovery uses a recovery code twice.
+func (t *trial) recovery(p planted, codes []string) {
+	if t.err != nil {
+		return
+	}
+	if len(codes) == 0 {
+		t.step("look for recovery codes", "some", "none", false, true)
+		return
+	}
+	for i, want := range []string{NextDone, ""} {
+		v := t.visitor()
+		flow := t.next("sign in with the password once more", t.signIn(v, p.email, p.password.Reveal()), NextFactor).Flow
+		a := t.ask(v, "POST", "sign-in/factor", map[string]string{"flow": flow, "kind": FactorRecovery, "code": codes[0]})
+		if i == 0 {
+			t.next("show a recovery code", a, want)
+			continue
+		}
+		t.refused("show the same recovery code again", a, http.StatusUnauthorized, "factor_refused")
+	}
 }
 
 func (t *trial) show(v *canary.Visitor, flow, code string) canary.Answer {
@@ -160,6 +188,47 @@ func (s *Service) probeOneFactor(ctx context.Context) (clause.Result, error) {
 	}
 	return judged(bad == 0, all, fmt.Sprintf("of %d sessions of people who must have a second factor %d began without one", all, bad)), nil
 }
+
+// probeSeeds opens every seed: one that does not open in its place, or that is there
+// twice, is somebody else's.
+func (s *Service) probeSeeds(ctx context.Context) (clause.Result, error) {
+	type row struct {
+		id  string
+		box []byte
+	}
+	var rows []row
+	err := s.DB.Each(ctx, allSeeds, func(scan scanner) error {
+		var r row
+		if err := scan(&r.id, &r.box); err != nil {
+			return err
+		}
+		rows = append(rows, r)
+		return nil
+	})
+	if err != nil {
+		return clause.Result{}, fmt.Errorf("read seeds: %w", err)
+	}
+	seen := map[[32]byte]bool{}
+	shared, foreign := 0, 0
+	for _, r := range rows {
+		seed, err := s.openSeed(ctx, r.id, r.box)
+		if errors.Is(err, fault.Sealed) || errors.Is(err, fault.Unavailable) {
+			return clause.Result{}, err
+		}
+		if err != nil {
+			foreign++
+			continue
+		}
+		sum := seed.Text().Sum()
+		if seen[sum] {
+			shared++
+		}
+		seen[sum] = true
+	}
+	return judged(shared+foreign == 0, int64(len(rows)), fmt.Sprintf("of %d seeds of code generators %d serve two people, %d do not open where they lie", len(rows), shared, foreign)), nil
+}
+
+const allSeeds = `SELECT id, box FROM identity_factor WHERE kind = 'totp'`
 
 const sessionFactors = `SELECT t.kind, t.need, m.roles, s.level, s.acr, s.low FROM identity_session s
 	JOIN identity_team t ON t.id = s.team JOIN identity_member m ON m.team = s.team AND m.person = s.person`

@@ -70,7 +70,9 @@ func endAll(ctx context.Context, tx *ledger.Tx, person, cause string) (ids []str
 	return ids, links, devices, err
 }
 
-// notLastOwner refuses an act after which no owner could sign in.
+// notLastOwner refuses an act after which fewer than two owners could sign in: one alone
+// can lose a phone, and nobody could sign for the second. Somebody who never set a
+// password could not sign in anyway; then one active owner must be left.
 func (s *Service) notLastOwner(ctx context.Context, tx *ledger.Tx, acc account) error {
 	if acc.kind != Staff || !slices.Contains(rolesOf(acc.roles), "owner") || acc.state != stateActive {
 		return nil
@@ -78,22 +80,33 @@ func (s *Service) notLastOwner(ctx context.Context, tx *ledger.Tx, acc account) 
 	if _, err := bump(ctx, tx); err != nil { // one such act at a time, or two owners could end each other
 		return err
 	}
-	others := 0
+	active, able := 0, 0
 	err := tx.Each(ctx, otherOwners, func(scan scanner) error {
 		var roles string
-		if err := scan(&roles); err != nil {
+		var password bool
+		if err := scan(&roles, &password); err != nil {
 			return err
 		}
 		if slices.Contains(rolesOf(roles), "owner") {
-			others++
+			active++
+			if password {
+				able++
+			}
 		}
 		return nil
 	}, acc.id)
-	if err == nil && others == 0 {
-		return fault.New(fault.Conflict, "last_owner", fault.Public{Problem: "This is the last owner who can sign in.",
-			Expected: "At least one other active owner.", Next: "Add another owner first."})
+	if err != nil {
+		return err
 	}
-	return err
+	var mine int64
+	if err := ledger.One(ctx, tx, hasPassword, []any{&mine}, acc.id); err != nil {
+		return err
+	}
+	if active == 0 || mine > 0 && able < 2 {
+		return fault.New(fault.Conflict, "last_owner", fault.Public{Problem: "Fewer than two owners could sign in after this.",
+			Expected: "Two other owners who are active and have set a password.", Next: "Add another owner first, and let them sign in."})
+	}
+	return nil
 }
 
 // Certificate says what an erasure did. It names nobody: person is a random id,
@@ -256,7 +269,8 @@ func (s *Service) expire(ctx context.Context) error {
 const (
 	setState    = `UPDATE identity_person SET state = $2, ended = $3 WHERE id = $1 AND state = $4`
 	blankPerson = `UPDATE identity_person SET state = $2, ended = $3, name = NULL, handle = id WHERE id = $1`
-	otherOwners = `SELECT m.roles FROM identity_member m JOIN identity_team t ON t.id = m.team JOIN identity_person p ON p.id = m.person
+	hasPassword = `SELECT (SELECT COUNT(*) FROM identity_password WHERE person = $1) + (SELECT COUNT(*) FROM identity_passkey WHERE person = $1)`
+	otherOwners = `SELECT m.roles, w.person IS NOT NULL OR EXISTS (SELECT 1 FROM identity_passkey k WHERE k.person = m.person) FROM identity_member m LEFT JOIN identity_password w ON w.person = m.person JOIN identity_team t ON t.id = m.team JOIN identity_person p ON p.id = m.person
 		WHERE t.kind = 'staff' AND p.state = 'active' AND p.id <> $1`
 	deletePasswordOf       = `DELETE FROM identity_password WHERE person = $1`
 	deleteAddressOf        = `DELETE FROM identity_address WHERE person = $1`

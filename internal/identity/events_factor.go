@@ -119,3 +119,89 @@ type GraceBegun struct {
 func (e GraceBegun) About() ledger.About {
 	return ledger.About{Name: "identity.grace-begun", Clause: "access.mfa-by-technology", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
 }
+
+// SteppedUp is a session in which a factor was shown anew. It has a new token.
+type SteppedUp struct {
+	Person  string `class:"public"`
+	Session string `class:"public"`
+	Kind    string `class:"public"`
+	ACR     int    `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e SteppedUp) About() ledger.About {
+	return ledger.About{Name: "identity.stepped-up", Clause: "auth.best-practice", Object: "session/" + e.Session, Subject: keyring.Person(e.Person)}
+}
+
+// BrowserRemembered skips the second factor of its person until a time.
+type BrowserRemembered struct {
+	Person string    `class:"public"`
+	Device string    `class:"public"`
+	Until  time.Time `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e BrowserRemembered) About() ledger.About {
+	return ledger.About{Name: "identity.browser-remembered", Clause: "auth.best-practice", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}
+
+// BrowserDistrusted is asked for the second factor again.
+type BrowserDistrusted struct {
+	Person string `class:"public"`
+	Device string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e BrowserDistrusted) About() ledger.About {
+	return ledger.About{Name: "identity.browser-distrusted", Clause: "auth.best-practice", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}
+
+// ResetStaged is a new password that counts once the second factor was shown.
+type ResetStaged struct {
+	Person string `class:"public"`
+	Link   string `class:"public"`
+	Kind   string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e ResetStaged) About() ledger.About {
+	return ledger.About{Name: "identity.reset-staged", Clause: "auth.reset-sets-new", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}
+
+// FactorResetAsked is somebody's word that a person has lost every factor. Another must agree.
+type FactorResetAsked struct {
+	Person string `class:"public"`
+	Reset  string `class:"public"`
+	Why    string `class:"personal"`
+}
+
+// About implements ledger.Event.
+func (e FactorResetAsked) About() ledger.About {
+	return ledger.About{Name: "identity.factor-reset-asked", Clause: "access.mfa-by-technology", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}
+
+// FactorResetEnded is a request that was withdrawn, or that the person's own factor answered.
+type FactorResetEnded struct {
+	Person string `class:"public"`
+	Reset  string `class:"public"`
+	Cause  string `class:"public"` // withdrawn, factor-shown
+}
+
+// About implements ledger.Event.
+func (e FactorResetEnded) About() ledger.About {
+	return ledger.About{Name: "identity.factor-reset-ended", Clause: "access.mfa-by-technology", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}
+
+// FactorsRemoved took every factor of a person away: two agreed, or the time passed.
+type FactorsRemoved struct {
+	Person   string `class:"public"`
+	Reset    string `class:"public"`
+	By       string `class:"public"` // agreed, waited
+	Factors  int64  `class:"public"`
+	Sessions int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e FactorsRemoved) About() ledger.About {
+	return ledger.About{Name: "identity.factors-removed", Clause: "access.mfa-by-technology", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}

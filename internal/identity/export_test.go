@@ -27,7 +27,7 @@ func (s *Service) CopyPassword(ctx context.Context, from, to string) error {
 // Housekeeping runs every round of Run once.
 func (s *Service) Housekeeping(ctx context.Context) []error {
 	return []error{
-		s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, true), s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.follow(ctx),
+		s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, true), s.dateGraces(ctx), s.waitedResets(ctx), s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.follow(ctx),
 		s.eraseLeavers(ctx),
 		s.dateGraces(ctx),
 		s.endPast(ctx), s.tendRights(ctx),

@@ -197,6 +197,16 @@ func self(who actor.Actor) (string, error) {
 	return who.ID, nil
 }
 
+// mayAdd is self for somebody who adds a factor: with a fresh proof, unless the session
+// itself is for nothing else.
+func (s *Service) mayAdd(ctx context.Context, who actor.Actor) (string, error) {
+	id, err := self(who)
+	if err == nil && who.Kind != actor.Enrolling {
+		err = s.fresh(ctx, who) // clause: auth.best-practice
+	}
+	return id, err
+}
+
 // MyFactors lists the factors of whoever acts.
 func (s *Service) MyFactors(ctx context.Context, who actor.Actor) (Factors, error) {
 	id, err := self(who)
@@ -277,6 +287,9 @@ func (s *Service) RemoveFactor(ctx context.Context, who actor.Actor, id string, 
 	if who.Kind != actor.Person {
 		return errEnded()
 	}
+	if err := s.fresh(ctx, who); err != nil { // clause: auth.best-practice
+		return err
+	}
 	acc, err := s.account(ctx, who.ID)
 	if err != nil {
 		return err
@@ -311,7 +324,7 @@ func (s *Service) RemoveFactor(ctx context.Context, who actor.Actor, id string, 
 				Problem: "This is the last factor, and this account must have one.", Expected: "At least one second factor.", Next: "Set up another one first, then remove this one."})
 		}
 		if len(n.enrolled) == 0 {
-			if _, err := tx.Exec(ctx, deleteRecovery, who.ID); err != nil {
+			if err := withoutFactor(ctx, tx, rules, who.ID); err != nil {
 				return nil, err
 			}
 		}
@@ -319,6 +332,28 @@ func (s *Service) RemoveFactor(ctx context.Context, who actor.Actor, id string, 
 	})
 	if err != nil {
 		return fmt.Errorf("remove factor: %w", err)
+	}
+	return nil
+}
+
+// withoutFactor is what goes with the last factor. The password must do alone from now on,
+// so it must have passed the length for that.
+func withoutFactor(ctx context.Context, tx *ledger.Tx, rules *Rules, person string) error {
+	var passed int
+	var list string
+	err := ledger.One(ctx, tx, passedOf, []any{&passed, &list}, person)
+	if err == nil && passed < rules.Min { // clause: auth.min-length
+		return fault.New(fault.Conflict, "last_factor", fault.Public{
+			Problem:  "Without a factor your password is too short.",
+			Expected: fmt.Sprintf("A password of at least %d characters.", rules.Min), Next: "Change the password to a longer one first, then remove the factor."})
+	}
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return err
+	}
+	for _, q := range []string{deleteRecovery, distrustAll} {
+		if _, err := tx.Exec(ctx, q, person); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ func (s *Service) factorRoutes() []web.Route {
 	return []web.Route{
 		{Pattern: "POST /-/api/v1/sign-in/factor", Who: web.Anyone, Handle: s.postFactor, Doc: web.Doc{Summary: "Show the second factor; sets the session cookie. Needs the flow cookie of the first step", Tag: "sign-in",
 			In: factorIn{}, Out: signInOut{}, Errors: []string{"factor_refused", "flow_order", "too_many"}}},
+		{Pattern: "POST /-/api/v1/step-up", Who: web.SignedIn, Handle: s.postStepUp, Doc: web.Doc{Summary: "Show a factor anew within the session; sets a new session cookie. kind is password where there is no factor",
+			In: stepUpIn{}, Out: steppedOut{}, Errors: []string{"factor_refused", "flow_order", "too_many", "busy"}}},
 		{Pattern: "GET /-/api/v1/factors", Who: web.Enrolling, Handle: s.getFactors, Doc: web.Doc{Summary: "My second factors", Out: factorsOut{}}},
 		{Pattern: "POST /-/api/v1/factors/totp", Who: web.Enrolling, Handle: s.postTOTP, Doc: web.Doc{Summary: "Begin a code generator; it works once a code of it was confirmed", Out: generatorOut{}, Errors: []string{"too_many_factors"}}},
 		{Pattern: "POST /-/api/v1/factors/totp/confirm", Who: web.Enrolling, Handle: s.postTOTPConfirm, Doc: web.Doc{Summary: "Confirm a code generator with a code; sets a new session cookie. With the first factor come recovery codes",
@@ -35,6 +37,17 @@ type (
 		Code secret.Text `json:"code,omitempty"`
 
 		Credential json.RawMessage `json:"credential,omitempty"` // of a passkey; flow is then that of its question
+		Remember   bool            `json:"remember,omitempty"`   // let this browser skip the second factor, where the policy lets it
+	}
+	stepUpIn struct {
+		Kind       string          `json:"kind"` // passkey, totp, recovery; password
+		Code       secret.Text     `json:"code,omitempty"`
+		Flow       secret.Text     `json:"flow,omitempty"`       // of step-up/passkey
+		Credential json.RawMessage `json:"credential,omitempty"` // of a passkey
+	}
+	steppedOut struct {
+		ACR  int       `json:"acr"`
+		Ends time.Time `json:"ends"`
 	}
 	factorWire struct {
 		ID     string    `json:"id"`
@@ -85,7 +98,7 @@ func (s *Service) postFactor(w http.ResponseWriter, r *http.Request, _ actor.Act
 		as, err = s.passkeyFrom(w, r, in.Flow, in.Credential)
 	} else {
 		_, bind := flowCookie(r)
-		as, err = s.proceedFrom(w, r, in.Flow, bind, Shown{Kind: in.Kind, Code: in.Code})
+		as, err = s.proceedFrom(w, r, in.Flow, bind, Shown{Kind: in.Kind, Code: in.Code}, in.Remember)
 	}
 	if err != nil {
 		return err
@@ -95,9 +108,9 @@ func (s *Service) postFactor(w http.ResponseWriter, r *http.Request, _ actor.Act
 
 // proceedFrom takes the second step of whoever sends the request and sets the cookies;
 // pages use it too.
-func (s *Service) proceedFrom(w http.ResponseWriter, r *http.Request, token, bind secret.Text, sh Shown) (SignedInAs, error) {
+func (s *Service) proceedFrom(w http.ResponseWriter, r *http.Request, token, bind secret.Text, sh Shown, remember bool) (SignedInAs, error) {
 	who := web.StrangerOf(r)
-	as, err := s.Proceed(r.Context(), who, Step{Flow: token, Bind: bind, Shown: sh, Device: web.Cookie(r, DeviceCookie),
+	as, err := s.Proceed(r.Context(), who, Step{Flow: token, Bind: bind, Shown: sh, Remember: remember, Device: web.Cookie(r, DeviceCookie),
 		Session: web.Cookie(r, SessionCookie), Network: who.ID, Agent: r.UserAgent()})
 	if err != nil {
 		return as, err
@@ -105,6 +118,28 @@ func (s *Service) proceedFrom(w http.ResponseWriter, r *http.Request, token, bin
 	web.ClearCookie(w, FlowCookie)
 	s.setCookies(w, as)
 	return as, nil
+}
+
+func (s *Service) postStepUp(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	in, err := web.ReadJSON[stepUpIn](r)
+	if err != nil {
+		return err
+	}
+	c, err := s.stepUpFrom(w, r, who, Shown{Kind: in.Kind, Code: in.Code, Question: in.Flow, Credential: in.Credential})
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, steppedOut{c.Who.ACR, c.Ends})
+}
+
+// stepUpFrom steps up the session of the request and sets its new cookie; pages use it too.
+func (s *Service) stepUpFrom(w http.ResponseWriter, r *http.Request, who actor.Actor, sh Shown) (Confirmed, error) {
+	c, err := s.StepUp(r.Context(), who, sh, askingFrom(r))
+	if err != nil {
+		return c, err
+	}
+	web.SetCookie(w, SessionCookie, c.Token, c.Ends.Sub(s.Now())) // clause: auth.best-practice
+	return c, nil
 }
 
 func (s *Service) getFactors(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

@@ -1,6 +1,9 @@
 package identity_test
 
 import (
+	"net/http"
+	"net/url"
+
 	"writ/internal/identity"
 	"writ/internal/identity/totp"
 )
@@ -82,4 +85,35 @@ func (b browser) first(email, link string) *phone {
 		b.w.t.Fatalf("a member of staff without a factor: %v", in)
 	}
 	return b.enrol()
+}
+
+// session is the value of the session cookie in the jar.
+func (b browser) session() string {
+	b.w.t.Helper()
+	u, err := url.Parse(b.Base)
+	if err != nil {
+		b.w.t.Fatal(err)
+	}
+	for _, c := range b.HTTP.Jar.Cookies(u) {
+		if c.Name == "__Host-writ" {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// withSession asks who is signed in with a token, and returns the status.
+func (w *world) withSession(token string) int {
+	w.t.Helper()
+	b := w.browser()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, b.Base+"/-/api/v1/session", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.AddCookie(&http.Cookie{Name: "__Host-writ", Value: token})
+	a, err := b.Send(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a.Status
 }

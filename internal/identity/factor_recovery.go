@@ -111,6 +111,9 @@ func (s *Service) NewRecoveryCodes(ctx context.Context, who actor.Actor, from Fr
 	if who.Kind != actor.Person || who.Session == "" {
 		return nil, errEnded()
 	}
+	if err := s.fresh(ctx, who); err != nil { // clause: auth.best-practice
+		return nil, err
+	}
 	acc, err := s.account(ctx, who.ID)
 	if err != nil {
 		return nil, err

@@ -356,4 +356,10 @@ func TestFactorControlsSeeABrokenServer(t *testing.T) {
 	w.wants("identity.one-factor", clause.Pass)
 	w.exec(`UPDATE identity_session SET acr = 1, level = 'full' WHERE ended IS NULL`)
 	w.wants("identity.one-factor", clause.Fail)
+	// breaks: auth.unique-credentials
+	_, _, p := w.staff("tom", "engineer")
+	w.wants("identity.own-seeds", clause.Pass)
+	w.exec(`INSERT INTO identity_factor (id, person, kind, name, box, mark, step, picture, created, confirmed, used, fails, locked)
+		SELECT 'x', person, kind, name, box, 'another', step, picture, created, confirmed, used, fails, locked FROM identity_factor WHERE id = $1`, p.id)
+	w.wants("identity.own-seeds", clause.Fail)
 }

@@ -105,7 +105,7 @@ type Generator struct {
 // BeginTOTP draws a seed for whoever acts. One that was begun before and never confirmed
 // is gone.
 func (s *Service) BeginTOTP(ctx context.Context, who actor.Actor) (Generator, error) {
-	person, err := self(who)
+	person, err := s.mayAdd(ctx, who)
 	if err != nil {
 		return Generator{}, err
 	}
@@ -237,7 +237,7 @@ type Confirmed struct {
 // ConfirmTOTP makes a generator work, with a right code of it. The session gets a new
 // token and counts as signed in with two factors; with the first factor come recovery codes.
 func (s *Service) ConfirmTOTP(ctx context.Context, who actor.Actor, in ConfirmTOTP) (Confirmed, error) {
-	person, err := self(who)
+	person, err := s.mayAdd(ctx, who)
 	if err != nil {
 		return Confirmed{}, err
 	}

@@ -113,6 +113,7 @@ type Step struct {
 	Shown      Shown
 	Device     secret.Text // of the device cookie
 	Session    secret.Text // of the session cookie; that session ends
+	Remember   bool        // let this browser skip the second factor, where the policy lets it
 	Network    string
 	Agent      string
 }
@@ -141,6 +142,8 @@ func (s *Service) Proceed(ctx context.Context, who actor.Actor, in Step) (Signed
 	switch f.kind {
 	case flowSignIn:
 		return s.proceedSignIn(ctx, who, acc, f, p, in)
+	case flowReset:
+		return s.proceedReset(ctx, who, acc, f, p, in)
 	}
 	return SignedInAs{}, errFlow()
 }
@@ -166,7 +169,14 @@ func (s *Service) proceedSignIn(ctx context.Context, who actor.Actor, acc accoun
 		if err := p.spend(ctx, tx); err != nil {
 			return nil, err
 		}
-		return e.write(ctx, s, tx, rules, p.after(f.done))
+		ev, err := e.write(ctx, s, tx, rules, p.after(f.done))
+		if err == nil && in.Remember {
+			err = remember(ctx, tx, rules, f.person, e.b.device)
+		}
+		if err == nil {
+			err = endFactorResets(ctx, tx, f.person, "factor-shown")
+		}
+		return ev, err
 	})
 	if errors.Is(err, errSpent) {
 		return SignedInAs{}, s.wrongFactor(ctx, who, f.person, p.kind, "used", From{Network: in.Network})

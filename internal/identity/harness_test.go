@@ -196,12 +196,17 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 	return w
 }
 
-// set puts rules in force: the shipped ones with changes.
-func (w *world) set(over clause.Values) {
-	w.t.Helper()
+// trySet puts rules in force, if they are taken: the shipped ones with changes.
+func (w *world) trySet(over clause.Values) error {
 	v := maps.Clone(shipped())
 	maps.Copy(v, over)
-	if err := w.rules.Set([]clause.Period{{Values: v}}); err != nil {
+	return w.rules.Set([]clause.Period{{Values: v}})
+}
+
+// set is trySet that must work.
+func (w *world) set(over clause.Values) {
+	w.t.Helper()
+	if err := w.trySet(over); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -34,7 +34,7 @@ func (s *Service) Routes() []web.Route {
 		{Pattern: v1("POST sign-in"), Handle: s.postSignIn, Doc: web.Doc{Summary: "Sign in; sets the session cookie, or says which step comes next", In: signInIn{}, Out: signInOut{}, Errors: []string{"sign_in_refused", "too_many", "busy"}}},
 		{Pattern: v1("POST sign-out"), Handle: s.postSignOut, Doc: web.Doc{Summary: "End this session", Tag: "sign-in"}},
 		{Pattern: v1("POST recovery"), Handle: s.postRecovery, Doc: web.Doc{Summary: "Ask for a link to set a new password; answered alike for every address", In: recoveryIn{}, Out: nextOut{}, Status: 202}},
-		{Pattern: v1("POST recovery/{token}"), Handle: s.postRecoveryUse, Doc: web.Doc{Summary: "Set a new password with the token of the letter", In: newIn{}, Out: nextOut{},
+		{Pattern: v1("POST recovery/{token}"), Handle: s.postRecoveryUse, Doc: web.Doc{Summary: "Set a new password with the token of the letter, or say that a factor must be shown first", In: newIn{}, Out: signInOut{},
 			Errors: []string{"link_dead", "password_too_short", "password_too_long", "password_banned", "password_text", "password_same", "busy"}}},
 		{Pattern: v1("POST invitations/{token}/accept"), Handle: s.postAccept, Doc: web.Doc{Summary: "Accept an invitation to a team, or set the first password with the link an operator handed over", In: acceptIn{}, Out: nextOut{},
 			Errors: []string{"link_dead", "sign_in_needed", "invite_other_address", "name_invalid", "too_many", "password_too_short", "password_too_long", "password_banned", "password_text", "busy"}}},
@@ -66,6 +66,7 @@ func (s *Service) Routes() []web.Route {
 		s.passkeyRoutes(),
 		s.teamRoutes(),
 		s.provisioningRoutes(),
+		s.resetRoutes(),
 	)
 }
 
@@ -220,7 +221,11 @@ func (s *Service) setCookies(w http.ResponseWriter, as SignedInAs) {
 		web.SetCookie(w, FlowCookie, secret.NewText(flowMark+as.Flow.Reveal()+"."+as.Bind.Reveal()), flowLife)
 		return
 	}
-	web.SetCookie(w, SessionCookie, as.Token, as.Ends.Sub(s.Now())) // clause: auth.best-practice
+	if as.Next == NextSignIn {
+		web.ClearCookie(w, SessionCookie)
+	} else {
+		web.SetCookie(w, SessionCookie, as.Token, as.Ends.Sub(s.Now())) // clause: auth.best-practice
+	}
 	if !as.Device.IsZero() {
 		web.SetCookie(w, DeviceCookie, as.Device, deviceLife)
 	}
@@ -259,23 +264,22 @@ func (s *Service) postRecoveryUse(w http.ResponseWriter, r *http.Request, _ acto
 }
 
 func (s *Service) setFrom(w http.ResponseWriter, r *http.Request, kind LinkKind, password secret.Text) error {
-	if err := s.SetPasswordFrom(w, r, kind, secret.NewText(r.PathValue("token")), password); err != nil {
+	as, err := s.SetPasswordFrom(w, r, kind, secret.NewText(r.PathValue("token")), password)
+	if err != nil {
 		return err
 	}
-	return web.WriteJSON(w, http.StatusOK, nextOut{"sign-in"})
+	return web.WriteJSON(w, http.StatusOK, wireSignIn(as))
 }
 
 // SetPasswordFrom uses a link for whoever sends the request and makes the browser
 // known; pages use it too. The session of the request, if any, is over.
-func (s *Service) SetPasswordFrom(w http.ResponseWriter, r *http.Request, kind LinkKind, token, password secret.Text) error {
+func (s *Service) SetPasswordFrom(w http.ResponseWriter, r *http.Request, kind LinkKind, token, password secret.Text) (SignedInAs, error) {
 	who := web.StrangerOf(r)
-	device, err := s.SetPassword(r.Context(), who, SetByLink{Kind: kind, Token: token, New: password, Network: who.ID, Agent: r.UserAgent()})
-	if err != nil {
-		return err
+	as, err := s.SetPassword(r.Context(), who, SetByLink{Kind: kind, Token: token, New: password, Network: who.ID, Agent: r.UserAgent()})
+	if err == nil {
+		s.setCookies(w, as)
 	}
-	web.SetCookie(w, DeviceCookie, device, deviceLife)
-	web.ClearCookie(w, SessionCookie)
-	return nil
+	return as, err
 }
 
 func (s *Service) getSession(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {

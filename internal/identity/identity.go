@@ -123,6 +123,7 @@ func New(d Deps) (*Service, error) {
 	s := &Service{Deps: d}
 	s.table.init()
 	s.tokens.init()
+	d.Access.RequireFresh(s.fresh)
 	d.Jobs.Handle(attemptJob, jobs.Handler{Run: s.decideAttempt, Tries: 8})
 	d.Jobs.Handle(recoveryJob, jobs.Handler{Run: s.decideRecovery, Tries: 8})
 	d.Jobs.Every("identity-rights", time.Hour, s.tendRights)
@@ -181,7 +182,7 @@ func (s *Service) Run(ctx context.Context) error {
 				err = errors.Join(s.follow(ctx), s.followTokens(ctx))
 			}
 		case <-minute.C:
-			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx),
+			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.waitedResets(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx),
 				s.endPast(ctx), s.writeUses(ctx), s.endLooks(ctx))
 		case <-hour.C:
 			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx),

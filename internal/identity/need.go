@@ -25,10 +25,16 @@ type need struct {
 	by       []string // who asks for more than one factor: staff, roles, team, own
 	enrolled []string // kinds of the factors that were set up, locked ones too
 	grace    time.Time
+	staff    bool
 }
 
 // demands reports whether the policy wants a second factor of the kind of team and roles.
 func (r *Rules) demands(kind string, roles []string) bool { // clause: access.mfa-by-technology
+	return isStaff(kind, roles) || slices.ContainsFunc(roles, func(role string) bool { return slices.Contains(r.MustShow, role) })
+}
+
+// isStaff reports rights of staff, whatever team they are held in.
+func isStaff(kind string, roles []string) bool {
 	return kind == Staff || slices.ContainsFunc(roles, func(role string) bool { return slices.Contains(StaffRoles(), role) })
 }
 
@@ -44,6 +50,7 @@ func needOf(ctx context.Context, q ledger.Reader, rules *Rules, person string) (
 			return err
 		}
 		teams++
+		n.staff = n.staff || isStaff(kind, rolesOf(roles))
 		if rules.demands(kind, rolesOf(roles)) {
 			n.ask(2, "policy")
 		}
@@ -112,20 +119,33 @@ func errFlow() *fault.Error {
 // admit is the one decision whether a session may begin, or go on, with what was shown:
 // full when it is enough, enrol when the person has nothing yet to show. Anything else
 // is flow_order.
-func (n need) admit(acr int, trusted bool, now time.Time) (level string, low time.Time, err error) { // clause: access.mfa-by-technology
+func (n need) admit(acr int, trusted, now time.Time) (level string, low time.Time, err error) { // clause: access.mfa-by-technology
 	switch {
 	case acr < 1:
 		return "", low, errFlow()
 	case acr >= n.acr:
 		return levelFull, low, nil
-	case len(n.enrolled) > 0 && trusted:
-		return levelFull, now.Add(100 * 365 * 24 * time.Hour), nil
+	case n.skips(trusted, now):
+		return levelFull, trusted, nil
 	case len(n.enrolled) > 0:
 		return "", low, errFlow()
 	case now.Before(n.grace):
 		return levelFull, n.grace, nil
 	}
 	return levelEnrol, low, nil
+}
+
+// skips reports whether a browser that is remembered until trusted may leave the second
+// factor out. That of staff never may.
+func (n need) skips(trusted, now time.Time) bool { // clause: auth.best-practice
+	return len(n.enrolled) > 0 && !n.staff && now.Before(trusted)
+}
+
+// always reports whether a second factor is demanded of a person at every sign-in.
+func (s *Service) always(ctx context.Context, person string) (bool, error) {
+	rules := s.Rules.Get()
+	n, err := needOf(ctx, s.DB, rules, person)
+	return err == nil && n.acr > 1 && (n.staff || rules.RememberDevice == 0), err
 }
 
 // dateGrace gives a person who must have a factor and has none the one grace of the

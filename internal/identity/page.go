@@ -80,6 +80,9 @@ func (s *Service) Pages() []web.Route {
 // typed is a refusal to show beside its form, or nil where err is for the general page.
 func (p *pages) typed(w http.ResponseWriter, r *http.Request, err error) *fault.Error {
 	kind := fault.KindOf(err)
+	if _, up := errors.AsType[*web.StepUp](err); up {
+		return nil // leads to the page that asks for the proof
+	}
 	switch kind {
 	case fault.Invalid, fault.Unauthenticated, fault.Denied, fault.Conflict, fault.Limited:
 	case fault.Unavailable, fault.Sealed:

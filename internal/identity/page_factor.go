@@ -22,6 +22,8 @@ func (p *pages) factorPages() []web.Route {
 	return []web.Route{
 		{Pattern: "GET /-/sign-in/factor", Who: web.Anyone, Handle: p.factor},
 		{Pattern: "POST /-/sign-in/factor", Who: web.Anyone, Handle: p.doFactor},
+		{Pattern: "GET /-/step-up", Who: web.SignedIn, Handle: p.stepUp},
+		{Pattern: "POST /-/step-up", Who: web.SignedIn, Handle: p.doStepUp},
 		enrol("GET /-/account/factors", p.factors),
 		enrol("GET /-/account/factors/totp", toFactors),
 		enrol("POST /-/account/factors/totp", p.doTOTP),
@@ -71,10 +73,10 @@ func (p *pages) doFactor(w http.ResponseWriter, r *http.Request, _ actor.Actor) 
 		return err
 	}
 	token, bind := flowCookie(r)
-	as, err := p.proceedFrom(w, r, token, bind, Shown{Kind: v.Get("kind"), Code: secretOf(v, "code")})
+	as, err := p.proceedFrom(w, r, token, bind, Shown{Kind: v.Get("kind"), Code: secretOf(v, "code")}, v.Get("remember") == "on")
 	to := v.Get("to")
 	switch {
-	case errors.Is(err, fault.Conflict):
+	case errors.Is(err, fault.Conflict), errors.Is(err, fault.Gone):
 		web.ClearCookie(w, FlowCookie)
 		web.Tell(w, web.Notice{Says: "That took too long, or was tried too often. Sign in from the beginning."})
 		return web.Redirect(w, r, withTo("/-/sign-in", to))
@@ -89,6 +91,9 @@ func onward(w http.ResponseWriter, r *http.Request, as SignedInAs, to string) er
 	switch as.Next {
 	case NextFactor:
 		return web.Redirect(w, r, withTo(atFactor, to))
+	case NextSignIn:
+		web.Tell(w, web.Notice{Says: "Your new password is set, and all sessions have ended. Sign in with it."})
+		return web.Redirect(w, r, "/-/sign-in")
 	case NextEnrol:
 		return web.Redirect(w, r, withTo(atFactors, to))
 	}
@@ -97,16 +102,19 @@ func onward(w http.ResponseWriter, r *http.Request, as SignedInAs, to string) er
 
 func (p *pages) showFactorForm(w http.ResponseWriter, r *http.Request, status int, kind, to string, f error) error {
 	form := web.Form{Action: atFactor, Act: "Go on", Fault: f, Hidden: []web.Pair{{Name: "kind", Value: kind}}}
-	field := web.Field{Name: "code", Label: "Code from your app", Hint: "Six digits. A new one comes every 30 seconds.", Complete: "one-time-code", Mode: "numeric", Required: true, Max: maxRecovery, Focus: f == nil}
+	field := codeField(kind)
+	field.Focus = f == nil
 	form.Other = &web.Link{Text: "Use a recovery code", Href: withTo(atFactor, to) + sepOf(to) + "with=" + FactorRecovery}
 	if kind == FactorRecovery {
-		field.Label, field.Hint, field.Mode, field.Complete = "Recovery code", "One of the ten that you kept. Each works once.", "", "off"
 		form.Other = &web.Link{Text: "Use the app", Href: withTo(atFactor, to)}
 	}
 	if to = web.ReturnPath(to); to != "/" {
 		form.Hidden = append(form.Hidden, web.Pair{Name: "to", Value: to})
 	}
 	form.Fields = []web.Field{field}
+	if age := p.Rules.Get().RememberDevice; age > 0 {
+		form.Fields = append(form.Fields, web.Field{Name: "remember", Type: "checkbox", Label: "Do not ask in this browser for " + web.Duration(age), Hint: "Only in a browser that is yours alone. Staff are asked each time."})
+	}
 	step := p.factorStep(r, form, kind, to)
 	return p.plain(w, r, status, "factor", web.View{Title: step.Title, Lead: "One more step: show that it is you.", Fault: step.Fault, Data: step, Scripts: []string{passkeyScript}})
 }

@@ -100,12 +100,15 @@ func (p *pages) doLink(kind LinkKind) web.Handler {
 }
 
 func (p *pages) usePasswordLink(w http.ResponseWriter, r *http.Request, kind LinkKind, password secret.Text) error {
-	err := p.SetPasswordFrom(w, r, kind, keptToken(r, kind), password)
+	as, err := p.SetPasswordFrom(w, r, kind, keptToken(r, kind), password)
 	switch {
 	case errors.Is(err, fault.Gone):
 		return p.dead(w, r, err, kind)
 	case err != nil:
 		return p.refused(w, r, err, func(status int, f error) error { return p.askPassword(w, r, kind, status, f) })
+	}
+	if as.Next == NextFactor {
+		return onward(w, r, as, "")
 	}
 	web.ClearCookie(w, FlowCookie)
 	says := "Your new password is set, and all sessions have ended. Sign in with it."

@@ -31,7 +31,7 @@ func (s *Service) PasskeysOf(ctx context.Context, who actor.Actor) ([]Passkey, e
 
 // AskToAdd asks the browser of whoever acts to make a passkey.
 func (s *Service) AskToAdd(ctx context.Context, who actor.Actor) (Asked, error) {
-	id, err := self(who)
+	id, err := s.mayAdd(ctx, who)
 	if err != nil {
 		return Asked{}, err
 	}
@@ -78,7 +78,7 @@ type AddedPasskey struct {
 // with two factors; with the first factor come recovery codes. What the device sent wrong
 // is passkey_refused, recorded.
 func (s *Service) AddPasskey(ctx context.Context, who actor.Actor, in AddPasskey) (AddedPasskey, error) {
-	id, err := self(who)
+	id, err := s.mayAdd(ctx, who)
 	if err != nil {
 		return AddedPasskey{}, err
 	}

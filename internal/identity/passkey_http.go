@@ -143,7 +143,7 @@ func (s *Service) passkeyFrom(w http.ResponseWriter, r *http.Request, token secr
 	q, err := s.posed(r.Context(), token, toShow)
 	if err == nil && q.Flow != "" {
 		_, bind := flowCookie(r)
-		return s.proceedFrom(w, r, secret.NewText(q.Flow), bind, Shown{Kind: FactorPasskey, Question: token, Credential: credential})
+		return s.proceedFrom(w, r, secret.NewText(q.Flow), bind, Shown{Kind: FactorPasskey, Question: token, Credential: credential}, false)
 	}
 	who := web.StrangerOf(r)
 	as, err := s.SignInByPasskey(r.Context(), who, PasskeySignIn{Flow: token, Credential: credential, Device: web.Cookie(r, DeviceCookie),

@@ -37,6 +37,7 @@ type candidate struct {
 	field   string      // name of the form field, for the refusal
 	text    secret.Text // as typed
 	about   []string    // name, address
+	factor  bool        // a second factor is demanded of this person at every sign-in
 	current secret.Text // the present one in normal form, when the door has it
 }
 
@@ -78,9 +79,10 @@ func (s *Service) judge(c candidate) (accepted, []fault.Field) {
 	}
 	rules, list := s.Rules.Get(), s.banned()
 	var fields []fault.Field
-	if n := passhash.Length(text); n < max(rules.Min, 8) { // clause: auth.min-length
+	n, least := passhash.Length(text), rules.least(c.factor)
+	if n < least { // clause: auth.min-length
 		fields = append(fields, fault.Field{Name: c.field, Code: "password_too_short",
-			Problem: fmt.Sprintf("The password has %d characters; it needs at least %d. A few words in a row are easy to remember.", n, max(rules.Min, 8))})
+			Problem: fmt.Sprintf("The password has %d characters; it needs at least %d. A few words in a row are easy to remember.", n, least)})
 	}
 	if why, bad := list.Check(text, c.about...); bad { // clause: auth.banned
 		fields = append(fields, fault.Field{Name: c.field, Code: why.Code,
@@ -89,7 +91,10 @@ func (s *Service) judge(c candidate) (accepted, []fault.Field) {
 	if !c.current.IsZero() && c.current.Equal(text) {
 		fields = append(fields, passwordSame(c.field))
 	}
-	return accepted{text: text, min: rules.Min, list: list.Hash()}, fields
+	if n >= rules.Min {
+		least = rules.Min // the highest threshold it passed: with it the factor may go
+	}
+	return accepted{text: text, min: least, list: list.Hash()}, fields
 }
 
 func passwordSame(field string) fault.Field {
@@ -228,7 +233,11 @@ func (s *Service) ChangePassword(ctx context.Context, who actor.Actor, in Change
 		return Changed{}, err
 	}
 	now, _ := passhash.Normalize(in.Current.Reveal())
-	good, err := s.checkPassword(ctx, who, candidate{door: doorChange, field: "new", text: in.New, about: []string{acc.name, acc.email}, current: now})
+	factor, err := s.always(ctx, who.ID)
+	if err != nil {
+		return Changed{}, err
+	}
+	good, err := s.checkPassword(ctx, who, candidate{door: doorChange, field: "new", text: in.New, about: []string{acc.name, acc.email}, current: now, factor: factor})
 	if err != nil {
 		return Changed{}, err
 	}
@@ -239,10 +248,18 @@ func (s *Service) ChangePassword(ctx context.Context, who actor.Actor, in Change
 	return s.commitChange(ctx, who, in, acc, old, h)
 }
 
-// askCurrent demands the present password for an act on one's own account; a wrong one is
+// askCurrent demands the present password for an act on one's own account, and a fresh
+// factor of whoever has one; a wrong one is
 // fault.Denied, current_password_wrong, counted and recorded.
 func (s *Service) askCurrent(ctx context.Context, who actor.Actor, d door, typed secret.Text) (stored, error) {
 	start := s.Now()
+	if n, err := needOf(ctx, s.DB, s.Rules.Get(), who.ID); err != nil {
+		return stored{}, err
+	} else if len(n.enrolled) > 0 {
+		if err := s.fresh(ctx, who); err != nil { // clause: auth.best-practice
+			return stored{}, err
+		}
+	}
 	b, err := s.bucket(ctx, perSession, who.ID)
 	if err != nil {
 		return stored{}, err
@@ -307,7 +324,7 @@ func (s *Service) commitChange(ctx context.Context, who actor.Actor, in Change, 
 		if err := ledger.One(ctx, tx, startOf, []any{&started, &b.device, &b.acr, &b.amr, &factorAt, &low}, who.Session, who.ID); err != nil {
 			return nil, errEnded()
 		}
-		b.started, b.factorAt, b.trusted = at(started), at(factorAt), low > us(tx.Now())
+		b.started, b.factorAt, b.trusted = at(started), at(factorAt), at(low)
 		if err := h.store(ctx, tx, who.ID); err != nil {
 			return nil, err
 		}

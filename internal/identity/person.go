@@ -402,7 +402,7 @@ func (s *Service) CreateCustomer(ctx context.Context, who actor.Actor, in NewCus
 
 // hashFor makes the stored form of a password that came with the person.
 func (s *Service) hashFor(ctx context.Context, who actor.Actor, p sealedPerson, password secret.Text) (hashed, error) {
-	good, err := s.checkPassword(ctx, who, candidate{door: doorImport, field: "password", text: password, about: []string{p.name, p.addr.Text}})
+	good, err := s.checkPassword(ctx, who, candidate{door: doorImport, field: "password", text: password, about: []string{p.name, p.addr.Text}, factor: s.Rules.Get().alwaysOf(p.kind, p.roles)})
 	if err != nil {
 		return hashed{}, err
 	}

@@ -63,7 +63,7 @@ func TestOwners(t *testing.T) {
 		t.Errorf("letter %s", m.Kind)
 	}
 	// Whoever holds a link becomes the person: another owner never sees it.
-	other := actor.Actor{Kind: actor.Person, ID: a.ID, Roles: []string{"owner"}}
+	other := actor.Actor{Kind: actor.Person, ID: a.ID, Roles: []string{"owner"}, Session: "s", ACR: 2, FactorAt: w.kit.Clock.Now()}
 	added, err := w.svc.AddStaff(ctx, other, identity.AddStaff{Email: mailbox("eve"), Roles: []string{"engineer"}})
 	if err != nil || !added.URL.IsZero() {
 		t.Errorf("an owner was shown the link of another: %v", err)
@@ -81,6 +81,8 @@ func TestOwners(t *testing.T) {
 	if _, err := w.svc.AddStaff(ctx, operator, identity.AddStaff{Email: mailbox("bea"), Name: "Bea", Handle: "bea", Roles: []string{"owner"}}); err != nil {
 		t.Fatal(err)
 	}
+	w.staff("bob", "owner")
+	w.staff("cyd", "owner")
 	id, active, err := w.svc.PersonByHandle(ctx, "ana")
 	if err != nil || !active || id != a.ID || w.svc.Name(ctx, id) != "Ana" || w.svc.Email(ctx, id) != mailbox("ana") {
 		t.Errorf("%s %v %v", id, active, err)

@@ -10,6 +10,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/jobs"
+	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/passhash"
 	"writ/internal/secret"
@@ -142,39 +143,136 @@ type SetByLink struct {
 // refused password (fault.Invalid) leaves the link as it was; every token that does not
 // work is fault.Gone, link_dead. It ends what auth.reset-sets-new names and does not
 // sign in. The device token returned makes this browser known, so that whoever hammers
-// on the account cannot keep its owner out.
-func (s *Service) SetPassword(ctx context.Context, who actor.Actor, in SetByLink) (device secret.Text, err error) {
+// on the account cannot keep its owner out. Where the person has a second factor, the new
+// password waits in a flow and counts only when that was shown: a mailbox alone is not
+// enough.
+func (s *Service) SetPassword(ctx context.Context, who actor.Actor, in SetByLink) (SignedInAs, error) {
 	if in.Kind != ResetLink && in.Kind != OwnerLink {
-		return secret.Text{}, s.deadOf(ctx, who, &deadLink{kind: in.Kind, cause: "unknown"})
+		return SignedInAs{}, s.deadOf(ctx, who, &deadLink{kind: in.Kind, cause: "unknown"})
 	}
 	l, err := s.alive(ctx, in.Token, in.Kind)
 	if err != nil {
-		return secret.Text{}, s.deadOf(ctx, who, err)
+		return SignedInAs{}, s.deadOf(ctx, who, err)
 	}
 	dead := &deadLink{kind: in.Kind, cause: "cancelled", ttl: s.Rules.Get().ttl(in.Kind)}
 	acc, err := s.account(ctx, l.person)
 	if err != nil && !errors.Is(err, fault.NotFound) {
-		return secret.Text{}, err
+		return SignedInAs{}, err
 	}
 	if err != nil || acc.state != stateActive || !acc.confirmed && in.Kind != OwnerLink { // a first link proves the address, see proveAddress
-		return secret.Text{}, s.deadOf(ctx, who, dead)
+		return SignedInAs{}, s.deadOf(ctx, who, dead)
 	}
 	good, err := s.newBy(ctx, who, acc, in)
 	if err != nil {
-		return secret.Text{}, err
+		return SignedInAs{}, err
 	}
 	h, err := s.hash(ctx, who, true, good, "identity_password.phc", acc.id)
 	if err != nil {
-		return secret.Text{}, err
+		return SignedInAs{}, err
 	}
-	device, err = s.commitSet(ctx, who, l, acc, in, h)
+	n, err := needOf(ctx, s.DB, s.Rules.Get(), acc.id)
+	if err != nil {
+		return SignedInAs{}, err
+	}
+	if len(n.enrolled) > 0 { // clause: auth.reset-sets-new
+		return s.stage(ctx, who, l, acc, n, h)
+	}
+	device, err := s.commitSet(ctx, who, setting{link: l, acc: acc, h: h, kind: in.Kind, from: From{Network: in.Network, Agent: in.Agent}})
 	if errors.Is(err, errStale) {
 		err = dead
 	}
 	if err != nil {
-		return secret.Text{}, s.deadOf(ctx, who, err)
+		return SignedInAs{}, s.deadOf(ctx, who, err)
 	}
-	return device, nil
+	return SignedInAs{Next: NextSignIn, Device: device}, nil
+}
+
+// staged is a password that waits for the second factor.
+type staged struct {
+	Box    []byte `json:"box"`
+	Scheme string `json:"scheme"`
+	Min    int    `json:"min"`
+	List   string `json:"list"`
+}
+
+// stage keeps the new password in a flow. The link stays as it was: what it leads to has
+// not happened yet.
+func (s *Service) stage(ctx context.Context, who actor.Actor, l link, acc account, n need, h hashed) (SignedInAs, error) {
+	f := newFlow(flowReset, acc.id, "link")
+	f.link = l.id
+	plain, err := json.Marshal(staged{h.box, h.scheme, h.min, h.list})
+	if err != nil {
+		return SignedInAs{}, fmt.Errorf("encode password: %w", err)
+	}
+	if f.payload, err = s.seal(ctx, keyring.Class(passwordClass), "identity_flow.payload", f.id, plain); err != nil {
+		return SignedInAs{}, err
+	}
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if err := lockPerson(ctx, tx, acc.id); err != nil {
+			return nil, err
+		}
+		return ResetStaged{Person: acc.id, Link: l.id, Kind: string(l.kind)}, f.insert(ctx, tx, n.acr)
+	})
+	if err != nil {
+		return SignedInAs{}, fmt.Errorf("stage a password: %w", err)
+	}
+	kinds, err := s.kindsToShow(ctx, acc.id)
+	return SignedInAs{Next: NextFactor, Flow: f.token, Bind: f.bind, Factors: kinds}, err
+}
+
+// proceedReset ends a reset whose second factor was right: the link is used now.
+func (s *Service) proceedReset(ctx context.Context, who actor.Actor, acc account, f flow, p proof, in Step) (SignedInAs, error) {
+	b, err := s.open(ctx, "identity_flow.payload", f.id, f.payload)
+	if err != nil {
+		return SignedInAs{}, err
+	}
+	var st staged
+	if err := json.Unmarshal(b.Reveal(), &st); err != nil {
+		return SignedInAs{}, fmt.Errorf("decode password: %w", err)
+	}
+	l, err := s.linkByID(ctx, f.link)
+	if err != nil {
+		return SignedInAs{}, s.deadOf(ctx, who, err)
+	}
+	device, err := s.commitSet(ctx, who, setting{link: l, acc: acc, kind: l.kind, from: From{Network: in.Network, Agent: in.Agent},
+		h: hashed{st.Box, st.Scheme, st.Min, st.List}, flow: &f, proof: &p})
+	if errors.Is(err, errSpent) {
+		return SignedInAs{}, s.wrongFactor(ctx, who, acc.id, p.kind, "used", From{Network: in.Network})
+	}
+	if err != nil {
+		return SignedInAs{}, s.deadOf(ctx, who, err)
+	}
+	if err := s.forgive(ctx, p.clear, nil); err != nil {
+		s.Log.Error("forgive codes after a reset", "err", err) // the password stands
+	}
+	return SignedInAs{Next: NextSignIn, Device: device}, nil
+}
+
+// linkByID reads a link that a flow goes on with; one that does not work any more is dead.
+func (s *Service) linkByID(ctx context.Context, id string) (link, error) {
+	l := link{id: id}
+	var issued, expires int64
+	var ended *int64
+	if err := ledger.One(ctx, s.DB, readLink, []any{&l.kind, &l.person, &issued, &expires, &ended, &l.cause}, id); err != nil {
+		return l, fmt.Errorf("read link: %w", err)
+	}
+	l.issued, l.expires, l.ended = at(issued), at(expires), ended != nil
+	ttl := s.Rules.Get().ttl(l.kind)
+	if cause := l.dead(s.Now(), ttl); cause != "" {
+		return l, &deadLink{kind: l.kind, cause: cause, ttl: ttl}
+	}
+	return l, nil
+}
+
+// setting is a new password on its way through a link.
+type setting struct {
+	link  link
+	acc   account
+	kind  LinkKind
+	from  From
+	h     hashed
+	flow  *flow // with its proof, where the person has a second factor
+	proof *proof
 }
 
 // newBy checks the password of a link against all rules, the present password included.
@@ -183,7 +281,11 @@ func (s *Service) newBy(ctx context.Context, who actor.Actor, acc account, in Se
 	if in.Kind == OwnerLink {
 		d = doorInvite
 	}
-	good, fields := s.judge(candidate{door: d, field: "new", text: in.New, about: []string{acc.name, acc.email}})
+	factor, err := s.always(ctx, acc.id)
+	if err != nil {
+		return accepted{}, err
+	}
+	good, fields := s.judge(candidate{door: d, field: "new", text: in.New, about: []string{acc.name, acc.email}, factor: factor})
 	old, err := s.password(ctx, acc.id)
 	if err != nil && !errors.Is(err, fault.NotFound) {
 		return accepted{}, fmt.Errorf("read password: %w", err)
@@ -204,10 +306,10 @@ func (s *Service) newBy(ctx context.Context, who actor.Actor, acc account, in Se
 }
 
 // commitSet is the one change that consumes the link and everything that goes with it.
-func (s *Service) commitSet(ctx context.Context, who actor.Actor, l link, acc account, in SetByLink, h hashed) (secret.Text, error) {
-	rules := s.Rules.Get()
+func (s *Service) commitSet(ctx context.Context, who actor.Actor, in setting) (secret.Text, error) {
+	rules, l, acc, h := s.Rules.Get(), in.link, in.acc, in.h
 	device, deviceID := secret.RandomText(32), s.DB.ID()
-	job, err := s.letter(ctx, acc.email, s.setLetter(in.Kind, s.asked(in.Network, in.Agent)))
+	job, err := s.letter(ctx, acc.email, s.setLetter(in.kind, s.asked(in.from.Network, in.from.Agent)))
 	if err != nil {
 		return secret.Text{}, err
 	}
@@ -215,6 +317,9 @@ func (s *Service) commitSet(ctx context.Context, who actor.Actor, l link, acc ac
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		ids = nil
 		if err := lockPerson(ctx, tx, acc.id); err != nil {
+			return nil, err
+		}
+		if err := in.prove(ctx, tx, rules); err != nil {
 			return nil, err
 		}
 		if err := l.use(ctx, tx, rules.ttl(l.kind)); err != nil {
@@ -260,6 +365,22 @@ func (s *Service) commitSet(ctx context.Context, who actor.Actor, l link, acc ac
 	s.table.drop(s.Now(), ids...)
 	s.tokensOf(ctx, acc.id)
 	return device, nil
+}
+
+// prove spends the second factor inside the change, and refuses to go on without one where
+// the person has one by now.
+func (in setting) prove(ctx context.Context, tx *ledger.Tx, rules *Rules) error { // clause: auth.reset-sets-new
+	if in.proof != nil {
+		if err := in.flow.end(ctx, tx, "done"); err != nil {
+			return err
+		}
+		return in.proof.spend(ctx, tx)
+	}
+	n, err := needOf(ctx, tx, rules, in.acc.id)
+	if err == nil && len(n.enrolled) > 0 {
+		err = errFlow()
+	}
+	return err
 }
 
 // RenewLink answers a lost link: a person without a password gets a new owner link, one
@@ -317,4 +438,7 @@ func (s *Service) handOver(ctx context.Context, who actor.Actor, to string, l ne
 	return job, false, err
 }
 
-const deleteDevices = `DELETE FROM identity_device WHERE person = $1`
+const (
+	deleteDevices = `DELETE FROM identity_device WHERE person = $1`
+	readLink      = `SELECT kind, person, issued, expires, ended, cause FROM identity_link WHERE id = $1`
+)

@@ -304,6 +304,7 @@ func TestReview(t *testing.T) {
 func review(t *testing.T, w *world) {
 	_, ana := w.staffer("ana", "owner")
 	_, cid := w.staffer("cid", "owner")
+	w.staffer("dan", "owner") // two are left when one goes
 	_, b := w.staffer("ben", "engineer", "support")
 	ana.api(201, "POST", "grants", map[string]any{"person": "ben", "role": "auditor", "for": "200h", "need": "project/x", "reason": "audit of x"})
 	rv := ana.api(201, "POST", "reviews", map[string]any{})
@@ -311,7 +312,7 @@ func review(t *testing.T, w *world) {
 		t.Errorf("a second review: %v", got["code"])
 	}
 	items := w.items(ana, rv["id"])
-	if len(items) != 5 {
+	if len(items) != 6 {
 		t.Fatalf("%d rights: %v", len(items), items)
 	}
 	of := func(handle, role string) string {
@@ -344,6 +345,7 @@ func review(t *testing.T, w *world) {
 	}
 	say(ana, 409, of("ben", "auditor"), "keep", "changed my mind")
 	say(cid, 200, of("ana", "owner"), "keep", "signs with me")
+	say(ana, 200, of("dan", "owner"), "keep", "signs with me")
 	if got := ana.api(409, "POST", fmt.Sprintf("reviews/%s/close", rv["id"]), map[string]any{}); got["code"] != "review_undecided" {
 		t.Errorf("closed early: %v", got["code"])
 	}

@@ -35,11 +35,14 @@ type Rules struct {
 	ResetBits        int           `clause:"auth.reset-link/entropy"`
 	ResetTTL         time.Duration `clause:"auth.reset-link-lifetime/ttl"`
 	ResetEnds        []string      `clause:"auth.reset-sets-new/ends"`
+	MustShow         []string      `clause:"access.mfa-by-technology/who"` // staff, and roles of customers
 	Grace            time.Duration `clause:"access.mfa-by-technology/grace"`
 	Terms            int           `clause:"use.terms/version"`
 	LookReason       string        `clause:"use.need-to-see/reason"` // required, optional
 	LookTTL          time.Duration `clause:"use.need-to-see/ttl"`
 	LookNotify       string        `clause:"use.need-to-see/notify"` // required, optional
+	StepUpAge        time.Duration `clause:"auth.best-practice/step_up_max_age"`
+	RememberDevice   time.Duration `clause:"auth.best-practice/remember_device"`
 
 	Unused        time.Duration `clause:"access.least-privilege/unused"`
 	Lent          time.Duration `clause:"access.least-privilege/lent"` // the longest loan for the moment
@@ -92,6 +95,12 @@ func (r *Rules) Validate() error {
 	need(r.params().Check() == nil, "auth.hash, auth.salt: %v", r.params().Check())
 	need(128 <= r.ResetBits && r.ResetBits <= 512 && r.ResetBits%8 == 0, "auth.reset-link: entropy %d is not a multiple of 8 within 128 and 512", r.ResetBits)
 	need(5*time.Minute <= r.ResetTTL && r.ResetTTL <= 24*time.Hour, "auth.reset-link-lifetime: ttl %s is not within 5m and 24h", r.ResetTTL)
+	need(slices.Contains(r.MustShow, Staff), "access.mfa-by-technology: who must hold staff")
+	for _, w := range r.MustShow {
+		need(slices.Contains([]string{Staff, RoleAdmin, RoleMember}, w), "access.mfa-by-technology: who cannot hold %q; it takes staff, admin and member", w)
+	}
+	need(time.Minute <= r.StepUpAge && r.StepUpAge <= 24*time.Hour, "auth.best-practice: step_up_max_age %s is not within 1m and 24h", r.StepUpAge)
+	need(0 <= r.RememberDevice && r.RememberDevice <= 30*24*time.Hour, "auth.best-practice: remember_device %s is not within 0 and 30 days", r.RememberDevice)
 	need(0 <= r.Grace && r.Grace <= 14*24*time.Hour, "access.mfa-by-technology: grace %s is not within 0 and 14 days", r.Grace)
 	need(1 <= r.Terms && r.Terms <= 10000, "use.terms: version %d is not within 1 and 10000", r.Terms)
 	need(slices.Contains([]string{required, optional}, r.LookReason), "use.need-to-see: reason %q is not required or optional", r.LookReason)
@@ -118,6 +127,21 @@ func (r *Rules) params() passhash.Params {
 		passhash.Scheme(r.Alg), // clause: auth.hash
 		r.SaltBytes,            // clause: auth.salt
 	)
+}
+
+// least is how long a password must be: of those who show a second factor at every
+// sign-in, and of everybody else.
+func (r *Rules) least(factor bool) int {
+	if factor {
+		return max(r.MinWithFactor, 8)
+	}
+	return max(r.Min, 8)
+}
+
+// alwaysOf reports whether the policy demands a second factor at every sign-in of people
+// with the kind of team and roles: always of staff, of others unless a browser may skip it.
+func (r *Rules) alwaysOf(kind string, roles []string) bool {
+	return isStaff(kind, roles) || r.RememberDevice == 0 && r.demands(kind, roles)
 }
 
 // idle and absolute are the lives of a session of the class.

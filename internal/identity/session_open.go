@@ -22,7 +22,7 @@ type begin struct {
 	factorAt time.Time // zero = the time of the change
 	acr      int       // what was shown
 	amr      string
-	trusted  bool // the browser skips the second factor
+	trusted  time.Time // until when the browser skips the second factor
 	place    []byte
 }
 
@@ -107,7 +107,7 @@ func raise(ctx context.Context, tx *ledger.Tx, rules *Rules, r raised) error { /
 	if err != nil {
 		return err
 	}
-	level, low, err := n.admit(r.acr, false, tx.Now())
+	level, low, err := n.admit(r.acr, time.Time{}, tx.Now())
 	if err != nil {
 		return err
 	}

@@ -40,8 +40,9 @@ type SignedInAs struct {
 // What comes after a step of a sign-in.
 const (
 	NextDone   = "done"
-	NextFactor = "factor" // show a second factor
-	NextEnrol  = "enrol"  // set up a second factor; the session reaches nothing else
+	NextSignIn = "sign-in" // a new password is set: sign in with it
+	NextFactor = "factor"  // show a second factor
+	NextEnrol  = "enrol"   // set up a second factor; the session reaches nothing else
 )
 
 // signInRefused is the one answer to every refused sign-in.
@@ -70,6 +71,7 @@ type browserOf struct {
 	known  bool // the browser signed in as this person before
 	shared bool // the browser signed in as somebody else before
 	device string
+	trust  time.Time // until when it skips the second factor
 }
 
 func (s *Service) browserOf(ctx context.Context, token secret.Text, person string) (browserOf, error) {
@@ -77,11 +79,15 @@ func (s *Service) browserOf(ctx context.Context, token secret.Text, person strin
 	if token.Len() != tokenLength {
 		return b, nil
 	}
-	err := ledger.One(ctx, s.DB, findDevice, []any{&b.device}, sum(token), person)
+	var since *int64
+	err := ledger.One(ctx, s.DB, findDevice, []any{&b.device, &since}, sum(token), person)
 	if err != nil && !errors.Is(err, fault.NotFound) {
 		return b, fmt.Errorf("find device: %w", err)
 	}
 	b.known = err == nil
+	if since != nil && !tooEarly(s.Now(), at(*since)) {
+		b.trust = at(*since).Add(s.Rules.Get().RememberDevice)
+	}
 	var n int64
 	if err := ledger.One(ctx, s.DB, countDevice, []any{&n}, sum(token)); err != nil {
 		return b, fmt.Errorf("find device: %w", err)
@@ -232,7 +238,7 @@ func (s *Service) enter(ctx context.Context, who actor.Actor, t tried, in SignIn
 			return SignedInAs{}, err
 		}
 	}
-	b := s.beginning(e, shown{acr: 1, amr: "pwd", method: "password"})
+	b := s.beginning(e, shown{acr: 1, amr: "pwd", method: "password", trusted: t.trust})
 	if fresh.box != nil {
 		b.rehashed = fresh.scheme
 	}
@@ -285,7 +291,7 @@ func (b *beginning) write(ctx context.Context, s *Service, tx *ledger.Tx) (ledge
 	if err != nil {
 		return nil, err
 	}
-	if b.waits = n.acr > b.sh.acr && len(n.enrolled) > 0; b.waits { // clause: access.mfa-by-technology
+	if b.waits = n.acr > b.sh.acr && len(n.enrolled) > 0 && !n.skips(b.sh.trusted, tx.Now()); b.waits { // clause: access.mfa-by-technology
 		return FactorAsked{Person: b.e.b.person, Need: n.acr, By: n.by, Network: b.e.network}, b.f.insert(ctx, tx, n.acr)
 	}
 	ev, err := b.e.write(ctx, s, tx, b.rules, b.sh)
@@ -325,7 +331,7 @@ type shown struct {
 	acr     int
 	amr     string
 	method  string
-	trusted bool
+	trusted time.Time
 }
 
 func (s *Service) entry(ctx context.Context, acc account, br browserOf, in SignIn) (*entry, error) {
@@ -421,7 +427,7 @@ func lockPerson(ctx context.Context, tx *ledger.Tx, person string) error {
 }
 
 const (
-	findDevice   = `SELECT id FROM identity_device WHERE token = $1 AND person = $2`
+	findDevice   = `SELECT id, trusted FROM identity_device WHERE token = $1 AND person = $2`
 	countDevice  = `SELECT COUNT(*) FROM identity_device WHERE token = $1`
 	insertDevice = `INSERT INTO identity_device (token, person, id, created, seen) VALUES ($1, $2, $3, $4, $4)`
 	endResetsOf  = `UPDATE identity_link SET ended = $2, cause = $3 WHERE person = $1 AND kind = 'reset' AND ended IS NULL`

@@ -112,7 +112,7 @@ func (s *Service) signUpForm(ctx context.Context, who actor.Actor, in SignUp) (A
 	if !ok {
 		fields = append(fields, fault.Field{Name: "name", Code: "name_invalid", Problem: "The name is longer than 100 characters or holds a control character."})
 	}
-	good, more := s.judge(candidate{door: doorSignUp, field: "password", text: in.Password, about: []string{name, addr.Text}})
+	good, more := s.judge(candidate{door: doorSignUp, field: "password", text: in.Password, about: []string{name, addr.Text}, factor: s.Rules.Get().alwaysOf(Customer, []string{RoleAdmin})})
 	if fields = append(fields, more...); len(fields) > 0 {
 		return Address{}, "", accepted{}, s.refusePassword(ctx, who, doorSignUp, fields)
 	}

@@ -84,6 +84,8 @@ type Problem struct {
 	Next      string         `json:"next,omitempty"` // what to do
 	RequestID string         `json:"request_id"`
 	Errors    []ProblemField `json:"errors,omitempty"`
+	ACR       int            `json:"acr,omitempty"`     // with step_up_required: factors that must be shown
+	MaxAge    int64          `json:"max_age,omitempty"` // seconds that the proof may be old
 }
 
 // ProblemField is one refused field.
@@ -104,6 +106,9 @@ func ProblemOf(r *http.Request, err error) Problem {
 	}
 	p := Problem{Type: "urn:writ:problem:" + code, Title: http.StatusText(status), Status: status, Code: code,
 		Detail: pub.Problem, Expected: pub.Expected, Next: pub.Next, RequestID: RequestID(r.Context())}
+	if up, ok := errors.AsType[*StepUp](err); ok {
+		p.ACR, p.MaxAge = up.ACR, int64(up.MaxAge/time.Second)
+	}
 	for _, f := range pub.Fields {
 		p.Errors = append(p.Errors, ProblemField{Field: f.Name, Code: f.Code, Detail: f.Problem})
 	}
@@ -168,6 +173,14 @@ func (s *Server) failAs(w http.ResponseWriter, r *http.Request, err error, own f
 		h.Set("Location", first+"?to="+url.QueryEscape(ReturnPath(r.URL.RequestURI())))
 		w.WriteHeader(http.StatusFound)
 		return
+	}
+	if up, ok := errors.AsType[*StepUp](err); ok {
+		if html {
+			h.Set("Location", s.stepUpAt(r))
+			w.WriteHeader(http.StatusSeeOther)
+			return
+		}
+		h.Set("WWW-Authenticate", up.challenge())
 	}
 	if html {
 		if err := s.pages.Render(w, r, p.Status, "error", View{Title: errorTitle(p.Status), Frame: Plain, Data: p}); err == nil {
