@@ -36,7 +36,7 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 	taken.Kind = clause.Replay
 	recompute := look("recompute", "auth.compare", "Hashes and verifies right, wrong and altered values, and times them", s.probeCompare)
 	recompute.Every, recompute.FreshFor = 6*time.Hour, 13*time.Hour // nine hashes
-	return slices.Concat(s.factorControls(door), s.passkeyControls(), s.supportControls(door), []clause.Control{
+	return slices.Concat(s.factorControls(door), s.passkeyControls(door), s.supportControls(door), []clause.Control{
 		attack("practice", "auth.best-practice", "Signs in, hammers and compares answers as an attacker would", (*trial).practice),
 		look("sessions-end", "auth.best-practice", "Looks for sessions that live beyond their time", s.probeSessions),
 		attack("tokens", "auth.best-practice", "Uses a program's token in every wrong place, and after its end", (*trial).tokens),

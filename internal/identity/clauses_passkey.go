@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"time"
 
+	"writ/internal/canary"
 	"writ/internal/clause"
 )
 
 // passkeyControls are the proofs about passkeys.
-func (s *Service) passkeyControls() []clause.Control {
-	return []clause.Control{{ID: "identity.own-passkeys", Clause: "auth.unique-credentials", Kind: clause.Probe, Every: 30 * time.Minute, FreshFor: 2 * time.Hour,
-		Says: "Opens each passkey as its person's and looks for one that serves another", Run: s.probePasskeys}}
+func (s *Service) passkeyControls(door *canary.Door) []clause.Control {
+	return []clause.Control{{ID: "identity.passkeys", Clause: "access.mfa-by-technology", Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
+		Says: "Makes a passkey and uses it from another site, without its user, twice and as a copy", Run: s.canary(door, "identity.passkeys", (*trial).passkeys)},
+		{ID: "identity.own-passkeys", Clause: "auth.unique-credentials", Kind: clause.Probe, Every: 30 * time.Minute, FreshFor: 2 * time.Hour,
+			Says: "Opens each passkey as its person's and looks for one that serves another", Run: s.probePasskeys}}
 }
 
 // probePasskeys opens every passkey under the key of the person whose row it is. One that
