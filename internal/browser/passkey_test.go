@@ -105,7 +105,7 @@ func TestPasskeys(t *testing.T) {
 	}
 
 	// After a password.
-	b.signIn(address, aPassword, "/-/sign-in/factor")
+	b.password(address)
 	b.look(source, sheet{name: "factor-passkey", path: "/-/sign-in/factor?to=/contacts", words: "Use your passkey", picture: true})
 	b.ready(key, true)
 	b.press("Use a passkey")
@@ -113,14 +113,31 @@ func TestPasskeys(t *testing.T) {
 	b.open("/-/account/passkeys")
 	b.wants("/-/account/passkeys", "the green key", "just now")
 
+	// A fresh proof within the session.
+	b.ready(key, false)
+	b.look(source, sheet{name: "step-up-passkey", path: "/-/step-up?to=/contacts", words: "Is it you?", picture: true})
+	b.ready(key, true)
+	b.press("Use a passkey")
+	b.wants("/contacts", "No contacts yet")
+
 	// Without scripts the page says how to go on.
 	b.out(key)
 	b.script(false)
-	b.signIn(address, aPassword, "/-/sign-in/factor")
+	b.password(address)
 	b.wants("/-/sign-in/factor", "Passkeys need JavaScript", "Use a recovery code")
 	if c := b.complaints(true); len(c) > 0 {
 		t.Errorf("the browser complains: %s", strings.Join(c, "\n"))
 	}
+}
+
+// password takes the first step of a sign-in.
+func (b *tab) password(address string) {
+	b.t.Helper()
+	b.open("/-/sign-in")
+	b.fill("email", address)
+	b.fill("password", aPassword)
+	b.press("Sign in")
+	b.wants("/-/sign-in/factor")
 }
 
 // out signs out, and keeps the device from answering the page that comes then.

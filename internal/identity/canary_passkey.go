@@ -26,7 +26,7 @@ func (t *trial) question(v *canary.Visitor, path string) posedTo {
 }
 
 // send sends an answer whose body is not only of texts.
-func (t *trial) send(v *canary.Visitor, path string, body map[string]any) canary.Answer {
+func (t *trial) sendJSON(v *canary.Visitor, path string, body map[string]any) canary.Answer {
 	if t.err != nil {
 		return canary.Answer{}
 	}
@@ -49,7 +49,7 @@ func (t *trial) makeWith(v *canary.Visitor, k *passkey.Key, q posedTo) canary.An
 	if err != nil && t.err == nil {
 		t.err = err
 	}
-	return t.send(v, "factors/passkey", map[string]any{"flow": q.Flow, "credential": answer})
+	return t.sendJSON(v, "factors/passkey", map[string]any{"flow": q.Flow, "credential": answer})
 }
 
 // proveWith answers a question by a passkey and returns the answer for another use.
@@ -62,7 +62,7 @@ func (t *trial) proveWith(v *canary.Visitor, k *passkey.Key, q posedTo) (canary.
 }
 
 func (t *trial) showPasskey(v *canary.Visitor, flow string, answer json.RawMessage) canary.Answer {
-	return t.send(v, "sign-in/factor", map[string]any{"flow": flow, "kind": FactorPasskey, "credential": answer})
+	return t.sendJSON(v, "sign-in/factor", map[string]any{"flow": flow, "kind": FactorPasskey, "credential": answer})
 }
 
 // passkeys is the other half of access.mfa-by-technology: what counts for two factors

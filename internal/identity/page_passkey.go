@@ -97,12 +97,28 @@ func (p *pages) factorStep(r *http.Request, form web.Form, kind, to string) fact
 		return step
 	}
 	step.Title = "Use your passkey"
-	step.Passkey = &passkeyForm{Does: "get", Options: "/-/api/v1/sign-in/passkey", Flow: token.Reveal(), Action: "/-/sign-in/passkey", Act: "Use a passkey", Hidden: toHidden(to)}
-	form.Quiet, form.Fields[0].Focus = true, false
+	return step.first(kinds, passkeyForm{Options: "/-/api/v1/sign-in/passkey", Flow: token.Reveal(), Action: "/-/sign-in/passkey", Hidden: toHidden(to)})
+}
+
+// first puts the passkey before the form for a code, or in its place where there is none.
+func (step factorStep) first(kinds []string, f passkeyForm) factorStep {
+	f.Does, f.Act = "get", "Use a passkey"
+	step.Passkey = &f
+	step.Form.Quiet, step.Form.Fields[0].Focus = true, false
 	if !slices.Contains(kinds, FactorTOTP) {
-		step.Form, step.Other, step.Fault = nil, form.Other, form.Fault
+		step.Other, step.Fault, step.Form = step.Form.Other, step.Form.Fault, nil
 	}
 	return step
+}
+
+// stepUpStep adds a passkey to the form of a fresh proof.
+func (p *pages) stepUpStep(r *http.Request, who actor.Actor, form web.Form, kind, to string) factorStep {
+	step := factorStep{Form: &form}
+	kinds, err := p.kindsToShow(r.Context(), who.ID)
+	if err != nil || kind == FactorRecovery || kind == ShowPassword || !slices.Contains(kinds, FactorPasskey) || !p.Passkeys() {
+		return step
+	}
+	return step.first(kinds, passkeyForm{Options: "/-/api/v1/step-up/passkey", Action: atStepUp, Hidden: append(toHidden(to), web.Pair{Name: "kind", Value: FactorPasskey})})
 }
 
 const passkeyWords = "A passkey signs you in with your fingerprint, your face or a PIN. Your device keeps it, and it works at this site only, so nobody can trick you into giving it away."
