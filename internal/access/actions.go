@@ -100,7 +100,7 @@ var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister
 
 // fresh are acts for which a person must have shown a factor shortly before: they bind
 // others, or decide who comes in. A session left open on a desk does not do them.
-var fresh = []Action{PolicyApprove, ExceptionApprove, KeyRegister, PeopleManage, PeopleErase, RoleGrant, ServicesManage}
+var fresh = []Action{PolicyApprove, ExceptionApprove, KeyRegister, PeopleManage, PeopleErase, PeopleImport, RoleGrant, ServicesManage}
 
 // ofTeams begins the actions of a customer's own team: the only ones that the roles of
 // customers can have.

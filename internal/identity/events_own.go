@@ -15,6 +15,7 @@ type SignInDisowned struct {
 	Sessions int64  `class:"public"`
 	Links    int64  `class:"public"`
 	Devices  int64  `class:"public"`
+	Factors  int64  `class:"public"` // set up since the sign-in
 }
 
 // About implements ledger.Event.

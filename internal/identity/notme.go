@@ -92,8 +92,8 @@ func (s *Service) notMe(ctx context.Context, token secret.Text) (link, account, 
 }
 
 // NotMe is the answer of the mailbox to a sign-in it knows nothing of: all sessions,
-// browsers and reset links of the person end, and the password does not sign in until
-// a new one is set through a link. One winner; every token that does not work is
+// browsers and reset links of the person end, factors set up since that sign-in go, and the
+// password does not sign in until a new one is set through a link. One winner; every token that does not work is
 // fault.Gone, link_dead.
 func (s *Service) NotMe(ctx context.Context, who actor.Actor, token secret.Text) error { // clause: auth.best-practice
 	l, acc, err := s.notMe(ctx, token)
@@ -111,6 +111,14 @@ func (s *Service) NotMe(ctx context.Context, who actor.Actor, token secret.Text)
 			return nil, err
 		}
 		ev.Sessions = int64(len(ids))
+		// What was set up since that sign-in may be the intruder's way back in.
+		for _, q := range factorsSince {
+			n, err := tx.Exec(ctx, q, acc.id, us(l.issued))
+			if err != nil {
+				return nil, err
+			}
+			ev.Factors += n
+		}
 		_, err = tx.Exec(ctx, lockPasswordOf, acc.id, us(tx.Now()))
 		return ev, err
 	})
@@ -119,6 +127,13 @@ func (s *Service) NotMe(ctx context.Context, who actor.Actor, token secret.Text)
 	}
 	s.table.drop(s.Now(), ids...)
 	return nil
+}
+
+// factorsSince removes the factors that a person got at or after a time.
+var factorsSince = []string{
+	`DELETE FROM identity_factor WHERE person = $1 AND created >= $2`,
+	`DELETE FROM identity_passkey WHERE person = $1 AND created >= $2`,
+	`DELETE FROM identity_recovery WHERE person = $1 AND made >= $2`,
 }
 
 const (

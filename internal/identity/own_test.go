@@ -39,7 +39,9 @@ func TestNewBrowserIsTold(t *testing.T) { // breaks: auth.best-practice
 		t.Fatal("the letter has no link to press")
 	}
 
-	// An intruder who changes the password does not put the link out.
+	// An intruder who sets up a factor and changes the password does not put the link out.
+	thief.enrol()
+	w.letterOf(email, "factor-added")
 	thief.api(200, "POST", "password", map[string]any{"current": good, "new": "quite another phrase 8"})
 	w.letter(email)
 	w.browser().api(200, "POST", "account/not-me", map[string]any{"token": token})
@@ -59,7 +61,9 @@ func TestNewBrowserIsTold(t *testing.T) { // breaks: auth.best-practice
 	back.api(202, "POST", "recovery", map[string]any{"email": email})
 	back.api(200, "POST", "recovery/"+tokenOf(t, w.letter(email).Text), map[string]any{"new": "a third phrase of mine 5"})
 	w.letter(email)
-	back.signIn(email, "a third phrase of mine 5")
+	if in := back.signIn(email, "a third phrase of mine 5"); in["next"] != identity.NextDone {
+		t.Errorf("the intruder's factor is asked for: %v", in)
+	}
 }
 
 func TestNotMeLinkEnds(t *testing.T) {

@@ -111,16 +111,6 @@ func (step factorStep) first(kinds []string, f passkeyForm) factorStep {
 	return step
 }
 
-// stepUpStep adds a passkey to the form of a fresh proof.
-func (p *pages) stepUpStep(r *http.Request, who actor.Actor, form web.Form, kind, to string) factorStep {
-	step := factorStep{Form: &form}
-	kinds, err := p.kindsToShow(r.Context(), who.ID)
-	if err != nil || kind == FactorRecovery || kind == ShowPassword || !slices.Contains(kinds, FactorPasskey) || !p.Passkeys() {
-		return step
-	}
-	return step.first(kinds, passkeyForm{Options: "/-/api/v1/step-up/passkey", Action: atStepUp, Hidden: append(toHidden(to), web.Pair{Name: "kind", Value: FactorPasskey})})
-}
-
 const passkeyWords = "A passkey signs you in with your fingerprint, your face or a PIN. Your device keeps it, and it works at this site only, so nobody can trick you into giving it away."
 
 // passkeysPage is the list and the form for one more.

@@ -63,12 +63,7 @@ func (p *pages) stepUpForms(kinds []string, with, to string, f error) factorStep
 	}
 	form.Other = &web.Link{Text: "Use a recovery code", Href: withTo(atStepUp, to) + sepOf(to) + "with=" + FactorRecovery}
 	if slices.Contains(kinds, FactorPasskey) && p.Passkeys() {
-		step.Passkey = &passkeyForm{Does: "get", Options: "/-/api/v1/step-up/passkey", Action: atStepUp, Act: "Use a passkey",
-			Hidden: append(toHidden(to), web.Pair{Name: "kind", Value: FactorPasskey})}
-		form.Quiet, form.Fields[0].Focus = true, false
-		if !slices.Contains(kinds, FactorTOTP) {
-			step.Form, step.Other, step.Fault = nil, form.Other, form.Fault
-		}
+		return step.first(kinds, passkeyForm{Options: "/-/api/v1/step-up/passkey", Action: atStepUp, Hidden: append(toHidden(to), web.Pair{Name: "kind", Value: FactorPasskey})})
 	}
 	return step
 }

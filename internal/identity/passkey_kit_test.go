@@ -24,7 +24,7 @@ type device struct {
 }
 
 func newDevice(t testing.TB) *device {
-	return &device{t: t, site: virtual.RelyingParty{ID: "app.example.test", Origin: named}, auth: virtual.NewAuthenticator(), key: virtual.NewCredential(virtual.KeyTypeEC2)}
+	return &device{t: t, site: virtual.RelyingParty{ID: "app.example.test", Origin: named}, auth: virtual.NewAuthenticator(), key: newKey()}
 }
 
 // asked is what the server asks a device.
@@ -100,4 +100,14 @@ func (b browser) askPasskey(flow string) asked {
 func (b browser) show(status int, q asked, credential any) obj {
 	b.w.t.Helper()
 	return b.api(status, "POST", "sign-in/factor", obj{"flow": q.flow, "kind": "passkey", "credential": credential})
+}
+
+// newKey is a key of the virtual authenticator. It writes a coordinate that begins with a
+// zero a byte short, against RFC 9053 section 7.1.1, so such a key (1 in 128) is not used.
+func newKey() virtual.Credential {
+	for {
+		if k := virtual.NewCredential(virtual.KeyTypeEC2); len(k.Key.AttestationData()) == 77 {
+			return k
+		}
+	}
 }

@@ -139,21 +139,10 @@ func (s *Service) mayLook(ctx context.Context, who actor.Actor, a access.Action,
 	if err := s.Access.Allow(ctx, who, a, object); err != nil {
 		return err
 	}
-	if err := shownLately(who, s.Now()); err != nil {
+	if err := s.fresh(ctx, who); err != nil { // clause: use.need-to-see
 		return s.refuse(ctx, who, SupportRefused{Cause: "factor"}, err)
 	}
 	return nil
-}
-
-// lookFactorAge is how old the second factor of who looks may be.
-const lookFactorAge = 15 * time.Minute
-
-func shownLately(who actor.Actor, now time.Time) error { // clause: use.need-to-see
-	if who.ACR >= 2 && !who.FactorAt.IsZero() && now.Sub(who.FactorAt) < lookFactorAge {
-		return nil
-	}
-	return fault.New(fault.Denied, "step_up_required", fault.Public{
-		Problem: "This needs a second factor shown a moment ago.", Expected: "A second factor (acr 2) within the last " + spell(lookFactorAge) + ".", Next: "Show it again, or sign out and in."})
 }
 
 // lookForm checks what was written.

@@ -84,6 +84,9 @@ func (s *Service) IssueToken(ctx context.Context, who actor.Actor, in NewToken) 
 	if err != nil {
 		return IssuedToken{}, err
 	}
+	if err := s.fresh(ctx, who); err != nil { // clause: auth.best-practice
+		return IssuedToken{}, err
+	}
 	owner := keyring.Class(teamClass)
 	to := []string{who.ID}
 	if in.Service != "" {

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	virtual "github.com/descope/virtualwebauthn"
-
 	"writ/internal/identity/passkey"
 )
 
@@ -77,7 +75,7 @@ func TestNotProved(t *testing.T) {
 		"another handle":     {before: func(d *desk) { d.device.Options.UserHandle = passkey.NewHandle() }, want: passkey.WrongOwner},
 		"another key": {before: func(d *desk) {
 			id := d.key.ID
-			d.key = virtual.NewCredential(virtual.KeyTypeEC2)
+			d.key = newKey()
 			d.key.ID, d.key.Counter = id, 8
 		}, want: passkey.BadSignature},
 		"another record": {after: func(_ *desk, _ *string, r *passkey.Record) { r.ID = []byte("another") }, want: passkey.UnknownCredential},
@@ -148,7 +146,7 @@ func TestReplayed(t *testing.T) {
 func TestList(t *testing.T) {
 	d := open(t)
 	first := d.made()
-	d.key = virtual.NewCredential(virtual.KeyTypeEC2)
+	d.key = newKey()
 	second := d.made()
 	asked, proof := d.ask(first, second)
 	if _, err := d.prove(asked, proof, second); err != nil {

@@ -146,7 +146,7 @@ func provings(t *testing.T) (out []story) {
 		"a copy": func(d *desk) { d.key.Counter = 5 },
 		"another key": func(d *desk) {
 			id := d.key.ID
-			d.key = virtual.NewCredential(virtual.KeyTypeEC2)
+			d.key = newKey()
 			d.key.ID, d.key.Counter = id, 9
 		},
 	}
