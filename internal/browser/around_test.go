@@ -25,7 +25,7 @@ func TestClosedAndAway(t *testing.T) {
 	h.filled(t)
 	b := h.tab(t)
 	ana := h.client(t)
-	ana.call("POST", "sign-in", obj{"email": owners[0].address, "password": aPassword}, nil)
+	h.enter(ana, owners[0].address)
 	ana.call("PUT", "gateway/mode", obj{"mode": "maintenance", "reason": "a test"}, nil)
 	b.look(source, sheet{name: "maintenance", path: "/", words: "closed for maintenance", refused: true, picture: true})
 	b.look(source, sheet{name: "maintenance-page", path: "/-/maintenance", words: "closed for maintenance", refused: true})

@@ -91,7 +91,7 @@ func (h *house) signer(t *testing.T, address, link string) *signer {
 		t.Fatal(err)
 	}
 	s.call("POST", "invitations/"+link[strings.LastIndexByte(link, '/')+1:]+"/accept", obj{"password": aPassword}, nil)
-	s.call("POST", "sign-in", obj{"email": address, "password": aPassword}, nil)
+	h.enter(s.client, address)
 	line := s.key.Key().String()
 	var keys struct{ Text string }
 	s.call("GET", "keys?key="+url.QueryEscape(line), nil, &keys)

@@ -60,6 +60,7 @@ type house struct {
 	sample *sample.App
 	front  *http.Server      // the application's listener
 	links  map[string]string // one-time links of staff, by address
+	phones sync.Map          // address → *phone
 	away   atomic.Bool       // the application does not answer
 	chrome context.Context
 	log    *lines

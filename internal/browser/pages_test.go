@@ -64,6 +64,18 @@ func strangers(h *house, t *testing.T) []sheet {
 		{name: "not-found", path: "/-/no-such-page", words: "Request", refused: true, picture: true},
 		{name: "sample-home", path: "/", words: "Create an account", picture: true},
 		{name: "sample-pricing", path: "/pricing", words: "One price"},
+		{name: "enrol", route: "GET /-/account/factors", show: func(b *tab) { h.newcomer(b) }, words: "nothing else opens", picture: true},
+		{name: "totp", show: func(b *tab) { b.press("Set up an app") }, words: "No camera?", picture: true},
+		{name: "totp-wrong", show: func(b *tab) { b.fill("code", "000000"); b.press("Turn it on") }, words: "not right", refused: true},
+		{name: "codes", show: func(b *tab) {
+			p := b.seedOn()
+			b.fill("code", p.code(b.t))
+			b.press("Turn it on")
+			b.keepCodes(latecomer, p)
+		}, words: "not shown again", picture: true},
+		{name: "factor", route: "GET /-/sign-in/factor", show: func(b *tab) { b.forgetMe(); b.typePassword(latecomer) }, words: "One more step", picture: true},
+		{name: "factor-wrong", show: func(b *tab) { b.fill("code", "000000"); b.press("Go on") }, words: "not right", refused: true, picture: true},
+		{name: "factor-recovery", show: func(b *tab) { b.follow("Use a recovery code") }, words: "Recovery code"},
 	}
 }
 
@@ -149,6 +161,8 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "application-add", route: "GET " + desk + "/applications/add", path: desk + "/applications/add", words: "For whom", picture: true},
 		{name: "find-nothing", path: desk + "/find?q=zzzz", words: "Nothing"},
 		{name: "step-up", route: "GET /-/step-up", path: "/-/step-up?to=/-/account", words: "fresh proof", picture: true},
+		{name: "factors", path: "/-/account/factors", words: "Recovery codes", picture: true},
+		{name: "factor-remove", route: "GET /-/account/factors/remove", show: func(b *tab) { b.open("/-/account/factors"); b.leave(`//td/a[starts-with(., "Remove")]`) }, words: "Keep it", picture: true},
 		{name: "account-owner", path: "/-/account", words: "Ana Sousa"},
 	}
 }
@@ -157,6 +171,10 @@ func council(h *house, t *testing.T) []sheet {
 var noPage = map[string]string{
 	"GET /-/account/password":                 "leads to /-/account",
 	"GET /-/account/sessions":                 "leads to /-/account",
+	"GET /-/account/factors/totp":             "leads to /-/account/factors",
+	"GET /-/account/factors/totp/confirm":     "leads to /-/account/factors",
+	"GET /-/account/factors/codes":            "leads to /-/account/factors",
+	"GET /-/account/factors/picture/{name}":   "a picture, once",
 	"GET /.well-known/change-password":        "leads to /-/account",
 	"GET /-/console/sessions":                 "leads to /-/account",
 	"GET /-/console/policy.yaml":              "a file",
