@@ -17,6 +17,7 @@ type fillings struct {
 	exception string // one that waits for a signature
 	held      string // one that holds
 	people    map[string]string
+	review    string // of rights, open
 	app       string // an application that asks people
 	redirect  string // and where it is answered
 }
@@ -71,6 +72,9 @@ func (h *house) filled(t *testing.T) *fillings {
 	f.redirect = strings.Replace(h.origin, "localhost", "127.0.0.1", 1) + "/harvest"
 	chloe.call("POST", "clients", obj{"name": "Harvest diary", "redirects": []string{f.redirect}}, &made)
 	f.app = made.Client.ID
+	var opened struct{ ID string }
+	chloe.call("POST", "reviews", obj{}, &opened)
+	f.review = opened.ID
 	var all struct {
 		People []struct{ ID, Email, Handle string }
 	}

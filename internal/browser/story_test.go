@@ -101,7 +101,7 @@ func owner(b *tab, link, address string) {
 	b.fill("email", address)
 	b.fill("password", aPassword)
 	b.press("Sign in")
-	b.wants("/-/sign-in/factor", "One more step.")
+	b.wants("/-/sign-in/factor", "One more step")
 	b.fill("code", b.h.phone(b.t, address).code(b.t))
 	b.press("Go on")
 	b.wants("/-/console", "Owners", "SHA-256", " hold")

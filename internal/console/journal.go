@@ -19,7 +19,7 @@ import (
 	"writ/internal/web"
 )
 
-const entriesAPage = 50
+const entriesAPage = 40
 
 type journalPage struct {
 	Facts   []fact

@@ -56,6 +56,8 @@ func TestFormatJSON(t *testing.T) {
 	k.deviations(t)
 	k.record(t)
 	k.people(t)
+	k.rights(t)
+	k.teams(t)
 	k.applications(t)
 	k.programs(t)
 	k.ask(t, "gateway", "routes")
