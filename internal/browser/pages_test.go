@@ -167,7 +167,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "team-staff", route: "GET " + desk + "/teams/{team}", path: desk + "/teams/staff", words: "Emil Haas", picture: true},
 		{name: "team-staff-member", route: "GET " + desk + "/teams/{team}/members/{person}", path: desk + "/teams/staff/members/" + f.people[engineer], words: "Emil Haas", picture: true},
 		{name: "provisioning", path: desk + "/provisioning", words: "", picture: true},
-		{name: "support", route: "GET /-/support", path: "/-/support", words: "ticket", picture: true},
+		{name: "support", route: "GET /-/support", path: "/-/support", words: "Begin to look", picture: true},
 		{name: "gate", route: "GET " + desk + "/gate", path: desk + "/gate", words: "Routes", picture: true},
 		{name: "mail", route: "GET " + desk + "/mail", path: desk + "/mail", words: "", picture: true},
 		{name: "find", route: "GET " + desk + "/find", path: desk + "/find?q=reset", words: "", picture: true},

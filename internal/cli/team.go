@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -62,9 +63,7 @@ func pages(ctx context.Context, conn *client, path string, query url.Values, lis
 	all := []json.RawMessage{}
 	for after := ""; ; {
 		q := url.Values{"after": {after}}
-		for k, v := range query {
-			q[k] = v
-		}
+		maps.Copy(q, query)
 		var page map[string]json.RawMessage
 		if err := conn.get(ctx, path+"?"+q.Encode(), &page); err != nil {
 			return nil, err

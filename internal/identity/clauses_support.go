@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 
@@ -89,9 +90,7 @@ func (t *trial) looks() string {
 	ask := map[string]any{"person": customer.id, "reason": "a canary's look", "ticket": "CANARY-1", "write": true}
 	without := func(key string, v any) map[string]any {
 		out := map[string]any{}
-		for k, had := range ask {
-			out[k] = had
-		}
+		maps.Copy(out, ask)
 		out[key] = v
 		return out
 	}

@@ -64,7 +64,7 @@ func (t *trial) tokens() string {
 	t.refused("change one digit", t.program(v, http.MethodGet, self, string(other), nil), http.StatusUnauthorized, "")
 	t.refused("send it in the address", t.program(v, http.MethodGet, self+"?access_token="+made.Token, "", func(*http.Request) {}), http.StatusUnauthorized, "")
 	t.refused("send it as the session", t.program(v, http.MethodGet, self, "", func(r *http.Request) {
-		r.AddCookie(&http.Cookie{Name: "__Host-" + SessionCookie, Value: made.Token})
+		r.Header.Set("Cookie", "__Host-"+SessionCookie+"="+made.Token)
 	}), http.StatusUnauthorized, "")
 	for _, closed := range []string{"GET /-/account", "GET /-/api/v1/sessions", "POST /-/api/v1/password", "POST /-/api/v1/tokens"} {
 		method, path, _ := strings.Cut(closed, " ")

@@ -34,15 +34,15 @@ type (
 	factorIn struct {
 		Flow secret.Text `json:"flow"`
 		Kind string      `json:"kind"` // passkey, totp, recovery
-		Code secret.Text `json:"code,omitempty"`
+		Code secret.Text `json:"code"`
 
 		Credential json.RawMessage `json:"credential,omitempty"` // of a passkey; flow is then that of its question
 		Remember   bool            `json:"remember,omitempty"`   // let this browser skip the second factor, where the policy lets it
 	}
 	stepUpIn struct {
 		Kind       string          `json:"kind"` // passkey, totp, recovery; password
-		Code       secret.Text     `json:"code,omitempty"`
-		Flow       secret.Text     `json:"flow,omitempty"`       // of step-up/passkey
+		Code       secret.Text     `json:"code"`
+		Flow       secret.Text     `json:"flow"`                 // of step-up/passkey
 		Credential json.RawMessage `json:"credential,omitempty"` // of a passkey
 	}
 	steppedOut struct {

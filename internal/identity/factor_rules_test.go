@@ -261,13 +261,13 @@ func TestFactorReset(t *testing.T) { // breaks: access.mfa-by-technology
 	if in := sam.signIn(mailbox("sam"), good); in["next"] != "enrol" {
 		t.Errorf("%v", in)
 	}
-	kinds := ""
+	var kinds strings.Builder
 	for range 5 {
-		kinds += w.letter(mailbox("sam")).Kind + " "
+		kinds.WriteString(w.letter(mailbox("sam")).Kind + " ")
 	}
 	for _, want := range []string{"identity.factor-reset-asked", "identity.factor-reset "} {
-		if !strings.Contains(kinds, want) {
-			t.Errorf("letters %s", kinds)
+		if !strings.Contains(kinds.String(), want) {
+			t.Errorf("letters %s", kinds.String())
 		}
 	}
 	if r := w.kit.Recorded("identity.factors-removed"); len(r) != 1 {
@@ -291,7 +291,7 @@ func TestFactorResetOfCustomers(t *testing.T) {
 		return b
 	}
 	maria, second := add("maria", "member"), add("second", "admin")
-	p := maria.enrol()
+	maria.enrol()
 	chief := w.browser()
 	chief.signIn(mailbox("boss"), good)
 	_, email := w.customer("stranger")
@@ -308,7 +308,7 @@ func TestFactorResetOfCustomers(t *testing.T) {
 	if in := maria.signIn(mailbox("maria"), good); in["next"] != "done" {
 		t.Errorf("%v", in)
 	}
-	p = maria.enrol()
+	p := maria.enrol()
 	chief.api(200, "POST", "step-up", map[string]any{"kind": "password", "code": good})
 	if out := chief.api(201, "POST", "people/"+mailbox("maria")+"/factor-reset", why); out["waits"] == nil {
 		t.Errorf("%v", out)

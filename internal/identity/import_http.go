@@ -87,7 +87,7 @@ type (
 )
 
 func wireImport(im Import) importOut {
-	return importOut{im.ID, im.Spec, im.Team, im.Begun, im.Ended, im.Made, im.Reset, im.Known, im.Refused}
+	return importOut(im)
 }
 
 func (s *Service) getImports(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

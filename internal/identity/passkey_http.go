@@ -32,7 +32,7 @@ func (s *Service) passkeyRoutes() []web.Route {
 
 type (
 	askPasskeyIn struct {
-		Flow secret.Text `json:"flow,omitempty"` // of a sign-in whose password was right
+		Flow secret.Text `json:"flow"` // of a sign-in whose password was right
 	}
 	askedOut struct {
 		Flow    string          `json:"flow"`    // to send back with the answer

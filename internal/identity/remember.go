@@ -19,17 +19,6 @@ type Remembered struct {
 	Seen  time.Time // to the minute
 }
 
-// mayRemember reports whether the policy lets a browser of this person skip the second
-// factor, and for how long; 0 for no. Those of staff never do.
-func (s *Service) mayRemember(ctx context.Context, person string) (time.Duration, error) {
-	rules := s.Rules.Get()
-	n, err := needOf(ctx, s.DB, rules, person)
-	if err != nil || n.staff {
-		return 0, err
-	}
-	return rules.RememberDevice, nil
-}
-
 // remember marks a browser inside the change of a sign-in that showed a factor.
 func remember(ctx context.Context, tx *ledger.Tx, rules *Rules, person, device string) error {
 	n, err := needOf(ctx, tx, rules, person)

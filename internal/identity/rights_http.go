@@ -114,7 +114,7 @@ func (s *Service) wireGrant(g Grant) grantWire {
 }
 
 func wireReview(r Review) reviewWire {
-	return reviewWire{r.ID, r.Kind, r.Opened, r.Due, r.Closed, r.Opener, r.Items, r.Decided}
+	return reviewWire(r)
 }
 
 func wireItem(i ReviewItem) itemWire {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -168,9 +169,7 @@ func TestLoansAreBounded(t *testing.T) {
 		"a reason of several lines": {map[string]any{"reason": "a\nb c"}, 422, "reason_missing"},
 	} {
 		in := map[string]any{"person": "ben", "role": "engineer", "for": "1h", "reason": "incident 12"}
-		for k, v := range c.in {
-			in[k] = v
-		}
+		maps.Copy(in, c.in)
 		if got := ana.api(c.status, "POST", "grants", in); got["code"] != c.code {
 			t.Errorf("%s: %v, want %s", name, got["code"], c.code)
 		}

@@ -248,7 +248,7 @@ func (s *Service) postResend(w http.ResponseWriter, r *http.Request, who actor.A
 }
 
 func wireTeam(t Team) teamOut {
-	return teamOut{t.ID, t.Name, t.Kind, t.Created, t.Members, t.Invitations}
+	return teamOut(t)
 }
 
 func (s *Service) getTeams(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

@@ -205,10 +205,10 @@ func (w *walk) jsonOf(t *testing.T, rt web.Route) (all []ask) {
 	typ := reflect.TypeOf(rt.Doc.In)
 	var fields []string
 	lists := map[string]bool{}
-	for i := range typ.NumField() {
-		tag, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+	for field := range typ.Fields() {
+		tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		fields = append(fields, tag)
-		lists[tag] = typ.Field(i).Type.Kind() == reflect.Slice
+		lists[tag] = field.Type.Kind() == reflect.Slice
 	}
 	for _, v := range w.variants(fields) {
 		m := map[string]any{}

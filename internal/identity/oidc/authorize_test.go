@@ -143,10 +143,10 @@ func TestPrompts(t *testing.T) {
 		}
 	}
 	// Somebody else signs in where the client wanted this person.
-	p := w.browser().get(a.url("id_token_hint", first.field("id_token")))
 	other := w.browser()
 	other.signIn("/-/account", ben)
-	if p = other.get(a.url("id_token_hint", first.field("id_token"))); p.query().Get("error") != "login_required" {
+	p := other.get(a.url("id_token_hint", first.field("id_token")))
+	if p.query().Get("error") != "login_required" {
 		t.Errorf("another person: %s %s", p.out, p.body)
 	}
 	// A level that the session does not have leads to where it is raised, or back.

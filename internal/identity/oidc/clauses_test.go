@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -68,9 +69,7 @@ func forgetful(grant string) func(http.Handler) http.Handler {
 				again.Header, again.RemoteAddr, again.Host = r.Header, r.RemoteAddr, r.Host
 				real.ServeHTTP(kept[key], again)
 			}
-			for k, vs := range kept[key].Header() {
-				w.Header()[k] = vs
-			}
+			maps.Copy(w.Header(), kept[key].Header())
 			w.WriteHeader(kept[key].Code)
 			_, _ = w.Write(kept[key].Body.Bytes())
 		})

@@ -99,8 +99,7 @@ type (
 )
 
 func wireClient(c Client) clientWire {
-	w := clientWire{ID: c.ID, Name: c.Name, Kind: c.Kind, Trust: c.Trust, Audience: c.Audience, Redirects: c.Redirects, After: c.After, Back: c.Back, Front: c.Front,
-		Scopes: c.Scopes, Alg: c.Alg, RequirePAR: c.RequirePAR, ACR: c.ACR, Resource: c.Resource, Created: c.Created, Secrets: c.Secrets}
+	w := clientWire(c)
 	if w.After == nil {
 		w.After = []string{}
 	}

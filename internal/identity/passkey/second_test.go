@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -150,9 +151,7 @@ func provings(t *testing.T) (out []story) {
 			d.key.ID, d.key.Counter = id, 9
 		},
 	}
-	for name, lie := range liars {
-		more[name] = lie
-	}
+	maps.Copy(more, liars)
 	for name, lie := range more {
 		d := open(t)
 		r := d.made()

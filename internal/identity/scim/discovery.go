@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 
@@ -57,9 +58,7 @@ func attribute(name, kind, says string, more map[string]any) map[string]any {
 	if kind == "string" {
 		m["caseExact"], m["uniqueness"] = false, "none"
 	}
-	for k, v := range more {
-		m[k] = v
-	}
+	maps.Copy(m, more)
 	return m
 }
 

@@ -105,13 +105,14 @@ func plainPath(p parser.AttributePath, more string) (string, error) {
 	default:
 		return "", badPath("The path names a schema that is not here.")
 	}
-	out := strings.ToLower(p.AttributeName)
+	var out strings.Builder
+	out.WriteString(strings.ToLower(p.AttributeName))
 	for _, sub := range []string{p.SubAttributeName(), more} {
 		if sub != "" {
-			out += "." + strings.ToLower(sub)
+			out.WriteString("." + strings.ToLower(sub))
 		}
 	}
-	return out, nil
+	return out.String(), nil
 }
 
 // search is a list request.

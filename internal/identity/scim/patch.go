@@ -27,9 +27,6 @@ type operation struct {
 	value any
 }
 
-// resource takes operations; it knows its attributes.
-type resource interface{ apply(o operation) error }
-
 // patch reads a PatchOp into operations on attributes. One without a path becomes one for
 // each member of its value, whose names may have dots and filters, as Entra writes them.
 func patch(o object) ([]operation, error) {

@@ -3,6 +3,7 @@ package scim
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"writ/internal/fault"
 	"writ/internal/web"
@@ -59,13 +60,14 @@ func refusal(w http.ResponseWriter, _ *http.Request, p web.Problem) error {
 	if t.status != 0 {
 		status = t.status
 	}
-	detail := p.Detail
+	var detail strings.Builder
+	detail.WriteString(p.Detail)
 	for _, more := range []string{p.Expected, p.Next} {
 		if more != "" {
-			detail += " " + more
+			detail.WriteString(" " + more)
 		}
 	}
-	body := map[string]any{"schemas": []string{errorURN}, "status": strconv.Itoa(status), "detail": detail}
+	body := map[string]any{"schemas": []string{errorURN}, "status": strconv.Itoa(status), "detail": detail.String()}
 	if t.kind != "" {
 		body["scimType"] = t.kind
 	}
