@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -102,6 +103,7 @@ type Service struct {
 	table  table // live sessions
 	tokens tokenTable
 	loans  loans // roles lent now
+	usesMu sync.Mutex
 	fold   folder
 	quick  quickRefusals
 	words  wordCache

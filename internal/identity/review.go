@@ -113,11 +113,18 @@ func (s *Service) openReview(ctx context.Context, who actor.Actor, kind string, 
 		if _, err := tx.Exec(ctx, insertReview, rv.ID, kind, us(now), us(rv.Due), rv.Opener); err != nil {
 			return nil, err
 		}
-		for _, it := range items {
+		asked := items
+		if kind == ReviewUnused { // another node, or another run, may have asked meanwhile
+			if asked, err = notAsked(ctx, tx, items); err != nil {
+				return nil, err
+			}
+		}
+		for _, it := range asked {
 			if _, err := tx.Exec(ctx, insertItem, it.ID, rv.ID, it.Person, it.team, it.Kind, it.Held, it.Role, it.Why); err != nil {
 				return nil, err
 			}
 		}
+		rv.Items = int64(len(asked))
 		return ReviewOpened{Review: rv.ID, Kind: kind, Items: rv.Items, Due: rv.Due}, nil
 	})
 	if err != nil {
@@ -499,7 +506,29 @@ func (s *Service) proposeUnused(ctx context.Context) error {
 		return nil
 	}
 	_, err = s.openReview(ctx, actor.System("identity-reviews"), ReviewUnused, of) // clause: access.least-privilege
+	if errors.Is(err, fault.Conflict) {
+		return nil // all of them are asked about already
+	}
 	return err
+}
+
+// notAsked leaves out the rights that an open review asks about; fault.Conflict when
+// none is left.
+func notAsked(ctx context.Context, tx *ledger.Tx, items []ReviewItem) ([]ReviewItem, error) {
+	var out []ReviewItem
+	for _, it := range items {
+		var n int64
+		if err := ledger.One(ctx, tx, askedOf, []any{&n}, it.Person, it.team, it.Held); err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			out = append(out, it)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fault.Newf(fault.Conflict, "review_open", "Reviews that are open ask about all of these rights.")
+	}
+	return out, nil
 }
 
 const (
@@ -507,6 +536,8 @@ const (
 		FROM identity_review r LEFT JOIN identity_review_item i ON i.review = r.id`
 	itemsBy = `SELECT i.id, i.review, i.person, p.handle, i.team, i.kind, i.held, i.role, i.why, i.decision, i.outcome, i.reviewer, i.reason, i.decided
 		FROM identity_review_item i JOIN identity_person p ON p.id = i.person`
+	askedOf = `SELECT COUNT(*) FROM identity_review_item i JOIN identity_review r ON r.id = i.review
+		WHERE r.closed IS NULL AND i.person = $1 AND i.team = $2 AND i.held = $3`
 	openReviewOf = `SELECT id FROM identity_review WHERE kind = $1 AND closed IS NULL`
 	insertReview = `INSERT INTO identity_review (id, kind, opened, due, closed, opener) VALUES ($1, $2, $3, $4, NULL, $5)`
 	insertItem   = `INSERT INTO identity_review_item (id, review, person, team, kind, held, role, why, decision, outcome, reviewer, reason, decided)

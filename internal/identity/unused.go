@@ -38,8 +38,12 @@ func (s *Service) beginUses(ctx context.Context) error {
 	return nil
 }
 
-// writeUses keeps what access has counted since the last time.
-func (s *Service) writeUses(ctx context.Context) error {
+// writeUses keeps what access has counted since the last time. One at a time: whoever looks
+// at the rows next must find what another run has taken and not yet written, or a right
+// that is used every day would be put up for removal.
+func (s *Service) writeUses(ctx context.Context) error { // clause: access.least-privilege
+	s.usesMu.Lock()
+	defer s.usesMu.Unlock()
 	uses := s.Access.TakeUses()
 	slices.SortFunc(uses, func(a, b access.Use) int {
 		return cmp.Or(cmp.Compare(a.Person, b.Person), cmp.Compare(a.Action, b.Action), a.Day.Compare(b.Day))
