@@ -27,7 +27,7 @@ for i in 1 2 3 4 5; do
 	printf "start %d: %s ms to the first answer (curl and its handshake included)\n" "$i" "$(cat "$dir/ms")"
 	[ "$i" -lt 5 ] && stop
 done
-sleep "${SETTLE:-45}" # the first round of all controls hashes passwords
+sleep "${SETTLE:-110}" # the first round of all controls hashes passwords
 ticks() { awk '{print $14+$15}' "/proc/$pid/stat"; }
 a=$(ticks); sleep 20; b=$(ticks)
 awk '/VmRSS/{printf "idle memory: %.0f MB resident\n", $2/1024}' "/proc/$pid/status"
