@@ -102,6 +102,13 @@ func (s *Service) NotMe(ctx context.Context, who actor.Actor, token secret.Text)
 	}
 	var ids []string
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		// Person and password first, as a sign-in does: one of the two waits for the other.
+		if err := lockPerson(ctx, tx, acc.id); err != nil {
+			return nil, err
+		}
+		if _, err := tx.Exec(ctx, lockPasswordOf, acc.id, us(tx.Now())); err != nil {
+			return nil, err
+		}
 		if err := l.use(ctx, tx, notMeTTL); err != nil {
 			return nil, err
 		}
@@ -119,9 +126,11 @@ func (s *Service) NotMe(ctx context.Context, who actor.Actor, token secret.Text)
 			}
 			ev.Factors += n
 		}
-		_, err = tx.Exec(ctx, lockPasswordOf, acc.id, us(tx.Now()))
-		return ev, err
+		return ev, nil
 	})
+	if errors.Is(err, errStale) {
+		err = &deadLink{kind: NotMeLink, cause: "cancelled", ttl: notMeTTL}
+	}
 	if err != nil {
 		return s.deadOf(ctx, who, fmt.Errorf("disown a sign-in: %w", err))
 	}
