@@ -19,6 +19,7 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
+	"github.com/ncruces/go-sqlite3/util/vfsutil"
 	"github.com/ncruces/go-sqlite3/vfs"
 	"github.com/ncruces/go-sqlite3/vfs/xts"
 	cryptoxts "golang.org/x/crypto/xts"
@@ -89,7 +90,7 @@ func openSQLite(ctx context.Context, d *DB, path string, schemas []Schema) (_ en
 	if l.file, err = os.Stat(path); err != nil {
 		return nil, storeAway(fmt.Errorf("look at database file: %w", err))
 	}
-	base := vfs.Find("")
+	base := vfs.VFS(sameVFS{VFS: vfs.Find(""), file: l.file})
 	if d.seam != nil && d.seam.Disk != nil {
 		base = &diskVFS{VFS: base, disk: d.seam.Disk}
 	}
@@ -133,6 +134,27 @@ var (
 func (l *lite) address(path string, pragmas ...string) string {
 	q := url.Values{"mode": {"rw"}, "vfs": {l.vfs}, "textkey": {"page"}, "_pragma": pragmas}
 	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + "?" + q.Encode()
+}
+
+// sameVFS opens no database but the file that was opened first: a connection made while
+// another file lay in its place would go on reading that one after it was put back.
+type sameVFS struct {
+	vfs.VFS
+	file os.FileInfo
+}
+
+func (v sameVFS) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+	f, flags, err := vfsutil.WrapOpenFilename(v.VFS, name, flags)
+	if err != nil || flags&vfs.OPEN_MAIN_DB == 0 {
+		return f, flags, err
+	}
+	opened, ok := f.(interface{ Stat() (os.FileInfo, error) })
+	if ok {
+		if now, err := opened.Stat(); err == nil && os.SameFile(now, v.file) {
+			return f, flags, nil
+		}
+	}
+	return nil, flags, errors.Join(sqlite3.CANTOPEN, f.Close())
 }
 
 func (l *lite) migrate(ctx context.Context, path string, schemas []Schema) error {
