@@ -46,12 +46,8 @@ func TestStaffEnrolFirst(t *testing.T) { // breaks: access.mfa-by-technology
 			t.Errorf("%v", s)
 		}
 		b.api(200, "GET", "people", nil)
-		if m := w.letter(mailbox("ana")); m.Kind != "identity.first-password" {
-			t.Errorf("letter %s", m.Kind)
-		}
-		if m := w.letter(mailbox("ana")); m.Kind != "identity.factor-added" {
-			t.Errorf("letter %s", m.Kind)
-		}
+		w.letterOf(mailbox("ana"), "first-password")
+		w.letterOf(mailbox("ana"), "factor-added")
 		b.signInWith(mailbox("ana"), good, p)
 		b.api(200, "GET", "people", nil)
 		if r := kit.Recorded("identity.signed-in"); len(r) != 2 || !strings.Contains(r[1].Body, "otp") {
@@ -110,10 +106,7 @@ func TestCodesWorkOnce(t *testing.T) { // breaks: auth.best-practice
 	// A recovery code too, and thirty-two at once have one winner.
 	first := b.signIn(email, good)["flow"]
 	b.api(200, "POST", "sign-in/factor", map[string]any{"flow": first, "kind": "recovery", "code": strings.ToUpper(p.codes[0])})
-	w.letter(email) // added
-	if m := w.letter(email); m.Kind != "identity.recovery-used" {
-		t.Errorf("letter %s", m.Kind)
-	}
+	w.letterOf(email, "recovery-used")
 	second := b.signIn(email, good)["flow"]
 	b.api(401, "POST", "sign-in/factor", map[string]any{"flow": second, "kind": "recovery", "code": p.codes[0]})
 	b.api(200, "POST", "sign-in/factor", map[string]any{"flow": second, "kind": "recovery", "code": p.codes[1]})
@@ -228,11 +221,8 @@ func TestCodesAreCounted(t *testing.T) { // breaks: auth.best-practice
 		}
 		w.kit.Clock.Advance(time.Hour)
 	}
-	w.letter(email)
 	for range told {
-		if m := w.letter(email); m.Kind != "identity.factor-guessed" {
-			t.Fatalf("letter %s", m.Kind)
-		}
+		w.letterOf(email, "factor-guessed")
 	}
 	if n := len(w.kit.Recorded("identity.factor-locked")); n != 1 {
 		t.Errorf("locked %d times", n)

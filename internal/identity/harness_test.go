@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -80,6 +81,8 @@ type world struct {
 	record
 	mail string // folder
 	halt func() // ends the queue's work: what is decided outside of requests waits
+
+	passed map[string][]mail.Message // letters that letterOf took while it looked for another
 }
 
 // record stands for the journal: what a test says is in it.
@@ -270,8 +273,40 @@ func tokenOf(t testing.TB, s string) string {
 	return m[1]
 }
 
-// letter waits for the next letter to an address.
+// letter waits for the next letter to an address. Letters of one moment come in any order.
 func (w *world) letter(to string) mail.Message {
+	w.t.Helper()
+	if p := w.passed[to]; len(p) > 0 {
+		w.passed[to] = p[1:]
+		return p[0]
+	}
+	return w.fresh(to)
+}
+
+// letterOf waits for a letter of a kind; others stay for those who ask for them.
+func (w *world) letterOf(to, kind string) (m mail.Message) {
+	w.t.Helper()
+	is := func(m mail.Message) bool { return m.Kind == "identity."+kind }
+	if i := slices.IndexFunc(w.passed[to], is); i >= 0 {
+		m = w.passed[to][i]
+		w.passed[to] = slices.Delete(w.passed[to], i, i+1)
+		return m
+	}
+	if w.passed == nil {
+		w.passed = map[string][]mail.Message{}
+	}
+	for range 10 {
+		if m = w.fresh(to); is(m) {
+			return m
+		}
+		w.passed[to] = append(w.passed[to], m)
+	}
+	w.t.Fatalf("no letter %s to %s", kind, to)
+	return m
+}
+
+// fresh waits for a letter that nobody took yet.
+func (w *world) fresh(to string) mail.Message {
 	w.t.Helper()
 	ctx, stop := context.WithTimeout(w.t.Context(), 10*time.Second)
 	defer stop()

@@ -15,7 +15,6 @@ import (
 	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/ledger/ledgertest"
-	"writ/internal/mail"
 	"writ/internal/secret"
 )
 
@@ -303,18 +302,6 @@ func TestLeaveRefusals(t *testing.T) {
 			t.Errorf("%s: %d %s", email, got.Status, got.Body)
 		}
 	}
-}
-
-// letterOf waits for a letter of a kind and passes over others.
-func (w *world) letterOf(to, kind string) (m mail.Message) {
-	w.t.Helper()
-	for range 10 {
-		if m = w.letter(to); m.Kind == "identity."+kind {
-			return m
-		}
-	}
-	w.t.Fatalf("no letter %s to %s", kind, to)
-	return m
 }
 
 // tokenIn waits for a letter with a link under the path.
