@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -121,13 +122,13 @@ Require claim email:%[9]s
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.CommandContext(t.Context(), apache, "-f", file, "-DFOREGROUND")
+	cmd := exec.Command(apache, "-f", file, "-DFOREGROUND") // not of t.Context: killed with it, it would leave its workers
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
 		if t.Failed() {
 			b, _ := os.ReadFile(filepath.Join(dir, "error.log"))
