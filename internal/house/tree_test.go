@@ -40,6 +40,7 @@ type tree struct {
 // testPackages are imported by tests only, so the rules for tests hold for them.
 var testPackages = []string{
 	"internal/pgtest",
+	"internal/nodetest",
 	"internal/ledger/ledgertest",
 	"internal/keyring/keyringtest",
 	"internal/clause/clausetest",

@@ -28,6 +28,7 @@ import (
 const (
 	flowCookie = "writ-upstream"
 	flowLife   = 10 * time.Minute
+	clocks     = time.Minute         // how far a provider's clock may be behind
 	class      = "identity.upstream" // seals flows, and makes the index of accounts
 )
 
@@ -39,20 +40,24 @@ type going struct {
 	Verifier string `json:"v"`
 	To       string `json:"t"`
 	Link     string `json:"l,omitempty"` // session of the person who wants to link
+	Again    bool   `json:"a,omitempty"` // begun by somebody who is signed in: the proof must be a new one
 	Begun    int64  `json:"b"`
 }
 
 var flowPlace = envelope.AAD{Table: "identity_upstream_state", Column: "flow", Version: 1} // travels in a cookie
 
-// begin makes state, nonce and verifier and says where the browser goes.
-func (s *Service) begin(ctx context.Context, w http.ResponseWriter, p *provider, to, link string) (string, error) {
+// begin makes state, nonce and verifier and says where the browser goes. Whoever is signed
+// in already comes to show anew who they are: the provider must ask them, and not only
+// remember them.
+func (s *Service) begin(ctx context.Context, w http.ResponseWriter, who actor.Actor, p *provider, to, link string) (string, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
 	found, _, err := s.discover(ctx, p)
 	if err != nil {
 		return "", err
 	}
-	g := going{Provider: p.Name, State: secret.RandomText(32).Reveal(), Nonce: secret.RandomText(32).Reveal(), Verifier: oauth2.GenerateVerifier(), To: web.ReturnPath(to), Link: link, Begun: s.Now().UnixMicro()}
+	g := going{Provider: p.Name, State: secret.RandomText(32).Reveal(), Nonce: secret.RandomText(32).Reveal(), Verifier: oauth2.GenerateVerifier(), To: web.ReturnPath(to), Link: link,
+		Again: who.Kind == actor.Person && who.Session != "", Begun: s.Now().UnixMicro()}
 	k, err := s.Ring.Ensure(ctx, keyring.Class(class))
 	if err != nil {
 		return "", fmt.Errorf("seal sign-in: %w", err)
@@ -65,6 +70,9 @@ func (s *Service) begin(ctx context.Context, w http.ResponseWriter, p *provider,
 	opts := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(g.Verifier), oidc.Nonce(g.Nonce)} // clause: auth.best-practice
 	if p.HD != "" {
 		opts = append(opts, oauth2.SetAuthURLParam("hd", p.HD))
+	}
+	if g.Again { // clause: auth.best-practice
+		opts = append(opts, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
 	}
 	return s.config(p, found).AuthCodeURL(g.State, opts...), nil
 }
@@ -161,6 +169,7 @@ func (s *Service) read(ctx context.Context, p *provider, found *oidc.Provider, t
 		AZP string   `json:"azp"`
 		HD  string   `json:"hd"`
 		AMR []string `json:"amr"`
+		At  int64    `json:"auth_time"`
 	}
 	switch err := it.Claims(&c); {
 	case err != nil:
@@ -173,6 +182,8 @@ func (s *Service) read(ctx context.Context, p *provider, found *oidc.Provider, t
 		return proof{}, "subject", nil
 	case p.HD != "" && c.HD != p.HD: // clause: auth.best-practice
 		return proof{}, "hd", nil
+	case g.Again && c.At != 0 && time.UnixMicro(g.Begun).Sub(time.Unix(c.At, 0)) > clocks: // clause: auth.best-practice
+		return proof{}, "stale", nil
 	}
 	if c.Email == "" && len(p.Domains) > 0 && found.UserInfoEndpoint() != "" {
 		if c.mailed, err = told(oidc.ClientContext(ctx, p.http), found, tok, it.Subject); err != nil {

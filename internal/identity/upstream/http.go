@@ -34,12 +34,12 @@ func (s *Service) provider(name string) (*provider, error) {
 }
 
 // getBegin leads to the provider. It changes nothing here but a cookie.
-func (s *Service) getBegin(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
+func (s *Service) getBegin(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	p, err := s.provider(r.PathValue("name"))
 	if err != nil {
 		return err
 	}
-	to, err := s.begin(r.Context(), w, p, r.URL.Query().Get("to"), "")
+	to, err := s.begin(r.Context(), w, who, p, r.URL.Query().Get("to"), "")
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (s *Service) postLinks(w http.ResponseWriter, r *http.Request, who actor.Ac
 		web.Tell(w, web.Notice{Says: p.Title + " no longer signs you in."})
 		return web.Redirect(w, r, atLinks)
 	}
-	to, err := s.begin(r.Context(), w, p, atLinks, who.Session)
+	to, err := s.begin(r.Context(), w, who, p, atLinks, who.Session)
 	if err != nil {
 		return err
 	}
