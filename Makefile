@@ -40,8 +40,9 @@ index: ## docs/index.md: clause, controls, code, tests
 bench: ## the marks of the design, on this machine
 	scripts/bench.sh
 
-more: ## fuzz every target, known vulnerabilities, the build twice
+more: ## fuzz every target, the heavy judges of the OpenID provider, known vulnerabilities, the build twice
 	scripts/fuzz.sh
+	scripts/judges.sh
 	scripts/vuln.sh
 	scripts/twice.sh
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the tests need beside Go: PostgreSQL's programs (no running server), a browser, ssh-keygen,
-# nginx as a peer and, like caddy, as an application behind, npm for the accessibility checker and a client of the
-# OpenID provider, Apache with mod_auth_openidc for another one.
+# nginx as a peer and, like caddy, as an application behind, npm for the accessibility checker, a provider to
+# sign in with and clients of ours, Apache with mod_auth_openidc and Python with authlib for two more.
 # As root on a machine with apt-get they are installed; otherwise what is missing is named,
 # and the tests that need it are skipped with a word.
 set -euo pipefail
@@ -15,6 +15,7 @@ command -v nginx >/dev/null || missing+=(nginx)
 command -v caddy >/dev/null || missing+=(caddy)
 command -v npm >/dev/null || missing+=(npm)
 [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || missing+=(apache2 libapache2-mod-auth-openidc)
+/usr/bin/python3 -c 'import authlib, requests' 2>/dev/null || missing+=(python3-authlib python3-requests)
 
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -2,11 +2,14 @@ package oidc
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"writ/internal/web"
 )
 
 var fuzzed = Client{ID: "c", Kind: Public, Redirects: []string{"https://app.example.test/cb", "https://app.example.test/cb?tenant=1", "http://127.0.0.1/cb", "http://[::1]/cb"},
@@ -29,8 +32,8 @@ func FuzzMatches(f *testing.F) {
 	})
 }
 
-// FuzzRequest reads the query of authorize and the body of par: it never panics, and
-// what it lets through holds every promise.
+// FuzzRequest reads the query of authorize: it never panics, and what it lets through
+// holds every promise.
 func FuzzRequest(f *testing.F) {
 	f.Add("client_id=c&redirect_uri=https%3A%2F%2Fapp.example.test%2Fcb&response_type=code&scope=openid&code_challenge=" + strings.Repeat("a", 43) + "&code_challenge_method=S256&state=x&max_age=3&prompt=login%20consent&acr_values=2")
 	f.Add("redirect_uri=http%3A%2F%2F127.0.0.1%3A9%2Fcb&redirect_uri=x")
@@ -51,15 +54,52 @@ func FuzzRequest(f *testing.F) {
 			}
 			return
 		}
-		switch {
-		case !matches(fuzzed.Redirects, redirect) || a.Redirect != redirect:
-			t.Fatalf("redirect %q", redirect)
-		case len(a.Challenge) != 43 || q["code_challenge_method"] != "S256" || q["response_type"] != "code":
-			t.Fatalf("no PKCE or no code: %v", q)
-		case !slices.Contains(a.Scopes, scopeOpenID) || len(a.Scopes) > 2 || len(a.State) > maxState || a.ACR < 0 || a.ACR > 3 || a.MaxAge < -1:
-			t.Fatalf("%+v", a)
-		case slices.Contains(a.Prompt, "consented") || len(a.Prompt) > 1 && slices.Contains(a.Prompt, "none"):
-			t.Fatalf("prompt %v", a.Prompt)
+		keeps(t, q, redirect, a)
+	})
+}
+
+// keeps holds a request that was let through against every promise.
+func keeps(t *testing.T, q map[string]string, redirect string, a asked) {
+	t.Helper()
+	switch {
+	case !matches(fuzzed.Redirects, redirect) || a.Redirect != redirect:
+		t.Fatalf("redirect %q", redirect)
+	case len(a.Challenge) != 43 || q["code_challenge_method"] != "S256" || q["response_type"] != "code":
+		t.Fatalf("no PKCE or no code: %v", q)
+	case !slices.Contains(a.Scopes, scopeOpenID) || len(a.Scopes) > 2 || len(a.State) > maxState || a.ACR < 0 || a.ACR > 3 || a.MaxAge < -1:
+		t.Fatalf("%+v", a)
+	case slices.Contains(a.Prompt, "consented") || len(a.Prompt) > 1 && slices.Contains(a.Prompt, "none"):
+		t.Fatalf("prompt %v", a.Prompt)
+	}
+}
+
+// FuzzPushed reads the body of par as the endpoint does: it never panics, takes no
+// parameter twice and none from the address, and what it lets through holds every promise.
+func FuzzPushed(f *testing.F) {
+	f.Add("application/x-www-form-urlencoded", "client_id=c&redirect_uri=http%3A%2F%2F127.0.0.1%3A9%2Fcb&response_type=code&scope=openid&code_challenge="+strings.Repeat("a", 43)+"&code_challenge_method=S256")
+	f.Add("application/x-www-form-urlencoded; charset=utf-8", "client_id=c&client_id=d")
+	f.Add("application/json", `{"client_id":"c"}`)
+	f.Add("multipart/form-data; boundary=x", "--x\r\n")
+	f.Fuzz(func(t *testing.T, kind, body string) {
+		r := httptest.NewRequest("POST", "/-/oidc/par?client_id=evil&redirect_uri=https%3A%2F%2Fevil.example.test", strings.NewReader(body))
+		r.Header.Set("Content-Type", kind)
+		v, err := web.ReadForm(r)
+		if err != nil {
+			return
+		}
+		q, bad := once(v)
+		if bad != nil {
+			return
+		}
+		if want, err := url.ParseQuery(body); err != nil || len(want["redirect_uri"]) > 1 || q["redirect_uri"] != want.Get("redirect_uri") || q["client_id"] != want.Get("client_id") {
+			t.Fatalf("%q was read as %v: %v", body, q, err)
+		}
+		redirect, bad := aim(fuzzed, q)
+		if bad != nil {
+			return
+		}
+		if a, bad := examine(fuzzed, q, time.Unix(0, 0)); bad == nil {
+			keeps(t, q, redirect, a)
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package oidc_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"encoding/pem"
@@ -9,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,7 +49,8 @@ func (w *world) files(dir string) (cert, key string) {
 
 const apacheModules = "/usr/lib/apache2/modules/"
 
-// mod_auth_openidc, a certified client in Apache, signs somebody in and out.
+// mod_auth_openidc, a certified client in Apache, signs somebody in and out, refreshes, and
+// takes our logout token.
 func TestModAuthOpenIDC(t *testing.T) {
 	apache, err := exec.LookPath("apache2")
 	if err != nil {
@@ -67,7 +68,7 @@ func TestModAuthOpenIDC(t *testing.T) {
 	addr := l.Addr().String()
 	l.Close()
 	site := "https://" + addr
-	a := w.register(op.NewClient{Redirects: []string{site + "/in/cb"}, After: []string{site + "/bye/"}})
+	a := w.register(op.NewClient{Redirects: []string{site + "/in/cb"}, After: []string{site + "/bye/"}, Back: site + "/in/cb?logout=backchannel"})
 	dir := t.TempDir()
 	cert, key := w.files(dir)
 	root := filepath.Join(dir, "www")
@@ -108,6 +109,7 @@ OIDCPKCEMethod S256
 OIDCScope "openid email"
 OIDCSSLValidateServer Off
 OIDCProviderTokenEndpointAuth client_secret_basic
+OIDCInfoHook access_token
 <Location /in/>
 AuthType openid-connect
 Require claim email:%[9]s
@@ -176,6 +178,24 @@ Require claim email:%[9]s
 	if body, _ = hop(to); body != "the inner page" {
 		t.Fatalf("the page: %s", body)
 	}
+	token := func() string {
+		t.Helper()
+		var held struct {
+			Access string `json:"access_token"`
+		}
+		text, _ := hop(site + "/in/cb?info=json")
+		if err := json.Unmarshal([]byte(text), &held); err != nil || held.Access == "" {
+			t.Fatalf("it holds no token: %v %s", err, text)
+		}
+		return held.Access
+	}
+	first = token()
+	if _, to = hop(site + "/in/cb?" + url.Values{"refresh": {site + "/in/"}, "access_token": {first}}.Encode()); to != site+"/in/" {
+		t.Fatalf("the refresh leads to %q", to)
+	}
+	if fresh := token(); fresh == first || w.userinfo(fresh).field("email") != email {
+		t.Error("it refreshed nothing")
+	}
 	_, to = hop(site + "/in/cb?logout=" + site + "/bye/")
 	if !strings.HasPrefix(to, w.base+"/-/oidc/logout?") {
 		t.Fatalf("the sign-out leads to %q", to)
@@ -186,105 +206,21 @@ Require claim email:%[9]s
 	if p := b.get("/-/account"); !strings.HasPrefix(p.path, "/-/sign-in") {
 		t.Error("still signed in")
 	}
-}
 
-const nodeClient = "openid-client@6.9.0"
-
-// nodeScript is what a program with openid-client does: everything it knows of a provider.
-const nodeScript = `import * as oc from 'openid-client'
-import readline from 'node:readline/promises'
-const [issuer, id, secret, redirect, bye] = process.argv.slice(2)
-const config = await oc.discovery(new URL(issuer), id, undefined, oc.ClientSecretBasic(secret))
-const verifier = oc.randomPKCECodeVerifier(), state = oc.randomState(), nonce = oc.randomNonce()
-const to = await oc.buildAuthorizationUrlWithPAR(config, { redirect_uri: redirect, scope: 'openid email', state, nonce,
-  code_challenge: await oc.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256' })
-console.log(to.href)
-const back = await readline.createInterface({ input: process.stdin }).question('')
-const tokens = await oc.authorizationCodeGrant(config, new URL(back), { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true })
-const info = await oc.fetchUserInfo(config, tokens.access_token, tokens.claims().sub)
-const fresh = await oc.refreshTokenGrant(config, tokens.refresh_token)
-const before = await oc.tokenIntrospection(config, fresh.access_token)
-await oc.tokenRevocation(config, fresh.refresh_token)
-const after = await oc.tokenIntrospection(config, fresh.access_token)
-console.log(JSON.stringify({ email: info.email, sub: tokens.claims().sub, before: before.active, after: after.active,
-  out: oc.buildEndSessionUrl(config, { post_logout_redirect_uri: bye, id_token_hint: fresh.id_token }).href }))
-process.exit(0)
-`
-
-// npm's openid-client, a certified client, does everything it knows.
-func TestOpenIDClient(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("no node here; scripts/need.sh installs npm")
+	// Signed in again, and out on a page of ours: the back channel ends the session there.
+	_, to = hop(site + "/in/")
+	hop(b.signIn(to, email).out)
+	if body, _ = hop(site + "/in/"); body != "the inner page" {
+		t.Fatalf("the page, the second time: %s", body)
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Skip(err)
-	}
-	dir := filepath.Join(cache, "writ-tests", nodeClient)
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "openid-client")); err != nil {
-		npm, err := exec.LookPath("npm")
-		if err != nil {
-			t.Skip("no openid-client here and no npm to fetch it")
+	b.press(b.get("/-/sign-out"))
+	for range 500 {
+		if _, to = hop(site + "/in/"); to != "" {
+			break
 		}
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := exec.CommandContext(t.Context(), npm, "install", "--prefix", dir, "--no-package-lock", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", nodeClient).CombinedOutput(); err != nil {
-			t.Skipf("npm could not fetch %s: %v %s", nodeClient, err, out)
-		}
+		time.Sleep(10 * time.Millisecond)
 	}
-	script := filepath.Join(dir, "client.mjs")
-	if err := os.WriteFile(script, []byte(nodeScript), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	w := now(t)
-	id, email := w.customer("ana")
-	const bye = "https://127.0.0.1:4443/bye"
-	must := true
-	a := w.register(op.NewClient{After: []string{bye}, RequirePAR: &must, Alg: "ES256"})
-	cert, _ := w.files(t.TempDir())
-	cmd := exec.CommandContext(t.Context(), node, script, w.base, a.client.ID, a.secret, a.redirect, bye)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "NODE_EXTRA_CA_CERTS=" + cert}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := &bytes.Buffer{}
-	cmd.Stderr = said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	if !lines.Scan() {
-		_ = cmd.Wait()
-		t.Fatalf("no address: %s", said)
-	}
-	b := w.browser()
-	p := b.signIn(lines.Text(), email)
-	if _, err := io.WriteString(in, p.out+"\n"); err != nil {
-		t.Fatal(err)
-	}
-	var got struct {
-		Email, Sub, Out string
-		Before, After   bool
-	}
-	lines.Scan()
-	if err := json.Unmarshal(lines.Bytes(), &got); err != nil {
-		_ = cmd.Wait()
-		t.Fatalf("%v: %s %s", err, lines.Text(), said)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
-	if got.Email != email || got.Sub != id || !got.Before || got.After {
-		t.Errorf("%+v", got)
-	}
-	if p := b.get(got.Out); p.out != bye {
-		t.Errorf("its sign-out led to %s %s", p.out, p.body)
+	if !strings.HasPrefix(to, w.base+"/-/oidc/authorize?") || w.recorded("identity.backchannel-logout-lost") != 0 {
+		t.Errorf("told of the sign-out, it leads to %q", to)
 	}
 }

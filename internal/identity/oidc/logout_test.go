@@ -126,7 +126,6 @@ func TestBackChannelDeaf(t *testing.T) {
 func TestLogoutByClient(t *testing.T) {
 	w := open(t)
 	_, email := w.customer("ana")
-	const bye = "https://127.0.0.1:4443/bye"
 	a := w.register(op.NewClient{After: []string{bye}})
 	other := w.register(op.NewClient{Name: "Other", After: []string{bye + "2"}})
 	b := w.browser()

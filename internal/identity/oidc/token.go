@@ -178,6 +178,7 @@ func (s *Service) postToken(w http.ResponseWriter, r *http.Request, _ actor.Acto
 			return s.answerError(w, s.refused(ctx, machine(c), "token", c.ID, refuse("invalid_request", "refresh_token is needed.")))
 		}
 		out, err = s.refresh(ctx, c, redemption{grant: secret.NewText(q["refresh_token"]), scopes: words(q["scope"])})
+		out.family.nonce = "" // it was of the authorisation (OpenID Connect Core §12.2)
 	case "":
 		err = s.refused(ctx, machine(c), "token", c.ID, refuse("invalid_request", "grant_type is missing."))
 	default:

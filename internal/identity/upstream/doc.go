@@ -11,7 +11,8 @@
 // Refuses: an address as a key (issuer and subject are); an answer of another provider,
 // to another browser, or a second time; an id token with another algorithm than a
 // signature by a public key; an account that nobody linked; a second factor of elsewhere
-// unless the machine settings trust it by name, and for owners never.
+// unless the machine settings trust it by name, and for owners never; a provider that
+// only remembers somebody who came to show anew who they are.
 //
 // Threats: mix-up of providers (one callback each, iss as RFC 9207), a forged or old
 // answer, an address that its provider never checked (email_verified), takeover by a
@@ -20,6 +21,10 @@
 // address unless listed, 5 s, 1 MiB).
 //
 // BUG(notices): linking sends no letter yet.
+//
+// BUG(remembered): whoever is not signed in here may come in on a session that they still
+// have at the provider, and counts as having shown now who they are. One that leaves out
+// auth_time, though it is asked for, is believed to have asked anew.
 //
 // Tables: identity_upstream_*; the schema says who may export and erase each.
 //
