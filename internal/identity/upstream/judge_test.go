@@ -257,6 +257,7 @@ func TestCompanySignsIn(t *testing.T) {
 func TestCompanyFaultsRefused(t *testing.T) {
 	w, c := atCompany(t, func(p *upstream.Provider) { p.HD = "example.test" })
 	w.customer("ana")
+	w.customer("ben") // whom nothing links before the provider has checked his address
 	stranger, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -279,7 +280,7 @@ func TestCompanyFaultsRefused(t *testing.T) {
 			}
 		}},
 		{"missing hd", "ana/nodomain", "hd", func() {}},
-		{"an unverified address", "ana/unverified", "not-linked", func() {}},
+		{"an unverified address", "ben/unverified", "not-linked", func() {}},
 		{"mix-up: iss of another", "ana", "iss", func() { c.answer = func(v url.Values) { v.Set("iss", "https://evil.example.test") } }},
 		{"mix-up: iss left out", "ana", "iss", func() { c.answer = func(v url.Values) { v.Del("iss") } }},
 	} {
@@ -295,7 +296,8 @@ func TestCompanyFaultsRefused(t *testing.T) {
 				t.Errorf("recorded %+v, want %s", refused, f.cause)
 			}
 			c.claims, c.sign, c.answer = nil, nil, nil
-			if p := b.from(c.visitor(), "ana"); p.status != 200 || !b.here() {
+			name, _, _ := strings.Cut(f.person, "/")
+			if p := b.from(c.visitor(), name); p.status != 200 || !b.here() {
 				t.Errorf("without the fault: %d %s", p.status, p.body)
 			}
 		})
