@@ -8,6 +8,7 @@ package nodetest
 import (
 	"bufio"
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,7 +60,7 @@ func fetch(t testing.TB, dir, pkg string) {
 type Talk struct {
 	t    testing.TB
 	cmd  *exec.Cmd
-	in   interface{ Write([]byte) (int, error) }
+	in   io.Writer
 	out  *bufio.Scanner
 	said bytes.Buffer
 }

@@ -2,8 +2,11 @@ package upstream_test
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"html"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -16,10 +19,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"crypto/rand"
-	"crypto/rsa"
-	"html"
 
 	"github.com/go-jose/go-jose/v4"
 
