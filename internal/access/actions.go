@@ -26,6 +26,7 @@ const (
 	PeopleRead       Action = "identity.read-people"
 	PeopleManage     Action = "identity.manage-people"
 	PeopleErase      Action = "identity.erase-person"
+	PeopleExport     Action = "identity.export-person" // a copy of everything about somebody, for them
 	PeopleImport     Action = "identity.import-people" // bring people over with another system's hashes
 	SessionsEnd      Action = "identity.end-sessions"
 	RightsRead       Action = "identity.read-rights"   // who holds which role, since when, and what was used of it
@@ -71,6 +72,7 @@ var known = map[Action]bool{
 	PeopleRead:       true,
 	PeopleManage:     true,
 	PeopleErase:      true,
+	PeopleExport:     true,
 	PeopleImport:     true,
 	SessionsEnd:      true,
 	RightsRead:       true,
@@ -100,7 +102,7 @@ var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister
 
 // fresh are acts for which a person must have shown a factor shortly before: they bind
 // others, or decide who comes in. A session left open on a desk does not do them.
-var fresh = []Action{PolicyApprove, ExceptionApprove, KeyRegister, PeopleManage, PeopleErase, PeopleImport, RoleGrant, ServicesManage}
+var fresh = []Action{PolicyApprove, ExceptionApprove, KeyRegister, PeopleManage, PeopleErase, PeopleExport, PeopleImport, RoleGrant, ServicesManage}
 
 // ofTeams begins the actions of a customer's own team: the only ones that the roles of
 // customers can have.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -96,7 +97,10 @@ func (a *App) buildIdentity() error {
 	a.identity, err = identity.New(identity.Deps{
 		DB: a.db, Ring: a.ring, Mail: a.mail, Jobs: a.jobs, Rules: clause.NewLive[identity.Rules](a.now), Banned: list, Access: a.access, Record: a.journal,
 		Company: func() string { return a.config.Company }, Origin: a.config.Origin(), Now: a.now, Log: a.log.With("module", "identity"),
-		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw, TermsURL: a.config.TermsURL, Ways: func(to string) []web.Link { return a.upstream.Ways(to) }})
+		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw, TermsURL: a.config.TermsURL, Ways: func(to string) []web.Link { return a.upstream.Ways(to) },
+		Proof: a.journal.Export, Beside: func(ctx context.Context, person string, d *identity.OwnData) error {
+			return errors.Join(a.oidc.Own(ctx, person, d), a.upstream.Own(ctx, person, d))
+		}})
 	if err != nil {
 		return err
 	}

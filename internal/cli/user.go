@@ -34,7 +34,7 @@ func (a *app) userCommand() *cobra.Command {
 	return a.group("user", "See and manage the people who sign in",
 		"A person is named by address, handle (person/ana) or id.",
 		"  writ user list\n  writ user link ana@example.com\n  writ user sessions ana@example.com --end",
-		append(a.rightsCommands(), a.userList(), a.userShow(), a.userAdd(), a.userLink(), a.userDisable(), a.userSessions(), a.userFactorReset(), a.userErase(), a.userImport())...)
+		append(append(a.rightsCommands(), a.careCommands()...), a.userList(), a.userShow(), a.userAdd(), a.userLink(), a.userDisable(), a.userSessions(), a.userFactorReset(), a.userErase(), a.userImport())...)
 }
 
 // on is a command about one person.

@@ -153,6 +153,7 @@ func (c *Console) Routes() []web.Route {
 		staff("POST /-/console/people/{id}/disable", access.PeopleManage, atPeople, c.disable),
 		staff("POST /-/console/people/{id}/erase", access.PeopleErase, atPeople, c.erase),
 		staff("POST /-/console/people/{id}/sessions/end", access.SessionsEnd, atPeople, c.endSessions),
+		staff("POST /-/console/people/{id}/browsers/forget", access.SessionsEnd, atPeople, c.forgetBrowsers),
 		staff("GET /-/console/rights", access.RightsRead, atRights, c.showRights),
 		staff("POST /-/console/rights/lend", access.RightsRead, atRights, c.lendRole),
 		staff("POST /-/console/rights/approve", access.RoleGrant, atRights, c.approveLoan),

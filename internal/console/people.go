@@ -108,6 +108,8 @@ type personPage struct {
 	Facts    []fact
 	Sessions []sessionRow
 	EndAll   string
+	Browsers []identity.Remembered
+	Forget   *web.Form // nil for who may not
 	Link     *web.Form
 	OneTime  *web.Code
 	Disable  *web.Form
@@ -121,8 +123,8 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, who actor.A
 
 // personTries are refusals of the forms on the page, and a link that was just made.
 type personTries struct {
-	link, disable, erase error
-	url                  string
+	link, disable, erase, forget error
+	url                          string
 }
 
 func (c *Console) personPage(w http.ResponseWriter, r *http.Request, who actor.Actor, t personTries) error {
@@ -139,7 +141,7 @@ func (c *Console) personPage(w http.ResponseWriter, r *http.Request, who actor.A
 	}
 	mayEnd := c.Access.May(who, access.SessionsEnd)
 	for _, s := range sessions {
-		row := sessionRow{Where: s.Network, Agent: device(s.Agent), Session: s, Here: s.ID == who.Session}
+		row := sessionRow{Where: s.Network, Agent: identity.DeviceName(s.Agent), Session: s, Here: s.ID == who.Session}
 		if row.Where == "" {
 			row.Where = "unknown network"
 		}
@@ -150,6 +152,12 @@ func (c *Console) personPage(w http.ResponseWriter, r *http.Request, who actor.A
 	}
 	if mayEnd && len(sessions) > 1 {
 		out.EndAll = at + "/sessions/end"
+	}
+	if out.Browsers, err = c.Identity.BrowsersOf(ctx, who, p.ID); err != nil {
+		return err
+	}
+	if mayEnd && len(out.Browsers) > 0 {
+		out.Forget = forgetForm(at, out.Browsers, t.forget)
 	}
 	if t.url != "" {
 		out.OneTime = &web.Code{Label: "Hand it over by a safe way. It is shown once, works once, and for 7 days.", Text: t.url}
@@ -171,7 +179,7 @@ func (c *Console) personPage(w http.ResponseWriter, r *http.Request, who actor.A
 		out.Journal = atJournal + "?" + url.Values{"actor": {p.ID}}.Encode()
 	}
 	st := http.StatusOK
-	for _, err := range []error{t.link, t.disable, t.erase} {
+	for _, err := range []error{t.link, t.disable, t.erase, t.forget} {
 		if err != nil {
 			st = status(err)
 		}
@@ -192,32 +200,6 @@ func (c *Console) personFacts(p *identity.Person) []fact {
 		return append(out, fact{Name: "Password", Text: "not set yet"})
 	}
 	return append(out, fact{Name: "Password set", Time: p.Password, Sub: "stored with " + p.Scheme})
-}
-
-// device says which browser on which system, in few words.
-func device(agent string) string {
-	browser, system := "", ""
-	for _, b := range []struct{ sign, name string }{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}} {
-		if strings.Contains(agent, b.sign) {
-			browser = b.name
-			break
-		}
-	}
-	for _, s := range []struct{ sign, name string }{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS", "macOS"}, {"Linux", "Linux"}} {
-		if strings.Contains(agent, s.sign) {
-			system = s.name
-			break
-		}
-	}
-	switch {
-	case browser != "" && system != "":
-		return browser + " on " + system
-	case browser+system != "":
-		return browser + system
-	case agent == "":
-		return "unknown device"
-	}
-	return cut(agent, 60)
 }
 
 func (c *Console) renewLink(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

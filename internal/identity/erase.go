@@ -168,6 +168,7 @@ func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, lette
 			deleteUsesOf, blankGrants, blankReviews,
 			deleteConsentsOf, deleteUpstreamOf,
 			dropProvisioned, dropGroupPerson,
+			deleteTermsOf,
 		}) {
 			if _, err := tx.Exec(ctx, q, acc.id); err != nil {
 				return nil, err

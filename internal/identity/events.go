@@ -85,11 +85,12 @@ type LinkIssued struct {
 	Kind   string    `class:"public"`
 	Person string    `class:"public"`
 	Until  time.Time `class:"public"`
+	reason string    // of whoever started it for somebody else
 }
 
 // About implements ledger.Event.
 func (e LinkIssued) About() ledger.About {
-	return ledger.About{Name: "identity.link-issued", Clause: "auth.reset-link", Object: "link/" + e.Link, Subject: keyring.Person(e.Person)}
+	return ledger.About{Name: "identity.link-issued", Clause: "auth.reset-link", Object: "link/" + e.Link, Subject: keyring.Person(e.Person), Reason: e.reason}
 }
 
 // SignedIn began a session.

@@ -145,15 +145,17 @@ func (e BrowserRemembered) About() ledger.About {
 	return ledger.About{Name: "identity.browser-remembered", Clause: "auth.best-practice", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
 }
 
-// BrowserDistrusted is asked for the second factor again.
+// BrowserDistrusted is a browser that is asked for the second factor again, or all of them.
 type BrowserDistrusted struct {
 	Person string `class:"public"`
-	Device string `class:"public"`
+	Device string `class:"public"` // empty: all
+	Count  int64  `class:"public"`
+	reason string // of staff
 }
 
 // About implements ledger.Event.
 func (e BrowserDistrusted) About() ledger.About {
-	return ledger.About{Name: "identity.browser-distrusted", Clause: "auth.best-practice", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+	return ledger.About{Name: "identity.browser-distrusted", Clause: "auth.best-practice", Object: "person/" + e.Person, Subject: keyring.Person(e.Person), Reason: e.reason}
 }
 
 // ResetStaged is a new password that counts once the second factor was shown.

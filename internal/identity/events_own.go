@@ -72,15 +72,16 @@ func (e AddressChangeEnded) About() ledger.About {
 	return ledger.About{Name: "identity.address-change-ended", Clause: "auth.unique-login", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
 }
 
-// PersonExported is a copy of everything about a person, given to them.
+// PersonExported is a copy of everything about a person, made by or for them.
 type PersonExported struct {
 	Person  string `class:"public"`
 	Entries int64  `class:"public"`
+	reason  string // of whoever is not the person
 }
 
 // About implements ledger.Event.
 func (e PersonExported) About() ledger.About {
-	return ledger.About{Name: "identity.person-exported", Clause: "data.crypto-erase", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+	return ledger.About{Name: "identity.person-exported", Clause: "data.crypto-erase", Object: "person/" + e.Person, Subject: keyring.Person(e.Person), Reason: e.reason}
 }
 
 // LeaveAsked is the wish of a person for the end of their account.

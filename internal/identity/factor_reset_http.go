@@ -8,8 +8,8 @@ import (
 	"writ/internal/web"
 )
 
-// resetRoutes are the way out for somebody who lost every factor, and the browsers that
-// skip one. Team admins reach them too, for people of their team.
+// resetRoutes are the way out for somebody who lost every factor. Team admins reach them
+// too, for people of their team.
 func (s *Service) resetRoutes() []web.Route {
 	rs := []web.Route{
 		{Pattern: "POST /-/api/v1/people/{ref}/factor-reset", Handle: s.postFactorReset, Doc: web.Doc{Summary: "Ask to take a person's lost factors away; another person must agree", Tag: "people",
@@ -17,8 +17,6 @@ func (s *Service) resetRoutes() []web.Route {
 		{Pattern: "POST /-/api/v1/people/{ref}/factor-reset/agree", Handle: s.postFactorAgree, Doc: web.Doc{Summary: "Agree, as the second person: the factors go and every session ends", Tag: "people",
 			Errors: []string{"no_person", "no_reset", "denied", "step_up_required"}}},
 		{Pattern: "DELETE /-/api/v1/people/{ref}/factor-reset", Handle: s.deleteFactorReset, Doc: web.Doc{Summary: "Withdraw the request", Tag: "people", Errors: []string{"no_person", "no_reset", "denied"}}},
-		{Pattern: "GET /-/api/v1/browsers", Handle: s.getBrowsers, Doc: web.Doc{Summary: "My browsers that skip the second factor", Out: browsersOut{}}},
-		{Pattern: "DELETE /-/api/v1/browsers/{id}", Handle: s.deleteBrowser, Doc: web.Doc{Summary: "Have a browser asked for the second factor again", Errors: []string{"no_browser"}}},
 	}
 	for i := range rs {
 		rs[i].Who = web.SignedIn
@@ -33,15 +31,6 @@ type (
 	factorResetOut struct {
 		ID    string    `json:"id"`
 		Waits time.Time `json:"waits,omitzero"` // when it is done without a second person; of customers only
-	}
-	browserWire struct {
-		ID    string    `json:"id"`
-		Since time.Time `json:"since"`
-		Until time.Time `json:"until"`
-		Seen  time.Time `json:"seen"`
-	}
-	browsersOut struct {
-		Browsers []browserWire `json:"browsers"`
 	}
 )
 
@@ -66,25 +55,6 @@ func (s *Service) postFactorAgree(w http.ResponseWriter, r *http.Request, who ac
 
 func (s *Service) deleteFactorReset(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	if err := s.WithdrawFactorReset(r.Context(), who, r.PathValue("ref")); err != nil {
-		return err
-	}
-	return web.WriteJSON(w, http.StatusNoContent, nil)
-}
-
-func (s *Service) getBrowsers(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	bs, err := s.RememberedBrowsers(r.Context(), who)
-	if err != nil {
-		return err
-	}
-	out := browsersOut{Browsers: []browserWire{}}
-	for _, b := range bs {
-		out.Browsers = append(out.Browsers, browserWire(b))
-	}
-	return web.WriteJSON(w, http.StatusOK, out)
-}
-
-func (s *Service) deleteBrowser(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	if err := s.ForgetBrowser(r.Context(), who, r.PathValue("id")); err != nil {
 		return err
 	}
 	return web.WriteJSON(w, http.StatusNoContent, nil)

@@ -67,6 +67,8 @@ func (s *Service) Routes() []web.Route {
 		s.teamRoutes(),
 		s.provisioningRoutes(),
 		s.resetRoutes(),
+		s.browserRoutes(),
+		s.careRoutes(),
 	)
 }
 

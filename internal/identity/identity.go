@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/url"
@@ -56,6 +57,9 @@ type Record interface {
 	Open(ctx context.Context, who actor.Actor, entries ...*journal.Entry) error
 }
 
+// Evidence writes a bundle that anybody can verify without this server (journal.Journal.Export).
+type Evidence func(ctx context.Context, who actor.Actor, ev journal.Evidence, w io.Writer) error
+
 // Queue is what identity needs of jobs.Jobs.
 type Queue interface {
 	Prepare(ctx context.Context, kind string, payload []byte) (jobs.Job, error)
@@ -83,9 +87,13 @@ type Deps struct {
 	Log     *slog.Logger
 	Gate    *passhash.Gate
 	Record  Record
+	Proof   Evidence  // of looks, for who was looked at; without it there are no receipts
 	Raw     RawSearch // for the control of auth.no-cleartext; without it that control is unknown
 	Seam    *Seam
 	Ways    func(to string) []web.Link // further ways to sign in; may be nil
+	// Beside adds to a copy what child modules hold about a person, which identity does not
+	// read: Applications and Elsewhere. It may be nil where there are no such modules.
+	Beside func(ctx context.Context, person string, d *OwnData) error
 
 	TermsURL string // where customers read the terms; may be empty
 }

@@ -435,7 +435,7 @@ func (s *Service) weakNotice(ctx context.Context, to string) ([]jobs.Job, error)
 		Title: "Change your password",
 		Lines: []string{"Your password came with you from our former system. It is shorter than we ask for, or easy to guess.",
 			fmt.Sprintf("It works until %s. After that you set a new one through “I forgot my password”.", stamp(s.Now().Add(weakGrace)))},
-		Link: &mail.Link{Text: "Change the password", URL: s.Origin + "/-/account#password"},
+		Link: &mail.Link{Text: "Change the password", URL: s.Origin + atSecurity + "#password"},
 		Foot: []string{"This letter came because you signed in."},
 	}})
 	return []jobs.Job{j}, err

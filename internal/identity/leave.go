@@ -84,8 +84,12 @@ func (s *Service) Leaving(ctx context.Context, who actor.Actor) (due time.Time, 
 	if who.Kind != actor.Person {
 		return due, false, errEnded()
 	}
+	return s.leaving(ctx, who.ID)
+}
+
+func (s *Service) leaving(ctx context.Context, person string) (due time.Time, ok bool, err error) {
 	var n int64
-	err = ledger.One(ctx, s.DB, leavingOf, []any{&n}, who.ID)
+	err = ledger.One(ctx, s.DB, leavingOf, []any{&n}, person)
 	if errors.Is(err, fault.NotFound) {
 		return due, false, nil
 	}
@@ -155,7 +159,7 @@ func (s *Service) leaveLetter(due time.Time) typedLetter {
 		Title: "Your account will end",
 		Lines: []string{fmt.Sprintf("You asked for the end of your account. On %s everything we hold about you is made unreadable for good, in backups too.", stamp(due)),
 			"Until then you can sign in and keep the account."},
-		Link: &mail.Link{Text: "Keep the account", URL: s.Origin + "/-/account#leave"},
+		Link: &mail.Link{Text: "Keep the account", URL: s.Origin + atData + "#leave"},
 		Foot: []string{"If it was not you, keep the account and change your password."},
 	}}
 }

@@ -2,30 +2,49 @@ package identity
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
+	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/ledger"
+	"writ/internal/mail"
 )
 
 // OwnData is everything held about a person, for that person: no hash, no token, no seed.
+// What is left out is named in it.
 type OwnData struct {
-	Made      time.Time    `json:"made"`
-	Person    OwnPerson    `json:"person"`
-	Teams     []OwnTeam    `json:"teams"`
-	Sessions  []OwnSession `json:"sessions"`
-	Browsers  []OwnBrowser `json:"browsers"`
-	Links     []OwnLink    `json:"links"`
-	Addresses []OwnAddress `json:"address_changes"`
-	Factors   []OwnFactor  `json:"factors"`
-	Leaving   *time.Time   `json:"account_ends,omitempty"`
-	Terms     []OwnTerms   `json:"terms"`
-	Looks     []OwnLook    `json:"looks"`
-	Tokens    []OwnToken   `json:"tokens"`
-	Entries   []OwnEntry   `json:"journal"`
+	Made         time.Time        `json:"made"`
+	Person       OwnPerson        `json:"person"`
+	Teams        []OwnTeam        `json:"teams"`
+	Lent         []OwnLoan        `json:"lent_roles"`
+	Reviews      []OwnReview      `json:"reviews"` // of one's rights, by others
+	Uses         []OwnUse         `json:"uses"`    // of rights, by day
+	Invitations  []OwnInvitation  `json:"invitations"`
+	Sessions     []OwnSession     `json:"sessions"`
+	Browsers     []OwnBrowser     `json:"browsers"`
+	Steps        []OwnStep        `json:"sign_in_steps"` // begun in the last days
+	Links        []OwnLink        `json:"links"`
+	Addresses    []OwnAddress     `json:"address_changes"`
+	Factors      []OwnFactor      `json:"factors"`
+	Recovery     OwnRecovery      `json:"recovery_codes"`
+	Grace        *OwnGrace        `json:"grace,omitempty"`
+	FactorResets []OwnFactorReset `json:"factor_resets"`
+	BroughtOver  *OwnLegacy       `json:"brought_over,omitempty"`
+	Directory    []OwnDirectory   `json:"directory"` // what a team's directory says
+	Leaving      *time.Time       `json:"account_ends,omitempty"`
+	Terms        []OwnTerms       `json:"terms"`
+	Looks        []OwnLook        `json:"looks"`
+	LooksMade    []OwnLook        `json:"looks_made"` // at customers, without their reason
+	Tokens       []OwnToken       `json:"tokens"`
+	Services     []OwnService     `json:"services"`
+	Applications []OwnApplication `json:"applications"`
+	Elsewhere    []OwnElsewhere   `json:"elsewhere"` // accounts that sign in here
+	Entries      []OwnEntry       `json:"journal"`
+	LeftOut      []LeftOut        `json:"left_out"`
 }
 
 // OwnPerson is the account itself.
@@ -38,6 +57,7 @@ type OwnPerson struct {
 	Created   time.Time  `json:"created"`
 	Confirmed *time.Time `json:"address_confirmed,omitempty"`
 	Password  *time.Time `json:"password_set,omitempty"`
+	Scheme    string     `json:"password_kept_with,omitempty"`
 }
 
 // OwnTeam is a membership.
@@ -62,9 +82,10 @@ type OwnSession struct {
 
 // OwnBrowser is a browser that signed in before.
 type OwnBrowser struct {
-	ID      string    `json:"id"`
-	Created time.Time `json:"created"`
-	Seen    time.Time `json:"seen"`
+	ID         string     `json:"id"`
+	Created    time.Time  `json:"created"`
+	Seen       time.Time  `json:"seen"`
+	Remembered *time.Time `json:"remembered,omitempty"` // since when it skips the second factor
 }
 
 // OwnLink is a one-time link that was mailed.
@@ -99,47 +120,89 @@ const entriesAPage = 500
 // OwnData is a copy of everything about the person who is signed in. It is recorded
 // before anything is read.
 func (s *Service) OwnData(ctx context.Context, who actor.Actor) (OwnData, error) {
-	if who.Kind != actor.Person || who.Session == "" {
+	if who.Kind != actor.Person || who.Session == "" || who.ByToken() {
 		return OwnData{}, errEnded()
 	}
-	entries, err := s.ownEntries(ctx, who.ID)
+	return s.copyOf(ctx, who, who.ID, "", nil)
+}
+
+// ExportPerson is OwnData of somebody who asked for their copy in another way than by
+// signing in. They are told by mail, and the reason is theirs to read.
+func (s *Service) ExportPerson(ctx context.Context, who actor.Actor, ref, reason string) (OwnData, error) {
+	if err := s.Access.Allow(ctx, who, access.PeopleExport, ""); err != nil {
+		return OwnData{}, err
+	}
+	reason, err := reasonOf(reason)
 	if err != nil {
 		return OwnData{}, err
 	}
-	_, err = s.DB.Change(ctx, who, func(*ledger.Tx) (ledger.Event, error) {
-		return PersonExported{Person: who.ID, Entries: int64(len(entries))}, nil
+	acc, err := s.find(ctx, ref)
+	if err != nil {
+		return OwnData{}, err
+	}
+	if acc.state == stateErasing || acc.state == stateErased {
+		return OwnData{}, fault.Newf(fault.Gone, "erased", "This person was erased: there is nothing to copy.")
+	}
+	letter, err := s.letter(ctx, acc.email, s.copiedLetter())
+	if err != nil {
+		return OwnData{}, err
+	}
+	return s.copyOf(ctx, who, acc.id, reason, &letter)
+}
+
+func (s *Service) copiedLetter() typedLetter {
+	return typedLetter{kind: "identity.copied", Letter: mail.Letter{
+		Title: "A copy of your data was made",
+		Lines: []string{"Our operator made a copy of everything held about you, as you can do yourself in your account. The copy says why."},
+		Link:  &mail.Link{Text: "See your data", URL: s.Origin + atData},
+		Foot:  []string{"If you did not ask for it, answer to this company and ask."},
+	}}
+}
+
+func (s *Service) copyOf(ctx context.Context, who actor.Actor, person, reason string, letter *jobs.Job) (OwnData, error) {
+	entries, err := s.ownEntries(ctx, person)
+	if err != nil {
+		return OwnData{}, err
+	}
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if letter != nil {
+			if err := s.Mail.Enqueue(ctx, tx, *letter); err != nil {
+				return nil, err
+			}
+		}
+		return PersonExported{Person: person, Entries: int64(len(entries)), reason: reason}, nil
 	})
 	if err != nil {
 		return OwnData{}, fmt.Errorf("record a copy of own data: %w", err)
 	}
-	d := OwnData{Made: s.Now(), Entries: []OwnEntry{}, Teams: []OwnTeam{}, Sessions: []OwnSession{}, Browsers: []OwnBrowser{}, Links: []OwnLink{}, Addresses: []OwnAddress{}}
+	d := OwnData{Made: s.Now(), LeftOut: LeftOutOfCopy(), Applications: []OwnApplication{}, Elsewhere: []OwnElsewhere{}}
 	if d.Entries, err = s.openOwn(ctx, entries); err != nil {
 		return OwnData{}, err
 	}
-	p, err := s.Me(ctx, who)
-	if err != nil {
-		return OwnData{}, err
+	reads := []func(context.Context, string, *OwnData) error{s.ownPerson, s.ownTeams, s.ownRights, s.ownInvitations, s.ownSessions, s.ownBrowsers, s.ownSteps, s.ownLinks, s.ownAddresses,
+		s.ownFactors, s.ownRecovery, s.ownLegacy, s.ownDirectory, s.ownTerms, s.ownLooks, s.ownTokens, s.ownServices}
+	if s.Beside != nil {
+		reads = append(reads, s.Beside)
 	}
-	d.Person = OwnPerson{ID: p.ID, Handle: p.Handle, Name: p.Name, Email: p.Email, State: p.State, Created: p.Created, Confirmed: some(p.Confirmed), Password: some(p.Password)}
-	if due, ok, err := s.Leaving(ctx, who); err != nil {
-		return OwnData{}, err
-	} else if ok {
-		d.Leaving = &due
-	}
-	looked, err := s.LookedAt(ctx, who)
-	if err != nil {
-		return OwnData{}, err
-	}
-	d.Looks = []OwnLook{}
-	for _, l := range looked {
-		d.Looks = append(d.Looks, ownLook(l))
-	}
-	for _, read := range []func(context.Context, string, *OwnData) error{s.ownTeams, s.ownSessions, s.ownBrowsers, s.ownLinks, s.ownAddresses, s.ownFactors, s.ownTerms, s.ownTokens} {
-		if err := read(ctx, who.ID, &d); err != nil {
+	for _, read := range reads {
+		if err := read(ctx, person, &d); err != nil {
 			return OwnData{}, fmt.Errorf("copy own data: %w", err)
 		}
 	}
 	return d, nil
+}
+
+func (s *Service) ownPerson(ctx context.Context, person string, d *OwnData) error {
+	p, err := s.one(ctx, person)
+	if err != nil {
+		return err
+	}
+	d.Person = OwnPerson{ID: p.ID, Handle: p.Handle, Name: p.Name, Email: p.Email, State: p.State, Created: p.Created, Confirmed: some(p.Confirmed), Password: some(p.Password), Scheme: p.Scheme}
+	due, ok, err := s.leaving(ctx, person)
+	if ok {
+		d.Leaving = &due
+	}
+	return err
 }
 
 // some is a time that may be missing.
@@ -194,17 +257,14 @@ func (s *Service) openOwn(ctx context.Context, entries []journal.Entry) ([]OwnEn
 }
 
 func (s *Service) ownTeams(ctx context.Context, person string, d *OwnData) error {
-	err := s.DB.Each(ctx, ownTeams, func(scan scanner) error {
-		var t OwnTeam
+	var err error
+	d.Teams, err = rowsOf(ctx, s, ownTeams, person, func(scan scanner) (t OwnTeam, err error) {
 		var roles string
 		var since int64
-		if err := scan(&t.ID, &t.Kind, &roles, &since); err != nil {
-			return err
-		}
+		err = scan(&t.ID, &t.Kind, &roles, &since)
 		t.Roles, t.Since = rolesOf(roles), at(since)
-		d.Teams = append(d.Teams, t)
-		return nil
-	}, person)
+		return t, err
+	})
 	for i := range d.Teams {
 		d.Teams[i].Name = s.TeamName(ctx, d.Teams[i].ID)
 	}
@@ -213,6 +273,7 @@ func (s *Service) ownTeams(ctx context.Context, person string, d *OwnData) error
 
 func (s *Service) ownSessions(ctx context.Context, person string, d *OwnData) error {
 	var places [][]byte
+	d.Sessions = []OwnSession{}
 	err := s.DB.Each(ctx, ownSessions, func(scan scanner) error {
 		var x OwnSession
 		var started, seen int64
@@ -227,43 +288,37 @@ func (s *Service) ownSessions(ctx context.Context, person string, d *OwnData) er
 	}, person)
 	for i := range d.Sessions {
 		x := &d.Sessions[i]
-		b, err := s.text(ctx, "identity_session.place", x.ID, places[i])
+		w, err := s.placeOf(ctx, x.ID, places[i])
 		if err != nil {
 			return err
 		}
-		var w where
-		if b != "" && json.Unmarshal([]byte(b), &w) == nil {
-			x.Network, x.Agent = w.Network, w.Agent
-		}
+		x.Network, x.Agent = w.Network, w.Agent
 	}
 	return err
 }
 
 func (s *Service) ownBrowsers(ctx context.Context, person string, d *OwnData) error {
-	return s.DB.Each(ctx, ownBrowsers, func(scan scanner) error {
-		var b OwnBrowser
+	var err error
+	d.Browsers, err = rowsOf(ctx, s, ownBrowsers, person, func(scan scanner) (b OwnBrowser, err error) {
 		var created, seen int64
-		if err := scan(&b.ID, &created, &seen); err != nil {
-			return err
-		}
-		b.Created, b.Seen = at(created), at(seen)
-		d.Browsers = append(d.Browsers, b)
-		return nil
-	}, person)
+		var trusted *int64
+		err = scan(&b.ID, &created, &seen, &trusted)
+		b.Created, b.Seen, b.Remembered = at(created), at(seen), someAt(trusted)
+		return b, err
+	})
+	return err
 }
 
 func (s *Service) ownLinks(ctx context.Context, person string, d *OwnData) error {
-	return s.DB.Each(ctx, ownLinks, func(scan scanner) error {
-		var l OwnLink
+	var err error
+	d.Links, err = rowsOf(ctx, s, ownLinks, person, func(scan scanner) (l OwnLink, err error) {
 		var issued, expires int64
 		var ended *int64
-		if err := scan(&l.Kind, &issued, &expires, &ended, &l.Cause); err != nil {
-			return err
-		}
+		err = scan(&l.Kind, &issued, &expires, &ended, &l.Cause)
 		l.Issued, l.Expires, l.Ended = at(issued), at(expires), someAt(ended)
-		d.Links = append(d.Links, l)
-		return nil
-	}, person)
+		return l, err
+	})
+	return err
 }
 
 func (s *Service) ownAddresses(ctx context.Context, person string, d *OwnData) error {
@@ -272,6 +327,7 @@ func (s *Service) ownAddresses(ctx context.Context, person string, d *OwnData) e
 		box []byte
 	}
 	var rows []row
+	d.Addresses = []OwnAddress{}
 	err := s.DB.Each(ctx, ownAddresses, func(scan scanner) error {
 		var r row
 		var a OwnAddress
@@ -298,7 +354,7 @@ func (s *Service) ownAddresses(ctx context.Context, person string, d *OwnData) e
 const (
 	ownTeams     = `SELECT t.id, t.kind, m.roles, m.since FROM identity_member m JOIN identity_team t ON t.id = m.team WHERE m.person = $1 ORDER BY m.since, t.id`
 	ownSessions  = `SELECT id, started, seen, ended, cause, place FROM identity_session WHERE person = $1 ORDER BY started DESC, id DESC`
-	ownBrowsers  = `SELECT id, created, seen FROM identity_device WHERE person = $1 ORDER BY created`
+	ownBrowsers  = `SELECT id, created, seen, trusted FROM identity_device WHERE person = $1 ORDER BY created`
 	ownLinks     = `SELECT kind, issued, expires, ended, cause FROM identity_link WHERE person = $1 ORDER BY issued DESC`
 	ownAddresses = `SELECT idx, address, created, ended, cause FROM identity_address_change WHERE person = $1 ORDER BY created DESC`
 )

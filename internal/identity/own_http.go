@@ -25,6 +25,7 @@ func (s *Service) ownRoutes() []web.Route {
 		own("DELETE /-/api/v1/account/address", s.deleteAddress, web.Doc{Summary: "Cancel the change of my address", Errors: []string{"no_change"}}),
 		open("POST /-/api/v1/account/address/agree", s.postAgree, web.Doc{Summary: "Agree to a change with the token of a mailbox's letter", In: linkIn{}, Out: agreedOut{}, Errors: []string{"link_dead"}}),
 		open("POST /-/api/v1/account/not-me", s.postNotMe, web.Doc{Summary: "Say that a sign-in was somebody else's: everything ends, the password is locked", In: linkIn{}, Out: nextOut{}, Errors: []string{"link_dead"}}),
+		own("POST /-/api/v1/account/name", s.postName, web.Doc{Summary: "Give myself another name", In: nameIn{}, Errors: []string{"name_invalid"}}),
 		own("POST /-/api/v1/account/export", s.postExport, web.Doc{Summary: "A copy of everything held about me", Out: OwnData{}}),
 		own("GET /-/api/v1/account/leave", s.getLeave, web.Doc{Summary: "When my account ends, if I asked for it", Out: leaveOut{}}),
 		own("POST /-/api/v1/account/leave", s.postLeave, web.Doc{Summary: "End my account in 14 days", In: leaveIn{}, Out: leaveOut{}, Errors: []string{"current_password_wrong", "staff_leave", "last_admin", "leaving_already", "too_many", "busy"}}),

@@ -39,9 +39,6 @@ func (s *Service) Pages() []web.Route {
 	open := func(pattern string, h web.Handler) web.Route {
 		return web.Route{Pattern: pattern, Who: web.Anyone, Handle: h}
 	}
-	own := func(pattern string, h web.Handler) web.Route {
-		return web.Route{Pattern: pattern, Who: web.SignedIn, Handle: h}
-	}
 	return slices.Concat([]web.Route{
 		open("GET /-/sign-in", p.signIn),
 		open("POST /-/sign-in", p.doSignIn),
@@ -61,13 +58,9 @@ func (s *Service) Pages() []web.Route {
 		open("GET /-/invite/{token}", p.keepToken(OwnerLink)),
 		open("GET /-/invite", p.invite),
 		open("POST /-/invite", p.doInvite),
-		own("GET /-/account", p.account),
-		own("GET /-/account/password", toAccount("#password")),
-		own("POST /-/account/password", p.doPassword),
-		own("GET /-/account/sessions", toAccount("#sessions")),
-		own("POST /-/account/sessions", p.doSessions),
 		open("GET /.well-known/change-password", changePassword),
 	},
+		p.accountPages(),
 		p.ownPages(),
 		p.tokenPages(),
 		p.factorPages(),
@@ -186,7 +179,7 @@ func emailField(value string) web.Field {
 
 // changePassword is where password managers look (W3C "A Well-Known URL for Changing Passwords").
 func changePassword(w http.ResponseWriter, _ *http.Request, _ actor.Actor) error {
-	w.Header().Set("Location", "/-/account#password")
+	w.Header().Set("Location", atSecurity+"#password")
 	w.WriteHeader(http.StatusFound)
 	return nil
 }

@@ -1,9 +1,11 @@
 package identity
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"writ/internal/actor"
@@ -11,131 +13,278 @@ import (
 	"writ/internal/web"
 )
 
-// accountPage is what a person sees of their own account.
-type accountPage struct {
-	Me       Person
-	Team     string // name of the team; "" = their own
-	Teams    []Membership
-	Here     string // the id of the team one acts in
-	Password secretForm
-	Sessions []sessionRow
-	Others   int
-	Idle     string // how long a session lasts unused
-	Whole    string // and altogether
-	Letters  []string
-	Address  secretForm
-	Waiting  *AddressChange // of the address
-	Leave    secretForm
-	Ends     time.Time // of the account; zero when nobody asked
-	Staff    bool
-	Factors  string // how many, in a sentence
-	Looks    []Look // by staff
-	Terms    Terms
+// The places of the account.
+const (
+	atAccount  = "/-/account"
+	atSecurity = "/-/account/security"
+	atSessions = "/-/account/sessions"
+	atAccess   = "/-/account/access"
+	atData     = "/-/account/data"
+	atProfile  = "/-/account/profile"
+	atTokens   = "/-/account/tokens" //nolint:gosec // an address
+)
 
-	Elsewhere bool // other providers may sign people in
+// AccountTabs are the parts of the account, with the one at the address marked. Pages of
+// child modules that belong to a part show them too.
+func AccountTabs(here string) []web.Link {
+	tabs := []web.Link{{Text: "Overview", Href: atAccount}, {Text: "Security", Href: atSecurity}, {Text: "Sessions", Href: atSessions},
+		{Text: "Access", Href: atAccess}, {Text: "My data", Href: atData}, {Text: "Profile", Href: atProfile}}
+	for i := range tabs {
+		tabs[i].Here = tabs[i].Href == here
+	}
+	return tabs
 }
 
-type sessionRow struct {
-	Session
-	Browser string
-	Here    bool
-}
+// AtAccess is the part of the account about who else acts for a person.
+const AtAccess = atAccess
 
-// toAccount leads from the address of a form's answer back to the page.
-func toAccount(part string) web.Handler {
-	return func(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
-		return web.Redirect(w, r, "/-/account"+part)
+// accountPages are the parts. The addresses that letters have named since the first
+// version lead to where the thing is now.
+func (p *pages) accountPages() []web.Route {
+	own := func(pattern string, h web.Handler) web.Route {
+		return web.Route{Pattern: pattern, Who: web.SignedIn, Handle: h}
+	}
+	return []web.Route{
+		own("GET /-/account", p.overview),
+		own("GET /-/account/security", p.security),
+		own("GET /-/account/sessions", p.sessions),
+		own("GET /-/account/access", p.access),
+		own("GET /-/account/data", p.data),
+		own("GET /-/account/profile", p.profile),
+		own("GET /-/account/password", to(atSecurity+"#password")),
+		own("POST /-/account/password", p.doPassword),
+		own("POST /-/account/sessions", p.doSessions),
+		own("GET /-/account/browsers", to(atSecurity+"#browsers")),
+		own("POST /-/account/browsers", p.doForget),
+		own("GET /-/account/name", to(atProfile+"#name")),
+		own("POST /-/account/name", p.doName),
+		own("GET /-/account/looks", to(atData+"#looks")),
+		own("POST /-/account/looks", p.doReceipt),
 	}
 }
 
-func (p *pages) account(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	return p.showAccount(w, r, who, http.StatusOK, refusedForm{})
+// to leads from one address to another.
+func to(where string) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request, _ actor.Actor) error { return web.Redirect(w, r, where) }
 }
 
-func (p *pages) showAccount(w http.ResponseWriter, r *http.Request, who actor.Actor, status int, again refusedForm) error {
+// ownView is the frame of a part.
+func ownView(title, here string, data any) web.View {
+	return web.View{Title: title, Frame: web.Document, Tabs: AccountTabs(here), Data: data}
+}
+
+// accountOf is the person whose account is shown.
+func (p *pages) accountOf(r *http.Request, who actor.Actor) (Person, error) {
 	if who.Kind != actor.Person {
-		return fault.New(fault.Denied, "no_account", fault.Public{Problem: "This page is for people.", Next: "Sign in with an address and a password."})
+		return Person{}, fault.New(fault.Denied, "no_account", fault.Public{Problem: "This page is for people.", Next: "Sign in with an address and a password."})
 	}
-	me, err := p.Me(r.Context(), who)
-	if err != nil {
-		return err
-	}
-	list, err := p.Sessions(r.Context(), who, who.ID)
-	if err != nil {
-		return err
-	}
-	teams, err := p.Memberships(r.Context(), who, who.ID)
-	if err != nil {
-		return err
-	}
-	rules := p.Rules.Get()
-	staff := me.Kind == Staff
-	d := accountPage{Me: me, Team: p.TeamName(r.Context(), who.Team), Teams: teams, Here: who.Team,
-		Idle: web.Duration(rules.idle(staff)), Whole: web.Duration(rules.absolute(staff)), Letters: noticesSent()}
-	if d.Factors, err = p.factorWords(r, who); err != nil {
-		return err
-	}
-	for _, x := range list {
-		row := sessionRow{Session: x, Browser: capital(browser(x.Agent)), Here: x.ID == who.Session}
-		if !row.Here {
-			d.Others++
-		}
-		d.Sessions = append(d.Sessions, row)
-	}
-	d.Elsewhere = p.Ways != nil && len(p.Ways("/")) > 0
-	if err := p.accountForms(r, who, &d, again); err != nil {
-		return err
-	}
-	v := web.View{Title: "Your account", Frame: web.Document, Data: d}
-	return p.set.Render(w, r, status, "account", v)
+	return p.Me(r.Context(), who)
 }
 
-// accountForms makes the forms of the page; what was refused stands beside its own.
-func (p *pages) accountForms(r *http.Request, who actor.Actor, d *accountPage, again refusedForm) error {
-	of := func(part string) error {
-		if part == again.part {
-			return again.fault
+// overviewPage says who one is, what needs attention, and how each part stands.
+type overviewPage struct {
+	Me     Person
+	Wishes []attention
+	Areas  []area
+}
+
+// attention is something that waits for the person.
+type attention struct {
+	State web.State
+	Says  string
+	Do    web.Link
+}
+
+// area is one part in a line. Anchors are the names under which older letters know it.
+type area struct {
+	web.Link
+	Says    string
+	Anchors []string
+}
+
+// ownFacts is all that the overview speaks of.
+type ownFacts struct {
+	me       Person
+	factors  Factors
+	browsers []Remembered
+	sessions []Session
+	tokens   []Token
+	looks    []Look
+	terms    Terms
+	waiting  *AddressChange
+	ends     time.Time
+	beside   OwnData
+}
+
+func (p *pages) ownFacts(ctx context.Context, who actor.Actor, me Person) (f ownFacts, err error) {
+	f.me = me
+	var waits bool
+	var c AddressChange
+	for _, read := range []func() error{
+		func() error { f.factors, err = p.MyFactors(ctx, who); return err },
+		func() error { f.browsers, err = p.RememberedBrowsers(ctx, who); return err },
+		func() error { f.sessions, err = p.Sessions(ctx, who, who.ID); return err },
+		func() error { f.tokens, err = p.Tokens(ctx, who, who.ID); return err },
+		func() error { f.looks, err = p.LookedAt(ctx, who); return err },
+		func() error { f.terms, err = p.Service.Terms(ctx, who); return err },
+		func() error { c, waits, err = p.WaitingAddress(ctx, who); return err },
+		func() error { f.ends, _, err = p.Leaving(ctx, who); return err },
+		func() error { f.beside, err = p.besideOf(ctx, who.ID); return err },
+	} {
+		if err := read(); err != nil {
+			return f, err
 		}
-		return nil
 	}
-	present := web.Field{Name: "current", Label: "Present password", Type: "password", Complete: "current-password", Required: true}
-	d.Password = secretForm{Email: d.Me.Email, Form: web.Form{Action: "/-/account/password#password", Act: "Change the password", Fault: of(partPassword),
-		Fields: []web.Field{present, p.newPassword("new", "New password")}}}
-	d.Address = secretForm{Email: d.Me.Email, Form: web.Form{Action: "/-/account/address#address", Act: "Send the letters", Quiet: true, Part: partAddress, Fault: of(partAddress), Fields: []web.Field{
-		{Name: "email", Label: "New e-mail address", Type: "email", Value: again.email, Complete: "email", Required: true, Max: maxAddress}, present}}}
-	d.Leave = secretForm{Email: d.Me.Email, Form: web.Form{Action: "/-/account/leave#leave", Act: "End my account", Quiet: true, Part: partLeave, Fault: of(partLeave), Fields: []web.Field{present}}}
-	c, ok, err := p.WaitingAddress(r.Context(), who)
+	if waits {
+		f.waiting = &c
+	}
+	return f, nil
+}
+
+// besideOf is what child modules hold about a person.
+func (p *pages) besideOf(ctx context.Context, person string) (d OwnData, err error) {
+	if p.Beside != nil {
+		err = p.Beside(ctx, person, &d)
+	}
+	d.Applications = slices.DeleteFunc(d.Applications, func(a OwnApplication) bool { return !a.open(p.Now()) })
+	return d, err
+}
+
+// open reports whether the application may see something now.
+func (a OwnApplication) open(now time.Time) bool {
+	return a.Given != nil || slices.ContainsFunc(a.SignIns, func(x OwnSignIn) bool { return x.Ends != nil && x.Ended == nil && now.Before(*x.Ends) })
+}
+
+func (p *pages) overview(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	me, err := p.accountOf(r, who)
 	if err != nil {
 		return err
 	}
-	if ok {
-		d.Waiting = &c
-	}
-	d.Staff = d.Me.Kind == Staff
-	if d.Terms, err = p.Service.Terms(r.Context(), who); err != nil {
+	f, err := p.ownFacts(r.Context(), who, me)
+	if err != nil {
 		return err
 	}
-	if d.Looks, err = p.LookedAt(r.Context(), who); err != nil {
-		return err
+	d := overviewPage{Me: me, Wishes: p.wishes(f), Areas: p.areas(f)}
+	if who.TeamKind != Staff || p.TeamName(r.Context(), who.Team) != "" {
+		d.Areas = append(d.Areas, area{Link: web.Link{Text: "Team", Href: atTeam}, Says: p.teamWords(r.Context(), who), Anchors: []string{"teams"}})
 	}
-	d.Ends, _, err = p.Leaving(r.Context(), who)
-	return err
+	v := ownView("Your account", atAccount, d)
+	v.Lead = me.Email
+	if me.Name != "" {
+		v.Lead = me.Name + ", " + me.Email
+	}
+	return p.set.Render(w, r, http.StatusOK, "account", v)
 }
 
-// noticesSent are the letters about an account that go out unasked.
-func noticesSent() []string {
-	return []string{
-		"when a browser we have not seen signs in",
-		"when your password is changed",
-		"when a new password is set through a link",
-		"when your address is changed",
-		"when a second factor is added or removed",
-		"when a recovery code is used",
-		"when a token is made for you",
-		"when our staff look as you",
-		"when somebody tries to sign up with your address",
+// wishes is what waits for the person, the most pressing first.
+func (p *pages) wishes(f ownFacts) []attention {
+	var out []attention
+	add := func(state web.State, text, href, format string, a ...any) {
+		out = append(out, attention{state, fmt.Sprintf(format, a...), web.Link{Text: text, Href: href}})
+	}
+	rules, now := p.Rules.Get(), p.Now()
+	for _, l := range f.looks {
+		if l.Ended.IsZero() && now.Before(l.ends(rules)) {
+			add(web.StaleNow, "See why", atData+"#looks", "%s of our staff sees what you see, until %s at the latest.", l.By, stamp(l.ends(rules)))
+		}
+	}
+	if !f.ends.IsZero() {
+		add(web.Broken, "Keep the account", atData+"#leave", "Your account ends on %s.", stamp(f.ends))
+	}
+	if f.terms.Asked && f.terms.Accepted < f.terms.Version {
+		add(web.StaleNow, "Read and accept them", "/-/terms", "Version %d of the terms is in force, and you have not accepted it.", f.terms.Version)
+	}
+	switch {
+	case len(f.factors.Factors) == 0 && !f.factors.Grace.IsZero():
+		add(web.Broken, "Set one up", atFactors, "This account needs a second factor within %s, by %s. After that it does not open without one.", web.Duration(f.factors.Grace.Sub(now).Truncate(time.Minute)), stamp(f.factors.Grace))
+	case len(f.factors.Factors) == 0:
+		add(web.StaleNow, "Set one up", atFactors, "No second factor is set up. With one, a stolen password is not enough.")
+	case f.factors.Recovery < 3:
+		add(web.StaleNow, "Make new ones", atFactors+"#codes", "%s left for the day the factor is lost.", isAre(f.factors.Recovery, "recovery code"))
+	}
+	for _, x := range f.factors.Factors {
+		if !x.Locked.IsZero() {
+			add(web.Broken, "Look after it", atFactors, "“%s” is locked after too many wrong codes.", x.Name)
+		}
+	}
+	if f.waiting != nil {
+		add(web.StaleNow, "See what is missing", atProfile+"#address", "A change of your address to %s waits until %s.", f.waiting.Email, stamp(f.waiting.Expires))
+	}
+	return out
+}
+
+// isAre counts at the head of a sentence: "1 code is", "2 codes are", "No code is".
+func isAre(n int64, noun string) string {
+	switch n {
+	case 0:
+		return "No " + noun + " is"
+	case 1:
+		return "1 " + noun + " is"
+	}
+	return web.Count(n, noun) + " are"
+}
+
+// areas is a line for each part.
+func (p *pages) areas(f ownFacts) []area {
+	security := "No password is set."
+	if !f.me.Password.IsZero() {
+		security = "The password was set " + lower(web.Age(p.Now(), f.me.Password)) + "."
+	}
+	security += " " + factorsInWords(f.factors)
+	if n := int64(len(f.browsers)); n > 0 {
+		security += fmt.Sprintf(" %s remembered.", isAre(n, "browser"))
+	}
+	sessions := "You are signed in here only."
+	if n := int64(len(f.sessions)); n > 1 {
+		sessions = "You are signed in at " + web.Count(n, "place") + "."
+	}
+	access := []string{web.Count(int64(len(f.tokens)), "token"), web.Count(int64(len(f.beside.Applications)), "application"), web.Count(int64(len(f.beside.Elsewhere)), "account") + " elsewhere"}
+	data := "Take a copy."
+	if f.me.Kind != Staff {
+		data = "Nobody of our staff has looked. " + data
+		if n := int64(len(f.looks)); n > 0 {
+			data = fmt.Sprintf("Our staff looked %s, the last time %s. Take a copy.", times(n), lower(web.Age(p.Now(), f.looks[0].Began)))
+		}
+	}
+	return []area{
+		{web.Link{Text: "Security", Href: atSecurity}, security, []string{"password", "factors"}},
+		{web.Link{Text: "Sessions", Href: atSessions}, sessions, []string{"sessions"}},
+		{web.Link{Text: "Access", Href: atAccess}, capital(web.And(access)) + " can act for you.", []string{"tokens", "applications"}},
+		{web.Link{Text: "My data", Href: atData}, data, []string{"looks", "data", "leave", "letters"}},
+		{web.Link{Text: "Profile", Href: atProfile}, "Your name, your address, your teams.", []string{"address"}},
 	}
 }
+
+func factorsInWords(fs Factors) string {
+	switch n := len(fs.Factors); n {
+	case 0:
+		return "No second factor is set up."
+	case 1:
+		return "One second factor is set up."
+	default:
+		return fmt.Sprintf("%d second factors are set up.", n)
+	}
+}
+
+func times(n int64) string {
+	switch n {
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	}
+	return web.Count(n, "time")
+}
+
+func (p *pages) teamWords(ctx context.Context, who actor.Actor) string {
+	name := p.TeamName(ctx, who.Team)
+	if name == "" {
+		return "You are in a team of your own."
+	}
+	return fmt.Sprintf("You act in %s, as %s.", name, web.And(who.Roles))
+}
+
+func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
 func capital(s string) string {
 	if s == "" || s[0] < 'a' || s[0] > 'z' {
@@ -144,71 +293,48 @@ func capital(s string) string {
 	return string(s[0]-'a'+'A') + s[1:]
 }
 
-func (p *pages) doPassword(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	v, err := web.ReadForm(r)
+// accessPage is who else acts for the person: one line each, and the page behind it.
+type accessPage struct{ Areas []area }
+
+func (p *pages) access(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	if _, err := p.accountOf(r, who); err != nil {
+		return err
+	}
+	tokens, err := p.Tokens(r.Context(), who, who.ID)
 	if err != nil {
 		return err
 	}
-	ended, err := p.ChangePasswordFrom(w, r, who, secretOf(v, "current"), secretOf(v, "new"))
-	if err != nil {
-		return p.accountRefused(w, r, who, refusedForm{part: partPassword}, err)
-	}
-	says := "Your password is changed."
-	if ended > 0 {
-		says += fmt.Sprintf(" %s ended.", otherSessionsHave(ended))
-	}
-	web.Tell(w, web.Notice{Says: says + " We have sent you a letter about it."})
-	return web.Redirect(w, r, "/-/account")
-}
-
-// doSessions ends one session, or with session=others all but this one.
-func (p *pages) doSessions(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	v, err := web.ReadForm(r)
+	beside, err := p.besideOf(r.Context(), who.ID)
 	if err != nil {
 		return err
 	}
-	end := []string{v.Get("session")}
-	if end[0] == "others" {
-		if end, err = p.otherSessions(r, who); err != nil {
-			return err
+	named := func(none string, ns []string) string {
+		if n := len(ns); n > 3 {
+			ns = append(slices.Clone(ns[:3]), web.Number(int64(n-3))+" more")
 		}
-	}
-	var n int64
-	for _, id := range end {
-		err := p.EndSession(r.Context(), who, who.ID, id)
-		if err != nil && !errors.Is(err, fault.NotFound) { // one that has ended meanwhile is ended
-			return err
+		if len(ns) == 0 {
+			return none
 		}
-		if err == nil {
-			n++
-		}
+		return capital(web.And(ns)) + "."
 	}
-	says := otherSessionsHave(n) + " ended."
-	if n == 0 {
-		says = "There was no such session any more."
+	var ts, as, es []string
+	for _, t := range tokens {
+		ts = append(ts, t.Name)
 	}
-	web.Tell(w, web.Notice{Says: says})
-	return web.Redirect(w, r, "/-/account#sessions")
-}
-
-func (p *pages) otherSessions(r *http.Request, who actor.Actor) ([]string, error) {
-	list, err := p.Sessions(r.Context(), who, who.ID)
-	if err != nil {
-		return nil, err
+	for _, a := range beside.Applications {
+		as = append(as, a.Name)
 	}
-	var ids []string
-	for _, x := range list {
-		if x.ID != who.Session {
-			ids = append(ids, x.ID)
-		}
+	for _, e := range beside.Elsewhere {
+		es = append(es, e.Provider)
 	}
-	return ids, nil
-}
-
-// otherSessionsHave counts sessions at the head of a sentence.
-func otherSessionsHave(n int64) string {
-	if n == 1 {
-		return "1 other session has"
+	d := accessPage{[]area{
+		{web.Link{Text: "Tokens for programs", Href: atTokens}, named("No program acts for you.", ts), []string{"tokens"}},
+		{web.Link{Text: "Applications", Href: "/-/account/applications"}, named("You sign in to no other application through this account.", as), []string{"applications"}},
+	}}
+	if p.Ways != nil && len(p.Ways("/")) > 0 { // without providers there is no such page
+		d.Areas = append(d.Areas, area{web.Link{Text: "Accounts elsewhere", Href: "/-/account/sign-in"}, named("No account elsewhere signs you in here.", es), []string{"elsewhere"}})
 	}
-	return web.Number(n) + " other sessions have"
+	v := ownView("Access", atAccess, d)
+	v.Lead = "Programs and applications that act for you, and accounts that sign you in. Each can be taken back at once."
+	return p.set.Render(w, r, http.StatusOK, "access", v)
 }

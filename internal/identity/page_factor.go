@@ -153,9 +153,9 @@ func (p *pages) factors(w http.ResponseWriter, r *http.Request, who actor.Actor)
 	if !fs.Grace.IsZero() {
 		d.Left = web.Duration(fs.Grace.Sub(p.Now()).Truncate(time.Minute))
 	}
-	v := web.View{Title: "Second factor", Frame: web.Document, Data: d, Up: &web.Link{Text: "Your account", Href: "/-/account"}}
+	v := ownView("Second factor", atSecurity, d)
 	if d.Enrolling {
-		v.Frame, v.Up, v.Title = web.Plain, nil, "Set up a second factor"
+		v.Frame, v.Tabs, v.Title = web.Plain, nil, "Set up a second factor"
 	}
 	return p.set.Render(w, r, http.StatusOK, "factors", v)
 }
@@ -283,19 +283,15 @@ func (p *pages) doRemoveFactor(w http.ResponseWriter, r *http.Request, who actor
 	return web.Redirect(w, r, atFactors)
 }
 
-// factorWords says in a sentence what the account page tells of factors.
-func (p *pages) factorWords(r *http.Request, who actor.Actor) (string, error) {
-	fs, err := p.MyFactors(r.Context(), who)
-	if err != nil {
-		return "", err
-	}
+// factorWords says in a sentence how an account stands with factors.
+func (p *pages) factorWords(fs Factors) string {
 	switch n := len(fs.Factors); {
 	case n == 1:
-		return "One is set up. It is asked for at each sign-in.", nil
+		return "One is set up. It is asked for at each sign-in."
 	case n > 1:
-		return fmt.Sprintf("%d are set up. One of them is asked for at each sign-in.", n), nil
+		return fmt.Sprintf("%d are set up. One of them is asked for at each sign-in.", n)
 	case !fs.Grace.IsZero():
-		return fmt.Sprintf("None is set up yet. This account needs one within %s.", web.Duration(fs.Grace.Sub(p.Now()).Truncate(time.Minute))), nil
+		return fmt.Sprintf("None is set up yet. This account needs one within %s.", web.Duration(fs.Grace.Sub(p.Now()).Truncate(time.Minute)))
 	}
-	return "None is set up. With one, a stolen password is not enough.", nil
+	return "None is set up. With one, a stolen password is not enough."
 }

@@ -78,5 +78,5 @@ func (p *pages) doInvite(w http.ResponseWriter, r *http.Request, who actor.Actor
 		return web.Redirect(w, r, "/-/sign-in")
 	}
 	web.Tell(w, web.Notice{Says: "You are in the team."})
-	return web.Redirect(w, r, "/-/account#teams")
+	return web.Redirect(w, r, atProfile+"#teams")
 }

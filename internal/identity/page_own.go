@@ -1,13 +1,9 @@
 package identity
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 
 	"writ/internal/actor"
-	"writ/internal/fault"
 	"writ/internal/web"
 )
 
@@ -27,11 +23,12 @@ func (p *pages) ownPages() []web.Route {
 		open("GET /-/address/{token}", p.keepToken(OldAddressLink)),
 		open("GET /-/address", p.showAddress),
 		open("POST /-/address", p.doAgree),
-		own("GET /-/account/address", toAccount("#address")),
+		own("GET /-/account/address", to(atProfile+"#address")),
 		own("POST /-/account/address", p.doAddress),
 		own("POST /-/account/address/cancel", p.doCancelAddress),
 		own("POST /-/account/export", p.doExport),
-		own("GET /-/account/leave", toAccount("#leave")),
+		own("GET /-/account/export", to(atData+"#data")),
+		own("GET /-/account/leave", to(atData+"#leave")),
 		own("POST /-/account/leave", p.doLeave),
 		own("POST /-/account/stay", p.doStay),
 	}
@@ -86,92 +83,7 @@ func (p *pages) doAgree(w http.ResponseWriter, r *http.Request, who actor.Actor)
 	}
 	web.Tell(w, web.Notice{Says: says})
 	if who.SignedIn() {
-		return web.Redirect(w, r, "/-/account#address")
+		return web.Redirect(w, r, atProfile+"#address")
 	}
 	return web.Redirect(w, r, "/-/sign-in")
 }
-
-func (p *pages) doAddress(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	v, err := web.ReadForm(r)
-	if err != nil {
-		return err
-	}
-	c, err := p.AskAddress(r.Context(), who, NewAddress{Email: v.Get("email"), Current: secretOf(v, "current"), Network: web.StrangerOf(r).ID, Agent: r.UserAgent()})
-	if err != nil {
-		return p.accountRefused(w, r, who, refusedForm{part: partAddress, email: v.Get("email")}, err)
-	}
-	web.Tell(w, web.Notice{Says: fmt.Sprintf("We have sent a letter to both addresses. Yours becomes %s when both have agreed.", c.Email)})
-	return web.Redirect(w, r, "/-/account#address")
-}
-
-func (p *pages) doCancelAddress(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	err := p.CancelAddress(r.Context(), who)
-	if err != nil && !errors.Is(err, fault.NotFound) {
-		return err
-	}
-	web.Tell(w, web.Notice{Says: "Your address stays as it is."})
-	return web.Redirect(w, r, "/-/account#address")
-}
-
-// doExport answers with a file.
-func (p *pages) doExport(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	d, err := p.OwnData(r.Context(), who)
-	if err != nil {
-		return err
-	}
-	b, err := json.MarshalIndent(d, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode own data: %w", err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Disposition", `attachment; filename="my-data-`+d.Made.UTC().Format("2006-01-02")+`.json"`)
-	_, err = w.Write(b)
-	return err //nolint:wrapcheck // the reader went away
-}
-
-func (p *pages) doLeave(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	v, err := web.ReadForm(r)
-	if err != nil {
-		return err
-	}
-	due, err := p.Leave(r.Context(), who, secretOf(v, "current"))
-	if err != nil {
-		return p.accountRefused(w, r, who, refusedForm{part: partLeave}, err)
-	}
-	web.Tell(w, web.Notice{Says: "Your account ends on " + stamp(due) + ". Until then you can keep it."})
-	return web.Redirect(w, r, "/-/account#leave")
-}
-
-func (p *pages) doStay(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	err := p.Stay(r.Context(), who)
-	if err != nil && !errors.Is(err, fault.NotFound) {
-		return err
-	}
-	web.Tell(w, web.Notice{Says: "Your account stays."})
-	return web.Redirect(w, r, "/-/account#leave")
-}
-
-// accountRefused renders the account once more with what was wrong beside its form.
-func (p *pages) accountRefused(w http.ResponseWriter, r *http.Request, who actor.Actor, again refusedForm, err error) error {
-	if errors.Is(err, fault.Unauthenticated) {
-		return err
-	}
-	return p.refused(w, r, err, func(status int, f error) error {
-		again.fault = f
-		return p.showAccount(w, r, who, status, again)
-	})
-}
-
-// refusedForm is a form of the account page that is shown once more, with what was typed.
-type refusedForm struct {
-	part  string
-	email string
-	fault error
-}
-
-// The parts of the account page that hold a form.
-const (
-	partPassword = "password"
-	partAddress  = "address"
-	partLeave    = "leave"
-)

@@ -144,12 +144,13 @@ func (p *pages) showPasskeys(w http.ResponseWriter, r *http.Request, who actor.A
 			Fields: fielded(in.wrong, web.Field{Name: "name", Label: "Name", Value: in.name, Complete: "off", Max: maxPasskeyName,
 				Hint: "So that you know it again: “my phone”, “the blue key”. You may leave it empty."})}
 	}
-	v := web.View{Title: "Your passkeys", Frame: web.Document, Up: &web.Link{Text: "Second factor", Href: atFactors}, Fault: in.wrong, Data: d, Scripts: []string{passkeyScript}}
+	v := ownView("Your passkeys", atSecurity, d)
+	v.Fault, v.Scripts = in.wrong, []string{passkeyScript}
 	if len(list) == 0 && d.Site {
 		v.Lead = d.Says
 	}
 	if d.Alone {
-		v.Title, v.Frame, v.Up = "Set up a passkey", web.Plain, &web.Link{Text: "Another factor", Href: withTo(atFactors, in.to)}
+		v.Title, v.Frame, v.Tabs, v.Up = "Set up a passkey", web.Plain, nil, &web.Link{Text: "Another factor", Href: withTo(atFactors, in.to)}
 	}
 	return p.set.Render(w, r, status, "passkeys", v)
 }

@@ -33,7 +33,7 @@ func (p *pages) teamPages() []web.Route {
 		own("POST /-/team/members/{person}/role", p.doRole),
 		own("POST /-/team/members/{person}/transfer", p.doTransfer),
 		own("POST /-/team/members/{person}/remove", p.doRemove),
-		own("GET /-/account/team", toAccount("#teams")),
+		own("GET /-/account/team", to(atProfile+"#teams")),
 		own("POST /-/account/team", p.doSwitch),
 	}
 }
@@ -272,7 +272,7 @@ func (p *pages) doSwitch(w http.ResponseWriter, r *http.Request, who actor.Actor
 		name = "your own team"
 	}
 	web.Tell(w, web.Notice{Says: "You act in " + name + " now."})
-	return web.Redirect(w, r, "/-/account#teams")
+	return web.Redirect(w, r, atProfile+"#teams")
 }
 
 // memberPage is one member, for whoever manages the team.

@@ -56,7 +56,7 @@ func (p *pages) showTokens(w http.ResponseWriter, r *http.Request, who actor.Act
 		{Name: "days", Label: "Days until it ends", Value: days, Mode: "numeric", Required: true, Complete: "off"},
 		{Name: "networks", Label: "Networks it works from", Value: typed.Get("networks"), Hint: "Addresses or prefixes such as 203.0.113.0/24. Empty: from anywhere.", Complete: "off"},
 	}}}
-	return p.set.Render(w, r, status, "tokens", web.View{Title: "Tokens for programs", Frame: web.Document, Up: &web.Link{Text: "Your account", Href: "/-/account"}, Data: d})
+	return p.set.Render(w, r, status, "tokens", ownView("Tokens for programs", atAccess, d))
 }
 
 func (p *pages) doIssue(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

@@ -88,11 +88,11 @@ func (s *Service) decideRecovery(ctx context.Context, payload secret.Bytes) erro
 	if err != nil || acc.state != stateActive || !acc.confirmed { // clause: auth.reset-link
 		return s.system(ctx, ResetUnanswered{Address: in.Index})
 	}
-	return s.sendReset(ctx, actor.System("identity-recovery"), acc, s.asked(in.Network, in.Agent))
+	return s.sendReset(ctx, actor.System("identity-recovery"), acc, s.asked(in.Network, in.Agent), "")
 }
 
 // sendReset makes a reset link, which replaces older ones, and mails it.
-func (s *Service) sendReset(ctx context.Context, who actor.Actor, acc account, asked string) error {
+func (s *Service) sendReset(ctx context.Context, who actor.Actor, acc account, asked, reason string) error {
 	l := s.link(ResetLink, acc.id, "")
 	job, err := s.letter(ctx, acc.email, s.resetLetter(l, asked))
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *Service) sendReset(ctx context.Context, who actor.Actor, acc account, a
 		if err := l.insert(ctx, tx); err != nil {
 			return nil, err
 		}
-		return LinkIssued{Link: l.id, Kind: string(l.kind), Person: acc.id, Until: tx.Now().Add(l.ttl)}, s.Mail.Enqueue(ctx, tx, job)
+		return LinkIssued{Link: l.id, Kind: string(l.kind), Person: acc.id, Until: tx.Now().Add(l.ttl), reason: reason}, s.Mail.Enqueue(ctx, tx, job)
 	})
 	if err != nil && !errors.Is(err, errStale) {
 		return fmt.Errorf("send reset link: %w", err)
@@ -383,6 +383,30 @@ func (in setting) prove(ctx context.Context, tx *ledger.Tx, rules *Rules) error 
 	return err
 }
 
+// StartReset mails somebody the link with which they set a new password, for whoever says
+// why. Nobody chooses a password for them, and nobody else sees the link. Somebody who
+// never had a password is fault.Conflict, no_password: RenewLink is for them.
+func (s *Service) StartReset(ctx context.Context, who actor.Actor, ref, reason string) error {
+	acc, err := s.managed(ctx, who, ref)
+	if err != nil {
+		return err
+	}
+	if reason, err = reasonOf(reason); err != nil {
+		return err
+	}
+	if acc.state != stateActive {
+		return fault.Newf(fault.Conflict, "not_active", "This person cannot sign in: the account is %s.", acc.state)
+	}
+	if _, err := s.password(ctx, acc.id); errors.Is(err, fault.NotFound) {
+		return fault.New(fault.Conflict, "no_password", fault.Public{Problem: "They have no password that could be reset.", Next: "Renew their first link: writ user link."})
+	} else if err != nil {
+		return fmt.Errorf("read password: %w", err)
+	}
+	return s.sendReset(ctx, who, acc, s.byOperator(), reason)
+}
+
+func (s *Service) byOperator() string { return "Asked for by your operator on " + stamp(s.Now()) + "." }
+
 // RenewLink answers a lost link: a person without a password gets a new owner link, one
 // with a password a reset link. The owner link is returned to the operator at the machine,
 // who hands it over; to anybody else nothing is returned and the letter goes to the
@@ -396,7 +420,7 @@ func (s *Service) RenewLink(ctx context.Context, who actor.Actor, ref string) (u
 		return secret.Text{}, fault.Newf(fault.Conflict, "not_active", "This person cannot sign in: the account is %s.", acc.state)
 	}
 	if _, err := s.password(ctx, acc.id); err == nil {
-		return secret.Text{}, s.sendReset(ctx, who, acc, "Asked for by your operator on "+stamp(s.Now())+".")
+		return secret.Text{}, s.sendReset(ctx, who, acc, s.byOperator(), "")
 	} else if !errors.Is(err, fault.NotFound) {
 		return secret.Text{}, fmt.Errorf("read password: %w", err)
 	}

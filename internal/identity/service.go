@@ -245,7 +245,7 @@ func (s *Service) tokenLetters(ctx context.Context, people []string, t Token, as
 			Title: "A token for a program was made",
 			Lines: []string{fmt.Sprintf("A program can now act for %s with a token, until it ends or is revoked. It may do: %s.", whose, strings.Join(t.Scopes, ", ")),
 				"If you know nothing of it, revoke it at once and set a new password."},
-			Link: &mail.Link{Text: "See the tokens", URL: s.Origin + "/-/account#tokens"},
+			Link: &mail.Link{Text: "See the tokens", URL: s.Origin + atTokens},
 			Foot: []string{asked},
 		}})
 		if err != nil {

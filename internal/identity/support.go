@@ -418,7 +418,7 @@ func (s *Service) lookLetter(by, ticket string, until time.Time) typedLetter {
 		Title: "Our staff look at your account",
 		Lines: []string{fmt.Sprintf("%s of our staff sees the application as you do, for ticket %s, until %s at the latest.", by, ticket, stamp(until)),
 			"Your password, factors, tokens and sessions are closed to them. Why they look stands in your account."},
-		Link: &mail.Link{Text: "See who looked, and why", URL: s.Origin + "/-/account#looks"},
+		Link: &mail.Link{Text: "See who looked, and why", URL: s.Origin + atData + "#looks"},
 		Foot: []string{"If you know of no such ticket, answer to this company and ask."},
 	}}
 }
@@ -427,7 +427,7 @@ func (s *Service) agreedLetter(by, agreer, ticket string, until time.Time) typed
 	return typedLetter{kind: "identity.look-writes", Letter: mail.Letter{
 		Title: "Our staff may change things for you",
 		Lines: []string{fmt.Sprintf("%s of our staff, who sees the application as you do for ticket %s, may now change things there too, until %s at the latest. %s agreed to it.", by, ticket, stamp(until), agreer)},
-		Link:  &mail.Link{Text: "See who looked, and why", URL: s.Origin + "/-/account#looks"},
+		Link:  &mail.Link{Text: "See who looked, and why", URL: s.Origin + atData + "#looks"},
 		Foot:  []string{"If you know of no such ticket, answer to this company and ask."},
 	}}
 }

@@ -140,11 +140,15 @@ func (s *Service) getOwnLooks(w http.ResponseWriter, r *http.Request, who actor.
 	if err != nil {
 		return err
 	}
+	return web.WriteJSON(w, http.StatusOK, wireOwnLooks(ls))
+}
+
+func wireOwnLooks(ls []Look) ownLooksOut {
 	out := ownLooksOut{Looks: []OwnLook{}}
 	for _, l := range ls {
 		out.Looks = append(out.Looks, ownLook(l))
 	}
-	return web.WriteJSON(w, http.StatusOK, out)
+	return out
 }
 
 func (s *Service) getTerms(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

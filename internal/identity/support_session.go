@@ -129,11 +129,27 @@ func (s *Service) LookedAt(ctx context.Context, who actor.Actor) ([]Look, error)
 	if who.Kind != actor.Person || who.Session == "" {
 		return nil, errEnded()
 	}
-	ls, err := s.looks(ctx, `g.person = $1 ORDER BY g.began DESC, g.id DESC LIMIT 500`, who.ID)
+	return s.lookedAt(ctx, who.ID)
+}
+
+// LooksOf is LookedAt of a customer, for staff and the operator.
+func (s *Service) LooksOf(ctx context.Context, who actor.Actor, ref string) ([]Look, error) {
+	if err := s.Access.Allow(ctx, who, access.PeopleRead, ""); err != nil {
+		return nil, err
+	}
+	acc, err := s.find(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return s.lookedAt(ctx, acc.id)
+}
+
+func (s *Service) lookedAt(ctx context.Context, person string) ([]Look, error) {
+	ls, err := s.looks(ctx, `g.person = $1 ORDER BY g.began DESC, g.id DESC LIMIT 500`, person)
 	if err != nil || len(ls) == 0 {
 		return nil, err
 	}
-	entries, err := s.Record.List(ctx, journal.Query{Subject: who.ID, Act: Impersonated{}.About().Name, Limit: 500})
+	entries, err := s.Record.List(ctx, journal.Query{Subject: person, Act: Impersonated{}.About().Name, Limit: 500})
 	if err != nil {
 		return nil, fmt.Errorf("list entries about looks: %w", err)
 	}
@@ -217,26 +233,6 @@ type OwnLook struct {
 
 func ownLook(l Look) OwnLook {
 	return OwnLook{ID: l.ID, By: l.By, Reason: l.Reason, Ticket: l.Ticket, Began: l.Began, Until: l.Until, Ended: some(l.Ended), Writes: l.Writes(), AgreedBy: l.Agreer, Entry: l.Entry}
-}
-
-// OwnToken is a live token in the copy of one's own data.
-type OwnToken struct {
-	ID       string    `json:"id"`
-	Name     string    `json:"name"`
-	Scopes   []string  `json:"scopes"`
-	Networks []string  `json:"networks,omitempty"`
-	Issued   time.Time `json:"issued"`
-	Expires  time.Time `json:"expires"`
-	Seen     time.Time `json:"seen,omitzero"`
-}
-
-func (s *Service) ownTokens(ctx context.Context, person string, d *OwnData) error {
-	list, err := s.listTokens(ctx, tokensBy+` AND k.person = $2 ORDER BY k.issued DESC, k.id DESC LIMIT 500`, person)
-	d.Tokens = []OwnToken{}
-	for _, t := range list {
-		d.Tokens = append(d.Tokens, OwnToken{ID: t.ID, Name: t.Name, Scopes: t.Scopes, Networks: t.Networks, Issued: t.Issued, Expires: t.Expires, Seen: t.Seen})
-	}
-	return err
 }
 
 const (

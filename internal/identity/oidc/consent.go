@@ -12,6 +12,7 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/identity"
 	"writ/internal/ledger"
 	"writ/internal/web"
 )
@@ -233,7 +234,7 @@ func (s *Service) getApps(w http.ResponseWriter, r *http.Request, who actor.Acto
 		d.Apps = append(d.Apps, row)
 	}
 	return s.set.Render(w, r, http.StatusOK, "apps", web.View{Title: "Your applications", Lead: "What you sign in to through this account, and what you allowed it.",
-		Frame: web.Document, Up: &web.Link{Text: "Your account", Href: "/-/account"}, Data: d})
+		Frame: web.Document, Tabs: identity.AccountTabs(identity.AtAccess), Data: d})
 }
 
 func (s *Service) postApps(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

@@ -7,6 +7,7 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/identity"
 	"writ/internal/web"
 )
 
@@ -80,7 +81,7 @@ func (s *Service) getLinks(w http.ResponseWriter, r *http.Request, who actor.Act
 		d.Rows = append(d.Rows, linkRow{Name: c.Name, Title: s.all[c.Name].Title, Since: have[c.Name]})
 	}
 	return s.set.Render(w, r, http.StatusOK, "links", web.View{Title: "Sign-in with other accounts", Lead: "An account elsewhere that you link can sign you in here.", Frame: web.Document,
-		Up: &web.Link{Text: "Your account", Href: "/-/account"}, Data: d})
+		Tabs: identity.AccountTabs(identity.AtAccess), Data: d})
 }
 
 // postLinks begins a link, after a sign-in that is not old, or takes one back.
