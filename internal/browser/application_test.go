@@ -49,6 +49,11 @@ func TestApplicationSignsIn(t *testing.T) {
 			t.Errorf("allowed: %v", q)
 		}
 		b.script(true)
+		b.open("/-/account/access") // the modules beside identity are wired in
+		b.wants("/-/account/access", "Harvest diary")
+		if s := h.app.Identity(); s.Proof == nil {
+			t.Error("there are no receipts of looks")
+		}
 		b.open("/-/account/applications")
 		b.wants("/-/account/applications", "Harvest diary")
 		b.press("Withdraw from Harvest diary")

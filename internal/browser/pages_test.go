@@ -95,10 +95,16 @@ func customers(h *house, t *testing.T) []sheet {
 			b.arrive("contacts")
 		}, words: "not complete", refused: true},
 		{name: "billing", path: "/billing", words: "Card ending", picture: true},
-		{name: "account", route: "GET /-/account", path: "/-/account", words: "Sessions", picture: true},
+		{name: "account", route: "GET /-/account", path: "/-/account", words: "Needs your attention", picture: true},
+		{name: "account-sessions", route: "GET /-/account/sessions", path: "/-/account/sessions", words: "this session", picture: true},
+		{name: "account-access", route: "GET /-/account/access", path: "/-/account/access", words: "Applications", picture: true},
+		{name: "account-data", route: "GET /-/account/data", path: "/-/account/data", words: "Get a copy", picture: true},
+		{name: "account-profile", route: "GET /-/account/profile", path: "/-/account/profile", words: "Both mailboxes", picture: true},
+		{name: "account-security", route: "GET /-/account/security", path: "/-/account/security", words: "Remembered browsers", picture: true},
+		{name: "account-factors", path: "/-/account/factors", words: "Set up an app"},
 		{name: "account-tokens", route: "GET /-/account/tokens", path: "/-/account/tokens", words: "Make a token"},
 		{name: "account-wrong", show: func(b *tab) {
-			b.open("/-/account")
+			b.open("/-/account/security")
 			b.fill("current", "not the password")
 			b.fill("new", anotherPassword)
 			b.press("Change the password")
@@ -184,11 +190,14 @@ func council(h *house, t *testing.T) []sheet {
 
 // noPage are the mounted GET routes that answer with something else than a page.
 var noPage = map[string]string{
-	"GET /-/account/password":                 "leads to /-/account",
-	"GET /-/account/sessions":                 "leads to /-/account",
-	"GET /-/account/address":                  "leads to /-/account",
-	"GET /-/account/leave":                    "leads to /-/account",
-	"GET /-/account/team":                     "leads to /-/account",
+	"GET /-/account/browsers":                 "leads to /-/account/security",
+	"GET /-/account/name":                     "leads to /-/account/profile",
+	"GET /-/account/looks":                    "leads to /-/account/data",
+	"GET /-/account/export":                   "leads to /-/account/data",
+	"GET /-/account/password":                 "leads to /-/account/security",
+	"GET /-/account/address":                  "leads to /-/account/profile",
+	"GET /-/account/leave":                    "leads to /-/account/data",
+	"GET /-/account/team":                     "leads to /-/account/profile",
 	"GET /-/team/invite":                      "leads to /-/team",
 	"GET /-/team/invitations":                 "leads to /-/team",
 	"GET /-/team/leave":                       "leads to /-/team",
@@ -197,7 +206,7 @@ var noPage = map[string]string{
 	"GET /-/account/factors/totp/confirm":     "leads to /-/account/factors",
 	"GET /-/account/factors/codes":            "leads to /-/account/factors",
 	"GET /-/account/factors/picture/{name}":   "a picture, once",
-	"GET /.well-known/change-password":        "leads to /-/account",
+	"GET /.well-known/change-password":        "leads to /-/account/security",
 	"GET /-/console/sessions":                 "leads to /-/account",
 	"GET /-/console/policy.yaml":              "a file",
 	"GET /-/console/revisions/{version}/text": "a text to sign",

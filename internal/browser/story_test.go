@@ -53,7 +53,9 @@ func customer(b *tab, address string) {
 	b.press("Add contact")
 	b.wants("/contacts", "Ilse Brandt", "ilse@brandt.example")
 	b.follow("Account")
-	b.wants("/-/account", "Maria Ferro", address, "this session")
+	b.wants("/-/account", "Maria Ferro", address, "You are signed in here only")
+	b.follow("Sessions")
+	b.wants("/-/account/sessions", "this session")
 
 	b.open("/-/sign-out")
 	b.press("Sign out")

@@ -135,7 +135,7 @@ func TestWhoMayCome(t *testing.T) {
 		"GET attest": access.RecordSign, "GET attest/text": access.RecordSign, "POST attest": access.RecordSign,
 		"GET journal": access.JournalRead, "GET journal/{n}": access.JournalRead, "POST journal/{n}/open": access.JournalRead,
 		"GET people": access.PeopleRead, "GET people/add": access.PeopleManage, "POST people": access.PeopleManage, "GET people/{id}": access.PeopleRead,
-		"POST people/{id}/link": access.PeopleManage, "POST people/{id}/disable": access.PeopleManage, "POST people/{id}/erase": access.PeopleErase, "POST people/{id}/sessions/end": access.SessionsEnd,
+		"POST people/{id}/link": access.PeopleManage, "POST people/{id}/disable": access.PeopleManage, "POST people/{id}/erase": access.PeopleErase, "POST people/{id}/sessions/end": access.SessionsEnd, "POST people/{id}/browsers/forget": access.SessionsEnd,
 		"GET rights": access.RightsRead, "POST rights/lend": access.RightsRead, "POST rights/revoke": access.RightsRead, "POST rights/approve": access.RoleGrant, "POST rights/need": access.RoleGrant,
 		"GET reviews": access.RightsRead, "POST reviews": access.ReviewOpen, "GET reviews/{id}": access.RightsRead, "POST reviews/{id}/decide": access.ReviewDecide, "POST reviews/{id}/close": access.ReviewOpen,
 		"GET teams": access.PeopleRead, "GET teams/{team}": access.PeopleRead, "POST teams/{team}/invite": access.PeopleManage, "POST teams/{team}/invitations": access.PeopleManage, "POST teams/{team}/name": access.PeopleManage,

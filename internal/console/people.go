@@ -156,7 +156,7 @@ func (c *Console) personPage(w http.ResponseWriter, r *http.Request, who actor.A
 	if out.Browsers, err = c.Identity.BrowsersOf(ctx, who, p.ID); err != nil {
 		return err
 	}
-	if mayEnd && len(out.Browsers) > 0 {
+	if mayEnd && (len(out.Browsers) > 0 || t.forget != nil) {
 		out.Forget = forgetForm(at, out.Browsers, t.forget)
 	}
 	if t.url != "" {

@@ -9,7 +9,8 @@
 //	new browser ─► letter ─► not me ─► everything ends, the password is locked until a reset
 //	new address ─► password ─► both mailboxes agree ─► address
 //	passkey ─► sealed question ─► device ─► judged by its record ─► question spent, session row
-//	staff, reason, ticket ─► a look as one customer, an hour at most ─► letter, account page
+//	staff, reason, ticket ─► a look as one customer, an hour at most ─► letter, account page ─► receipt
+//	person | operator, reason ─► copy: every table that names them, the journal, what is left out
 //	directory ─► connection (one team) ─► person, roles by group; gone ─► all of the team ends
 //	each request ─► Lookup (memory; idle and absolute by the clock) ─► actor.Actor
 //	program ─► LookupToken (checksum, memory, owner's rights now, networks) ─► actor.Actor with Token and Scopes
@@ -47,7 +48,8 @@
 // answered. Other nodes on PostgreSQL read changed sessions every half second.
 //
 // Tables: see schema; each says who may export and erase it. A person takes a copy of
-// everything (OwnData) and ends the account (Leave: 14 days to change one's mind). Erasure is
+// everything (OwnData; a table that names people is in inCopy or notInCopy, or a test
+// fails; child modules add theirs through Deps.Beside) and ends the account (Leave: 14 days to change one's mind). Erasure is
 // Erase: rows go, then the person's key is destroyed; the journal keeps a pseudonym.
 //
 // BUG(factors): access.mfa-hosting is not bound: nothing of this build is a hosting
@@ -73,10 +75,10 @@
 //
 // For: customer users and staff (sign-in), the operator and owners (people). Read
 // identity.go, rules.go, signin.go, need.go, flow.go, factor.go, session.go; then signup.go, password.go,
-// recovery.go, link.go, passkey_acts.go, passkey_question.go, factor_passkey.go, notme.go, address_change.go, person.go, own.go, leave.go, erase.go, throttle.go;
+// recovery.go, link.go, passkey_acts.go, passkey_question.go, factor_passkey.go, notme.go, address_change.go, person.go, own.go, own_rest.go, own_name.go, leave.go, erase.go, throttle.go;
 // token_text.go, token.go, token_table.go, service.go are for programs, import.go for people
 // brought over; team.go, member.go, switch.go, invitation.go, accept.go are teams;
 // grant.go, lent.go, unused.go and review.go are the rights; terms.go, support.go and
-// support_session.go (looks); connection.go, provision.go, provision_change.go and
+// support_session.go, receipt.go (looks); remember.go; connection.go, provision.go, provision_change.go and
 // provision_group.go (scim is their wire); http.go is the API, clauses.go the proofs.
 package identity

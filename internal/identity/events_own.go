@@ -115,3 +115,14 @@ type LeaveRefused struct {
 func (e LeaveRefused) About() ledger.About {
 	return ledger.About{Name: "identity.leave-refused", Clause: "data.crypto-erase", Object: "person/" + e.Person}
 }
+
+// NameChanged is another name of a person, by themselves.
+type NameChanged struct {
+	Person string `class:"public"`
+	Empty  bool   `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e NameChanged) About() ledger.About {
+	return ledger.About{Name: "identity.name-changed", Clause: "auth.best-practice", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"strings"
 
 	"writ/internal/keyring"
 	"writ/internal/ledger"
@@ -73,4 +74,23 @@ func (s *Service) PlantPassword(ctx context.Context, person, scheme, text string
 		_, err := tx.Exec(ctx, `UPDATE identity_password SET phc = $2, scheme = $3 WHERE person = $1`, person, box, scheme)
 		return err
 	})
+}
+
+// Seal seals a value for its place under a person's key, or under a class key.
+func (s *Service) Seal(ctx context.Context, sub keyring.Subject, column, row, text string) ([]byte, error) {
+	return s.seal(ctx, sub, column, row, []byte(text))
+}
+
+// InCopy is the list of tables that a copy holds.
+var InCopy = inCopy
+
+// NotInCopy are the keys of what it does not hold: tables, and columns as table.column.
+func NotInCopy() map[string]bool {
+	out := map[string]bool{}
+	for keys := range notInCopy {
+		for _, k := range strings.Fields(keys) {
+			out[k] = true
+		}
+	}
+	return out
 }

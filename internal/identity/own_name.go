@@ -57,15 +57,4 @@ type nameIn struct {
 	Name string `json:"name"`
 }
 
-// NameChanged is another name of a person, by themselves.
-type NameChanged struct {
-	Person string `class:"public"`
-	Empty  bool   `class:"public"`
-}
-
-// About implements ledger.Event.
-func (e NameChanged) About() ledger.About {
-	return ledger.About{Name: "identity.name-changed", Clause: "auth.best-practice", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
-}
-
 const setOwnName = `UPDATE identity_person SET name = $2 WHERE id = $1 AND state = $3`

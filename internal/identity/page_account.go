@@ -238,7 +238,19 @@ func (p *pages) areas(f ownFacts) []area {
 	if n := int64(len(f.sessions)); n > 1 {
 		sessions = "You are signed in at " + web.Count(n, "place") + "."
 	}
-	access := []string{web.Count(int64(len(f.tokens)), "token"), web.Count(int64(len(f.beside.Applications)), "application"), web.Count(int64(len(f.beside.Elsewhere)), "account") + " elsewhere"}
+	var others []string
+	for _, o := range []struct {
+		n           int
+		noun, where string
+	}{{len(f.tokens), "token", ""}, {len(f.beside.Applications), "application", ""}, {len(f.beside.Elsewhere), "account", " elsewhere"}} {
+		if o.n > 0 {
+			others = append(others, web.Count(int64(o.n), o.noun)+o.where)
+		}
+	}
+	access := "No program, application or account elsewhere acts for you."
+	if len(others) > 0 {
+		access = "Open to " + web.And(others) + "."
+	}
 	data := "Take a copy."
 	if f.me.Kind != Staff {
 		data = "Nobody of our staff has looked. " + data
@@ -249,7 +261,7 @@ func (p *pages) areas(f ownFacts) []area {
 	return []area{
 		{web.Link{Text: "Security", Href: atSecurity}, security, []string{"password", "factors"}},
 		{web.Link{Text: "Sessions", Href: atSessions}, sessions, []string{"sessions"}},
-		{web.Link{Text: "Access", Href: atAccess}, capital(web.And(access)) + " can act for you.", []string{"tokens", "applications"}},
+		{web.Link{Text: "Access", Href: atAccess}, access, []string{"tokens", "applications"}},
 		{web.Link{Text: "My data", Href: atData}, data, []string{"looks", "data", "leave", "letters"}},
 		{web.Link{Text: "Profile", Href: atProfile}, "Your name, your address, your teams.", []string{"address"}},
 	}

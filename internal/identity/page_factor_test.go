@@ -58,7 +58,7 @@ func TestFactorPages(t *testing.T) {
 	_, to := s.customer("ana")
 	r := s.reader()
 	r.open("/-/sign-in?to=/-/account")
-	r.press("Sign in", "email", to, "password", good).want(t, 200, "None is set up.")
+	r.press("Sign in", "email", to, "password", good).want(t, 200, "No second factor is set up.")
 	r.open("/-/account/factors")
 	page := r.press("Set up an app").want(t, 200, "Set up an authenticator app")
 	seed := r.seedOn()
@@ -162,6 +162,6 @@ func TestEnrolPages(t *testing.T) {
 	r.open("/-/sign-out")
 	r.press("Sign out")
 	r.open("/-/sign-in?to=/-/account")
-	r.press("Sign in", "email", mailbox("olga"), "password", good).want(t, 200, "This account needs one within 50 hours")
+	r.press("Sign in", "email", mailbox("olga"), "password", good).want(t, 200, "This account needs a second factor within 50 hours")
 	r.open("/-/account/factors").want(t, 200, "Set one up within 50 hours", "cannot be made longer")
 }

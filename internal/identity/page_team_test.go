@@ -33,7 +33,7 @@ func TestTeamPages(t *testing.T) {
 	_, known := s.customer("cleo")
 	ben := mailbox("ben")
 	ana := s.reader().in(to)
-	ana.open("/-/account").want(t, 200, `<a href="/-/team">Your own</a>`)
+	ana.open("/-/account/profile").want(t, 200, `<a href="/-/team">Your own</a>`)
 	ana.open("/-/team").want(t, 200, "Your team", "No invitation waits", to)
 	ana.press("Rename", "name", "Harbour <b>Pilots</b>").want(t, 200, "The team has its new name.", "Harbour <b>Pilots</b>")
 	if strings.Contains(ana.now.body, "<b>") {

@@ -45,7 +45,7 @@ func TestPagesWithoutScript(t *testing.T) {
 	if f := in.forms[0]; f.kinds["email"]["autocomplete"] != "username" || f.kinds["password"]["autocomplete"] != "current-password" {
 		t.Errorf("autocomplete hints: %v", f.kinds)
 	}
-	ana.press("Sign in", "email", to, "password", good).want(t, 200, "Your account", "Ana Meyer", to, "Firefox")
+	ana.press("Sign in", "email", to, "password", good).want(t, 200, "Your account", "Ana Meyer", to, "You are signed in here only.")
 	ana.open("/-/sign-out").want(t, 200, "Sign out")
 	ana.press("Sign out").want(t, 200, "You are signed out.")
 	if to := ana.open("/-/account"); to.path != "/-/sign-in?to=%2F-%2Faccount" {
@@ -143,7 +143,8 @@ func TestSignedInReaders(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"/-/sign-in": "/", "/-/sign-in?to=/-/account": "/-/account", "/-/sign-in?to=//evil.example": "/", "/-/sign-in?to=%2F%5Cevil.example": "/",
-		"/-/sign-up": "/", "/.well-known/change-password": "/-/account", "/-/account/password": "/-/account", "/-/account/sessions": "/-/account",
+		"/-/sign-up": "/", "/.well-known/change-password": "/-/account/security", "/-/account/password": "/-/account/security", "/-/account/sessions": "/-/account/sessions",
+		"/-/account/address": "/-/account/profile", "/-/account/team": "/-/account/profile", "/-/account/leave": "/-/account/data", "/-/account/export": "/-/account/data", "/-/account/looks": "/-/account/data",
 	} {
 		if p := ana.open(path); p.path != want {
 			t.Errorf("%s led to %s, want %s", path, p.path, want)
@@ -162,7 +163,7 @@ func TestWellKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Body.Close()
-	if a.StatusCode != 302 || a.Header.Get("Location") != "/-/account#password" {
+	if a.StatusCode != 302 || a.Header.Get("Location") != "/-/account/security#password" {
 		t.Errorf("%d %s", a.StatusCode, a.Header.Get("Location"))
 	}
 }
@@ -182,13 +183,13 @@ func TestAccountPage(t *testing.T) {
 		s.kit.Clock.Advance(time.Minute)
 	}
 	ana := rs[0]
-	ana.open("/-/account")
-	ana.press("Change the password", "current", "wrong one", "new", nextPassword).want(t, 403, "This is not your present password.", "Your account")
+	ana.open("/-/account/security")
+	ana.press("Change the password", "current", "wrong one", "new", nextPassword).want(t, 403, "This is not your present password.", "Security")
 	ana.press("Change the password", "current", good, "new", good).want(t, 422, "This is the password you have now.")
 	ana.press("Change the password", "current", good, "new", "quorvex").want(t, 422, "needs at least")
-	ana.open("/-/account")
-	ana.press("End the session of Firefox from 127.0.0.0/24").want(t, 200, "1 other session has ended.")
-	ana.press("End the session of Firefox from 127.0.0.0/24").want(t, 200, "1 other session has ended.")
+	ana.open("/-/account/sessions").want(t, 200, "this session")
+	ana.press("End the session of Firefox on Linux from 127.0.0.0/24").want(t, 200, "1 other session has ended.")
+	ana.press("End the session of Firefox on Linux from 127.0.0.0/24").want(t, 200, "1 other session has ended.")
 	if strings.Contains(ana.now.body, "End all others") {
 		t.Error("offers to end sessions that are not there")
 	}
@@ -214,11 +215,13 @@ func TestAccountPage(t *testing.T) {
 	rs[1].press("Sign in", "email", to, "password", good).want(t, 200)
 	rs[2].open("/-/sign-in?to=/-/account")
 	rs[2].press("Sign in", "email", to, "password", good).want(t, 200)
-	ana.open("/-/account")
+	ana.open("/-/account").want(t, 200, "You are signed in at 3 places.")
+	ana.open("/-/account/sessions")
 	ana.press("End all others").want(t, 200, "2 other sessions have ended.")
 
 	rs[1].open("/-/sign-in?to=/-/account")
 	rs[1].press("Sign in", "email", to, "password", good).want(t, 200)
+	ana.open("/-/account/security")
 	ana.press("Change the password", "current", good, "new", nextPassword).want(t, 200, "Your password is changed. 1 other session has ended. We have sent you a letter about it.")
 	s.letterOf(to, "password-changed")
 	ana.open("/-/account").want(t, 200, "Your account")
@@ -248,7 +251,7 @@ func TestOwnerLinkPage(t *testing.T) {
 	olga.open("/-/sign-in?to=/-/account")
 	olga.press("Sign in", "email", to, "password", good).want(t, 200, "Set up a second factor")
 	olga.setUp().want(t, 200, "Keep these recovery codes")
-	olga.open("/-/account").want(t, 200, "Olga Brandt", "owner", "Staff", "One is set up.")
+	olga.open("/-/account").want(t, 200, "Olga Brandt", "owner", "Staff", "One second factor is set up.")
 	olga.open(link).want(t, 410, "whoever gave you the link")
 }
 
@@ -324,7 +327,7 @@ func TestForeignForms(t *testing.T) {
 	s := openSite(t)
 	_, to := s.customer("ana")
 	for _, path := range []string{"/-/sign-in", "/-/sign-up", "/-/sign-out", "/-/forgot", "/-/recover", "/-/invite", "/-/confirm/x", "/-/account/password", "/-/account/sessions",
-		"/-/not-me", "/-/address", "/-/account/address", "/-/account/address/cancel", "/-/account/export", "/-/account/leave", "/-/account/stay"} {
+		"/-/not-me", "/-/address", "/-/account/address", "/-/account/address/cancel", "/-/account/export", "/-/account/leave", "/-/account/stay", "/-/account/browsers", "/-/account/name", "/-/account/looks"} {
 		q, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, s.pages.URL+path, strings.NewReader(url.Values{"email": {to}, "password": {good}}.Encode()))
 		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		q.Header.Set("Sec-Fetch-Site", "cross-site")
@@ -350,7 +353,7 @@ var moving = []struct {
 	{regexp.MustCompile(`/-/confirm/[A-Za-z0-9_-]{43}`), "/-/confirm/*"},
 	{regexp.MustCompile(`name="id" value="[0-9a-z]{16,}"`), `name="id" value="*"`},
 	{regexp.MustCompile(`Request <span class="id">[A-Za-z0-9_-]+</span>`), `Request *`},
-	{regexp.MustCompile(`name="(session|invitation|team)" value="[0-9a-z]{16,}"`), `name="$1" value="*"`},
+	{regexp.MustCompile(`name="(session|invitation|team|browser|look)" value="[0-9a-z]{16,}"`), `name="$1" value="*"`},
 	{regexp.MustCompile(`/-/team/members/[0-9a-f]{32}`), "/-/team/members/*"},
 }
 
@@ -438,6 +441,11 @@ func states(t testing.TB) map[string]*sheet {
 	s.kit.Clock.Advance(25 * time.Minute)
 	r.open("/-/sign-in?to=/-/account")
 	keep("account", 200, r.press("Sign in", "email", to, "password", good+"!"))
+	keep("sessions", 200, r.open("/-/account/sessions"))
+	keep("access", 200, r.open("/-/account/access"))
+	keep("profile", 200, r.open("/-/account/profile"))
+	keep("name-refused", 422, r.press("Keep this name", "name", strings.Repeat("a", 101)))
+	keep("security", 200, r.open("/-/account/security"))
 	keep("account-refused", 403, r.press("Change the password", "current", "no", "new", good))
 	keep("account-changed", 200, r.press("Change the password", "current", good+"!", "new", nextPassword))
 	keep("sign-out", 200, r.open("/-/sign-out"))
@@ -456,6 +464,7 @@ func states(t testing.TB) map[string]*sheet {
 	s.set(clause.Values{"auth.signup-email/open": "off"})
 	keep("sign-up-closed", 200, far.open("/-/sign-up"))
 	s.ownStates(keep)
+	s.partStates(keep)
 	s.teamStates(keep)
 	s.supportStates(keep)
 	return out

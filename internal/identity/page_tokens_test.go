@@ -26,5 +26,5 @@ func TestTokensPage(t *testing.T) {
 	if _, err := s.lookup(token, "127.0.0.1"); err == nil {
 		t.Error("the token goes on")
 	}
-	r.open("/-/account").want(t, 200, "/-/account/tokens")
+	r.open("/-/account/access").want(t, 200, "/-/account/tokens", "No program acts for you.")
 }

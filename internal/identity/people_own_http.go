@@ -16,7 +16,7 @@ func (s *Service) careRoutes() []web.Route {
 		{Pattern: "POST /-/api/v1/people/{ref}/reset", Who: web.Staff, Handle: s.postReset, Doc: web.Doc{Summary: "Mail a person the link with which they set a new password", In: reasonIn{}, Status: http.StatusNoContent,
 			Errors: []string{"no_person", "reason_missing", "not_active", "no_password", "step_up_required"}}},
 		{Pattern: "GET /-/api/v1/people/{ref}/looks", Who: web.Staff, Handle: s.getPersonLooks, Doc: web.Doc{Summary: "Who of the staff looked as a customer, when and why", Out: ownLooksOut{}, Errors: []string{"no_person"}}},
-		{Pattern: "POST /-/api/v1/account/looks/{id}/receipt", Who: web.SignedIn, Handle: s.postReceipt, Doc: web.Doc{Summary: "The proof of a look as a zip that writ verify reads without this server", Errors: []string{"no_support", "too_many"}}},
+		{Pattern: "POST /-/api/v1/account/looks/{id}/receipt", Who: web.SignedIn, Handle: s.postReceipt, Doc: web.Doc{Summary: "The proof of a look as a zip that writ verify reads without this server", Errors: []string{"no_support", "no_entry_yet", "too_many"}}},
 	}
 }
 

@@ -32,6 +32,12 @@ func (s *Service) Receipt(ctx context.Context, who actor.Actor, look string) ([]
 	case s.Proof == nil:
 		return nil, fault.Newf(fault.Unavailable, "no_proof", "There is no journal here that could prove it.")
 	}
+	object := "support/" + look
+	if es, err := s.Record.List(ctx, journal.Query{Subject: who.ID, Object: object, Limit: 1}); err != nil {
+		return nil, fmt.Errorf("find the entry of a look: %w", err)
+	} else if len(es) == 0 {
+		return nil, fault.New(fault.Conflict, "no_entry_yet", fault.Public{Problem: "The entry of this look has no number in the journal yet.", Next: "Try again in a moment."})
+	}
 	b, err := s.bucket(ctx, receipts, who.ID)
 	if err != nil {
 		return nil, err
@@ -42,7 +48,7 @@ func (s *Service) Receipt(ctx context.Context, who actor.Actor, look string) ([]
 		return nil, s.refuse(ctx, who, SupportRefused{Cause: "receipts", Person: who.ID}, t.fault())
 	}
 	var zip bytes.Buffer
-	if err := s.Proof(ctx, who, journal.Evidence{Query: journal.Query{Object: "support/" + look}, Reason: "receipt of a look"}, &zip); err != nil {
+	if err := s.Proof(ctx, who, journal.Evidence{Query: journal.Query{Object: object}, Reason: "receipt of a look"}, &zip); err != nil {
 		return nil, fmt.Errorf("make the receipt of a look: %w", err)
 	}
 	return zip.Bytes(), nil

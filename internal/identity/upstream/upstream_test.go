@@ -16,6 +16,7 @@ import (
 	"writ/internal/identity"
 	"writ/internal/identity/upstream"
 	"writ/internal/jobs"
+	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
 )
 
@@ -190,6 +191,14 @@ func linkStory(t *testing.T, kit *ledgertest.Kit) {
 	p = act(ana, "link")
 	if got := ana.get(e.authorize(p.away)); got.status != 200 || !strings.Contains(got.body, "You can now sign in with Directory 0.") || !strings.Contains(got.body, "Take back") {
 		t.Fatalf("%d %s", got.status, got.body)
+	}
+	var copied identity.OwnData
+	var anas string
+	if err := ledger.One(t.Context(), kit.DB, `SELECT person FROM identity_upstream_link`, []any{&anas}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.up.Own(t.Context(), anas, &copied); err != nil || len(copied.Elsewhere) != 1 || copied.Elsewhere[0].Provider != "Directory 0" || copied.Elsewhere[0].How != "session" || copied.Elsewhere[0].Linked.IsZero() {
+		t.Errorf("the copy has %+v %v", copied.Elsewhere, err)
 	}
 	if got := w.browser().through(e, "dir0"); !strings.Contains(got.body, "ana@example.test") {
 		t.Errorf("the link does not work: %d %s", got.status, got.body)
