@@ -464,8 +464,8 @@ func states(t testing.TB) map[string]*sheet {
 	s.set(clause.Values{"auth.signup-email/open": "off"})
 	keep("sign-up-closed", 200, far.open("/-/sign-up"))
 	s.ownStates(keep)
-	s.partStates(keep)
 	s.teamStates(keep)
 	s.supportStates(keep)
+	s.partStates(keep)
 	return out
 }
