@@ -159,12 +159,22 @@ func (t *trial) termsFirst() string {
 	t.works("go on with the terms accepted", t.ask(v, "GET", "session", nil), http.StatusOK)
 	t.olderTerms(p.id, in)
 	t.refused("go on with older terms", t.ask(v, "GET", "session", nil), http.StatusForbidden, "terms_required")
-	t.refused("open the application", t.open(v, "/"), http.StatusForbidden, "terms_required")
+	t.applicationShut(v, "terms_required")
 	t.refused("make a token", t.ask(v, "POST", "tokens", map[string]string{}), http.StatusForbidden, "terms_required")
 	t.refused("accept another version", t.send(v, "POST", "/-/api/v1/terms", map[string]int{"version": in + 1}), http.StatusConflict, "terms_version")
 	t.works("accept the version in force", t.send(v, "POST", "/-/api/v1/terms", map[string]int{"version": in}), http.StatusOK)
 	t.works("go on then", t.ask(v, "GET", "session", nil), http.StatusOK)
 	return "a customer with older terms reached the page that asks for them alone"
+}
+
+// applicationShut tries a page of the application. A public page is no try: there it is
+// as for strangers, whom this path must refuse; where they are let in everywhere, nothing
+// is shut.
+func (t *trial) applicationShut(v *canary.Visitor, code string) {
+	path := "/" + letters(20)
+	if t.open(t.visitor(), path).Status == http.StatusUnauthorized {
+		t.refused("open the application", t.open(v, path), http.StatusForbidden, code)
+	}
 }
 
 // olderTerms makes a planted person one who accepted the version before, or none.

@@ -164,8 +164,11 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 			case who.Kind == actor.Enrolling:
 				site.Fail(rw, r, web.EnrolFirst)
 				return
-			case who.Kind == actor.Agreeing:
+			case who.Kind == actor.Agreeing && r.URL.Path != "/": // which is public
 				site.Fail(rw, r, web.TermsFirst)
+				return
+			case who.Kind == actor.Stranger && r.URL.Path != "/":
+				site.Fail(rw, r, fault.New(fault.Unauthenticated, "sign_in_needed", fault.Public{Problem: "Sign in."}))
 				return
 			case who.Kind == actor.Support && !who.Writes && r.Method != http.MethodGet:
 				site.Fail(rw, r, fault.New(fault.Denied, "support_read_only", fault.Public{Problem: "You look."}))

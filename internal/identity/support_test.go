@@ -431,7 +431,9 @@ func TestSupportControlsSeeTheirBreach(t *testing.T) {
 		// breaks: use.need-to-see
 		{"one's own word", "identity.looks", swap(func(r *http.Request, _ string) bool { return strings.HasSuffix(r.URL.Path, "/agree") }, status(200, `{}`))},
 		// breaks: use.terms
-		{"older terms will do", "identity.terms-first", swap(func(r *http.Request, _ string) bool { return r.URL.Path == "/" }, status(200, `{}`))},
+		{"older terms will do", "identity.terms-first", swap(func(r *http.Request, _ string) bool {
+			return !strings.HasPrefix(r.URL.Path, "/-/") && strings.Contains(r.Header.Get("Cookie"), identity.SessionCookie+"=")
+		}, status(200, `{}`))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
