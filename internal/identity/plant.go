@@ -63,6 +63,10 @@ func (s *Service) plant(ctx context.Context, door *canary.Door, control string, 
 		if err := p.insert(ctx, tx); err != nil {
 			return nil, err
 		}
+		// A grace of the policy is over for them: what is tried is what comes after it.
+		if _, err := tx.Exec(ctx, beginGrace, id, us(tx.Now()), us(tx.Now())); err != nil {
+			return nil, err
+		}
 		return CanaryPlanted{Control: control, What: "person", Person: id}, h.store(ctx, tx, id)
 	})
 	if err != nil {

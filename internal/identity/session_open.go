@@ -37,9 +37,11 @@ func (l *live) ends(rules *Rules) time.Time {
 }
 
 // lacks reports a session with one factor of somebody who must show two: their grace is
-// over, or a revision or team has begun to demand it.
+// over, or a revision or team has begun to demand it. Staff are let in without only by a
+// grace, and when the policy gives none any more, or its exception has ended, none runs on.
 func (l *live) lacks(rules *Rules, now time.Time) bool {
-	return l.level == levelFull && l.acr < 2 && (l.demand > 1 || rules.demands(l.kind, l.roles)) && !now.Before(l.low)
+	return l.level == levelFull && l.acr < 2 && (l.demand > 1 || rules.demands(l.kind, l.roles)) &&
+		(!now.Before(l.low) || rules.Grace == 0 && isStaff(l.kind, l.roles))
 }
 
 // actor is who acts with the session. One that may only set up a factor has neither team
