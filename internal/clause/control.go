@@ -55,7 +55,7 @@ type Control struct {
 
 // Result is what one run saw. An error from Run instead of a Result is Unknown.
 type Result struct {
-	Outcome    Outcome // Pass or Fail
+	Outcome    Outcome // Pass or Fail; Unknown, with the reason, where nothing is there yet to judge
 	Summary    string  // one sentence with the measured value
 	Population int64   // how many were looked at; 0 when it does not apply
 	Steps      []Step  // what a canary did, in order

@@ -100,7 +100,7 @@ func (s *Service) probeReviews(ctx context.Context) (clause.Result, error) {
 	case !s.Now().Before(by):
 		return judged(false, all, "no review of all rights was closed in time: one was due by "+by.Format("2 Jan 2006 15:04 MST")), nil
 	case !reviewed:
-		return judged(true, 1, "no review was due yet; the first closes by "+by.Format("2 Jan 2006")+", and until then the signed record carries this clause"), nil
+		return clause.Result{Outcome: clause.Unknown, Summary: "no review of all rights was closed yet; the first is due by " + by.Format("2 Jan 2006") + ", and can be opened now"}, nil
 	}
 	return judged(true, all, fmt.Sprintf("the last review of all rights was closed in time, the next one closes by %s; %d decisions, none by the holder", by.Format("2 Jan 2006"), all)), nil
 }

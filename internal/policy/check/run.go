@@ -129,6 +129,7 @@ func (r *Runner) found(c clause.Control, m policy.Moment, res clause.Result, err
 	case err != nil:
 		r.log.Warn("a check could not decide", "control", c.ID, "error", err)
 		f.Outcome, f.Summary, f.Population = clause.Unknown, "could not decide: "+public(err), 0
+	case res.Outcome == clause.Unknown && res.Summary != "": // there is nothing yet that could decide
 	case res.Outcome != clause.Pass && res.Outcome != clause.Fail:
 		f.Outcome, f.Summary = clause.Unknown, "the check gave no verdict"
 	}
