@@ -132,7 +132,8 @@ func (a *App) buildPolicy() (err error) {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
-		Now: a.now, Log: a.log.With("module", "policy"), Controls: controls}); err != nil {
+		Now: a.now, Log: a.log.With("module", "policy"), Controls: controls,
+		Forecasts: map[string]clause.Forecaster{"identity": a.identity}}); err != nil {
 		return err
 	}
 	if a.check, err = check.New(check.Deps{DB: a.db, Law: a.policy, Access: a.access, Controls: append(controls, a.policy.Controls(a.door)...),

@@ -17,6 +17,9 @@
 //	          ├─► []Period{From, Values} ─► Slot.Check (all) ─► Slot.Set (all) ─► Live.Get
 //	exception ┘
 //
+// A module that is a Forecaster says what other values would do to the people and things
+// that are there, before owners sign them.
+//
 // Threats: a value that the text shows but the code does not obey (a parameter
 // without a field, a field without a parameter: both are refused at start); a
 // half-adopted revision (all slots are checked before the first is set).

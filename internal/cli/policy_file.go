@@ -100,19 +100,23 @@ func (a *app) printProblems(ps []document.Problem) error {
 }
 
 func (a *app) policyDiff() *cobra.Command {
-	return &cobra.Command{
+	var dry bool
+	c := &cobra.Command{
 		Use: "diff FROM TO", Short: "Say what one policy does to another: tighter, looser, text",
 		Long: `Compares two policies by value, clause by clause. FROM and TO are files (offline), or two
-revisions of the running server such as 1.0 and 1.1; or a revision and a file.`,
-		Example: "  writ policy diff policy.yaml changed.yaml\n  writ policy diff 1.0 1.1\n  writ policy diff 1.1 changed.yaml", Args: cobra.ExactArgs(2), Annotations: offlineCommand,
-		RunE: run(func(c *cobra.Command, args []string) error { return a.diff(c, args[0], args[1]) }),
+revisions of the running server such as 1.0 and 1.1; or a revision and a file. With --dry-run
+the running server also says what TO would do to the people and things that are there.`,
+		Example: "  writ policy diff 1.0 changed.yaml --dry-run\n  writ policy diff policy.yaml changed.yaml\n  writ policy diff 1.0 1.1\n  writ policy diff 1.1 changed.yaml", Args: cobra.ExactArgs(2), Annotations: offlineCommand,
+		RunE: run(func(c *cobra.Command, args []string) error { return a.diff(c, args[0], args[1], dry) }),
 	}
+	c.Flags().BoolVar(&dry, "dry-run", false, "say what TO would do to the server in force, and store nothing")
+	return c
 }
 
 // isVersion tells a revision from a file.
 func isVersion(s string) bool { _, err := document.ParseVersion(s); return err == nil }
 
-func (a *app) diff(c *cobra.Command, from, to string) error {
+func (a *app) diff(c *cobra.Command, from, to string, dry bool) error {
 	old, err := a.policyOf(c, from)
 	if err != nil {
 		return err
@@ -122,11 +126,23 @@ func (a *app) diff(c *cobra.Command, from, to string) error {
 		return err
 	}
 	d := document.Compare(old, changed)
+	out := map[string]any{"summary": d.Summary(), "needs_loosen": d.NeedsLoosen(), "diff": d}
+	var would forecast
+	if dry {
+		t, raw, err := a.try(c.Context(), map[string]any{"yaml": string(document.Print(changed))})
+		if err != nil {
+			return err
+		}
+		would, out["forecast"] = t.Forecast, raw.Forecast
+	}
 	if a.json() {
-		return a.encode(map[string]any{"summary": d.Summary(), "needs_loosen": d.NeedsLoosen(), "diff": d})
+		return errors.Join(a.encode(out), would.counted())
 	}
 	a.printDiff(d)
-	return nil
+	if dry {
+		a.printForecast(&would)
+	}
+	return would.counted()
 }
 
 // policyOf is a file's policy or a revision's body.

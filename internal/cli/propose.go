@@ -21,6 +21,7 @@ type proposal struct {
 	Diff     document.Diff      `json:"diff"`
 	Warnings []document.Problem `json:"warnings"`
 	ToSign   []toSign           `json:"to_sign"`
+	Forecast *forecast          `json:"forecast"`
 }
 
 type toSign struct {
@@ -32,14 +33,18 @@ type toSign struct {
 }
 
 func (a *app) policyPropose() *cobra.Command {
-	var template bool
+	var template, dry bool
 	var summary, version, effective, author string
 	c := &cobra.Command{
 		Use: "propose [FILE]", Short: "Propose a revision for the owners to sign",
 		Long: `Sends a policy file, or with --template what the shipped template has and the policy lacks.
 The server refuses a file with problems, one that its modules could not obey, and one that
-could never gather its signatures. Nothing changes until the owners have signed.`,
-		Example: "  writ policy propose policy.yaml --summary \"Reset links live for an hour\"\n  writ policy propose --template --summary \"Clauses of the new version\"",
+could never gather its signatures. Nothing changes until the owners have signed.
+
+It says what the revision would do to the people, sessions, tokens and links that are there,
+from counts alone. With --dry-run it says so and stores nothing; the exit status is 1 when
+part of it could not be counted.`,
+		Example: "  writ policy propose policy.yaml --dry-run\n  writ policy propose policy.yaml --summary \"Reset links live for an hour\"\n  writ policy propose --template --summary \"Clauses of the new version\"",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			in := map[string]any{"summary": summary}
@@ -54,6 +59,13 @@ could never gather its signatures. Nothing changes until the owners have signed.
 					return err
 				}
 				in["yaml"] = string(b)
+			}
+			if dry {
+				delete(in, "summary")
+				return a.dryRun(c.Context(), in)
+			}
+			if summary == "" {
+				return &usageError{errors.New(`required flag is missing: "summary"; only --dry-run does without`)}
 			}
 			if effective != "" {
 				t, err := parseTime(effective)
@@ -76,7 +88,7 @@ could never gather its signatures. Nothing changes until the owners have signed.
 	f.StringVar(&version, "version", "", "version of the revision (default: the next minor one)")
 	f.StringVar(&effective, "effective", "", "when it takes hold (default: as soon as it is signed)")
 	f.StringVar(&author, "author", "", "who wrote it, when you are the operator: person/…")
-	_ = c.MarkFlagRequired("summary") // the flag is there
+	f.BoolVar(&dry, "dry-run", false, "say what it would change and do, and store nothing")
 	return c
 }
 
@@ -107,6 +119,9 @@ func (a *app) propose(ctx context.Context, in map[string]any) error {
 		return err
 	}
 	a.printDiff(p.Diff)
+	if p.Forecast != nil {
+		a.printForecast(p.Forecast)
+	}
 	if n := len(p.Warnings); n > 0 {
 		a.say("An owner should look at %s: writ policy lint --server", count(n, "warning", "warnings"))
 	}

@@ -24,6 +24,7 @@ type proposePage struct {
 	Changes  string
 	Needs    string
 	Warnings []string
+	Forecast *forecast
 	Again    *web.Link
 }
 
@@ -212,7 +213,7 @@ func (c *Console) meant(d draft, base *document.Policy) (*document.Policy, []doc
 }
 
 // preview is the second step: what would change, before anything is stored.
-func (c *Console) preview(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
+func (c *Console) preview(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	d, err := readDraft(r)
 	if err != nil {
 		return err
@@ -246,6 +247,11 @@ func (c *Console) preview(w http.ResponseWriter, r *http.Request, _ actor.Actor)
 		p.Needs = "It loosens, or changes what cannot be compared: " + c.needs(base, "gov.owners/loosen_need") + " who did not write it must sign."
 	}
 	p.Warnings = c.newWarnings(base, ps)
+	tried, err := c.Policy.Try(r.Context(), who, policy.Draft{Policy: doc})
+	if err != nil {
+		return err
+	}
+	p.Forecast = foreseen(&tried.Forecast)
 	return c.show(w, r, "propose", web.View{Title: "What revision " + rev.Version.Next().String() + " would change", Lead: d.summary, Up: &web.Link{Text: "Revisions", Href: atRevisions}, Data: p})
 }
 

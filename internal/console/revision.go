@@ -91,6 +91,7 @@ type revisionPage struct {
 	Sign       *signing
 	Others     []signing
 	Warnings   []string
+	Forecast   *forecast
 	Reject     *web.Form
 	Withdraw   *web.Form
 	Download   string
@@ -131,7 +132,7 @@ func (c *Console) revisionPage(w http.ResponseWriter, r *http.Request, who actor
 	}
 	at := atRevisions + "/" + url.PathEscape(r.PathValue("version"))
 	out := revisionPage{Facts: c.revisionFacts(ctx, &p), Summary: p.Summary, First: p.Kind == policy.Bootstrap,
-		Diff: changes(p.Diff, doc), Signatures: c.signatures(ctx, &p, who), Download: "/-/console/policy.yaml?revision=" + url.QueryEscape(p.ID)}
+		Diff: changes(p.Diff, doc), Signatures: c.signatures(ctx, &p, who), Download: "/-/console/policy.yaml?revision=" + url.QueryEscape(p.ID), Forecast: foreseen(p.Forecast)}
 	if p.State == policy.Proposed {
 		if _, base, err := c.head(); err == nil {
 			out.Warnings = c.newWarnings(base, p.Warnings)

@@ -82,6 +82,7 @@ type world struct {
 	server  http.Handler
 	ids     map[string]string
 	review  string // that is half done
+	blind   bool   // nothing can be foreseen
 	keys    map[string]sshsig.Signer
 	results map[string]func() (clause.Result, error) // by control
 }
@@ -141,6 +142,9 @@ func newWorld(t testing.TB) *world {
 	kit := ledgertest.Open(t, jobs.Schema(), journal.Schema(), identity.Schema(), gateway.Schema(), policy.Schema())
 	kit.Clock.Set(time.Date(2026, 11, 2, 6, 0, 0, 0, time.UTC))
 	w := &world{t: t, kit: kit, ids: map[string]string{}, keys: map[string]sshsig.Signer{}, results: map[string]func() (clause.Result, error){}}
+	w.results["identity.reviews"] = func() (clause.Result, error) {
+		return clause.Result{Outcome: clause.Unknown, Summary: "no review of all rights was closed yet"}, nil
+	}
 	log := slog.New(slog.DiscardHandler)
 	if *look != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -160,7 +164,7 @@ func newWorld(t testing.TB) *world {
 	d := canary.New(canary.Deps{Base: origin, Addr: "127.0.0.1:1"})
 	controls := slices.Concat(w.people.Controls(d), w.gate.Controls(d), w.journal.Controls())
 	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(acc.Slots(), w.people.Slots(), w.gate.Slots(), w.journal.Slots()),
-		Template: template.YAML(), Now: now, Log: log, Controls: controls}))
+		Template: template.YAML(), Now: now, Log: log, Controls: controls, Forecasts: map[string]clause.Forecaster{"identity": foresight{w}}}))
 	controls = append(controls, w.policy.Controls(d)...)
 	for i := range controls {
 		controls[i].Run = w.scripted(controls[i])

@@ -16,6 +16,7 @@
 //	program ─► LookupToken (checksum, memory, owner's rights now, networks) ─► actor.Actor with Token and Scopes
 //	another system ─► ImportRows ─► legacy ─► wrapped hash ─► renewed at the next sign-in
 //	lend ─► (second person) ─► grant row ─► memory ─► ends by the clock, its need, a person
+//	proposal ─► Forecast (the same deciding functions, other rules) ─► counts, no names
 //	clock ─► review ─► each right: keep | revoke, by others ─► undecided: the policy's answer
 //
 // Promises: auth.best-practice, auth.signup-email, auth.admin-invite, auth.unique-login,
@@ -80,5 +81,6 @@
 // brought over; team.go, member.go, switch.go, invitation.go, accept.go are teams;
 // grant.go, lent.go, unused.go and review.go are the rights; terms.go, support.go and
 // support_session.go, receipt.go (looks); remember.go; connection.go, provision.go, provision_change.go and
-// provision_group.go (scim is their wire); http.go is the API, clauses.go the proofs.
+// provision_group.go (scim is their wire); forecast.go counts what other rules would do;
+// http.go is the API, clauses.go the proofs.
 package identity

@@ -94,3 +94,6 @@ func NotInCopy() map[string]bool {
 	}
 	return out
 }
+
+// DateGraces does what the server does three times a minute.
+func (s *Service) DateGraces(ctx context.Context) error { return s.dateGraces(ctx) }

@@ -111,10 +111,7 @@ type wordCache struct {
 // banned is the list in force: dictionaries and file, the company's name, the host, the
 // words of the policy.
 func (s *Service) banned() *banned.List {
-	words := append([]string{s.Company()}, s.Rules.Get().Words...)
-	if u, err := url.Parse(s.Origin); err == nil {
-		words = append(words, u.Hostname())
-	}
+	words := s.bannedWords(s.Rules.Get())
 	key := strings.Join(words, "\x00")
 	s.words.mu.Lock()
 	defer s.words.mu.Unlock()
@@ -122,6 +119,15 @@ func (s *Service) banned() *banned.List {
 		s.words.key, s.words.list = key, s.Banned.With(words)
 	}
 	return s.words.list
+}
+
+// bannedWords are those that rules add to the list.
+func (s *Service) bannedWords(r *Rules) []string {
+	words := append([]string{s.Company()}, r.Words...)
+	if u, err := url.Parse(s.Origin); err == nil {
+		words = append(words, u.Hostname())
+	}
+	return words
 }
 
 // hashed is a password ready to be stored.

@@ -246,6 +246,12 @@ func (s *Service) effective(b *book, t time.Time) (*document.Policy, []Exception
 	if err != nil {
 		return nil, nil, err
 	}
+	p, held := s.deviating(b, p, t)
+	return p, held, nil
+}
+
+// deviating is a policy with the exceptions that live at t in place.
+func (s *Service) deviating(b *book, p *document.Policy, t time.Time) (*document.Policy, []Exception) {
 	var held []Exception
 	for _, e := range b.exceptions {
 		if !e.live(t) { // clause: gov.exceptions
@@ -259,7 +265,7 @@ func (s *Service) effective(b *book, t time.Time) (*document.Policy, []Exception
 			p, held = q, append(held, e)
 		}
 	}
-	return p, held, nil
+	return p, held
 }
 
 // applied names the policy that an exception makes of another.

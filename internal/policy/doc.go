@@ -4,7 +4,8 @@
 // The document is the configuration. A revision in force drives every module's rules;
 // nothing else does.
 //
-//	file ─► Propose ─► texts to sign ─► Approve (owners of the revision before)
+//	file ─► Try ─► what it changes, and what it would do to who and what is there
+//	file ─► Propose ─► the same, and texts to sign ─► Approve (owners of the revision before)
 //	                                       │ enough, none the author's
 //	                                       ▼
 //	        Slots: check all ─► one ledger change ─► set all ─► modules obey
@@ -45,6 +46,6 @@
 //
 // For: the owner who signs, the engineer who proposes, the auditor who reads.
 // Tables policy_*; nothing of them is erased, people stand in them by handle.
-// Read policy.go, revision.go, propose.go, approve.go, adopt.go, bind.go; then key.go,
+// Read policy.go, revision.go, propose.go, forecast.go, approve.go, bind.go; then key.go,
 // exception.go, record.go; clauses.go holds the controls, rehearsal.go their canaries.
 package policy

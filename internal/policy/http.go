@@ -25,6 +25,8 @@ func (s *Service) Routes() []web.Route {
 		staff("GET "+v1+"policy/log", s.getLog, web.Doc{Summary: "Adopted revisions, newest first", Out: logView{}}),
 		staff("GET "+v1+"policy/diff", s.getDiff, web.Doc{Summary: "What one revision does to another", Query: []string{"from", "to"}, Out: diffView{}}),
 		staff("POST "+v1+"policy/lint", s.postLint, web.Doc{Summary: "What is wrong or weak in a policy file", In: lintIn{}, Out: lintView{}}),
+		staff("POST "+v1+"policy/dry-run", s.postDryRun, web.Doc{Summary: "What a policy would change, and what it would do to who and what is there; nothing is stored", In: dryRunIn{}, Out: Trial{},
+			Errors: []string{"policy_refused", "unbindable"}}),
 		staff("GET "+v1+"policy/proposals", s.getProposals, web.Doc{Summary: "Revisions that were proposed and are not adopted", Out: proposalsView{}}),
 		staff("POST "+v1+"policy/proposals", s.postProposal, web.Doc{Summary: "Propose a revision", In: draftIn{}, Out: Proposal{}, Status: 201,
 			Errors: []string{"policy_refused", "unbindable", "never_approvable", "version", "back_dated", "policy_id", "not_active", "closed_before", "no_change"}}),
@@ -45,9 +47,9 @@ func (s *Service) Routes() []web.Route {
 	}
 }
 
-// forPrograms is what a token may do: read, lint, propose. Signing is for people.
+// forPrograms is what a token may do: read, lint, try, propose. Signing is for people.
 func forPrograms(pattern string) bool {
-	return strings.HasPrefix(pattern, "GET ") || strings.HasSuffix(pattern, "policy/lint") || pattern == "POST /-/api/v1/policy/proposals"
+	return strings.HasPrefix(pattern, "GET ") || strings.HasSuffix(pattern, "policy/lint") || strings.HasSuffix(pattern, "policy/dry-run") || pattern == "POST /-/api/v1/policy/proposals"
 }
 
 // PolicyView is the law at a time, as the API gives it.
@@ -75,6 +77,10 @@ type (
 	}
 	lintIn struct {
 		YAML string `json:"yaml"`
+	}
+	dryRunIn struct {
+		YAML     string `json:"yaml,omitempty"`
+		Template bool   `json:"template,omitempty"`
 	}
 	lintView struct {
 		OK       bool               `json:"ok"`
@@ -157,7 +163,7 @@ func (s *Service) getPolicy(w http.ResponseWriter, r *http.Request, who actor.Ac
 		return err
 	}
 	if ref := r.FormValue("revision"); ref != "" {
-		p, err := s.Proposal(r.Context(), ref)
+		p, err := s.oneProposal(r.Context(), ref)
 		if err != nil {
 			return err
 		}
@@ -219,7 +225,7 @@ func (s *Service) getDiff(w http.ResponseWriter, r *http.Request, who actor.Acto
 		to = s.Version()
 	}
 	if from == "" {
-		p, err := s.Proposal(r.Context(), to)
+		p, err := s.oneProposal(r.Context(), to)
 		if err != nil {
 			return err
 		}
@@ -245,6 +251,22 @@ func (s *Service) postLint(w http.ResponseWriter, r *http.Request, who actor.Act
 		v.OK = v.OK && p.Severity != document.Error
 	}
 	return web.WriteJSON(w, http.StatusOK, v)
+}
+
+func (s *Service) postDryRun(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	in, err := web.ReadJSON[dryRunIn](r)
+	if err != nil {
+		return err
+	}
+	d := Draft{Template: in.Template}
+	if in.YAML != "" {
+		d.YAML = []byte(in.YAML)
+	}
+	t, err := s.Try(r.Context(), who, d)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, t)
 }
 
 func (s *Service) getProposals(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

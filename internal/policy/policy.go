@@ -45,7 +45,7 @@ type Access interface {
 	Allow(ctx context.Context, who actor.Actor, action access.Action, object string) error
 }
 
-// Deps is what a Service needs. All but Controls, Shown and Vocabulary are required.
+// Deps is what a Service needs. All but Controls, Forecasts, Shown and Vocabulary are required.
 type Deps struct {
 	DB       *ledger.DB
 	People   People
@@ -55,9 +55,10 @@ type Deps struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	Controls   []clause.Control    // of every other module: their clauses must bind all their parameters
-	Shown      []string            // parameters (clause/param) that are shown and drive nothing, by declaration
-	Vocabulary document.Vocabulary // what a file may name; zero = document.Shipped()
+	Controls   []clause.Control             // of every other module: their clauses must bind all their parameters
+	Forecasts  map[string]clause.Forecaster // by module: what a revision would do to what is there
+	Shown      []string                     // parameters (clause/param) that are shown and drive nothing, by declaration
+	Vocabulary document.Vocabulary          // what a file may name; zero = document.Shipped()
 }
 
 // Service is the policy. It is safe for concurrent use.
@@ -73,6 +74,8 @@ type Service struct {
 	vocab    document.Vocabulary
 	now      func() time.Time
 	log      *slog.Logger
+
+	forecasters map[string]clause.Forecaster
 
 	mu    sync.Mutex // one change of the law at a time
 	book  atomic.Pointer[book]
@@ -97,7 +100,7 @@ func New(d Deps) (*Service, error) {
 		return nil, fmt.Errorf("policy: the shipped template: %w", document.Refusal(ps))
 	}
 	s := &Service{db: d.DB, people: d.People, access: d.Access, rules: clause.NewLive[Rules](d.Now), template: p, vocab: d.Vocabulary,
-		now: d.Now, log: d.Log, upheld: map[string]bool{}, shown: map[string]bool{}}
+		now: d.Now, log: d.Log, upheld: map[string]bool{}, shown: map[string]bool{}, forecasters: d.Forecasts}
 	s.slots = append(slices.Clone(d.Slots), s.rules)
 	for _, c := range d.Controls {
 		s.upheld[c.Clause] = true

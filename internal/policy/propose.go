@@ -37,6 +37,7 @@ type Proposal struct {
 	Diff     document.Diff      `json:"diff"`
 	Warnings []document.Problem `json:"warnings"`
 	ToSign   []ToSign           `json:"to_sign"`
+	Forecast *Forecast          `json:"forecast,omitempty"` // while it is not in force
 }
 
 // ToSign is the exact text one person signs, with `ssh-keygen -Y sign -n writ-policy`.
@@ -123,6 +124,14 @@ func (s *Service) obeyed(p *document.Policy) error {
 // be gathered, one that changes nothing, one that was closed before and is unchanged.
 // What the operator proposes in somebody's name needs that person's signature too.
 func (s *Service) Propose(ctx context.Context, who actor.Actor, d Draft) (Proposal, error) {
+	p, err := s.propose(ctx, who, d)
+	if err != nil {
+		return p, err
+	}
+	return s.foresee(ctx, p)
+}
+
+func (s *Service) propose(ctx context.Context, who actor.Actor, d Draft) (Proposal, error) {
 	if err := s.access.Allow(ctx, who, access.PolicyPropose, ""); err != nil {
 		return Proposal{}, err
 	}

@@ -74,8 +74,18 @@ func (s *Service) Proposals() []Revision {
 }
 
 // Proposal gives one revision (open, closed or adopted) with its difference to the one
-// before and the texts to sign. ref is a version or an id.
+// before, what it would do while it is not in force, and the texts to sign. ref is a version
+// or an id.
 func (s *Service) Proposal(ctx context.Context, ref string) (Proposal, error) {
+	p, err := s.oneProposal(ctx, ref)
+	if err != nil {
+		return p, err
+	}
+	return s.foresee(ctx, p)
+}
+
+// oneProposal is Proposal without the forecast.
+func (s *Service) oneProposal(ctx context.Context, ref string) (Proposal, error) {
 	b := s.state()
 	r, err := b.find(ref)
 	if err != nil {
