@@ -257,7 +257,11 @@ func (r running) tell(st state) {
 			fmt.Fprintf(w, "  %-27s password: %s\n", "", p.Password)
 		}
 	}
-	fmt.Fprintf(w, "\nStaff set up a second factor at their first sign-in: with an app, or by pasting the key into the page of codes.\n")
+	fmt.Fprintf(w, "\nThe first minute as an owner, for staff cannot enter with a password alone:\n")
+	fmt.Fprintf(w, "  1. open Ana's link, choose a password, sign in with it\n")
+	fmt.Fprintf(w, "  2. press \"Set up an app\", paste the key it shows into http://%s/codes, type the code you get\n", r.at.mailbox)
+	fmt.Fprintf(w, "     (an app on your phone or a passkey will do as well)\n")
+	fmt.Fprintf(w, "  3. open %s/-/console\n\n", srv.Origin())
 	fmt.Fprintf(w, "A link works once; renew a lost one with: bin/writ user link EMAIL --dir %s\n", dir)
 	fmt.Fprintf(w, "The policy stands unsigned until the author and the owners sign it:\n")
 	fmt.Fprintf(w, "  ssh-keygen -t ed25519 -N '' -f ana.key\n  bin/writ policy approve --dir %s --key ana.key --as ana@example.test\n", dir)

@@ -103,10 +103,13 @@ func promised(id string) bool {
 	switch section {
 	case "auth":
 		return true
+	case "access": // two wait for somebody's statement, one for the first review
+		return !slices.Contains([]string{"access.mfa-staff-mail", "access.mfa-hosting", "access.review"}, id)
 	case "gov":
 		return !slices.Contains([]string{"gov.program", "gov.acknowledge", "gov.contact", "gov.owner-leaves"}, id)
 	}
-	return slices.Contains([]string{"crypto.current-public", "crypto.tls-in-transit", "crypto.certificates", "crypto.payment-pages", "crypto.provider-edge"}, id)
+	return slices.Contains([]string{"crypto.current-public", "crypto.tls-in-transit", "crypto.certificates", "crypto.payment-pages", "crypto.provider-edge",
+		"use.terms", "use.need-to-see", "use.no-automation"}, id)
 }
 
 // The owners sign, and soon after the start every clause that this build upholds is seen
