@@ -180,6 +180,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer poll.Stop()
 	defer minute.Stop()
 	defer hour.Stop()
+	var obeyed *Rules
 	for {
 		var err error
 		select {
@@ -190,6 +191,9 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-poll.C:
 			if s.DB.Engine() == "postgres" {
 				err = errors.Join(s.follow(ctx), s.followTokens(ctx))
+			}
+			if now := s.Rules.Get(); now != obeyed { // a grace runs from when its policy takes hold
+				obeyed, err = now, errors.Join(err, s.dateGraces(ctx))
 			}
 		case <-minute.C:
 			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.waitedResets(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx),
