@@ -20,5 +20,5 @@ type Effect struct {
 	Params []string      // clause-id/parameter: whose change brings it about
 	Count  int64         // of the people or things it is about; 0 = looked at, and none is touched
 	Says   string        // one sentence without full stop, with the count in it
-	Within time.Duration // what they are given from the moment the values hold, once and never again; 0 = at once
+	Within time.Duration // what they are given from the moment the values hold, once and never again, as Says tells; 0 = at once
 }

@@ -17,7 +17,6 @@ type forecast struct {
 		Params []string `json:"params"`
 		Count  int64    `json:"count"`
 		Says   string   `json:"says"`
-		Within string   `json:"within"`
 	} `json:"effects"`
 	Unseen []string `json:"not_counted"`
 	Failed []string `json:"failed"`
@@ -79,11 +78,7 @@ func (a *app) printForecast(f *forecast) {
 		if e.Count == 0 {
 			continue
 		}
-		line := e.Says + " (" + strings.Join(e.Params, ", ") + ")"
-		if e.Within != "" {
-			line += "; " + e.Within + ", not renewed"
-		}
-		a.say("  %s", visible(line))
+		a.say("  %s", visible(e.Says+" ("+strings.Join(e.Params, ", ")+")"))
 		for _, p := range e.Params {
 			touched[p] = true
 		}

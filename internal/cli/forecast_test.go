@@ -31,7 +31,7 @@ func TestDryRun(t *testing.T) {
 				map[string]any{"params": []string{"auth.best-practice/token_default"}, "count": 0, "says": "no token that is there already"}},
 			"not_counted": []string{"access.roles/roles"}, "failed": failed}}
 	})
-	want := []string{"3 reset links stop working at once (" + ttl + "); 7 days, not renewed", "touching nobody: auth.best-practice/token_default", "Not counted by this version: access.roles/roles"}
+	want := []string{"3 reset links stop working at once (" + ttl + ")", "touching nobody: auth.best-practice/token_default", "Not counted by this version: access.roles/roles"}
 	f.must(0, []string{"policy", "propose", file, "--dry-run"}, append(want, "24h → 1h", "Nothing was stored", "1 owner")...)
 	f.must(0, []string{"policy", "diff", "1.0", file, "--dry-run"}, append(want, "24h → 1h")...)
 	f.must(0, []string{"policy", "propose", file, "--dry-run", "--format", "json"}, `"forecast":{`, `"count":3`)

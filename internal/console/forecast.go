@@ -16,7 +16,7 @@ type forecast struct {
 	Failed []string
 }
 
-type foreseenLine struct{ Says, By, Within string }
+type foreseenLine struct{ Says, By string }
 
 // foreseen is nil for a revision that holds already.
 func foreseen(f *policy.Forecast) *forecast {
@@ -25,7 +25,7 @@ func foreseen(f *policy.Forecast) *forecast {
 	}
 	out := &forecast{At: f.At, Unseen: strings.Join(f.Unseen, ", "), Calm: strings.Join(f.Calm(), ", "), Failed: f.Failed}
 	for _, e := range f.Touching() {
-		out.Lines = append(out.Lines, foreseenLine{Says: sentence(e.Says), By: strings.Join(e.Params, ", "), Within: e.Words})
+		out.Lines = append(out.Lines, foreseenLine{Says: sentence(e.Says), By: strings.Join(e.Params, ", ")})
 	}
 	return out
 }

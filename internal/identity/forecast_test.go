@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -526,5 +527,32 @@ func TestGraceEndsWithItsException(t *testing.T) { // breaks: access.mfa-by-tech
 	b.api(401, "GET", "people", nil)
 	if in := b.signIn(mailbox("eve"), good); in["next"] != "enrol" {
 		t.Errorf("after its end: %v", in)
+	}
+}
+
+// A grace begins for everybody when its policy takes hold: whoever is signed in goes on, and
+// does not wait for a round of housekeeping.
+func TestGraceBeginsWithItsPolicy(t *testing.T) {
+	w := open(t)
+	_, ana := w.customer("ana")
+	b := w.browser()
+	b.signIn(ana, good)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.svc.Run(ctx) }()
+	next := clause.Values{who: []string{"admin", "staff"}, grace: 7 * aDay}
+	if got := w.foresee(next); about(got, "are given", "7 days")+about(got, "is given", "7 days") != 1 || about(got, "begun with a password alone") != 0 {
+		t.Errorf("%+v", got)
+	}
+	w.set(next)
+	for end := time.Now().Add(15 * time.Second); b.ask("GET", "session", nil).Status != 200; time.Sleep(50 * time.Millisecond) { // housekeeping comes every 20 s
+		if time.Now().After(end) {
+			t.Error("who was signed in is shut out though there is a grace")
+			break
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
