@@ -233,5 +233,12 @@ func (g gateSessions) Fresh(ctx context.Context, who actor.Actor, maxAge time.Du
 // Lookup implements gateway.Sessions.
 func (g gateSessions) Lookup(ctx context.Context, token secret.Text) (actor.Actor, gateway.SessionFacts, error) {
 	who, session, err := g.s.Session(ctx, token)
-	return who, gateway.SessionFacts{SignedIn: session.Started}, err
+	facts := gateway.SessionFacts{SignedIn: session.Started}
+	if session.Gained {
+		facts.Renew = func(ctx context.Context, w http.ResponseWriter) (actor.Actor, error) {
+			now, _, err := g.s.RenewFrom(ctx, w, who, token)
+			return now, err
+		}
+	}
+	return who, facts, err
 }

@@ -41,6 +41,7 @@ func (v *visit) findCaller() *refusal { // clause: use.no-automation
 			return refuseForeign
 		}
 		v.who, v.facts = who, facts
+		v.renew()
 		return nil
 	}
 	switch fault.KindOf(err) {
@@ -67,6 +68,21 @@ func (v *visit) foreign() bool { // clause: auth.best-practice
 		r = &post
 	}
 	return v.g.cross.Check(r) != nil
+}
+
+// renew gives a browser the new token of a session that has come to stand for more,
+// with this answer; it then acts with all of it. An answer that a proxy reads for
+// another sets no cookie: see question.
+func (v *visit) renew() { // clause: auth.best-practice
+	if v.facts.Renew == nil || v.asked {
+		return
+	}
+	who, err := v.facts.Renew(v.r.Context(), v.w)
+	if err != nil { // it goes on as what it was
+		v.g.log.Error("session could not be renewed", "err", err)
+		return
+	}
+	v.who, v.renewed = who, true
 }
 
 // changes reports whether the request may change something: by its method, or by going

@@ -115,7 +115,7 @@ func agree(have *string, said string) bool {
 
 // forwardAuth answers a proxy's question.
 func (g *Gateway) forwardAuth(w http.ResponseWriter, r *http.Request) {
-	v := &visit{g: g, w: w, r: r, table: g.current()}
+	v := &visit{g: g, w: w, r: r, table: g.current(), asked: true}
 	v.need.node = g.ownNode()
 	defer v.record()
 	if err := v.question(); err != nil {
@@ -144,6 +144,9 @@ func (v *visit) question() error { // clause: use.no-automation
 		if ref := g.steps[i].run(v); ref != nil {
 			return v.answerProxy(a, g.steps[i].name, ref)
 		}
+	}
+	if v.facts.Renew != nil && v.reader() { // the new cookie comes from a page of ours: the proxy need not pass on one of this answer
+		return v.answerProxy(a, "caller", refuseStranger)
 	}
 	h := w.Header()
 	for _, n := range []string{"Writ-Assertion", "Remote-User", "Remote-Team", "Remote-Groups"} {

@@ -59,6 +59,9 @@ type Tokens interface {
 // SessionFacts are what the application may want to know of a session beside its actor.
 type SessionFacts struct {
 	SignedIn time.Time // when it began
+	// Renew is there when the session has come to stand for more, which counts under a new
+	// token: it sets the cookie and says who acts with that.
+	Renew func(ctx context.Context, w http.ResponseWriter) (actor.Actor, error)
 }
 
 // Access decides whether an actor may operate the gate.
@@ -207,6 +210,8 @@ type visit struct {
 	need    decision
 	who     actor.Actor // zero = nobody known
 	facts   SessionFacts
+	asked   bool     // by another proxy, about a request
+	renewed bool     // the answer sets the session cookie
 	failed  *refusal // what the upstream step met
 	out     early    // v.w for the proxy
 	status  int

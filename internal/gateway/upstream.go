@@ -124,6 +124,9 @@ func client(addr string) string {
 func (v *visit) modify(res *http.Response) error {
 	v.status = res.StatusCode
 	v.answerHeaders(res.Header)
+	if v.renewed { // a cookie is nothing for a cache that many share
+		res.Header["Cache-Control"] = []string{"no-store"}
+	}
 	return nil
 }
 

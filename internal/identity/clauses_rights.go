@@ -147,8 +147,8 @@ func (s *Service) unexplained(ctx context.Context) (bad, all int64, err error) {
 	err = s.DB.Each(ctx, liveGrants, func(scan scanner) error {
 		var m member
 		var id, role, need string
-		var until int64
-		if err := scan(&id, &m.person, &m.team, &role, &need, &until); err != nil {
+		var until, change int64
+		if err := scan(&id, &m.person, &m.team, &role, &need, &until, &change); err != nil {
 			return err
 		}
 		if now.Before(at(until)) && (roleOf(need) == "" || slices.Contains(given[m], roleOf(need))) {
@@ -164,7 +164,7 @@ func (s *Service) unexplained(ctx context.Context) (bad, all int64, err error) {
 	for _, l := range s.table.byID {
 		all++
 		m := member{l.person, l.team}
-		roles, borrowed := s.loans.roles(m, l.roles, now)
+		roles, borrowed, _ := s.loans.roles(m, l.roles, now, l.turned)
 		for _, r := range roles {
 			from := given[m]
 			if slices.Contains(borrowed, r) {
@@ -260,11 +260,12 @@ func (t *trial) lend(person, role, need string) {
 		if _, err := tx.Exec(t.ctx, forgetNeed, canaryNeed); err != nil {
 			return nil, err
 		}
-		if _, err := bump(t.ctx, tx); err != nil {
+		change, err := bump(t.ctx, tx)
+		if err != nil {
 			return nil, err
 		}
 		now := tx.Now()
-		_, err := tx.Exec(t.ctx, insertGrant, id, person, team, role, need, "a control tries it", us(now), us(now.Add(10*time.Minute)), "writ/canary", us(now))
+		_, err = tx.Exec(t.ctx, insertGrant, id, person, team, role, need, "a control tries it", us(now), us(now.Add(10*time.Minute)), "writ/canary", us(now), change)
 		return CanaryPlanted{Control: t.control, What: "loan", Person: person}, err
 	})
 	if t.err == nil {

@@ -281,6 +281,18 @@ func (e SessionEnded) About() ledger.About {
 	return a
 }
 
+// SessionRenewed is a session that got another token, for it gained a right.
+type SessionRenewed struct {
+	Person  string   `class:"public"`
+	Session string   `class:"public"`
+	Roles   []string `class:"public"` // lent ones that count under it
+}
+
+// About implements ledger.Event.
+func (e SessionRenewed) About() ledger.About {
+	return ledger.About{Name: "identity.session-renewed", Clause: "auth.best-practice", Object: "session/" + e.Session, Subject: keyring.Person(e.Person)}
+}
+
 // PersonDisabled is a person who can no longer sign in.
 type PersonDisabled struct {
 	Person   string `class:"public"`

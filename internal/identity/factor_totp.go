@@ -344,7 +344,7 @@ func (s *Service) addFactor(ctx context.Context, who actor.Actor, a added) (Conf
 
 // risen is the session as it is in memory now.
 func (s *Service) risen(token secret.Text, first bool, codes []secret.Text) (Confirmed, error) {
-	l := s.table.find(token)
+	l, _ := s.table.find(token)
 	if l == nil {
 		return Confirmed{}, errEnded()
 	}

@@ -31,6 +31,7 @@ type Grant struct {
 	Began    time.Time
 	Ended    time.Time
 	Cause    string // of the end
+	change   int64  // the counter when it began to count
 }
 
 // The states of a grant.
@@ -111,10 +112,10 @@ func (s *Service) GrantRole(ctx context.Context, who actor.Actor, in Lend) (Gran
 		if err := needLives(ctx, tx, g.Need); err != nil {
 			return nil, err
 		}
-		if _, err := bump(ctx, tx); err != nil {
+		if g.change, err = bump(ctx, tx); err != nil {
 			return nil, err
 		}
-		if _, err := tx.Exec(ctx, insertGrant, g.ID, g.Person, staffTeam, g.Role, g.Need, g.Reason, us(g.Asked), us(g.Until), g.Grantor, timeOrNil(g.Began)); err != nil {
+		if _, err := tx.Exec(ctx, insertGrant, g.ID, g.Person, staffTeam, g.Role, g.Need, g.Reason, us(g.Asked), us(g.Until), g.Grantor, timeOrNil(g.Began), g.change); err != nil {
 			return nil, err
 		}
 		if waits {
@@ -195,7 +196,7 @@ func granted(g Grant) ledger.Event {
 // counts makes a grant that was committed count in memory.
 func (s *Service) counts(g Grant) {
 	if !g.Began.IsZero() {
-		s.loans.put(member{g.Person, staffTeam}, lent{id: g.ID, role: g.Role, standing: roleOf(g.Need), until: g.Until})
+		s.loans.put(member{g.Person, staffTeam}, lent{id: g.ID, role: g.Role, standing: roleOf(g.Need), until: g.Until, change: g.change})
 	}
 }
 
@@ -246,13 +247,13 @@ func (s *Service) ApproveGrant(ctx context.Context, who actor.Actor, id string) 
 		if err := needLives(ctx, tx, g.Need); err != nil {
 			return nil, err
 		}
-		if _, err := bump(ctx, tx); err != nil {
+		if g.change, err = bump(ctx, tx); err != nil {
 			return nil, err
 		}
 		if !first {
 			g.Began = tx.Now()
 		}
-		n, err := tx.Exec(ctx, agreeGrant, id, us(tx.Now()), former, g.Grantor, g.Approver, timeOrNil(g.Began))
+		n, err := tx.Exec(ctx, agreeGrant, id, us(tx.Now()), former, g.Grantor, g.Approver, timeOrNil(g.Began), g.change)
 		if err == nil && n == 0 {
 			err = fault.Newf(fault.Conflict, "grant_state", "This grant was decided on or has ended meanwhile.")
 		}
@@ -440,9 +441,9 @@ func (s *Service) endPast(ctx context.Context) error {
 const (
 	grantsBy = `SELECT g.id, g.person, p.handle, g.role, g.need, g.reason, g.asked, g.until, g.grantor, g.approver, g.began, g.ended, g.cause
 		FROM identity_grant g JOIN identity_person p ON p.id = g.person JOIN identity_team t ON t.id = g.team`
-	insertGrant = `INSERT INTO identity_grant (id, person, team, role, need, reason, asked, until, grantor, approver, began, ended, cause)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, NULL, '')`
-	agreeGrant   = `UPDATE identity_grant SET grantor = $4, approver = $5, began = $6 WHERE id = $1 AND grantor = $3 AND began IS NULL AND ended IS NULL AND until > $2`
+	insertGrant = `INSERT INTO identity_grant (id, person, team, role, need, reason, asked, until, grantor, approver, began, ended, cause, change)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, NULL, '', $11)`
+	agreeGrant   = `UPDATE identity_grant SET grantor = $4, approver = $5, began = $6, change = $7 WHERE id = $1 AND grantor = $3 AND began IS NULL AND ended IS NULL AND until > $2`
 	endOneGrant  = `UPDATE identity_grant SET ended = $2, cause = $3 WHERE id = $1 AND ended IS NULL`
 	endGrantsFor = `UPDATE identity_grant SET ended = $2, cause = 'need-ended' WHERE need = $1 AND ended IS NULL RETURNING id, person, role`
 	endGrantsBy  = `UPDATE identity_grant SET ended = $2, cause = $3 WHERE person = $1 AND ended IS NULL RETURNING id, role`

@@ -15,6 +15,7 @@ type lent struct {
 	id, role string
 	standing string // counts only while the person holds this role by membership; "" = by itself
 	until    time.Time
+	change   int64 // the counter when it began to count
 }
 
 type member struct{ person, team string }
@@ -65,8 +66,10 @@ func (l *loans) replace(of map[member][]lent) {
 	l.of = of
 }
 
-// roles are those of a membership with what is lent beside it now.
-func (l *loans) roles(m member, standing []string, now time.Time) (all, borrowed []string) {
+// roles are those of a membership with what is lent beside it now. What began to count
+// after turned, when the session got its token, is only gained: it counts under the next
+// token.
+func (l *loans) roles(m member, standing []string, now time.Time, turned int64) (all, borrowed []string, gained bool) {
 	l.mu.RLock()
 	xs := l.of[m]
 	l.mu.RUnlock()
@@ -76,9 +79,13 @@ func (l *loans) roles(m member, standing []string, now time.Time) (all, borrowed
 		if ended || slices.Contains(all, x.role) {
 			continue
 		}
+		if x.change > turned { // clause: auth.best-practice
+			gained = true
+			continue
+		}
 		all, borrowed = append(slices.Clip(all), x.role), append(borrowed, x.role)
 	}
-	return all, borrowed
+	return all, borrowed, gained
 }
 
 // readLoans takes in the rows of all loans that count or will end by the clock.
@@ -89,7 +96,7 @@ func (s *Service) readLoans(ctx context.Context) error {
 		var x lent
 		var need string
 		var until int64
-		if err := scan(&x.id, &m.person, &m.team, &x.role, &need, &until); err != nil {
+		if err := scan(&x.id, &m.person, &m.team, &x.role, &need, &until, &x.change); err != nil {
 			return err
 		}
 		x.until, x.standing = at(until), roleOf(need)
@@ -106,7 +113,8 @@ func (s *Service) readLoans(ctx context.Context) error {
 // with is a copy of a session in memory with other roles of its membership.
 func (l *live) with(roles []string) *live {
 	c := &live{id: l.id, person: l.person, team: l.team, kind: l.kind, device: l.device, token: l.token, roles: roles,
-		acr: l.acr, amr: l.amr, level: l.level, low: l.low, demand: l.demand, started: l.started, factorAt: l.factorAt, change: l.change, staff: l.staff}
+		acr: l.acr, amr: l.amr, level: l.level, low: l.low, demand: l.demand, terms: l.terms, started: l.started, factorAt: l.factorAt, change: l.change, staff: l.staff,
+		turned: l.turned, former: l.former, formerTurned: l.formerTurned, formerEnds: l.formerEnds}
 	c.seen.Store(l.seen.Load())
 	c.written.Store(l.written.Load())
 	return c
@@ -156,7 +164,7 @@ func changeRoles(ctx context.Context, tx *ledger.Tx, m member, roles []string) (
 }
 
 const (
-	liveGrants = `SELECT g.id, g.person, g.team, g.role, g.need, g.until FROM identity_grant g JOIN identity_person p ON p.id = g.person
+	liveGrants = `SELECT g.id, g.person, g.team, g.role, g.need, g.until, g.change FROM identity_grant g JOIN identity_person p ON p.id = g.person
 		WHERE g.ended IS NULL AND g.began IS NOT NULL AND p.state = 'active' AND NOT EXISTS (SELECT 1 FROM identity_need n WHERE n.need = g.need)`
 	setMemberRoles  = `UPDATE identity_member SET roles = $3 WHERE team = $1 AND person = $2`
 	markSessions    = `UPDATE identity_session SET change = $3 WHERE person = $1 AND team = $2 AND ended IS NULL`

@@ -40,6 +40,7 @@ type Session struct {
 	Ends     time.Time
 	Network  string // where it began; only in lists
 	Agent    string // the browser's own words; only in lists
+	Gained   bool   // has a role that counts only once the token was renewed: see Renew
 }
 
 // live is a session in memory.
@@ -54,6 +55,10 @@ type live struct {
 	terms                          int       // the newest version that the person accepted
 	started, factorAt              time.Time
 	change                         int64 // of the row, when this process wrote it
+	turned                         int64 // the counter when the token was made
+	former                         [32]byte
+	formerTurned                   int64
+	formerEnds                     time.Time // zero = there is no former token
 	staff                          bool
 	seen                           atomic.Int64 // µs
 	written                        atomic.Int64 // the minute that the row knows
@@ -90,6 +95,9 @@ func (t *table) put(l *live) {
 		t.remove(old)
 	}
 	t.byToken[l.token], t.byID[l.id] = l, l
+	if !l.formerEnds.IsZero() {
+		t.byToken[l.former] = l
+	}
 	if t.byPerson[l.person] == nil {
 		t.byPerson[l.person] = map[string]*live{}
 	}
@@ -99,6 +107,9 @@ func (t *table) put(l *live) {
 // remove takes a session out. The caller holds mu.
 func (t *table) remove(l *live) {
 	delete(t.byToken, l.token)
+	if !l.formerEnds.IsZero() {
+		delete(t.byToken, l.former)
+	}
 	delete(t.byID, l.id)
 	delete(t.byPerson[l.person], l.id)
 	if len(t.byPerson[l.person]) == 0 {
@@ -121,11 +132,13 @@ func (t *table) drop(now time.Time, ids ...string) {
 	}
 }
 
-func (t *table) find(token secret.Text) *live {
+// find is the session with a token. former: with the one before.
+func (t *table) find(token secret.Text) (l *live, former bool) {
 	h := token.Sum()
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.byToken[h]
+	l = t.byToken[h]
+	return l, l != nil && l.token != h
 }
 
 // errEnded is the answer to a token that is no session.
@@ -155,21 +168,26 @@ func (s *Service) Session(ctx context.Context, token secret.Text) (actor.Actor, 
 	if token.Len() != tokenLength {
 		return actor.Actor{}, Session{}, errEnded()
 	}
-	l := s.table.find(token)
-	if l == nil {
+	l, former := s.lookFor(ctx, token)
+	now, rules := s.Now(), s.Rules.Get()
+	if l == nil || former && !now.Before(l.formerEnds) {
 		return actor.Actor{}, Session{}, errEnded()
 	}
-	now, rules := s.Now(), s.Rules.Get()
 	if !s.stands(ctx, l, now, rules) {
 		return actor.Actor{}, Session{}, errEnded()
 	}
 	s.touch(l, now)
-	who := s.actorOf(l, "https")
+	turned := l.turned
+	if former { // what was under way stands for what it stood for
+		turned = l.formerTurned
+	}
+	who, gained := s.actorUnder(l, turned, "https")
 	if l.owes(rules) { // clause: use.terms
 		who = l.agreeing(who)
 	}
 	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: who.Roles, Lent: who.Lent, ACR: l.acr, AMR: rolesOf(l.amr),
-		Enrol: l.level == levelEnrol, Low: l.low, Started: l.started, Seen: now, IdleEnds: now.Add(rules.idle(l.staff)), Ends: l.ends(rules)}, nil
+		Enrol: l.level == levelEnrol, Low: l.low, Started: l.started, Seen: now, IdleEnds: now.Add(rules.idle(l.staff)), Ends: l.ends(rules),
+		Gained: gained && !former && who.Kind == actor.Person}, nil
 }
 
 // stands reports whether a session in memory may be used now.
@@ -439,10 +457,10 @@ func (s *Service) takeIn(ctx context.Context, query string, args ...any) (newest
 	var end []string
 	err = s.DB.Each(ctx, query, func(scan scanner) error {
 		l := &live{}
-		var token, roles, state string
-		var started, factor, seen, change, low int64
+		var token, roles, state, former string
+		var started, factor, seen, change, low, formerEnds int64
 		var ended *int64
-		if err := scan(&l.id, &token, &l.person, &l.team, &l.kind, &roles, &state, &l.device, &l.acr, &l.amr, &started, &factor, &seen, &ended, &change, &l.level, &low, &l.demand, &l.terms); err != nil {
+		if err := scan(&l.id, &token, &l.person, &l.team, &l.kind, &roles, &state, &l.device, &l.acr, &l.amr, &started, &factor, &seen, &ended, &change, &l.level, &low, &l.demand, &l.terms, &l.turned, &former, &l.formerTurned, &formerEnds); err != nil {
 			return err
 		}
 		newest = max(newest, change)
@@ -455,6 +473,9 @@ func (s *Service) takeIn(ctx context.Context, query string, args ...any) (newest
 		l.started, l.factorAt = at(started), at(factor)
 		if low > 0 {
 			l.low = at(low)
+		}
+		if raw, err := hex.DecodeString(former); err == nil && len(raw) == 32 {
+			l.former, l.formerEnds = [32]byte(raw), at(formerEnds)
 		}
 		l.seen.Store(seen)
 		l.written.Store(seen)
@@ -530,7 +551,7 @@ const (
 		JOIN identity_team t ON t.id = s.team JOIN identity_member m ON m.team = s.team AND m.person = s.person
 		WHERE s.person = $1 AND s.ended IS NULL ORDER BY s.started DESC, s.id DESC LIMIT 500`
 	sessionRows = `SELECT s.id, s.token, s.person, s.team, t.kind, COALESCE(m.roles, ''), p.state, s.device, s.acr, s.amr, s.started, s.factor_at, s.seen, s.ended, s.change, s.level, s.low, t.need,
-		COALESCE((SELECT MAX(a.version) FROM identity_terms a WHERE a.person = s.person), 0)
+		COALESCE((SELECT MAX(a.version) FROM identity_terms a WHERE a.person = s.person), 0), s.turned, s.former, s.former_turned, s.former_ends
 		FROM identity_session s JOIN identity_team t ON t.id = s.team JOIN identity_person p ON p.id = s.person
 		LEFT JOIN identity_member m ON m.team = s.team AND m.person = s.person`
 	changedSessions = sessionRows + ` WHERE s.change > $1 AND ($2 = FALSE OR s.ended IS NULL)`

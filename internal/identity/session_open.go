@@ -47,11 +47,18 @@ func (l *live) lacks(rules *Rules, now time.Time) bool {
 // actor is who acts with the session. One that may only set up a factor has neither team
 // nor roles, and is of a kind of its own, so that whoever does not know it refuses it.
 func (s *Service) actorOf(l *live, via string) actor.Actor {
+	who, _ := s.actorUnder(l, l.turned, via)
+	return who
+}
+
+// actorUnder is actorOf under a token of a certain age, and whether another token would
+// have more roles.
+func (s *Service) actorUnder(l *live, turned int64, via string) (actor.Actor, bool) {
 	if l.level != levelFull { // clause: access.mfa-by-technology
-		return actor.Actor{Kind: actor.Enrolling, ID: l.person, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: via}
+		return actor.Actor{Kind: actor.Enrolling, ID: l.person, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: via}, false
 	}
-	roles, lent := s.loans.roles(member{l.person, l.team}, l.roles, s.Now())
-	return actor.Actor{Kind: actor.Person, ID: l.person, Team: l.team, TeamKind: l.kind, Roles: roles, Lent: lent, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: via}
+	roles, lent, gained := s.loans.roles(member{l.person, l.team}, l.roles, s.Now(), turned)
+	return actor.Actor{Kind: actor.Person, ID: l.person, Team: l.team, TeamKind: l.kind, Roles: roles, Lent: lent, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: via}, gained
 }
 
 // openSession writes the row inside a change and returns what memory will hold. It is
@@ -86,7 +93,7 @@ func openSession(ctx context.Context, tx *ledger.Tx, rules *Rules, b begin) (*li
 	if err != nil {
 		return nil, err
 	}
-	l.change = change
+	l.change, l.turned = change, change
 	l.seen.Store(us(tx.Now()))
 	l.written.Store(us(tx.Now().Truncate(time.Minute)))
 	_, err = tx.Exec(ctx, newSession, b.id, hex.EncodeToString(l.token[:]), b.person, l.team, b.device, int64(l.acr), b.amr,
@@ -141,8 +148,8 @@ func (s *Service) reread(ctx context.Context, person string) error {
 }
 
 const (
-	newSession = `INSERT INTO identity_session (id, token, person, team, device, acr, amr, started, factor_at, seen, place, ended, cause, change, level, low)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, '', $12, $13, $14)`
-	raiseSession = `UPDATE identity_session SET token = $3, acr = $4, amr = $5, factor_at = $6, level = $7, low = $8, change = $9
+	newSession = `INSERT INTO identity_session (id, token, person, team, device, acr, amr, started, factor_at, seen, place, ended, cause, change, level, low, turned)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, '', $12, $13, $14, $12)`
+	raiseSession = `UPDATE identity_session SET token = $3, acr = $4, amr = $5, factor_at = $6, level = $7, low = $8, change = $9, turned = $9, former = '', former_ends = 0
 		WHERE id = $1 AND person = $2 AND ended IS NULL`
 )

@@ -139,8 +139,8 @@ func TestTwoNodes(t *testing.T) {
 		v := a.browser()
 		v.signIn(email, good)
 		token := v.cookie(t, "__Host-writ")
-		if _, err := b.svc.Lookup(t.Context(), token); !errors.Is(err, fault.Unauthenticated) {
-			t.Fatalf("known before it was told: %v", err)
+		if _, err := b.svc.Lookup(t.Context(), token); kit.DB.Engine() == "postgres" && err != nil { // it asks before it says that there is nobody
+			t.Fatalf("the other node, at once: %v", err)
 		}
 		b.housekeeping()
 		if _, err := b.svc.Lookup(t.Context(), token); err != nil {

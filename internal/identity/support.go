@@ -359,7 +359,7 @@ func (s *Service) leaveLook(ctx context.Context, who actor.Actor) (back secret.T
 	if err := s.reread(ctx, l.Staff); err != nil {
 		return secret.Text{}, ends, err
 	}
-	if p := s.table.find(back); p != nil {
+	if p, _ := s.table.find(back); p != nil {
 		ends = p.ends(s.Rules.Get())
 	}
 	return back, ends, nil
@@ -437,7 +437,7 @@ const (
 	openLooks       = `SELECT COUNT(*) FROM identity_support WHERE session = $1 AND ended IS NULL`
 	insertLook      = `INSERT INTO identity_support (id, token, staff, session, person, team, reason, ticket, writes, began, until, agreed_by, agreed, ended, cause)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', NULL, NULL, '')`
-	parkSession = `UPDATE identity_session SET token = $3, change = $4 WHERE id = $1 AND person = $2 AND ended IS NULL`
+	parkSession = `UPDATE identity_session SET token = $3, change = $4, turned = $4, former = '', former_ends = 0 WHERE id = $1 AND person = $2 AND ended IS NULL`
 	agreeLook   = `UPDATE identity_support SET agreed_by = $2, agreed = $3 WHERE id = $1 AND ended IS NULL AND writes = 1 AND agreed IS NULL AND staff <> $2 AND until > $3`
 	endLookRow  = `UPDATE identity_support SET ended = $2, cause = $3 WHERE id = $1 AND ended IS NULL`
 	endLooksOf  = `UPDATE identity_support SET ended = $3, cause = $4 WHERE ended IS NULL AND (person = $1 OR (staff = $1 AND session <> $2)) RETURNING id, person`

@@ -152,5 +152,5 @@ func (s *Service) turned(ctx context.Context, t *turn) (secret.Text, error) {
 const (
 	demandOf          = `SELECT need FROM identity_team WHERE id = $1`
 	endSessionsInTeam = `UPDATE identity_session SET ended = $4, cause = $5, change = $6 WHERE person = $1 AND team = $2 AND id <> $3 AND ended IS NULL RETURNING id`
-	turnSession       = `UPDATE identity_session SET token = $3, team = $4, change = $5 WHERE id = $1 AND person = $2 AND ended IS NULL`
+	turnSession       = `UPDATE identity_session SET token = $3, team = $4, change = $5, turned = $5, former = '', former_ends = 0 WHERE id = $1 AND person = $2 AND ended IS NULL`
 )

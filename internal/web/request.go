@@ -31,6 +31,19 @@ func Cookie(r *http.Request, name string) secret.Text {
 	return secret.NewText(found[0].Value)
 }
 
+// ReplaceCookie puts another value in place of a cookie that the request brought, for the
+// handlers that read it after the answer has been given a new one.
+func ReplaceCookie(r *http.Request, name string, v secret.Text) {
+	have := r.Cookies()
+	r.Header.Del("Cookie")
+	for _, c := range have {
+		if c.Name == withPrefix(name) {
+			c.Value = v.Reveal()
+		}
+		r.AddCookie(c)
+	}
+}
+
 func withPrefix(name string) string {
 	if strings.HasPrefix(name, hostPrefix) {
 		return name

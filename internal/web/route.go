@@ -63,6 +63,12 @@ type Door interface {
 	Identify(*http.Request) (actor.Actor, error)
 }
 
+// Renewer is a Door that gives a browser another session cookie where its session has
+// come to stand for more. The request then carries the new one, for the handlers.
+type Renewer interface {
+	Renew(w http.ResponseWriter, r *http.Request) (actor.Actor, error)
+}
+
 const (
 	defaultLimit = 16 << 10
 	defaultTime  = 30 * time.Second

@@ -47,6 +47,9 @@ type Server struct {
 	chrome atomic.Pointer[func(context.Context, actor.Actor) Chrome]
 }
 
+// assetsPattern begins the one route whose answers caches share.
+const assetsPattern = "GET /-/assets/"
+
 // New makes a Server with Writ's own routes: the assets and the OpenAPI document.
 func New(d Deps) (*Server, error) {
 	if d.Brand == nil || d.Log == nil || d.Now == nil {
@@ -74,7 +77,7 @@ func New(d Deps) (*Server, error) {
 		return nil, err
 	}
 	return s, s.Mount(
-		Route{Pattern: "GET /-/assets/{hash}/{name}", Who: Anyone, Handle: s.assets.serve},
+		Route{Pattern: assetsPattern + "{hash}/{name}", Who: Anyone, Handle: s.assets.serve},
 		Route{Pattern: "GET /-/api/v1/openapi.json", Who: Anyone, Handle: s.serveOpenAPI},
 	)
 }
@@ -176,7 +179,7 @@ func (s *Server) admit(rt Route, door Door, w http.ResponseWriter, r *http.Reque
 			Expected: "Changes are accepted only from this site's own pages and from programs.",
 			Next:     "Open the page here and try again."})
 	}
-	who, err := s.identify(rt, door, r)
+	who, err := s.identify(rt, door, w, r)
 	if err != nil {
 		return err
 	}
@@ -206,11 +209,11 @@ func handlerTime(d time.Duration) time.Duration {
 
 // identify asks the door. A route for Anyone goes on as a stranger when the door cannot
 // say: a dead cookie or a sealed server must not hide the sign-in and unseal pages.
-func (s *Server) identify(rt Route, door Door, r *http.Request) (actor.Actor, error) {
+func (s *Server) identify(rt Route, door Door, w http.ResponseWriter, r *http.Request) (actor.Actor, error) {
 	if rt.Bearer {
 		return StrangerOf(r), nil
 	}
-	who, err := door.Identify(r)
+	who, err := identified(rt, door, w, r)
 	if err == nil && who.IsZero() {
 		return StrangerOf(r), nil
 	}
@@ -223,6 +226,15 @@ func (s *Server) identify(rt Route, door Door, r *http.Request) (actor.Actor, er
 		return StrangerOf(r), nil
 	}
 	return actor.Actor{}, err
+}
+
+// identified asks a door in the way that the route allows: what caches may keep for
+// everybody carries no cookie.
+func identified(rt Route, door Door, w http.ResponseWriter, r *http.Request) (actor.Actor, error) {
+	if d, ok := door.(Renewer); ok && !strings.HasPrefix(rt.Pattern, assetsPattern) {
+		return d.Renew(w, r)
+	}
+	return door.Identify(r)
 }
 
 // may decides the route's coarse Who.
