@@ -126,7 +126,7 @@ func (a *App) buildGateway() error {
 }
 
 func (a *App) buildPolicy() (err error) {
-	controls := slices.Concat(a.identity.Controls(a.door), a.oidc.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
+	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.oidc.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
 	var slots []clause.Slot
 	for _, m := range []ruled{a.access, a.identity, a.gateway, a.journal} {
 		slots = append(slots, m.Slots()...)

@@ -201,10 +201,10 @@ func (c *Console) acted(ctx context.Context, s string) string {
 }
 
 func (c *Console) lendForm(t rightsTries, lends bool) *web.Form {
-	role := web.Field{Name: "role", Label: "Role", Type: "select", Required: true}
+	role := web.Field{Name: "role", Label: "Role", Type: "radio", Required: true} // a list would cut what a role may do
 	for _, x := range c.Access.Roles() {
 		if x.Staff {
-			role.Options = append(role.Options, web.Option{Value: x.Name, Text: x.Name + ": " + x.May, Chosen: t.values.Get("role") == x.Name})
+			role.Options = append(role.Options, web.Option{Value: x.Name, Text: x.Name, Hint: x.May, Chosen: t.values.Get("role") == x.Name})
 		}
 	}
 	long := t.values.Get("for")

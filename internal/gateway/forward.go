@@ -141,12 +141,13 @@ func (v *visit) question() error { // clause: use.no-automation
 	q.URL = &url.URL{Path: "/"} // refusals show no more; the steps read RequestURI
 	v.r, v.need.node = &q, nil
 	for i := range g.steps[:len(g.steps)-1] { // all but forwarding
-		if ref := g.steps[i].run(v); ref != nil {
+		ref := g.steps[i].run(v)
+		if v.facts.Renew != nil && v.reader() { // the new token comes from a page of ours: a proxy need not pass on a cookie of this answer
+			return v.answerProxy(a, "caller", refuseStranger)
+		}
+		if ref != nil {
 			return v.answerProxy(a, g.steps[i].name, ref)
 		}
-	}
-	if v.facts.Renew != nil && v.reader() { // the new cookie comes from a page of ours: the proxy need not pass on one of this answer
-		return v.answerProxy(a, "caller", refuseStranger)
 	}
 	h := w.Header()
 	for _, n := range []string{"Writ-Assertion", "Remote-User", "Remote-Team", "Remote-Groups"} {

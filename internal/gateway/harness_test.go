@@ -37,6 +37,7 @@ type sessions struct {
 	errs map[string]error
 
 	programs map[string]actor.Actor // by token
+	gained   map[string]actor.Actor // by token: who acts once it was renewed
 }
 
 func (s *sessions) LookupToken(_ context.Context, who actor.Actor, token secret.Text, from netip.Addr) (actor.Actor, error) {
@@ -68,6 +69,12 @@ func (s *sessions) Lookup(_ context.Context, token secret.Text) (actor.Actor, ga
 	}
 	if err := s.errs[token.Reveal()]; err != nil {
 		return actor.Actor{}, gateway.SessionFacts{}, err
+	}
+	if more, ok := s.gained[token.Reveal()]; ok {
+		return s.who[token.Reveal()], gateway.SessionFacts{SignedIn: time.Now(), Renew: func(_ context.Context, w http.ResponseWriter) (actor.Actor, error) {
+			web.SetCookie(w, "writ", secret.NewText("renewed"), time.Hour)
+			return more, nil
+		}}, nil
 	}
 	if who, ok := s.who[token.Reveal()]; ok {
 		return who, gateway.SessionFacts{SignedIn: time.Now()}, nil

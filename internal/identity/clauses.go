@@ -41,6 +41,7 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 		look("sessions-end", "auth.best-practice", "Looks for sessions that live beyond their time", s.probeSessions),
 		attack("tokens", "auth.best-practice", "Uses a program's token in every wrong place, and after its end", (*trial).tokens),
 		look("tokens-end", "auth.best-practice", "Looks for tokens that outlive their time or their owner", s.probeTokens),
+		look("services-owned", "auth.best-practice", "Looks for services that act though nobody stands behind them", s.probeServices),
 		attack("confirm-first", "auth.signup-email", "Signs up and tries to sign in before confirming", (*trial).confirmFirst),
 		look("confirmed", "auth.signup-email", "Counts sign-ins by people whose address is not confirmed", s.probeConfirmed),
 		attack("invitation", "auth.admin-invite", "Accepts an invitation as somebody else, twice, too late, and after a newer link", (*trial).invitation), taken,
@@ -67,6 +68,7 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 		look("unused-rights", "access.least-privilege", "Looks for rights that went unused and were not put up for removal", s.probeUnused),
 		look("reviews", "access.review", "Looks whether all rights were reviewed in time, by others than their holders", s.probeReviews),
 		attack("late-loan", "access.need-ends", "Uses a lent role one second after its end, and after its ticket is over", (*trial).lateLoan),
+		look("leavers", "access.need-ends", "Looks for anything that people who left could still act with", s.probeLeavers),
 		look("loans", "access.need-ends", "Looks for roles that count though their reason has ended", s.probeLoans),
 	})
 }

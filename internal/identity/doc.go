@@ -63,7 +63,6 @@
 // counted in memory and recorded as one entry when the minute is over; a crash loses
 // the count of that minute.
 //
-//
 // BUG(reviews): reviews and counts of uses look at the rights of staff; those of customers
 // are their team's to look after.
 //

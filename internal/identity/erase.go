@@ -15,13 +15,21 @@ import (
 	"writ/internal/ledger"
 )
 
-// Disable ends everything of a person and keeps them from signing in. The last active
-// owner stays (fault.Conflict, last_owner).
+// Disable is Offboard for whoever needs no receipt in hand; it is recorded all the same.
 func (s *Service) Disable(ctx context.Context, who actor.Actor, ref string) error {
+	_, err := s.Offboard(ctx, who, ref)
+	return err
+}
+
+// Offboard ends everything of a person and keeps them from signing in, and says what
+// ended. The last active owner stays (fault.Conflict, last_owner).
+func (s *Service) Offboard(ctx context.Context, who actor.Actor, ref string) (Receipt, error) {
+	o := offboarding{how: HowDisabled, begun: s.Now()}
 	acc, err := s.managed(ctx, who, ref)
 	if err != nil {
-		return err
+		return Receipt{}, err
 	}
+	o.person = acc.id
 	var ids []string
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if err := s.notLastOwner(ctx, tx, acc); err != nil {
@@ -34,7 +42,10 @@ func (s *Service) Disable(ctx context.Context, who actor.Actor, ref string) erro
 		if n == 0 {
 			return nil, fault.Newf(fault.Conflict, "not_active", "This person is not active: the account is %s.", acc.state)
 		}
-		ev := PersonDisabled{Person: acc.id}
+		if err := o.begin(ctx, tx); err != nil {
+			return nil, err
+		}
+		ev := PersonDisabled{Person: acc.id, Tokens: o.was["tokens"], Loans: o.was["lent-roles"], Consents: o.was["consents"], Families: o.was["applications"]}
 		if ids, ev.Links, ev.Devices, err = endAll(ctx, tx, acc.id, "disabled"); err != nil {
 			return nil, err
 		}
@@ -42,11 +53,11 @@ func (s *Service) Disable(ctx context.Context, who actor.Actor, ref string) erro
 		return ev, nil
 	})
 	if err != nil {
-		return fmt.Errorf("disable person: %w", err)
+		return Receipt{}, fmt.Errorf("disable person: %w", err)
 	}
 	s.table.drop(s.Now(), ids...)
 	s.tokensOf(ctx, acc.id)
-	return nil
+	return s.receipt(ctx, who, o), nil
 }
 
 // endAll ends sessions, links, invitations and devices of a person inside a change.
@@ -64,6 +75,9 @@ func endAll(ctx context.Context, tx *ledger.Tx, person, cause string) (ids []str
 		return nil, 0, 0, err
 	}
 	if _, err = endTokensIn(ctx, tx, person, cause, false); err != nil {
+		return nil, 0, 0, err
+	}
+	if _, err = tx.Exec(ctx, deleteConsentsOf, person); err != nil {
 		return nil, 0, 0, err
 	}
 	devices, err = tx.Exec(ctx, deleteDevices, person)
@@ -149,9 +163,13 @@ func (s *Service) Erase(ctx context.Context, who actor.Actor, ref, confirm strin
 // erase deletes the rows of a person, then destroys their key. The letter, if there is
 // one, goes out with the first half: afterwards there is no address to send it to.
 func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, letter *jobs.Job) (Certificate, error) {
+	o := offboarding{person: acc.id, how: HowErased, begun: s.Now()}
 	var ids []string
 	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if err := s.notLastOwner(ctx, tx, acc); err != nil {
+			return nil, err
+		}
+		if err := o.begin(ctx, tx); err != nil {
 			return nil, err
 		}
 		ev := ErasureBegun{Person: acc.id}
@@ -187,6 +205,7 @@ func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, lette
 	}
 	s.table.drop(s.Now(), ids...)
 	s.tokensOf(ctx, acc.id)
+	s.receipt(ctx, who, o) // while there is a key: the entry outlives it
 	return s.destroy(ctx, who, acc.id)
 }
 

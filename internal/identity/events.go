@@ -299,11 +299,31 @@ type PersonDisabled struct {
 	Sessions int64  `class:"public"`
 	Links    int64  `class:"public"`
 	Devices  int64  `class:"public"`
+	Tokens   int64  `class:"public"`
+	Loans    int64  `class:"public"`
+	Consents int64  `class:"public"`
+	Families int64  `class:"public"` // of tokens that applications had
 }
 
 // About implements ledger.Event.
 func (e PersonDisabled) About() ledger.About {
 	return ledger.About{Name: "identity.person-disabled", Clause: "people.offboarding", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}
+
+// PersonOffboarded is the receipt of an offboarding: what ended, and what was seen of it
+// afterwards.
+type PersonOffboarded struct {
+	Person string   `class:"public"`
+	Team   string   `class:"public"` // empty = everything
+	How    string   `class:"public"`
+	Ended  []string `class:"public"` // KIND=COUNT
+	Zero   []string `class:"public"` // KIND=MICROSECONDS until nothing of it was left
+	Left   []string `class:"public"` // kinds of which something was left
+}
+
+// About implements ledger.Event.
+func (e PersonOffboarded) About() ledger.About {
+	return ledger.About{Name: "identity.person-offboarded", Clause: "access.need-ends", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
 }
 
 // ErasureBegun deletes a person's rows; their key is destroyed next.

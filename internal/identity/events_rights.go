@@ -78,6 +78,20 @@ func (e RoleEnded) About() ledger.About {
 	return ledger.About{Name: "identity.role-ended", Clause: "access.need-ends", Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
 }
 
+// LoanTold is a letter about a lent role: to its holder, and of one that two people lent
+// to the owners.
+type LoanTold struct {
+	Grant   string `class:"public"`
+	Person  string `class:"public"`
+	What    string `class:"public"` // began, ended
+	Letters int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e LoanTold) About() ledger.About {
+	return ledger.About{Name: "identity.loan-told", Clause: "access.least-privilege", Object: "grant/" + e.Grant, Subject: keyring.Person(e.Person)}
+}
+
 // NeedEnded says that a ticket, project or role is over, with how many loans.
 type NeedEnded struct {
 	Need   string `class:"public"`

@@ -82,6 +82,19 @@ func (e ServiceMade) About() ledger.About {
 	return ledger.About{Name: "identity.service-made", Clause: "auth.best-practice", Object: "service/" + e.Service}
 }
 
+// ServiceSuspended is an account of a program behind which nobody stands any more, or
+// again: its tokens do nothing while it lasts.
+type ServiceSuspended struct {
+	Service string `class:"public"`
+	Team    string `class:"public"`
+	Lifted  bool   `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e ServiceSuspended) About() ledger.About {
+	return ledger.About{Name: "identity.service-suspended", Clause: "auth.best-practice", Object: "service/" + e.Service}
+}
+
 // ServiceEnded is an account of a program that is over, with its tokens.
 type ServiceEnded struct {
 	Service string `class:"public"`

@@ -31,7 +31,7 @@ func (s *Service) Housekeeping(ctx context.Context) []error {
 		s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, true), s.dateGraces(ctx), s.waitedResets(ctx), s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx), s.follow(ctx),
 		s.eraseLeavers(ctx),
 		s.dateGraces(ctx),
-		s.endPast(ctx), s.tendRights(ctx),
+		s.endPast(ctx), s.tellLoans(ctx), s.tendServices(ctx), s.tendRights(ctx),
 		s.writeTokenUse(ctx), s.followTokens(ctx), s.recheckTokens(ctx), s.expireTokens(ctx),
 	}
 }

@@ -441,8 +441,8 @@ func (s *Service) endPast(ctx context.Context) error {
 const (
 	grantsBy = `SELECT g.id, g.person, p.handle, g.role, g.need, g.reason, g.asked, g.until, g.grantor, g.approver, g.began, g.ended, g.cause
 		FROM identity_grant g JOIN identity_person p ON p.id = g.person JOIN identity_team t ON t.id = g.team`
-	insertGrant = `INSERT INTO identity_grant (id, person, team, role, need, reason, asked, until, grantor, approver, began, ended, cause, change)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, NULL, '', $11)`
+	insertGrant = `INSERT INTO identity_grant (id, person, team, role, need, reason, asked, until, grantor, approver, began, ended, cause, change, told)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, NULL, '', $11, '')`
 	agreeGrant   = `UPDATE identity_grant SET grantor = $4, approver = $5, began = $6, change = $7 WHERE id = $1 AND grantor = $3 AND began IS NULL AND ended IS NULL AND until > $2`
 	endOneGrant  = `UPDATE identity_grant SET ended = $2, cause = $3 WHERE id = $1 AND ended IS NULL`
 	endGrantsFor = `UPDATE identity_grant SET ended = $2, cause = 'need-ended' WHERE need = $1 AND ended IS NULL RETURNING id, person, role`

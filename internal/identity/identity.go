@@ -197,7 +197,7 @@ func (s *Service) Run(ctx context.Context) error {
 			}
 		case <-minute.C:
 			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.waitedResets(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx),
-				s.endPast(ctx), s.writeUses(ctx), s.endLooks(ctx))
+				s.endPast(ctx), s.tellLoans(ctx), s.tendServices(ctx), s.writeUses(ctx), s.endLooks(ctx))
 		case <-hour.C:
 			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx),
 				s.eraseLeavers(ctx),

@@ -44,7 +44,7 @@ func (s *Service) Leave(ctx context.Context, who actor.Actor, current secret.Tex
 		if err := lockPerson(ctx, tx, acc.id); err != nil {
 			return nil, err
 		}
-		if err := notLastAdmin(ctx, tx, acc.id); err != nil {
+		if err := notLastAdminAnywhere(ctx, tx, acc.id); err != nil {
 			return nil, err
 		}
 		due = tx.Now().Add(undoTime)
@@ -64,19 +64,15 @@ func (s *Service) Leave(ctx context.Context, who actor.Actor, current secret.Tex
 	return due, nil
 }
 
-var errLastAdmin = fault.New(fault.Conflict, "last_admin", fault.Public{Problem: "You are the only admin of a team that has other members.",
-	Expected: "Another admin, or no other members.", Next: "Make somebody else an admin first."})
-
-// notLastAdmin refuses the end of the only admin of a team with other members.
-func notLastAdmin(ctx context.Context, tx *ledger.Tx, person string) error {
-	var teams int64
-	if err := ledger.One(ctx, tx, orphanedBy, []any{&teams}, person); err != nil {
-		return err
+// notLastAdminAnywhere refuses the end of the only admin of a team with other members.
+func notLastAdminAnywhere(ctx context.Context, tx *ledger.Tx, person string) error {
+	teams, err := strings1(ctx, tx, customerTeamsOf, person)
+	for _, team := range teams {
+		if err == nil {
+			err = notLastAdmin(ctx, tx, team, person, true)
+		}
 	}
-	if teams > 0 {
-		return errLastAdmin
-	}
-	return nil
+	return err
 }
 
 // Leaving is when one's own account will end; ok is false when nobody asked.
@@ -173,11 +169,9 @@ func (s *Service) goneLetter() typedLetter {
 }
 
 const (
-	insertLeaving = `INSERT INTO identity_leaving (person, asked, due) VALUES ($1, $2, $3)`
-	leavingOf     = `SELECT due FROM identity_leaving WHERE person = $1`
-	deleteLeaving = `DELETE FROM identity_leaving WHERE person = $1`
-	leavers       = `SELECT l.person FROM identity_leaving l JOIN identity_person p ON p.id = l.person WHERE l.due <= $1 AND p.state <> 'erased' ORDER BY l.due LIMIT 100`
-	orphanedBy    = `SELECT COUNT(*) FROM identity_member m WHERE m.person = $1 AND ' ' || m.roles || ' ' LIKE '% admin %'
-		AND EXISTS (SELECT 1 FROM identity_member o WHERE o.team = m.team AND o.person <> m.person)
-		AND NOT EXISTS (SELECT 1 FROM identity_member o WHERE o.team = m.team AND o.person <> m.person AND ' ' || o.roles || ' ' LIKE '% admin %')`
+	insertLeaving   = `INSERT INTO identity_leaving (person, asked, due) VALUES ($1, $2, $3)`
+	leavingOf       = `SELECT due FROM identity_leaving WHERE person = $1`
+	deleteLeaving   = `DELETE FROM identity_leaving WHERE person = $1`
+	leavers         = `SELECT l.person FROM identity_leaving l JOIN identity_person p ON p.id = l.person WHERE l.due <= $1 AND p.state <> 'erased' ORDER BY l.due LIMIT 100`
+	customerTeamsOf = `SELECT m.team FROM identity_member m JOIN identity_team t ON t.id = m.team WHERE m.person = $1 AND t.kind <> 'staff' ORDER BY m.team`
 )

@@ -1,6 +1,32 @@
 package identity
 
-import "writ/internal/mail"
+import (
+	"context"
+	"strings"
+
+	"writ/internal/ledger"
+	"writ/internal/mail"
+)
+
+// WayLetter prepares the letter about another provider with which a person can sign in,
+// added or removed, and gives what puts it into the change.
+func (s *Service) WayLetter(ctx context.Context, person, way, did string) (func(context.Context, *ledger.Tx) error, error) {
+	way = strings.Join(strings.Fields(way), " ")
+	says := "You can now sign in to your account here with your account at " + way + "."
+	if did == "removed" {
+		says = "Your account at " + way + " no longer signs you in here."
+	}
+	job, err := s.letter(ctx, s.Email(ctx, person), typedLetter{kind: "identity.way-" + did, Letter: mail.Letter{
+		Title: "A way to sign in was " + did,
+		Lines: []string{says, "If it was not you, set a new password at once: that ends every session. Then look at your ways to sign in."},
+		Link:  s.anew(),
+		Foot:  []string{"On " + stamp(s.Now()) + "."},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, tx *ledger.Tx) error { return s.Mail.Enqueue(ctx, tx, job) }, nil
+}
 
 // factorLetter tells that a second factor was added or removed.
 func (s *Service) factorLetter(did, asked string) typedLetter {

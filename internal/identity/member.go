@@ -204,33 +204,55 @@ func giveRoles(ctx context.Context, tx *ledger.Tx, t *turn, team, person string,
 // notLast refuses what would leave a customer's team without an admin who can act, or the
 // staff with fewer than two owners who can sign in. The team is locked.
 func notLast(ctx context.Context, tx *ledger.Tx, team, kind, person string) error {
-	need, query, code := 1, activeIn, "last_admin"
-	if kind == Staff {
-		if _, err := bump(ctx, tx); err != nil { // one such act at a time, as in notLastOwner
-			return err
-		}
-		need, query, code = 2, ableIn, "last_owner"
+	if kind != Staff {
+		return notLastAdmin(ctx, tx, team, person, false)
 	}
-	var able []string
-	err := tx.Each(ctx, query, func(scan scanner) error {
+	if _, err := bump(ctx, tx); err != nil { // one such act at a time, as in notLastOwner
+		return err
+	}
+	have, owners, _, err := topOf(ctx, tx, ableIn, team, person)
+	if err != nil || !have || owners >= 2 {
+		return err
+	}
+	return fault.New(fault.Conflict, "last_owner", fault.Public{Problem: "Fewer than two owners who can sign in would be left.",
+		Expected: "At least two other owners who have set a password.", Next: "Add another owner first."})
+}
+
+// notLastAdmin refuses to take the last active admin from a customer's team. alone: it
+// may go where nobody else is left who would need one. The team is locked, or the caller
+// has bumped.
+func notLastAdmin(ctx context.Context, tx *ledger.Tx, team, person string, alone bool) error {
+	have, admins, others, err := topOf(ctx, tx, activeIn, team, person)
+	if err != nil || !have || admins > 0 || alone && others == 0 {
+		return err
+	}
+	return errLastAdmin
+}
+
+var errLastAdmin = fault.New(fault.Conflict, "last_admin", fault.Public{Problem: "This is the last admin of the team.",
+	Expected: "At least one other active admin.", Next: "Make somebody else an admin first."})
+
+// topOf says whether a person holds the highest role of a team, and counts the others of
+// the query: those who hold it too, and all.
+func topOf(ctx context.Context, tx *ledger.Tx, query, team, person string) (have bool, too, others int, err error) {
+	err = tx.Each(ctx, query, func(scan scanner) error {
 		var id, roles string
 		if err := scan(&id, &roles); err != nil {
 			return err
 		}
-		if rank(rolesOf(roles)...) == 2 {
-			able = append(able, id)
+		top := rank(rolesOf(roles)...) == 2
+		switch {
+		case id == person:
+			have = top
+		case top:
+			too++
+			fallthrough
+		default:
+			others++
 		}
 		return nil
 	}, team)
-	if err != nil || !slices.Contains(able, person) || len(able)-1 >= need {
-		return err
-	}
-	if kind == Staff {
-		return fault.New(fault.Conflict, code, fault.Public{Problem: "Fewer than two owners who can sign in would be left.",
-			Expected: "At least two other owners who have set a password.", Next: "Add another owner first."})
-	}
-	return fault.New(fault.Conflict, code, fault.Public{Problem: "This is the last admin of the team.",
-		Expected: "At least one other admin.", Next: "Make somebody else an admin first."})
+	return have, too, others, err
 }
 
 // Transfer is the hand-over of a customer team's admin role.
@@ -365,9 +387,13 @@ func (s *Service) remove(ctx context.Context, who actor.Actor, team, person stri
 			return err
 		}
 	}
+	o := offboarding{person: person, team: team, how: HowRemoved, begun: s.Now()}
 	t := newTurn(actor.Actor{}) // all sessions end, one's own too
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		t.reset()
+		if err := o.begin(ctx, tx); err != nil {
+			return nil, err
+		}
 		ev, err := takeOut(ctx, tx, t, team, person, left)
 		if err == nil && told {
 			err = s.Mail.Enqueue(ctx, tx, job)
@@ -378,6 +404,7 @@ func (s *Service) remove(ctx context.Context, who actor.Actor, team, person stri
 		return s.notOnTeam(ctx, who, act, team, err)
 	}
 	_, err = s.turned(ctx, t)
+	s.receipt(ctx, who, o)
 	return err
 }
 

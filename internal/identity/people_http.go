@@ -18,7 +18,8 @@ func (s *Service) peopleRoutes() []web.Route {
 			Errors: []string{"email_invalid", "handle_invalid", "role_unknown", "person_exists"}}},
 		{Pattern: "GET /-/api/v1/people/{ref}", Handle: s.getPerson, Doc: web.Doc{Summary: "One person, by id, handle or address", Out: personWire{}, Errors: []string{"no_person"}}},
 		{Pattern: "POST /-/api/v1/people/{ref}/link", Handle: s.postLink, Doc: web.Doc{Summary: "Renew a lost link: answers with it, or mails a reset to a person who has a password", Out: linkOut{}, Errors: []string{"no_person", "not_active"}}},
-		{Pattern: "POST /-/api/v1/people/{ref}/disable", Handle: s.postDisable, Doc: web.Doc{Summary: "End everything of a person and keep them out", Errors: []string{"no_person", "not_active", "last_owner"}}},
+		{Pattern: "POST /-/api/v1/people/{ref}/disable", Handle: s.postDisable, Doc: web.Doc{Summary: "End everything of a person and keep them out; answers with the receipt", Out: Receipt{}, Errors: []string{"no_person", "not_active", "last_owner"}}},
+		{Pattern: "GET /-/api/v1/people/{ref}/receipts", Handle: s.getReceipts, Doc: web.Doc{Summary: "What ended when a person left, the newest first", Out: receiptsOut{}, Errors: []string{"no_person"}}},
 		{Pattern: "POST /-/api/v1/people/{ref}/erase", Handle: s.postErase, Doc: web.Doc{Summary: "Erase a person for good; confirm is their handle", In: eraseIn{}, Out: Certificate{}, Errors: []string{"no_person", "confirm_wrong", "last_owner", "erased"}}},
 		{Pattern: "GET /-/api/v1/people/{ref}/sessions", Handle: s.getPersonSessions, Doc: web.Doc{Summary: "A person's live sessions", Out: sessionsOut{}}},
 		{Pattern: "DELETE /-/api/v1/people/{ref}/sessions", Handle: s.deletePersonSessions, Doc: web.Doc{Summary: "End all sessions of a person", Out: endedOut{}}},
@@ -120,10 +121,11 @@ func (s *Service) postLink(w http.ResponseWriter, r *http.Request, who actor.Act
 }
 
 func (s *Service) postDisable(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	if err := s.Disable(r.Context(), who, r.PathValue("ref")); err != nil {
+	rc, err := s.Offboard(r.Context(), who, r.PathValue("ref"))
+	if err != nil {
 		return err
 	}
-	return web.WriteJSON(w, http.StatusNoContent, nil)
+	return web.WriteJSON(w, http.StatusOK, rc)
 }
 
 func (s *Service) postErase(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

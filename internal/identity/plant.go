@@ -156,7 +156,7 @@ func (s *Service) uproot(ctx context.Context, control string, ids ...string) err
 					return nil, err
 				}
 			}
-			for _, q := range []string{uprootInvites, uprootTeam} { // whoever goes last takes the team along
+			for _, q := range append(slices.Clone(uprootDirectory), uprootInvites, uprootTeam) { // whoever goes last takes the team along
 				if _, err := tx.Exec(ctx, q, l.team); err != nil {
 					return nil, err
 				}
@@ -169,7 +169,7 @@ func (s *Service) uproot(ctx context.Context, control string, ids ...string) err
 	}
 	s.table.drop(s.Now(), sessions...)
 	s.tokens.dropOf(s.Now(), func(t *liveToken) bool {
-		return slices.ContainsFunc(live, func(l rooted) bool { return t.person == l.person })
+		return slices.ContainsFunc(live, func(l rooted) bool { return t.person == l.person || t.service != "" && t.team == l.team })
 	})
 	for _, l := range live {
 		if strings.HasPrefix(l.person, fixedCanary) {
@@ -246,6 +246,16 @@ const (
 		WHERE t.kind = 'canary' AND p.created < $1 LIMIT 100`
 )
 
+// uprootDirectory removes the directory of a team that a control planted, with its last person.
+var uprootDirectory = []string{
+	`DELETE FROM identity_scim_user WHERE connection IN (SELECT id FROM identity_scim WHERE team = $1)` + nobodyLeft,
+	`DELETE FROM identity_scim WHERE team = $1` + nobodyLeft,
+	`DELETE FROM identity_token WHERE team = $1 AND kind = 'service'` + nobodyLeft,
+	`DELETE FROM identity_service WHERE team = $1` + nobodyLeft,
+}
+
+const nobodyLeft = ` AND NOT EXISTS (SELECT 1 FROM identity_member m WHERE m.team = $1)`
+
 // uprootFactors removes everything of a person beside the password.
 var uprootFactors = []string{
 	`DELETE FROM identity_factor WHERE person = $1`,
@@ -259,6 +269,8 @@ var uprootFactors = []string{
 
 var uprootPerson = append(slices.Concat(uprootFactors, uprootSupport),
 	`DELETE FROM identity_session WHERE person = $1`,
+	`DELETE FROM identity_scim_user WHERE person = $1`,
+	`DELETE FROM identity_scim_member WHERE person = $1`,
 	`DELETE FROM identity_oidc_login WHERE person = $1`,
 	`DELETE FROM identity_oidc_consent WHERE person = $1`,
 	`DELETE FROM identity_upstream_link WHERE person = $1`,

@@ -28,6 +28,7 @@ type provSave struct {
 	address   *addressRow
 	letters   []jobs.Job
 	firstLink func(*ledger.Tx) error
+	out       offboarding // where they go
 }
 
 func (p *provSave) off() bool { return p.before.Active && (p.end || !p.wish.form.Active) }
@@ -98,7 +99,7 @@ func (s *Service) saveProvisioned(ctx context.Context, who actor.Actor, p provSa
 		var err error
 		switch {
 		case p.off():
-			ev, ended, err = s.deprovisionIn(ctx, tx, p)
+			ev, ended, err = s.deprovisionIn(ctx, tx, &p)
 		case p.on():
 			ev, err = p.reviveIn(ctx, tx)
 		}
@@ -114,6 +115,9 @@ func (s *Service) saveProvisioned(ctx context.Context, who actor.Actor, p provSa
 	}
 	s.table.drop(s.Now(), ended...)
 	s.rolesChanged(ctx, []string{p.before.ID})
+	if p.off() {
+		s.receipt(ctx, who, p.out)
+	}
 	if p.end {
 		return Provisioned{}, nil
 	}
@@ -254,13 +258,15 @@ func (p *provSave) store(ctx context.Context, s *Service, tx *ledger.Tx) error {
 
 // deprovisionIn ends a person's place in the team. Who is in this team alone can no longer
 // sign in at all; who is in others loses this one, and what they did in it.
-func (s *Service) deprovisionIn(ctx context.Context, tx *ledger.Tx, p provSave) (ledger.Event, []string, error) { // clause: auth.best-practice
+func (s *Service) deprovisionIn(ctx context.Context, tx *ledger.Tx, p *provSave) (ledger.Event, []string, error) { // clause: auth.best-practice
 	b, c := &p.before, p.c
 	if err := s.notLastOwner(ctx, tx, account{id: b.ID, kind: c.Kind, roles: rolesText(b.roles), state: b.state}); err != nil {
 		return nil, nil, err
 	}
-	if err := notLastAdminOf(ctx, tx, c.Team, b.ID, b.roles); err != nil {
-		return nil, nil, err
+	if c.Kind != Staff {
+		if err := notLastAdmin(ctx, tx, c.Team, b.ID, true); err != nil {
+			return nil, nil, err
+		}
 	}
 	ev := UserDeprovisioned{Person: b.ID, Connection: c.ID, Team: c.Team, How: "disabled", Memberships: 1, Took: max(tx.Now().Sub(p.begun), 0)}
 	if _, err := tx.Exec(ctx, setProvisionedOff, c.ID, b.ID, us(tx.Now())); err != nil {
@@ -270,7 +276,14 @@ func (s *Service) deprovisionIn(ctx context.Context, tx *ledger.Tx, p provSave) 
 	if err := ledger.One(ctx, tx, otherTeams, []any{&others}, b.ID, c.Team); err != nil {
 		return nil, nil, err
 	}
-	if others == 0 || c.Kind == Staff { // roles are lent among staff alone
+	p.out.person, p.out.how, p.out.begun = b.ID, HowDeprovisioned, p.begun
+	if others > 0 {
+		p.out.team = c.Team
+	}
+	if err := p.out.begin(ctx, tx); err != nil {
+		return nil, nil, err
+	}
+	if others > 0 && c.Kind == Staff { // roles are lent among staff alone
 		if err := endGrantsOf(ctx, tx, b.ID, causeDeprovisioned); err != nil {
 			return nil, nil, err
 		}
@@ -286,20 +299,11 @@ func (s *Service) deprovisionIn(ctx context.Context, tx *ledger.Tx, p provSave) 
 	if err != nil {
 		return nil, nil, err
 	}
-	ended, err := endSessionsIn(ctx, tx, b.ID, "", causeDeprovisioned)
-	if err != nil {
+	var ended []string
+	if ended, ev.Links, ev.Devices, err = endAll(ctx, tx, b.ID, causeDeprovisioned); err != nil {
 		return nil, nil, err
 	}
-	ev.Sessions = int64(len(ended))
-	if ev.Links, err = endLinks(ctx, tx, b.ID, "cancelled"); err != nil {
-		return nil, nil, err
-	}
-	if ev.Tokens, err = endTokensIn(ctx, tx, b.ID, causeDeprovisioned, false); err != nil {
-		return nil, nil, err
-	}
-	if ev.Devices, err = tx.Exec(ctx, deleteDevices, b.ID); err != nil {
-		return nil, nil, err
-	}
+	ev.Sessions, ev.Tokens = int64(len(ended)), p.out.was["tokens"]
 	_, err = tx.Exec(ctx, setMemberRoles, c.Team, b.ID, "") // the row stays, so that they can come back; without a right
 	return ev, ended, err
 }
@@ -309,7 +313,10 @@ const causeDeprovisioned = "deprovisioned"
 // leaveTeam takes one team from somebody who is in others: its sessions, its tokens, the
 // membership. What they are elsewhere is not this directory's.
 func leaveTeam(ctx context.Context, tx *ledger.Tx, team, person string, ev *UserDeprovisioned) ([]string, error) {
-	ev.How = "removed"
+	ev.How = HowRemoved
+	if _, err := tx.Exec(ctx, endInvitesBy, team, person, us(tx.Now())); err != nil { // clause: auth.admin-invite
+		return nil, err
+	}
 	ended, err := dropTeamSessions(ctx, tx, team, person, causeDeprovisioned)
 	if err != nil {
 		return nil, err
@@ -343,29 +350,6 @@ func dropTeamSessions(ctx context.Context, tx *ledger.Tx, team, person, cause st
 		return err
 	}, person, team, us(tx.Now()), cause, change)
 	return ids, err
-}
-
-// notLastAdminOf refuses to take the last admin who can sign in from a team with other
-// people. The caller has bumped.
-func notLastAdminOf(ctx context.Context, tx *ledger.Tx, team, person string, roles []string) error {
-	if !slices.Contains(roles, RoleAdmin) {
-		return nil
-	}
-	others, admins := 0, 0
-	err := tx.Each(ctx, othersOf, func(scan scanner) error {
-		var roles string
-		err := scan(&roles)
-		others++
-		if slices.Contains(rolesOf(roles), RoleAdmin) {
-			admins++
-		}
-		return err
-	}, team, person)
-	if err == nil && others > 0 && admins == 0 {
-		err = fault.New(fault.Conflict, "last_admin", fault.Public{Problem: "This is the last admin of a team that has other members.",
-			Expected: "Another active admin, or no other members.", Next: "Make somebody else an admin first."})
-	}
-	return err
 }
 
 // reviveIn gives a person back what their groups say, and nothing of what they were.
@@ -411,6 +395,5 @@ const (
 	setNameOf         = `UPDATE identity_person SET name = $2 WHERE id = $1`
 	otherTeams        = `SELECT COUNT(*) FROM identity_member WHERE person = $1 AND team <> $2`
 	revivePerson      = `UPDATE identity_person SET state = 'active', ended = NULL WHERE id = $1 AND state = 'disabled'`
-	othersOf          = `SELECT m.roles FROM identity_member m JOIN identity_person p ON p.id = m.person WHERE m.team = $1 AND m.person <> $2 AND p.state = 'active'`
 	endTeamTokensOf   = `UPDATE identity_token SET ended = $2, cause = $3, change = $4 WHERE person = $1 AND team = $5 AND ended IS NULL`
 )

@@ -379,8 +379,8 @@ func mapRoles(ctx context.Context, tx *ledger.Tx, c Connection, person string) (
 	if rolesText(before) == rolesText(after) {
 		return nil, false, nil
 	}
-	if !slices.Contains(after, RoleAdmin) {
-		if err := notLastAdminOf(ctx, tx, c.Team, person, before); err != nil {
+	if c.Kind != Staff && !slices.Contains(after, RoleAdmin) {
+		if err := notLastAdmin(ctx, tx, c.Team, person, true); err != nil {
 			return nil, false, err
 		}
 	}

@@ -20,8 +20,6 @@
 // themselves), a provider's address that leads inside (https, no redirects, no private
 // address unless listed, 5 s, 1 MiB).
 //
-// BUG(notices): linking sends no letter yet.
-//
 // BUG(remembered): whoever is not signed in here may come in on a session that they still
 // have at the provider, and counts as having shown now who they are. One that leaves out
 // auth_time, though it is asked for, is believed to have asked anew.

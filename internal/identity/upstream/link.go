@@ -59,8 +59,15 @@ func (s *Service) byDomain(ctx context.Context, p *provider, pr proof, subject s
 // link binds an account elsewhere to a person: one account one person, one person one
 // account at each provider.
 func (s *Service) link(ctx context.Context, who actor.Actor, name, subject, how string) error {
-	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	tell, err := s.People.WayLetter(ctx, who.ID, s.title(name), "added")
+	if err != nil {
+		return err
+	}
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		_, err := tx.Exec(ctx, insertLink, subject, name, who.ID, how, tx.Now().UnixMicro())
+		if err == nil {
+			err = tell(ctx, tx)
+		}
 		return UpstreamLinked{Person: who.ID, Provider: name, How: how}, err
 	})
 	if errors.Is(err, fault.Conflict) {
@@ -100,10 +107,17 @@ func (s *Service) Unlink(ctx context.Context, who actor.Actor, name string) erro
 	if x.Password.IsZero() {
 		return fault.New(fault.Conflict, "last_way", fault.Public{Problem: "This is the only way you sign in.", Next: "Set a password first: ask for a link on the sign-in page."})
 	}
+	tell, err := s.People.WayLetter(ctx, who.ID, s.title(name), "removed")
+	if err != nil {
+		return err
+	}
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		n, err := tx.Exec(ctx, deleteLink, who.ID, name)
 		if err == nil && n == 0 {
 			err = fault.Newf(fault.NotFound, "no_link", "There is no such link.")
+		}
+		if err == nil {
+			err = tell(ctx, tx)
 		}
 		return UpstreamUnlinked{Person: who.ID, Provider: name}, err
 	})
@@ -111,6 +125,14 @@ func (s *Service) Unlink(ctx context.Context, who actor.Actor, name string) erro
 		return fmt.Errorf("unlink upstream account: %w", err)
 	}
 	return nil
+}
+
+// title is how people know a provider.
+func (s *Service) title(name string) string {
+	if p := s.all[name]; p != nil {
+		return p.Title
+	}
+	return name
 }
 
 // linked are the providers that a person linked, and since when.

@@ -51,6 +51,9 @@ type People interface {
 	EnterFrom(w http.ResponseWriter, r *http.Request, in identity.Entry, to string) error
 	PersonByAddress(ctx context.Context, email string) (identity.Person, error)
 	ActivePerson(ctx context.Context, id string) (identity.Person, error)
+	// WayLetter prepares the letter about a way to sign in that was added or removed, and
+	// gives what puts it into the change.
+	WayLetter(ctx context.Context, person, way, did string) (func(context.Context, *ledger.Tx) error, error)
 }
 
 // Deps are what a Service is made of.
