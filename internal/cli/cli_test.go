@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -163,7 +164,12 @@ func TestPeople(t *testing.T) {
 	f.on("GET people/{ref}", ana)
 	f.on("POST people", `{"id":"p3","handle":"dana","url":"https://x/-/invite/t"}`)
 	f.on("POST people/{ref}/link", `{"mailed":true}`)
-	f.on("POST people/{ref}/disable", nil)
+	f.on("POST people/{ref}/disable", `{"person":"p1","entry":"e1","left":[],"kinds":[{"kind":"sessions","ended":2,"seconds_to_zero":0.012},{"kind":"lent-roles","ended":1,"seconds_to_zero":0.013}]}`)
+	f.on("GET journal/entries/{ref}", `{"n":41,"id":"e1"}`)
+	f.mux.HandleFunc("GET /-/api/v1/journal/export", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/zip")
+		io.WriteString(w, "PK "+r.FormValue("from")+" "+r.FormValue("to"))
+	})
 	f.on("DELETE people/{ref}/sessions", `{"ended":2}`)
 	f.on("GET people/{ref}/sessions", `{"sessions":[{"id":"s1","amr":["pwd"],"network":"192.0.2.0/24","browser":"Firefox"}]}`)
 	f.on("POST people/{ref}/erase", `{"person":"p1","method":"NIST SP 800-88 cryptographic erase","keys":["k1"]}`)
@@ -171,7 +177,12 @@ func TestPeople(t *testing.T) {
 	f.must(0, []string{"user", "show", "person/ana"}, "owner", "ana@example.test")
 	f.must(0, []string{"user", "add", "dana@example.test", "--role", "engineer"}, "https://x/-/invite/t")
 	f.must(0, []string{"user", "link", "ana@example.test"}, "mailed")
-	f.must(0, []string{"user", "disable", "ana@example.test"}, "cannot sign in")
+	f.must(0, []string{"user", "disable", "ana@example.test"}, "cannot sign in", "lent roles", "0.012 s")
+	kept := filepath.Join(t.TempDir(), "ana.zip")
+	f.must(0, []string{"user", "disable", "ana@example.test", "--receipt", kept}, "writ verify")
+	if b, err := os.ReadFile(kept); err != nil || string(b) != "PK 41 42" {
+		t.Errorf("the receipt that was kept: %q %v", b, err)
+	}
 	f.must(0, []string{"user", "sessions", "person/ana"}, "192.0.2.0/24")
 	f.must(0, []string{"user", "sessions", "person/ana", "--end"}, "2 sessions")
 	f.must(2, []string{"user", "erase", "person/ana"}, "--confirm")

@@ -198,14 +198,82 @@ a link to set a new one; nobody else sees it.`, "  writ user link ana@example.co
 }
 
 func (a *app) userDisable() *cobra.Command {
-	return a.on("disable", "End everything of a person and keep them out",
-		"Ends all sessions and links of a person at once and keeps them out. Their data stays; writ user erase removes it.", "  writ user disable ben@example.com",
-		func(ctx context.Context, conn *client, path string) error {
-			if err := conn.post(ctx, path+"/disable", struct{}{}, nil); err != nil {
-				return err
-			}
-			return a.done("They are signed out everywhere and cannot sign in.", nil)
-		})
+	var file string
+	c := a.on("disable", "End everything of a person and keep them out, with a receipt",
+		`Ends all that a person can act with at once and keeps them out. Prints the receipt: how many
+of each kind ended and after how long nothing of it was left. The receipt is an entry of the
+journal; --receipt FILE keeps it as a bundle that writ verify checks without a server. Their
+data stays; writ user erase removes it.`, "  writ user disable ben@example.com\n  writ user disable ben@example.com --receipt ben.zip && writ verify ben.zip",
+		func(ctx context.Context, conn *client, path string) error { return a.disable(ctx, conn, path, file) })
+	c.Flags().StringVar(&file, "receipt", "", "write the receipt as a bundle; the file must not be there yet")
+	return c
+}
+
+// receipt is what an offboarding ended, on the wire.
+type receipt struct {
+	Person string
+	Entry  string
+	Left   []string
+	Kinds  []struct {
+		Kind    string
+		Ended   int64
+		Seconds float64 `json:"seconds_to_zero"`
+	}
+}
+
+func (a *app) disable(ctx context.Context, conn *client, path, file string) error {
+	var raw json.RawMessage
+	if err := conn.post(ctx, path+"/disable", struct{}{}, &raw); err != nil {
+		return err
+	}
+	var rc receipt
+	if err := decode(raw, &rc); err != nil {
+		return err
+	}
+	if a.json() {
+		if err := a.printJSON(raw); err != nil {
+			return err
+		}
+	} else {
+		a.say("They are signed out everywhere and cannot sign in.")
+		t := newTable(a.out, "ENDED", "KIND", "NOTHING LEFT AFTER")
+		for _, k := range rc.Kinds {
+			t.row(strconv.FormatInt(k.Ended, 10), strings.ReplaceAll(k.Kind, "-", " "), strconv.FormatFloat(k.Seconds, 'f', 3, 64)+" s")
+		}
+		if err := t.flush(); err != nil {
+			return err
+		}
+	}
+	if len(rc.Left) > 0 {
+		return fmt.Errorf("something is left: %s. Look at writ check --clause access.need-ends", strings.Join(rc.Left, ", "))
+	}
+	if file == "" {
+		return nil
+	}
+	if rc.Entry == "" {
+		return errors.New("the receipt could not be recorded, so there is none to keep; the end itself is in the journal")
+	}
+	return a.keepReceipt(ctx, conn, rc.Entry, file)
+}
+
+// keepReceipt writes the bundle of one entry, once the journal has numbered it.
+func (a *app) keepReceipt(ctx context.Context, conn *client, id, file string) error {
+	var e entry
+	for try := 0; ; try++ {
+		err := conn.get(ctx, "journal/entries/"+url.PathEscape(id), &e)
+		if err == nil {
+			break
+		}
+		if try == 40 {
+			return fmt.Errorf("the receipt is not in the journal yet; get it later with writ journal export: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+	return a.export(ctx, file, url.Values{"from": {strconv.FormatInt(e.N, 10)}, "to": {strconv.FormatInt(e.N+1, 10)}, "opened": {"0"}, "reason": {"receipt of an offboarding"}})
 }
 
 func (a *app) userSessions() *cobra.Command {

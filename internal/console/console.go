@@ -171,7 +171,7 @@ func (c *Console) Routes() []web.Route {
 		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),
-	}, c.public(), c.clientRoutes(staff), c.teamRoutes(staff))
+	}, c.public(), c.clientRoutes(staff), c.teamRoutes(staff), c.resetRoutes(staff))
 }
 
 // public are the addresses for everybody.

@@ -85,7 +85,7 @@ func (c *Console) showPeople(w http.ResponseWriter, r *http.Request, who actor.A
 	}
 	p := peoplePage{Table: t}
 	if c.Access.May(who, access.PeopleManage) {
-		p.Acts = []web.Link{{Text: "Add a member of staff", Href: atPeople + "/add"}}
+		p.Acts = []web.Link{{Text: "Add a member of staff", Href: atPeople + "/add"}, {Text: "Lost factors", Href: atResets}}
 	}
 	if c.Access.May(who, access.ProvisioningManage) {
 		p.Acts = append(p.Acts, web.Link{Text: "Directories", Href: atProvisioning})
@@ -115,6 +115,7 @@ type personPage struct {
 	Disable  *web.Form
 	Erase    *web.Form
 	Journal  string
+	Receipts []receiptRow
 }
 
 func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
@@ -134,7 +135,10 @@ func (c *Console) personPage(w http.ResponseWriter, r *http.Request, who actor.A
 		return err
 	}
 	at := personHref(p.ID)
-	out := personPage{Facts: append(c.personFacts(&p), c.lentFacts(ctx, who, p.ID)...)}
+	out := personPage{Facts: slices.Concat(c.personFacts(&p), c.lentFacts(ctx, who, p.ID), c.resetFact(ctx, who, p.ID))}
+	if out.Receipts, err = c.receiptsOf(ctx, who, p.ID); err != nil {
+		return err
+	}
 	sessions, err := c.Identity.Sessions(ctx, who, p.ID)
 	if err != nil {
 		return err
@@ -245,7 +249,7 @@ func (c *Console) disable(w http.ResponseWriter, r *http.Request, who actor.Acto
 		}
 		return c.personPage(w, r, who, personTries{disable: err})
 	}
-	return c.done(w, r, personHref(r.PathValue("id")), "Disabled: all sessions and links have ended.")
+	return c.done(w, r, personHref(r.PathValue("id")), "Disabled: all that they could act with has ended. The receipt is below.")
 }
 
 func (c *Console) erase(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

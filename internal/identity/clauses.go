@@ -34,6 +34,8 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 	replay.Kind = clause.Replay
 	taken := look("invited-addresses", "auth.admin-invite", "Compares the address of each invitation with that of whoever accepted it", s.probeInvitations)
 	taken.Kind = clause.Replay
+	shared := look("distant", "auth.unique-login", "Looks for people whom two desks in distant networks use at once", s.probeDistant)
+	shared.Kind = clause.Replay
 	recompute := look("recompute", "auth.compare", "Hashes and verifies right, wrong and altered values, and times them", s.probeCompare)
 	recompute.Every, recompute.FreshFor = 6*time.Hour, 13*time.Hour // nine hashes
 	return slices.Concat(s.factorControls(door), s.passkeyControls(door), s.supportControls(door), []clause.Control{
@@ -46,7 +48,7 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 		look("confirmed", "auth.signup-email", "Counts sign-ins by people whose address is not confirmed", s.probeConfirmed),
 		attack("invitation", "auth.admin-invite", "Accepts an invitation as somebody else, twice, too late, and after a newer link", (*trial).invitation), taken,
 		attack("one-login", "auth.unique-login", "Signs up with another spelling of a known address", (*trial).oneLogin),
-		look("addresses", "auth.unique-login", "Compares the number of people with that of their addresses", s.probeAddresses),
+		look("addresses", "auth.unique-login", "Compares the number of people with that of their addresses", s.probeAddresses), shared,
 		look("own-credentials", "auth.unique-credentials", "Looks for a credential that belongs to two people", s.probeCredentials),
 		attack("no-cleartext", "auth.no-cleartext", "Sends a password through every door and searches for it in everything stored", (*trial).clear),
 		look("one-way", "auth.one-way", "Looks at what the tables can hold and at each stored password", s.probeOneWay),

@@ -17,6 +17,7 @@ func (s *Service) resetRoutes() []web.Route {
 		{Pattern: "POST /-/api/v1/people/{ref}/factor-reset/agree", Handle: s.postFactorAgree, Doc: web.Doc{Summary: "Agree, as the second person: the factors go and every session ends", Tag: "people",
 			Errors: []string{"no_person", "no_reset", "denied", "step_up_required"}}},
 		{Pattern: "DELETE /-/api/v1/people/{ref}/factor-reset", Handle: s.deleteFactorReset, Doc: web.Doc{Summary: "Withdraw the request", Tag: "people", Errors: []string{"no_person", "no_reset", "denied"}}},
+		{Pattern: "GET /-/api/v1/factor-resets", Handle: s.getFactorResets, Doc: web.Doc{Summary: "Requests to take lost factors away: those that wait first, then the newest", Tag: "people", Out: resetsOut{}, Errors: []string{"denied"}}},
 	}
 	for i := range rs {
 		rs[i].Who = web.SignedIn

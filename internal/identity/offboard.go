@@ -63,7 +63,7 @@ var accessKinds = []accessKind{
 	{"lent-roles", `SELECT COUNT(*) FROM identity_grant WHERE person {is} AND ($2 = '' OR team = $2) AND ended IS NULL`, false},
 	{"consents", `SELECT COUNT(*) FROM identity_oidc_consent WHERE person {is} AND $2 = ''`, true},
 	{"applications", `SELECT COUNT(*) FROM identity_oidc_family WHERE person {is} AND $2 = '' AND ended IS NULL`, true},
-	{"links", `SELECT COUNT(*) FROM identity_link WHERE person {is} AND $2 = '' AND ended IS NULL`, true},
+	{"links", `SELECT COUNT(*) FROM identity_link WHERE person {is} AND $2 = '' AND kind <> 'not-me' AND ended IS NULL`, true}, // that kind only takes away
 	{"invitations", `SELECT COUNT(*) FROM identity_invitation WHERE inviter {is} AND ($2 = '' OR team = $2) AND ended IS NULL`, false},
 	{"looks", `SELECT COUNT(*) FROM identity_support WHERE (staff {is} OR person {is}) AND $2 = '' AND ended IS NULL`, true},
 }

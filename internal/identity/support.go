@@ -74,13 +74,22 @@ func (l *Look) ends(r *Rules) time.Time { // clause: use.need-to-see
 // lookTime is how long a look may last.
 func (r *Rules) lookTime() time.Duration { return min(mostLook, r.LookTTL) }
 
+// boxed is the time of one look: what was asked for, within what the policy allows.
+func (r *Rules) boxed(asked time.Duration) time.Duration { // clause: use.need-to-see
+	if asked == 0 {
+		return r.lookTime()
+	}
+	return min(asked, r.lookTime())
+}
+
 // NewLook is the wish for a look.
 type NewLook struct {
 	Person string // id, handle or address
 	Team   string // which of their teams; empty = the first
 	Reason string
 	Ticket string
-	Writes bool // ask a second person for the right to change things
+	For    time.Duration // how long at most; 0 = as long as the policy allows
+	Writes bool          // ask a second person for the right to change things
 }
 
 // Looking is a look that has begun, and what its browser gets.
@@ -112,16 +121,17 @@ func (s *Service) BeginLook(ctx context.Context, who actor.Actor, in NewLook) (L
 		}
 	}
 	rules := s.Rules.Get()
+	l.Until = s.Now().Add(rules.boxed(in.For))
 	var notice *jobs.Job
 	if rules.LookNotify == required { // clause: use.need-to-see
-		job, err := s.letter(ctx, email, s.lookLetter(s.Name(ctx, who.ID), l.Ticket, s.Now().Add(rules.lookTime())))
+		job, err := s.letter(ctx, email, s.lookLetter(s.Name(ctx, who.ID), l.Ticket, l.Until))
 		if err != nil {
 			return Looking{}, err
 		}
 		notice = &job
 	}
 	out := Looking{Look: l, Token: secret.NewText(lookMark + secret.RandomText(32).Reveal())}
-	if err := s.commitLook(ctx, who, &out, rules, notice); err != nil {
+	if err := s.commitLook(ctx, who, &out, rules.boxed(in.For), notice); err != nil {
 		return Looking{}, err
 	}
 	return out, s.reread(ctx, who.ID)
@@ -161,6 +171,10 @@ func (s *Service) lookForm(ctx context.Context, who actor.Actor, in NewLook) (st
 	if !goodTicket.MatchString(strings.TrimSpace(in.Ticket)) {
 		causes = append(causes, "ticket")
 		fields = append(fields, fault.Field{Name: "ticket", Code: "ticket_needed", Problem: "Name the ticket: 1 to 64 letters, digits and # . _ / -."})
+	}
+	if most := s.Rules.Get().lookTime(); in.For != 0 && (in.For < time.Minute || in.For > most) { // clause: use.need-to-see
+		causes = append(causes, "for")
+		fields = append(fields, fault.Field{Name: "for", Code: "for_invalid", Problem: fmt.Sprintf("A look lasts from 1 minute to %s.", most)})
 	}
 	if len(fields) == 0 {
 		return reason, nil
@@ -222,7 +236,7 @@ func closedTo(ctx context.Context, q ledger.Reader, team string, l *Look) (cause
 	return cause, nil
 }
 
-func (s *Service) commitLook(ctx context.Context, who actor.Actor, out *Looking, rules *Rules, notice *jobs.Job) error {
+func (s *Service) commitLook(ctx context.Context, who actor.Actor, out *Looking, box time.Duration, notice *jobs.Job) error {
 	parked := secret.RandomText(32)
 	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		l := &out.Look
@@ -245,7 +259,7 @@ func (s *Service) commitLook(ctx context.Context, who actor.Actor, out *Looking,
 		if open > 0 {
 			return nil, fault.Newf(fault.Conflict, "support_open", "This session looks as a customer already.")
 		}
-		l.Began, l.Until = tx.Now(), tx.Now().Add(rules.lookTime())
+		l.Began, l.Until = tx.Now(), tx.Now().Add(box)
 		if _, err := tx.Exec(ctx, insertLook, l.ID, sum(out.Token), l.Staff, l.session, l.Person, l.Team, l.box, l.Ticket, asNumber(l.Asked), us(l.Began), us(l.Until)); err != nil {
 			return nil, err
 		}

@@ -13,7 +13,7 @@ import (
 func (s *Service) supportRoutes() []web.Route {
 	return []web.Route{
 		{Pattern: "POST /-/api/v1/support", Who: web.SignedIn, Handle: s.postLook, Doc: web.Doc{Summary: "Look as a customer for a while; sets the session cookie of the look, and the present session waits", In: lookIn{}, Out: lookWire{}, Status: 201,
-			Errors: []string{"reason_needed", "ticket_needed", "no_person", "support_refused", "support_open", "step_up_required"}}},
+			Errors: []string{"reason_needed", "ticket_needed", "for_invalid", "duration_text", "no_person", "support_refused", "support_open", "step_up_required"}}},
 		{Pattern: "GET /-/api/v1/support", Who: web.SignedIn, Handle: s.getLooks, Doc: web.Doc{Summary: "Looks of all staff, newest first", Out: looksOut{}}},
 		{Pattern: "POST /-/api/v1/support/{id}/agree", Who: web.SignedIn, Handle: s.postAgreeLook, Doc: web.Doc{Summary: "Agree that somebody else's look may change things", Out: lookWire{}, Errors: []string{"no_support", "support_self", "support_not_asked", "step_up_required"}}},
 		{Pattern: "DELETE /-/api/v1/support/{id}", Who: web.SignedIn, Support: true, Handle: s.deleteLook, Doc: web.Doc{Summary: "End a look; who looked gets the former session back in a new cookie", Errors: []string{"no_support"}}},
@@ -29,6 +29,7 @@ type (
 		Team   string `json:"team,omitempty"`
 		Reason string `json:"reason"`
 		Ticket string `json:"ticket"`
+		For    string `json:"for,omitempty"`   // how long at most, such as 15m; empty = as long as the policy allows
 		Write  bool   `json:"write,omitempty"` // ask a second person for the right to change things
 	}
 	lookWire struct {
@@ -81,7 +82,13 @@ func (s *Service) postLook(w http.ResponseWriter, r *http.Request, who actor.Act
 	if err != nil {
 		return err
 	}
-	l, err := s.BeginLookFrom(w, r, who, NewLook{Person: in.Person, Team: in.Team, Reason: in.Reason, Ticket: in.Ticket, Writes: in.Write})
+	var box time.Duration
+	if in.For != "" {
+		if box, err = LendFor(in.For); err != nil {
+			return err
+		}
+	}
+	l, err := s.BeginLookFrom(w, r, who, NewLook{Person: in.Person, Team: in.Team, Reason: in.Reason, Ticket: in.Ticket, For: box, Writes: in.Write})
 	if err != nil {
 		return err
 	}
