@@ -16,6 +16,8 @@
 //	program ─► LookupToken (checksum, memory, owner's rights now, networks) ─► actor.Actor with Token and Scopes
 //	another system ─► ImportRows ─► legacy ─► wrapped hash ─► renewed at the next sign-in
 //	lend ─► (second person) ─► grant row ─► memory ─► ends by the clock, its need, a person
+//	a role is gained ─► next request ─► new token, and the role; the former token: what was under way
+//	leave ─► all of it, one change ─► counted again ─► receipt: how many of each kind, seconds to zero
 //	proposal ─► Forecast (the same deciding functions, other rules) ─► counts, no names
 //	clock ─► review ─► each right: keep | revoke, by others ─► undecided: the policy's answer
 //
@@ -46,7 +48,8 @@
 // allows. The host name of the public address cannot change while there are passkeys.
 //
 // Order of truth: a change of a session is committed first, then made in memory, then
-// answered. Other nodes on PostgreSQL read changed sessions every half second.
+// answered. Other nodes on PostgreSQL read changed sessions every half second, and once more
+// before they say that a token is nobody's.
 //
 // Tables: see schema; each says who may export and erase it. A person takes a copy of
 // everything (OwnData; a table that names people is in inCopy or notInCopy, or a test
@@ -76,7 +79,8 @@
 // recovery.go, link.go, passkey_acts.go, passkey_question.go, factor_passkey.go, notme.go, address_change.go, person.go, own.go, own_rest.go, own_name.go, leave.go, erase.go, throttle.go;
 // token_text.go, token.go, token_table.go, service.go are for programs, import.go for people
 // brought over; team.go, member.go, switch.go, invitation.go, accept.go are teams;
-// grant.go, lent.go, unused.go and review.go are the rights; terms.go, support.go and
+// grant.go, lent.go, renew.go, loan_letters.go, unused.go and review.go are the rights; offboard.go and
+// service_suspend.go are the ends; terms.go, support.go and
 // support_session.go, receipt.go (looks); remember.go; connection.go, provision.go, provision_change.go and
 // provision_group.go (scim is their wire); forecast.go counts what other rules would do;
 // http.go is the API, clauses.go the proofs.
