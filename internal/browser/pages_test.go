@@ -166,6 +166,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "brought-over", route: "GET " + desk + "/people/brought-over", path: desk + "/people/brought-over", words: "Nobody was brought over"},
 		{name: "person", route: "GET " + desk + "/people/{id}", path: desk + "/people/" + f.people[shopper], words: "Maria Ferro", picture: true},
 		{name: "person-staff", path: desk + "/people/" + f.people[engineer], words: "Emil Haas"},
+		{name: "factor-resets", route: "GET " + desk + "/factor-resets", path: desk + "/factor-resets", words: "Ask for a reset", picture: true},
 		{name: "rights", route: "GET " + desk + "/rights", path: desk + "/rights", words: "Emil Haas", picture: true},
 		{name: "reviews", route: "GET " + desk + "/reviews", path: desk + "/reviews", words: "Review", picture: true},
 		{name: "review", route: "GET " + desk + "/reviews/{id}", path: desk + "/reviews/" + f.review, words: "Emil Haas", picture: true},

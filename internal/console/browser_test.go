@@ -43,7 +43,7 @@ func (w *world) states() map[string]string {
 		"exception-new": "/-/console/exceptions/new?param=" + q("auth.signup-email/confirm_ttl"), "records": "/-/console/records",
 		"attest": "/-/console/attest?clause=gov.contact", "attest-sign": "/-/console/attest?clause=gov.contact&statement=" + q("A test message was answered in 20 minutes."), "attest-bad": "/-/console/attest?clause=gov.contact&statement=x&observed=soon",
 		"journal": "/-/console/journal", "journal-none": "/-/console/journal?act=nothing", "entry": "/-/console/journal/12", "people": "/-/console/people", "person": "/-/console/people/" + w.ids["dev"], "add": "/-/console/people/add", "provisioning": "/-/console/provisioning", "tokens": "/-/console/people/tokens", "imports": "/-/console/people/brought-over",
-		"rights": "/-/console/rights", "rights-ended": "/-/console/rights?ended=true", "reviews": "/-/console/reviews", "review": "/-/console/reviews/" + w.review, "clause-roles": "/-/console/clauses/access.roles",
+		"factor-resets": "/-/console/factor-resets", "rights": "/-/console/rights", "rights-ended": "/-/console/rights?ended=true", "reviews": "/-/console/reviews", "review": "/-/console/reviews/" + w.review, "clause-roles": "/-/console/clauses/access.roles",
 		"teams": "/-/console/teams", "team": "/-/console/teams/staff", "member": "/-/console/teams/staff/members/" + w.ids["dev"],
 		"gate": "/-/console/gate", "mail": "/-/console/mail", "find": "/-/console/find?q=reset", "trust": "/-/trust",
 	}

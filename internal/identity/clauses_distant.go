@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -58,9 +57,11 @@ func (s *Service) probeDistant(ctx context.Context) (clause.Result, error) {
 		return clause.Result{}, fmt.Errorf("read sessions that are in use: %w", err)
 	}
 	for i := range rows {
-		if err := s.placeOf(ctx, &rows[i].p, boxes[i]); err != nil {
+		w, err := s.placeOf(ctx, rows[i].p.id, boxes[i])
+		if err != nil {
 			return clause.Result{}, err
 		}
+		rows[i].p.at(w)
 		people[rows[i].person] = append(people[rows[i].person], rows[i].p)
 	}
 	var bad int64
@@ -81,21 +82,12 @@ func (s *Service) probeDistant(ctx context.Context) (clause.Result, error) {
 	return judged(bad == 0, all, fmt.Sprintf("of %d people with several sessions in use %d are used at two desks in distant networks at once%s", all, bad, example)), nil
 }
 
-// placeOf opens where a session began. What cannot be opened or read is nowhere.
-func (s *Service) placeOf(ctx context.Context, p *placed, box []byte) error {
-	text, err := s.text(ctx, "identity_session.place", p.id, box)
-	if err != nil {
-		return fmt.Errorf("open the place of a session: %w", err)
-	}
-	var w where
-	if json.Unmarshal([]byte(text), &w) != nil {
-		return nil
-	}
+// at takes in where a session began.
+func (p *placed) at(w where) {
 	p.network, _ = netip.ParsePrefix(w.Network) //nolint:errcheck // "local" is no network
 	for _, sign := range []string{"Android", "iPhone", "iPad", "Mobile"} {
 		p.roams = p.roams || strings.Contains(w.Agent, sign)
 	}
-	return nil
 }
 
 // apart finds two sessions of one person that are used together in distant networks.

@@ -546,7 +546,7 @@ func TestRolesAtRoutes(t *testing.T) {
 	needs := map[string]access.Action{
 		"GET teams": access.PeopleRead, "GET people": access.PeopleRead, "POST people": access.PeopleManage, "GET people/{ref}": access.PeopleRead, "POST people/{ref}/link": access.PeopleManage,
 		"POST people/{ref}/disable": access.PeopleManage, "POST people/{ref}/erase": access.PeopleErase, "GET people/{ref}/browsers": access.PeopleRead, "POST people/{ref}/browsers/forget": access.SessionsEnd, "POST people/{ref}/export": access.PeopleExport, "POST people/{ref}/reset": access.PeopleManage, "GET people/{ref}/looks": access.PeopleRead,
-		"GET people/{ref}/sessions": access.PeopleRead, "DELETE people/{ref}/sessions": access.SessionsEnd,
+		"GET people/{ref}/receipts": access.PeopleRead, "GET people/{ref}/sessions": access.PeopleRead, "DELETE people/{ref}/sessions": access.SessionsEnd,
 		"GET grants": access.RightsRead, "POST grants": access.RoleGrant, "POST grants/{id}/approve": access.RoleGrant, "DELETE grants/{id}": access.RightsRead, "POST needs/end": access.RoleGrant,
 		"GET rights": access.RightsRead, "GET reviews": access.RightsRead, "POST reviews": access.ReviewOpen, "GET reviews/{id}": access.RightsRead,
 		"POST reviews/{id}/items/{item}": access.ReviewDecide, "POST reviews/{id}/close": access.ReviewOpen,

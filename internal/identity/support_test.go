@@ -131,6 +131,27 @@ func TestLook(t *testing.T) { // breaks: use.need-to-see
 }
 
 // Nobody begins without all that it takes, and each refusal is recorded.
+// A look is over when the time is that was asked for, before that of the policy.
+func TestLookInItsBox(t *testing.T) { // breaks: use.need-to-see
+	w := open(t)
+	l := &looking{world: w}
+	l.staff, l.b, l.phone = w.staff("eva", "engineer")
+	l.customer, l.email = w.customer("cleo")
+	a := l.b.ask("POST", "support", map[string]any{"person": l.email, "reason": why, "ticket": "T-12", "for": "10m"})
+	if a.Status != http.StatusCreated {
+		t.Fatalf("begin: %d %s", a.Status, a.Body)
+	}
+	l.token = cookieOf(t, a)
+	w.kit.Clock.Advance(9 * time.Minute)
+	if !l.goesOn() {
+		t.Error("over before its time")
+	}
+	w.kit.Clock.Advance(2 * time.Minute)
+	if l.goesOn() {
+		t.Error("goes on after the time that was asked for")
+	}
+}
+
 func TestLookRefused(t *testing.T) { // breaks: use.need-to-see
 	w := open(t)
 	staff, b, phone := w.staff("eva", "support")
@@ -155,6 +176,8 @@ func TestLookRefused(t *testing.T) { // breaks: use.need-to-see
 		{"a reason without end", b, map[string]any{"person": id, "reason": strings.Repeat("a", 501), "ticket": "T-1"}, 422, "reason_invalid"},
 		{"no ticket", b, map[string]any{"person": id, "reason": why, "ticket": ""}, 422, "ticket_needed"},
 		{"a ticket of free words", b, map[string]any{"person": id, "reason": why, "ticket": "see mail"}, 422, "ticket_needed"},
+		{"a time beyond the policy", b, map[string]any{"person": id, "reason": why, "ticket": "T-1", "for": "61m"}, 422, "for_invalid"},
+		{"a time of no use", b, map[string]any{"person": id, "reason": why, "ticket": "T-1", "for": "5s"}, 422, "for_invalid"},
 		{"an unknown person", b, map[string]any{"person": "nobody", "reason": why, "ticket": "T-1"}, 404, "no_person"},
 		{"staff", b, map[string]any{"person": "olga", "reason": why, "ticket": "T-1"}, 403, "support_refused"},
 		{"oneself", b, map[string]any{"person": staff, "reason": why, "ticket": "T-1"}, 403, "support_refused"},
