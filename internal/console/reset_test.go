@@ -4,12 +4,28 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"writ/internal/ledger"
 )
+
+// factor gives somebody a second factor that can be lost.
+func (w *world) factor(name string) {
+	w.t.Helper()
+	err := w.kit.DB.Quiet(w.t.Context(), ledger.Expiry, func(tx *ledger.Tx) error {
+		_, err := tx.Exec(w.t.Context(), `INSERT INTO identity_factor (id, person, kind, name, box, mark, step, picture, created, confirmed, used, fails, locked)
+			VALUES ($1, $2, 'totp', NULL, $3, $1, 0, '', 0, 1, NULL, 0, NULL) ON CONFLICT (id) DO NOTHING`, "factor-of-"+name, w.ids[name], []byte{0})
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
 
 // A reset of lost factors is asked for, seen on the person's page, and decided by another.
 func TestFactorResetsOnThePage(t *testing.T) {
 	w := newWorld(t)
 	const at = "/-/console/factor-resets"
+	w.factor("suna")
 	w.get("dev", at).want(403)
 	w.get("ana", at).want(200, "No request waits", "Ask for a reset")
 	w.post("ana", at, url.Values{"person": {"suna"}, "reason": {"short"}}).want(422, "10 to 100 characters")
