@@ -141,6 +141,7 @@ func TestWhoMayCome(t *testing.T) {
 		"GET teams": access.PeopleRead, "GET teams/{team}": access.PeopleRead, "POST teams/{team}/invite": access.PeopleManage, "POST teams/{team}/invitations": access.PeopleManage, "POST teams/{team}/name": access.PeopleManage,
 		"GET teams/{team}/members/{person}": access.PeopleManage, "POST teams/{team}/members/{person}/role": access.PeopleManage, "POST teams/{team}/members/{person}/remove": access.PeopleManage,
 		"GET people/tokens": access.TokensRead, "POST people/tokens/end": access.TokensManage, "GET people/brought-over": access.PeopleRead,
+		"GET factor-resets": access.PeopleManage, "POST factor-resets": access.PeopleManage, "POST factor-resets/agree": access.PeopleManage, "POST factor-resets/refuse": access.PeopleManage,
 		"GET gate": access.GateRead, "POST gate/mode": access.GateMaintain, "GET mail": access.MailRead,
 		"GET applications": access.ClientsRead, "GET applications/{id}": access.ClientsRead, "GET applications/add": access.ClientsManage, "POST applications": access.ClientsManage,
 		"POST applications/{id}/secret": access.ClientsManage, "POST applications/{id}/secret/end": access.ClientsManage, "POST applications/{id}/remove": access.ClientsManage,

@@ -118,9 +118,9 @@ func distant(x, y netip.Prefix) bool {
 func inside(a netip.Addr) bool { return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() }
 
 const (
-	usedSessions = `SELECT s.person, s.id, s.device, s.seen, s.place FROM identity_session s JOIN identity_team t ON t.id = s.team
-		WHERE s.ended IS NULL AND s.seen >= $1 AND t.kind <> 'canary' AND s.place IS NOT NULL
+	usedSessions = `SELECT s.person, s.id, s.device, s.seen, s.place FROM identity_session s
+		WHERE s.ended IS NULL AND s.seen >= $1 AND s.place IS NOT NULL
 		AND s.person IN (SELECT person FROM identity_session WHERE ended IS NULL AND seen >= $1 GROUP BY person HAVING COUNT(*) > 1) ORDER BY s.person, s.id LIMIT 20000`
-	severalSessions = `SELECT COUNT(*) FROM (SELECT s.person FROM identity_session s JOIN identity_team t ON t.id = s.team
-		WHERE s.ended IS NULL AND s.seen >= $1 AND t.kind <> 'canary' GROUP BY s.person HAVING COUNT(*) > 1) x`
+	severalSessions = `SELECT COUNT(*) FROM (SELECT s.person FROM identity_session s
+		WHERE s.ended IS NULL AND s.seen >= $1 GROUP BY s.person HAVING COUNT(*) > 1) x`
 )

@@ -129,16 +129,19 @@ func (t *trial) endDirectory(p planted) {
 	if t.err != nil {
 		return
 	}
+	var team string
+	if t.err = ledger.One(t.ctx, t.s.DB, canaryTeam, []any{&team}, p.id); t.err != nil {
+		return
+	}
 	_, t.err = t.s.DB.Change(t.ctx, actor.System("canary"), func(tx *ledger.Tx) (ledger.Event, error) {
 		change, err := bump(t.ctx, tx)
 		if err != nil {
 			return nil, err
 		}
-		_, err = tx.Exec(t.ctx, endPlantedTokens, p.id, us(tx.Now()), change)
+		_, err = tx.Exec(t.ctx, endPlantedTokens, team, us(tx.Now()), change)
 		return CanaryPlanted{Control: t.control, What: "directory ended", Person: p.id}, err
 	})
 	t.s.tokensChanged(t.ctx, func(l *liveToken) bool { return l.service != "" })
 }
 
-const endPlantedTokens = `UPDATE identity_token SET ended = $2, cause = 'canary', change = $3 WHERE kind = 'service' AND ended IS NULL
-	AND team = (SELECT m.team FROM identity_member m JOIN identity_team k ON k.id = m.team WHERE m.person = $1 AND k.kind = 'canary')`
+const endPlantedTokens = `UPDATE identity_token SET ended = $2, cause = 'service-ended', change = $3 WHERE team = $1 AND kind = 'service' AND ended IS NULL`

@@ -93,5 +93,4 @@ func (s *Service) getFactorResets(w http.ResponseWriter, r *http.Request, who ac
 const resetsShown = `SELECT r.id, r.person, p.handle, r.asked_by, r.reason, r.asked, r.agreed_by, r.ended, r.cause,
 	EXISTS (SELECT 1 FROM identity_member m JOIN identity_team t ON t.id = m.team WHERE m.person = r.person AND t.kind = 'staff')
 	FROM identity_factor_reset r JOIN identity_person p ON p.id = r.person WHERE ($1 = '' OR r.person = $1)
-	AND NOT EXISTS (SELECT 1 FROM identity_member m JOIN identity_team t ON t.id = m.team WHERE m.person = r.person AND t.kind = 'canary')
 	ORDER BY CASE WHEN r.ended IS NULL THEN 0 ELSE 1 END, r.asked DESC, r.id DESC LIMIT 200`
