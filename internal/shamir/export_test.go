@@ -1,0 +1,8 @@
+package shamir
+
+// The arithmetic, for tests.
+var (
+	Mul     = mul
+	Inverse = inverse
+	At      = at
+)
