@@ -103,6 +103,9 @@ func (a *Access) may(who actor.Actor, action Action, object string) bool {
 	if who.ByToken() && !tokenMay(who, action) {
 		return false
 	}
+	if who.Kind == actor.BreakGlass && !emergencyMay(action) {
+		return false
+	}
 	b := a.book()
 	return b != nil && b.decide(who, action, object, a.now())
 }

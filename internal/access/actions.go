@@ -48,6 +48,7 @@ const (
 	TeamManage       Action = "team.manage" // its members, invitations and name; for others PeopleManage
 
 	ProvisioningManage Action = "identity.manage-provisioning" // connect the directory of any team, and set its domains
+	GlassPrepare       Action = "identity.prepare-break-glass" // hand out the shares that open an owner's session together, and end them
 )
 
 // known are the actions of this build, and whether the operator may do each. Which role
@@ -94,15 +95,16 @@ var known = map[Action]bool{
 	TeamManage:       false,
 
 	ProvisioningManage: true,
+	GlassPrepare:       true,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a
 // person's own: a lent role does not carry them, and a token never reaches them.
-var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister, RoleGrant, ReviewDecide, SupportAgree}
+var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister, RoleGrant, ReviewDecide, SupportAgree, GlassPrepare}
 
 // fresh are acts for which a person must have shown a factor shortly before: they bind
 // others, or decide who comes in. A session left open on a desk does not do them.
-var fresh = []Action{PolicyApprove, ExceptionApprove, KeyRegister, PeopleManage, PeopleErase, PeopleExport, PeopleImport, RoleGrant, ServicesManage}
+var fresh = []Action{PolicyApprove, ExceptionApprove, KeyRegister, PeopleManage, PeopleErase, PeopleExport, PeopleImport, RoleGrant, ServicesManage, GlassPrepare}
 
 // ofTeams begins the actions of a customer's own team: the only ones that the roles of
 // customers can have.

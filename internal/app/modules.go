@@ -20,6 +20,7 @@ import (
 	"writ/internal/gateway"
 	"writ/internal/identity"
 	"writ/internal/identity/banned"
+	"writ/internal/identity/glass"
 	"writ/internal/identity/oidc"
 	"writ/internal/identity/scim"
 	"writ/internal/identity/upstream"
@@ -46,6 +47,7 @@ type modules struct {
 	access   *access.Access
 	journal  *journal.Journal
 	identity *identity.Service
+	glass    *glass.Service
 	oidc     *oidc.Service
 	upstream *upstream.Service
 	gateway  *gateway.Gateway
@@ -104,6 +106,11 @@ func (a *App) buildIdentity() error {
 	if err != nil {
 		return err
 	}
+	if a.glass, err = glass.New(glass.Deps{DB: a.db, Ring: a.ring, People: a.identity, Mail: a.mail, Access: a.access, Rules: clause.NewLive[glass.Rules](a.now), Record: a.journal,
+		Company: func() string { return a.config.Company }, Origin: a.config.Origin(), Now: a.now, Log: a.log.With("module", "glass"), Plant: a.identity.PlantStaff}); err != nil {
+		return err
+	}
+	a.identity.SetEmergency(a.glass)
 	if a.upstream, err = upstream.New(upstream.Deps{DB: a.db, Ring: a.ring, People: a.identity, Providers: a.config.Identity.Upstream, Origin: a.config.Origin(),
 		Now: a.now, Log: a.log.With("module", "upstream"), ReadFile: a.readSecret}); err != nil {
 		return err
@@ -126,9 +133,9 @@ func (a *App) buildGateway() error {
 }
 
 func (a *App) buildPolicy() (err error) {
-	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.oidc.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
+	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.glass.Controls(a.door), a.oidc.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
 	var slots []clause.Slot
-	for _, m := range []ruled{a.access, a.identity, a.gateway, a.journal} {
+	for _, m := range []ruled{a.access, a.identity, a.glass, a.gateway, a.journal} {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
@@ -152,15 +159,16 @@ func (a *App) face() (err error) {
 		return err
 	}
 	if a.console, err = console.New(console.Deps{Company: a.config.Company, Origin: a.config.Origin(), Policy: a.policy, Check: a.check,
-		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now}); err != nil {
+		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now}); err != nil {
 		return err
 	}
 	a.web.SetChrome(a.console.Chrome)
+	a.web.SetBanner(a.glass.Banner)
 	directories, err := scim.New(scim.Deps{Directory: a.identity, Origin: a.config.Origin(), Now: a.now})
 	if err != nil {
 		return err
 	}
-	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.identity.Routes(), a.identity.Pages(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
+	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 
@@ -177,7 +185,7 @@ func (a *App) start(ctx context.Context) error {
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.oidc.Run, a.upstream.Run, a.gateway.Run, a.policy.Run}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.gateway.Run, a.policy.Run}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in

@@ -250,6 +250,8 @@ func (c *Console) Chrome(ctx context.Context, who actor.Actor) web.Chrome {
 	switch {
 	case who.Kind == actor.Person:
 		ch.Person = web.Link{Text: c.Identity.Name(ctx, who.ID), Href: "/-/account"}
+	case who.Kind == actor.BreakGlass:
+		ch.Person = web.Link{Text: "break-glass", Href: atGlass}
 	case who.Kind == actor.Operator:
 		ch.Person = web.Link{Text: "operator", Href: atPolicy}
 	}
@@ -271,6 +273,7 @@ var places = []struct {
 	{"People", "Teams", atTeams, access.PeopleRead},
 	{"People", "Rights", atRights, access.RightsRead},
 	{"People", "Reviews", atReviews, access.RightsRead},
+	{"People", "Break-glass", atGlass, access.RightsRead},
 	{"People", "Applications", atClients, access.ClientsRead},
 	{"Gate", "Gate", atGate, access.GateRead},
 	{"Gate", "Mail", atMail, access.MailRead},

@@ -31,6 +31,11 @@ func (v *visit) findCaller() *refusal { // clause: use.no-automation
 			return nil // the terms themselves may lie here
 		case who.Kind == actor.Agreeing: // clause: use.terms
 			return refuseTerms
+		case who.Kind == actor.BreakGlass && v.need.need == anyone:
+			return nil
+		case who.Kind == actor.BreakGlass: // clause: access.least-privilege
+			v.who = who // for the record
+			return refuseEmergency
 		case who.Kind == actor.Support && !who.Writes && v.changes(): // clause: use.need-to-see
 			v.who = who // for the record
 			return refuseReader

@@ -227,6 +227,8 @@ var (
 	refuseTerms  = deny("use.terms", fault.Denied, web.TermsFirst.Code, web.TermsFirst.Public)
 	refuseReader = deny("use.need-to-see", fault.Denied, "support_read_only", fault.Public{
 		Problem: "You look as a customer and may change nothing.", Expected: "GET, HEAD or OPTIONS, until a second person has agreed to more.", Next: "Ask for it when you begin a look, or end this one at /-/support."})
+	refuseEmergency = deny("access.least-privilege", fault.Denied, "emergency_closed", fault.Public{
+		Problem: "A break-glass session does not reach the application: what lies there is the customers'.", Expected: "The console, to help people back in.", Next: "Go to /-/console/people, or end the session at /-/break-glass."})
 	refuseSealed = deny(noAutomation, fault.Sealed, "sealed", fault.Public{
 		Problem: "The server is sealed: its keys are not present.", Next: "An operator must unseal it."})
 	refuseForeign = deny(noAutomation, fault.Denied, "cross_origin", fault.Public{

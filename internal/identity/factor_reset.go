@@ -114,7 +114,8 @@ func notByOneself() error {
 }
 
 // AgreeFactorReset is the word of a second person: the factors go, every session ends, and
-// the person sets up a new factor at the next sign-in.
+// the person sets up a new factor at the next sign-in. A session that shares opened is the
+// word of several already.
 func (s *Service) AgreeFactorReset(ctx context.Context, who actor.Actor, ref string) error {
 	acc, err := s.mayReset(ctx, who, ref)
 	if err != nil {
@@ -125,7 +126,7 @@ func (s *Service) AgreeFactorReset(ctx context.Context, who actor.Actor, ref str
 		return err
 	}
 	by := resetter(who)
-	if by == fr.AskedBy || by == acc.id { // clause: access.mfa-by-technology
+	if by == fr.AskedBy && !byShares(who) || by == acc.id { // clause: access.mfa-by-technology
 		return s.refuse(ctx, who, FactorRefused{Person: acc.id, Kind: "reset", Cause: "order"}, notByOneself())
 	}
 	return s.commitReset(ctx, who, acc, fr, by, "agreed")

@@ -116,7 +116,8 @@ type Service struct {
 	quick  quickRefusals
 	words  wordCache
 
-	loaded atomic.Bool
+	loaded    atomic.Bool
+	emergency atomic.Pointer[Emergency] // sessions that shares opened
 }
 
 // New makes a Service and takes over the jobs that decide sign-ups and recoveries.

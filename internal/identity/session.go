@@ -165,6 +165,9 @@ func (s *Service) Session(ctx context.Context, token secret.Text) (actor.Actor, 
 	if isLook(token) {
 		return s.lookSession(ctx, token)
 	}
+	if isEmergency(token) {
+		return s.emergencySession(ctx, token)
+	}
 	if token.Len() != tokenLength {
 		return actor.Actor{}, Session{}, errEnded()
 	}
@@ -312,6 +315,9 @@ func endSessionsIn(ctx context.Context, tx *ledger.Tx, person, except, cause str
 func (s *Service) SignOut(ctx context.Context, who actor.Actor) error {
 	if who.Session == "" {
 		return nil
+	}
+	if who.Kind == actor.BreakGlass {
+		return s.endEmergency(ctx, who)
 	}
 	if who.Kind == actor.Support {
 		l, err := s.oneLook(ctx, `g.id = $1`, who.Session)

@@ -266,6 +266,9 @@ func (j *Journal) Open(ctx context.Context, who actor.Actor, entries ...*Entry) 
 	if who.ByToken() {
 		return errByToken()
 	}
+	if who.Kind == actor.BreakGlass { // clause: access.least-privilege
+		return fault.New(fault.Denied, "emergency_closed", fault.Public{Problem: "A break-glass session does not open hidden values: they are about people.", Next: "Ask an owner, once one is back in."})
+	}
 	if who.Kind != actor.Writ {
 		_, err := j.db.Change(ctx, who, func(*ledger.Tx) (ledger.Event, error) {
 			return Opened{Entries: ns[:min(len(ns), 200)], Count: int64(len(ns))}, nil

@@ -58,6 +58,7 @@ type page struct {
 	View
 	Brand     Brand
 	Chrome    Chrome
+	Banner    *Banner
 	Path      string
 	RequestID string
 	site      *site
@@ -139,6 +140,11 @@ func (p *Pages) Render(w http.ResponseWriter, r *http.Request, status int, name 
 	d := &page{View: v, Path: r.URL.Path, RequestID: RequestID(r.Context())}
 	if st, ok := r.Context().Value(siteKey{}).(*site); ok {
 		d.site, d.Brand = st, st.server.deps.Brand()
+		if f := st.server.banner.Load(); f != nil {
+			if b, ok := (*f)(r.Context(), st.who); ok {
+				d.Banner = &b
+			}
+		}
 		if f := st.server.chrome.Load(); f != nil && v.Frame == Console {
 			d.Chrome = (*f)(r.Context(), st.who)
 		}

@@ -258,6 +258,14 @@ type Chrome struct {
 	Find     string // address of the search page, GET ?q=; "" hides it; see Hits
 }
 
+// Banner is a line above a page that says in which session it was opened.
+type Banner struct {
+	Says   string
+	Ends   time.Time // of the session; zero says nothing of it
+	Act    string    // the button
+	Action string    // where it posts to
+}
+
 // StateLine is the top line's sentence: "131 of 145 hold; 2 broken since 09:14".
 type StateLine struct {
 	State State

@@ -45,6 +45,7 @@ type Server struct {
 	cross  *http.CrossOriginProtection
 	pages  *Pages // error pages
 	chrome atomic.Pointer[func(context.Context, actor.Actor) Chrome]
+	banner atomic.Pointer[func(context.Context, actor.Actor) (Banner, bool)]
 }
 
 // assetsPattern begins the one route whose answers caches share.
@@ -104,6 +105,9 @@ func (s *Server) AddAssets(fsys fs.FS, dir string) error { return s.assets.add(f
 
 // SetChrome gives the console frame its rail and top line. Without it the frame is bare.
 func (s *Server) SetChrome(f func(context.Context, actor.Actor) Chrome) { s.chrome.Store(&f) }
+
+// SetBanner says what stands above every page that some actors open, whatever its frame.
+func (s *Server) SetBanner(f func(context.Context, actor.Actor) (Banner, bool)) { s.banner.Store(&f) }
 
 // Owns reports whether a request is Writ's own rather than the app's: everything
 // under /-/, and each mounted path elsewhere (/.well-known/…).
