@@ -16,6 +16,8 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"writ/internal/identity/glass"
 )
 
 // states are all pages, each in the state that shows most.
@@ -33,8 +35,14 @@ func (w *world) states() map[string]string {
 			open = e.ID
 		}
 	}
+	if _, err := w.glass.Prepare(w.t.Context(), w.as("ana"), glass.NewSet{Holders: []string{"ana", "dev", "emil"}}); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.glass.PickUp(w.t.Context(), w.as("dev")); err != nil {
+		w.t.Fatal(err)
+	}
 	return map[string]string{
-		"policy": "/-/console", "policy-broken": "/-/console?show=broken", "policy-none": "/-/console?show=stale",
+		"glass": "/-/console/break-glass", "policy": "/-/console", "policy-broken": "/-/console?show=broken", "policy-none": "/-/console?show=stale",
 		"clause-broken": "/-/console/clauses/auth.reset-link-lifetime", "clause-record": "/-/console/clauses/crypto.db-at-rest", "clause-excepted": "/-/console/clauses/auth.best-practice",
 		"revisions": "/-/console/revisions", "revision": "/-/console/revisions/1.1", "revision-first": "/-/console/revisions/1.0", "revision-proposed": "/-/console/revisions/" + proposal,
 		"propose": "/-/console/propose", "propose-value": "/-/console/propose?param=" + q("auth.reset-link-lifetime/ttl"), "propose-set": "/-/console/propose?param=" + q("crypto.current-public/deny"),

@@ -143,6 +143,7 @@ func TestWhoMayCome(t *testing.T) {
 		"GET people/tokens": access.TokensRead, "POST people/tokens/end": access.TokensManage, "GET people/brought-over": access.PeopleRead,
 		"GET factor-resets": access.PeopleManage, "POST factor-resets": access.PeopleManage, "POST factor-resets/agree": access.PeopleManage, "POST factor-resets/refuse": access.PeopleManage,
 		"GET gate": access.GateRead, "POST gate/mode": access.GateMaintain, "GET mail": access.MailRead,
+		"GET break-glass": access.RightsRead, "POST break-glass": access.GlassPrepare, "POST break-glass/withdraw": access.GlassPrepare, "POST break-glass/end": access.SessionsEnd,
 		"GET applications": access.ClientsRead, "GET applications/{id}": access.ClientsRead, "GET applications/add": access.ClientsManage, "POST applications": access.ClientsManage,
 		"POST applications/{id}/secret": access.ClientsManage, "POST applications/{id}/secret/end": access.ClientsManage, "POST applications/{id}/remove": access.ClientsManage,
 		"GET provisioning": access.ProvisioningManage, "POST provisioning": access.ProvisioningManage, "POST provisioning/{id}/token": access.ProvisioningManage, "POST provisioning/{id}/end": access.ProvisioningManage,

@@ -24,6 +24,7 @@ import (
 	"writ/internal/gateway"
 	"writ/internal/identity"
 	"writ/internal/identity/banned"
+	"writ/internal/identity/glass"
 	"writ/internal/identity/oidc"
 	"writ/internal/jobs"
 	"writ/internal/journal"
@@ -70,6 +71,7 @@ type world struct {
 	t       testing.TB
 	kit     *ledgertest.Kit
 	people  *identity.Service
+	glass   *glass.Service
 	policy  *policy.Service
 	check   *check.Runner
 	journal *journal.Journal
@@ -157,13 +159,15 @@ func newWorld(t testing.TB) *world {
 	w.people = must[*identity.Service](t)(identity.New(identity.Deps{DB: kit.DB, Record: w.journal, Ring: kit.Ring, Mail: w.mail, Jobs: w.jobs, Rules: clause.NewLive[identity.Rules](now),
 		Banned: must[*banned.List](t)(banned.New(banned.Options{})), Access: acc, Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log,
 		Gate: passhash.NewGate(2, 16, time.Minute), Seam: &identity.Seam{Params: cheap}}))
+	w.glass = must[*glass.Service](t)(glass.New(glass.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Mail: w.mail, Access: acc, Rules: clause.NewLive[glass.Rules](now), Record: w.journal,
+		Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log, Plant: w.people.PlantStaff}))
 	public := must[*url.URL](t)(url.Parse(origin))
 	w.gate = must[*gateway.Gateway](t)(gateway.New(gateway.Deps{DB: kit.DB, Rules: clause.NewLive[gateway.Rules](now), Sessions: sessions{w.people}, Access: acc, Keys: kit.Ring,
 		Origin: public, Upstream: must[*url.URL](t)(url.Parse("http://10.0.1.10:3000")), RoutesFile: filepath.Join(t.TempDir(), "routes.yaml"), Now: now, Log: log,
 		Fail: func(http.ResponseWriter, *http.Request, error) {}}))
 	d := canary.New(canary.Deps{Base: origin, Addr: "127.0.0.1:1"})
-	controls := slices.Concat(w.people.Controls(d), w.gate.Controls(d), w.journal.Controls())
-	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(acc.Slots(), w.people.Slots(), w.gate.Slots(), w.journal.Slots()),
+	controls := slices.Concat(w.people.Controls(d), w.glass.Controls(d), w.gate.Controls(d), w.journal.Controls())
+	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(acc.Slots(), w.people.Slots(), w.glass.Slots(), w.gate.Slots(), w.journal.Slots()),
 		Template: template.YAML(), Now: now, Log: log, Controls: controls, Forecasts: map[string]clause.Forecaster{"identity": foresight{w}}}))
 	controls = append(controls, w.policy.Controls(d)...)
 	for i := range controls {
@@ -175,7 +179,7 @@ func newWorld(t testing.TB) *world {
 			return e.N, err == nil
 		}}))
 	w.console = must[*console.Console](t)(console.New(console.Deps{Company: "Harbour Ltd", Origin: origin, Policy: w.policy, Check: w.check, Journal: w.journal, Identity: w.people,
-		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
+		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
 			Out: http.DefaultTransport, Origin: origin, Now: now, Log: log}))}))
 	w.site = must[*web.Server](t)(web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour Ltd"} }, Log: log, Now: now}))
 	w.site.SetChrome(w.console.Chrome)

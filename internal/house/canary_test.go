@@ -12,7 +12,7 @@ import (
 )
 
 // enforcers are the modules whose code decides about people and requests.
-var enforcers = []string{"internal/identity", "internal/identity/oidc", "internal/identity/upstream", "internal/gateway", "internal/access", "internal/web"}
+var enforcers = []string{"internal/identity", "internal/identity/oidc", "internal/identity/glass", "internal/identity/upstream", "internal/gateway", "internal/access", "internal/web"}
 
 // markReaders are functions that may look at the marker: they list, plant or sweep and
 // decide nothing about a request.

@@ -19,6 +19,7 @@
 //	a role is gained ─► next request ─► new token, and the role; the former token: what was under way
 //	leave ─► all of it, one change ─► counted again ─► receipt: how many of each kind, seconds to zero
 //	proposal ─► Forecast (the same deciding functions, other rules) ─► counts, no names
+//	shares ─► glass ─► SetEmergency ─► actor.BreakGlass, half an hour
 //	clock ─► review ─► each right: keep | revoke, by others ─► undecided: the policy's answer
 //
 // Promises: auth.best-practice, auth.signup-email, auth.admin-invite, auth.unique-login,
@@ -83,5 +84,5 @@
 // service_suspend.go are the ends; terms.go, support.go and
 // support_session.go, receipt.go (looks); remember.go; connection.go, provision.go, provision_change.go and
 // provision_group.go (scim is their wire); forecast.go counts what other rules would do;
-// http.go is the API, clauses.go the proofs.
+// emergency.go is the way for package glass; http.go is the API, clauses.go the proofs.
 package identity

@@ -187,6 +187,17 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Shares that pass by their fingerprints are still held against the secret's digest.
+func TestChangedTableOpensNothing(t *testing.T) {
+	w := open(t)
+	shares := w.live()
+	g := w.give(glass.Give{Share: shares["ana"], Reason: why})
+	w.exec(`UPDATE identity_glass_set SET digest = $1`, strings.Repeat("0", 64))
+	if got, err := w.svc.Give(t.Context(), stranger, glass.Give{Share: shares["dev"], Code: g.Code, Network: "n"}); !errors.Is(err, fault.Denied) || got.Done {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
 // What was given is dropped after 15 minutes, a hand-over after five, and the owners are told.
 func TestTimeIsShort(t *testing.T) {
 	w := open(t)
