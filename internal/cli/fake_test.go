@@ -27,6 +27,7 @@ type fake struct {
 
 	mu   sync.Mutex
 	seen []string // METHOD path?query body
+	in   string   // standard input
 }
 
 // serve starts a fake in a folder whose name is short enough for a socket.
@@ -120,7 +121,7 @@ next:
 func (f *fake) run(args ...string) (status int, out, errs string) {
 	f.t.Helper()
 	var stdout, stderr bytes.Buffer
-	status = cli.Main(context.Background(), append(args, "--dir", f.dir), strings.NewReader(""), &stdout, &stderr, cli.Server{Version: "test"})
+	status = cli.Main(context.Background(), append(args, "--dir", f.dir), strings.NewReader(f.in), &stdout, &stderr, cli.Server{Version: "test"})
 	return status, stdout.String(), stderr.String()
 }
 
