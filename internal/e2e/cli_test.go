@@ -58,6 +58,7 @@ func TestFormatJSON(t *testing.T) {
 	k.people(t)
 	k.rights(t)
 	k.teams(t)
+	k.glass(t)
 	k.applications(t)
 	k.programs(t)
 	k.ask(t, "gateway", "routes")
