@@ -105,12 +105,12 @@ func (s *Service) SignIn(ctx context.Context, who actor.Actor, in SignIn) (Signe
 	if err != nil {
 		return SignedInAs{}, err
 	}
+	s.watchSpray(ctx, who, t)
 	if full, err := s.take(ctx, t.all...); err != nil {
 		return SignedInAs{}, err
 	} else if full != nil {
 		return SignedInAs{}, s.refuse(ctx, who, SignInsThrottled{Door: "sign-in", Bucket: full.limit, Network: in.Network}, full.fault())
 	}
-	s.watchSpray(ctx, who, t)
 	cause, err := s.prove(ctx, who, &t, in.Password)
 	if err != nil {
 		return SignedInAs{}, errors.Join(err, s.forgive(ctx, nil, t.all))
@@ -156,8 +156,9 @@ func (s *Service) prepareSignIn(ctx context.Context, who actor.Actor, in SignIn)
 	pn, err1 := s.bucket(ctx, perNetwork, t.idx, who.ID)
 	pp, err2 := s.bucket(ctx, perPerson, t.idx)
 	on, err3 := s.bucket(ctx, overNetwork, who.ID)
-	t.all, t.clear, t.less = []bucket{pn, pp, on}, []bucket{pn}, []bucket{pp, on}
-	return t, errors.Join(err1, err2, err3)
+	an, err4 := s.addresses(ctx, pn, who.ID)
+	t.all, t.clear, t.less = []bucket{pn, pp, on, an}, []bucket{pn}, []bucket{pp, on, an}
+	return t, errors.Join(err1, err2, err3, err4)
 }
 
 func (s *Service) watchSpray(ctx context.Context, who actor.Actor, t tried) {

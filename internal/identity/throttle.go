@@ -28,6 +28,7 @@ var (
 	perNetwork  = limit{name: "person-network", max: 5, window: 15 * time.Minute}
 	perPerson   = limit{name: "person-strangers", max: 30, window: time.Hour}
 	overNetwork = limit{name: "network", max: 100, window: time.Hour}
+	perAddress  = limit{name: "network-addresses", max: sprayAt, window: time.Hour}
 	perSession  = limit{name: "person-change", max: 10, window: 15 * time.Minute, double: true}
 	perCode     = limit{name: "person-codes", max: 10, window: time.Hour}
 	perLink     = limit{name: "link", max: 5, window: 15 * time.Minute}
@@ -50,12 +51,28 @@ const (
 type bucket struct {
 	limit
 	key string
+	of  string // key of another: this one counts how many such others are not empty
+}
+
+// byLock is the one order in which counters are locked. Those that count others come
+// last, for what they do follows from the others.
+func byLock(a, b bucket) int {
+	return cmp.Or(cmp.Compare(min(len(a.of), 1), min(len(b.of), 1)), cmp.Compare(a.key, b.key))
 }
 
 // bucket names a counter without saying whose it is.
 func (s *Service) bucket(ctx context.Context, l limit, parts ...string) (bucket, error) {
 	key, err := s.mac(ctx, "throttle", append([]string{l.name}, parts...)...)
-	return bucket{l, key}, err
+	return bucket{limit: l, key: key}, err
+}
+
+// addresses names the counter of the addresses that were tried in vain from a network; one
+// of them is each counts. Whoever tries one password on everybody is stopped by it, and
+// may still mistype the addresses tried before.
+func (s *Service) addresses(ctx context.Context, each bucket, network string) (bucket, error) { // clause: auth.best-practice
+	b, err := s.bucket(ctx, perAddress, network)
+	b.of = each.key
+	return b, err
 }
 
 // throttled is an attempt beyond a limit.
@@ -81,23 +98,23 @@ func (s *Service) take(ctx context.Context, bs ...bucket) (*throttled, error) {
 	if t := s.quick.blocked(bs, now); t != nil {
 		return t, nil
 	}
-	slices.SortFunc(bs, func(a, b bucket) int { return cmp.Compare(a.key, b.key) }) // one order of locks
+	slices.SortFunc(bs, byLock)
 	var worst *throttled
 	err := s.DB.Quiet(ctx, ledger.Throttle, func(tx *ledger.Tx) error {
 		worst = nil
 		type counter struct{ n, since, until int64 }
-		cs := make([]counter, len(bs))
+		cs, counted := make([]counter, len(bs)), make([]bool, len(bs))
 		for i, b := range bs {
-			if _, err := tx.Exec(ctx, touchBucket, b.key, us(now)); err != nil {
-				return err
-			}
 			c := &cs[i]
-			if err := ledger.One(ctx, tx, readBucket, []any{&c.n, &c.since, &c.until}, b.key); err != nil {
+			if err := ledger.One(ctx, tx, touchBucket, []any{&c.n, &c.since, &c.until}, b.key, us(now)); err != nil {
 				return err
 			}
 			over := now.Sub(at(c.since)) >= b.window && us(now) >= c.until
 			if over || b.ahead(at(c.since), at(c.until), now) {
 				*c = counter{since: us(now)}
+			}
+			if counted[i] = b.of == "" || cs[slices.IndexFunc(bs, func(o bucket) bool { return o.key == b.of })].n == 0; !counted[i] {
+				continue
 			}
 			if w := b.wait(c.n, at(c.since), at(c.until), now); w > 0 && (worst == nil || w > worst.wait) {
 				worst = &throttled{b.name, w}
@@ -108,6 +125,9 @@ func (s *Service) take(ctx context.Context, bs ...bucket) (*throttled, error) {
 		}
 		for i, b := range bs {
 			c := cs[i]
+			if !counted[i] {
+				continue
+			}
 			c.n++
 			if b.double {
 				c.since = us(now) // a known browser's window runs from its last failure
@@ -161,13 +181,23 @@ func (s *Service) forgive(ctx context.Context, empty, less []bucket) error {
 // a network are everybody's.
 func forgiveIn(ctx context.Context, tx *ledger.Tx, empty, less []bucket) error {
 	all := slices.Concat(empty, less)
-	slices.SortFunc(all, func(a, b bucket) int { return cmp.Compare(a.key, b.key) }) // one order of locks
+	slices.SortFunc(all, byLock)
+	freed := map[string]bool{"": true} // counters that were not empty before, and are
 	for _, b := range all {
+		if !freed[b.of] {
+			continue
+		}
 		q := lessBucket
 		if slices.Contains(empty, b) {
 			q = clearBucket
 		}
-		if _, err := tx.Exec(ctx, q, b.key); err != nil {
+		err := tx.Each(ctx, q, func(scan scanner) error {
+			var n int64
+			err := scan(&n)
+			freed[b.key] = n == 0
+			return err
+		}, b.key)
+		if err != nil {
 			return err
 		}
 	}
@@ -346,10 +376,9 @@ func networkOf(who actor.Actor) string {
 
 const (
 	touchBucket = `INSERT INTO identity_throttle (bucket, n, since, until) VALUES ($1, 0, $2, 0)
-		ON CONFLICT (bucket) DO UPDATE SET n = identity_throttle.n`
-	readBucket  = `SELECT n, since, until FROM identity_throttle WHERE bucket = $1`
+		ON CONFLICT (bucket) DO UPDATE SET n = identity_throttle.n RETURNING n, since, until`
 	writeBucket = `UPDATE identity_throttle SET n = $2, since = $3, until = $4 WHERE bucket = $1`
-	clearBucket = `DELETE FROM identity_throttle WHERE bucket = $1`
-	lessBucket  = `UPDATE identity_throttle SET n = n - 1 WHERE bucket = $1 AND n > 0`
+	clearBucket = `DELETE FROM identity_throttle WHERE bucket = $1 AND n > 0 RETURNING 0`
+	lessBucket  = `UPDATE identity_throttle SET n = n - 1 WHERE bucket = $1 AND n > 0 RETURNING n`
 	oldBuckets  = `DELETE FROM identity_throttle WHERE since < $1 AND until < $1`
 )
