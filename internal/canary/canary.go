@@ -96,6 +96,15 @@ func (d *Door) Letter(ctx context.Context, to string) (mail.Message, error) {
 	}
 }
 
+// Forget throws away the letters to addresses that nobody will ask for.
+func (d *Door) Forget(to ...string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, a := range to {
+		delete(d.letters, a)
+	}
+}
+
 // Visitor is one stranger at the door.
 type Visitor struct {
 	HTTP *http.Client

@@ -78,4 +78,9 @@ func TestMailbox(t *testing.T) {
 	if _, err := d.Letter(ctx, to); err == nil {
 		t.Error("a letter came twice")
 	}
+	d.Take(mail.Message{To: to})
+	d.Forget(to)
+	if _, err := d.Letter(ctx, to); err == nil {
+		t.Error("a letter that was forgotten came")
+	}
 }

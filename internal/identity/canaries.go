@@ -189,7 +189,11 @@ func same(a, b canary.Answer) (bool, string) {
 		}
 	}) {
 		switch k {
-		case "X-Request-Id", "Date", "Set-Cookie":
+		case "Set-Cookie":
+			if !slices.Equal(shapes(a.Header[k]), shapes(b.Header[k])) {
+				return false, "header " + k + " differs"
+			}
+		case "X-Request-Id", "Date":
 			if len(a.Header[k]) != len(b.Header[k]) {
 				return false, "header " + k + " differs"
 			}
@@ -200,6 +204,17 @@ func same(a, b canary.Answer) (bool, string) {
 		}
 	}
 	return true, "alike"
+}
+
+var cookieValue = regexp.MustCompile(`^([^=;]*=)[^;]*`)
+
+// shapes are cookies without what is in them.
+func shapes(cookies []string) []string {
+	out := make([]string, len(cookies))
+	for i, c := range cookies {
+		out[i] = cookieValue.ReplaceAllString(c, "$1")
+	}
+	return out
 }
 
 var requestID = regexp.MustCompile(`"request_id":"[^"]*"`)

@@ -40,6 +40,7 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 	recompute.Every, recompute.FreshFor = 6*time.Hour, 13*time.Hour // nine hashes
 	return slices.Concat(s.factorControls(door), s.passkeyControls(door), s.supportControls(door), []clause.Control{
 		attack("practice", "auth.best-practice", "Signs in, hammers and compares answers as an attacker would", (*trial).practice),
+		s.answersControl(door),
 		look("sessions-end", "auth.best-practice", "Looks for sessions that live beyond their time", s.probeSessions),
 		attack("tokens", "auth.best-practice", "Uses a program's token in every wrong place, and after its end", (*trial).tokens),
 		look("tokens-end", "auth.best-practice", "Looks for tokens that outlive their time or their owner", s.probeTokens),

@@ -37,7 +37,8 @@
 // Threats: a stranger who asks whether an address is known (same answer, same work,
 // refusals held to one time); who guesses (throttle, slow hash, banned list); who
 // keeps guessing so that the owner is locked out (known browsers are counted apart,
-// and the reset keeps working); who signs up with somebody else's address and waits
+// and the reset keeps working); who tries one password on everybody (a network is held at
+// its twentieth address in vain); who signs up with somebody else's address and waits
 // (a password belongs to the attempt, never to the address); a mail scanner that
 // opens links (GET changes nothing); a program's token found in a log or a repository
 // (a shape that scanners know, scopes, an end, networks, no page and no account); a
@@ -69,6 +70,12 @@
 //
 // BUG(reviews): reviews and counts of uses look at the rights of staff; those of customers
 // are their team's to look after.
+//
+// BUG(answers): the control that times answers keeps a day's times in memory; after a start
+// it judges by the pairs since, eight at least.
+//
+// BUG(spraying): an address may be tried five times in the end of one hour of a network's
+// counter and once more in the next; whoever owns n accounts can hide n addresses so.
 //
 // BUG(canary): two nodes that run the same control at the same moment plant the same
 // row; one of the two runs ends without a result.
