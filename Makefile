@@ -40,11 +40,12 @@ index: ## docs/index.md: clause, controls, code, tests
 bench: ## the marks of the design, on this machine
 	scripts/bench.sh
 
-more: ## fuzz every target, the heavy judges of the OpenID provider, known vulnerabilities, the build twice
+more: ## fuzz every target, the heavy judges of the OpenID provider, known vulnerabilities, the build twice, an hour of guesses
 	scripts/fuzz.sh
 	scripts/judges.sh
 	scripts/vuln.sh
 	scripts/twice.sh
+	scripts/attack.sh
 
 clean: ## what make built
 	rm -rf bin

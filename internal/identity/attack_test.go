@@ -157,3 +157,23 @@ func TestSprayingCannotBeForgiven(t *testing.T) { // breaks: auth.best-practice
 		t.Errorf("spraying reached %d addresses: %v", len(reached), reached)
 	}
 }
+
+// Who guesses passwords in one's own network does not use up the tries of its passkeys.
+func TestPasskeysWorkNextToGuesses(t *testing.T) { // breaks: auth.best-practice
+	w := open(t, underName)
+	_, email := w.customer("nora")
+	b, d := w.browser(), newDevice(t)
+	b.signIn(email, good)
+	b.enrolPasskey(d, "key")
+	fresh := w.browser()
+	for i := range 25 {
+		for range 6 {
+			w.guess(network(fresh), mailbox(fmt.Sprint("x", i%20)), "not the password")
+		}
+	}
+	if looked, _ := w.guess(network(fresh), email, "not the password"); looked {
+		t.Fatal("the network was not held back")
+	}
+	q := fresh.askPasskey("")
+	fresh.show(200, q, d.prove(q))
+}

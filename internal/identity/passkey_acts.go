@@ -254,7 +254,7 @@ func passkeySignInRefused() *fault.Error {
 // address, whatever the counters of their password say. Every other answer is the same
 // sign_in_refused, or too_many (fault.Limited) beyond what one network may try.
 func (s *Service) SignInByPasskey(ctx context.Context, who actor.Actor, in PasskeySignIn) (SignedInAs, error) {
-	b, err := s.bucket(ctx, overNetwork, who.ID)
+	b, err := s.bucket(ctx, passkeysOf, who.ID)
 	if err != nil {
 		return SignedInAs{}, err
 	}

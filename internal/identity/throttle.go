@@ -29,6 +29,7 @@ var (
 	perPerson   = limit{name: "person-strangers", max: 30, window: time.Hour}
 	overNetwork = limit{name: "network", max: 100, window: time.Hour}
 	perAddress  = limit{name: "network-addresses", max: sprayAt, window: time.Hour}
+	passkeysOf  = limit{name: "network-passkeys", max: 100, window: time.Hour} // apart: guessing passwords next door keeps no passkey out
 	perSession  = limit{name: "person-change", max: 10, window: 15 * time.Minute, double: true}
 	perCode     = limit{name: "person-codes", max: 10, window: time.Hour}
 	perLink     = limit{name: "link", max: 5, window: 15 * time.Minute}
