@@ -43,10 +43,17 @@ action %s appliesTo { principal: [Person, Program, Operator, Server], resource: 
 
 // book is a table of roles as Cedar decides by it.
 type book struct {
-	rules   map[types.EntityUID]rule // of a role, and of a lent one
-	general []rule                   // for everybody
+	rules   map[right]rule    // of a role, and of a lent one
+	general map[Action][]rule // for everybody
 	actions map[Action]types.EntityUID
 	roles   []Role
+}
+
+// right is what one rule is about. A rule for each keeps Cedar from reading a row's whole
+// set of actions at every question.
+type right struct {
+	in     types.EntityUID
+	action Action
 }
 
 type rule struct {
@@ -54,23 +61,24 @@ type rule struct {
 	policy *cedar.Policy
 }
 
-// about are the rules that can match a principal: a rule of a role it is not in could
-// not. So an answer costs the same however long the table is.
+// about are the rules that can match a principal and an action: a rule of a role it is not
+// in, or of another action, could not. So an answer costs the same however long the table is.
 type about struct {
 	*book
-	in types.EntityUIDSet
+	in     types.EntityUIDSet
+	action Action
 }
 
 // All implements cedar.PolicyIterator.
 func (a about) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) {
-		for _, r := range a.general {
+		for _, r := range a.general[a.action] {
 			if !yield(r.id, r.policy) {
 				return
 			}
 		}
 		for role := range a.in.All() {
-			if r, ok := a.rules[role]; ok && !yield(r.id, r.policy) {
+			if r, ok := a.rules[right{role, a.action}]; ok && !yield(r.id, r.policy) {
 				return
 			}
 		}
@@ -94,7 +102,7 @@ func compile(r *Rules) (*book, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &book{rules: map[types.EntityUID]rule{}, actions: map[Action]types.EntityUID{}}
+	b := &book{rules: map[right]rule{}, general: map[Action][]rule{}, actions: map[Action]types.EntityUID{}}
 	for a := range known {
 		b.actions[a] = uid(typeAction, string(a))
 	}
@@ -115,20 +123,25 @@ func compile(r *Rules) (*book, error) {
 		if !role.Staff {
 			elsewhere = ast.Context().Access("team").Equal(ast.String("staff"))
 		}
-		if len(actions) > 0 {
+		for _, a := range actions {
 			in := uid(typeRole, role.Name)
-			b.rules[in] = add("role "+role.Name, ast.Permit().PrincipalIn(in).ActionInSet(b.uids(actions)...).Unless(elsewhere))
-		}
-		if lent := slices.DeleteFunc(slices.Clone(actions), func(a Action) bool { return slices.Contains(personal, a) }); len(lent) > 0 {
-			in := uid(typeLent, role.Name)
-			b.rules[in] = add("lent "+role.Name, ast.Permit().PrincipalIn(in).ActionInSet(b.uids(lent)...).When(ast.Context().Access("grant")).Unless(elsewhere))
+			b.rules[right{in, a}] = add("role "+role.Name+" "+string(a), ast.Permit().PrincipalIn(in).ActionEq(b.actions[a]).Unless(elsewhere))
+			if slices.Contains(personal, a) {
+				continue
+			}
+			in = uid(typeLent, role.Name)
+			b.rules[right{in, a}] = add("lent "+role.Name+" "+string(a), ast.Permit().PrincipalIn(in).ActionEq(b.actions[a]).When(ast.Context().Access("grant")).Unless(elsewhere))
 		}
 	}
-	machine := slices.DeleteFunc(Actions(), func(a Action) bool { return !OperatorMay(a) })
-	b.general = []rule{
-		add("operator", ast.Permit().PrincipalIs(typeOperator).ActionInSet(b.uids(machine)...)),
-		add("server", ast.Permit().PrincipalIs(typeServer)),
-		add("no token", ast.Forbid().ActionInSet(b.uids(personal)...).When(ast.Context().Access("via").Equal(ast.String("token")))),
+	server := add("server", ast.Permit().PrincipalIs(typeServer))
+	for a, is := range b.actions {
+		b.general[a] = []rule{server}
+		if OperatorMay(a) {
+			b.general[a] = append(b.general[a], add("operator "+string(a), ast.Permit().PrincipalIs(typeOperator).ActionEq(is)))
+		}
+		if slices.Contains(personal, a) {
+			b.general[a] = append(b.general[a], add("no token "+string(a), ast.Forbid().ActionEq(is).When(ast.Context().Access("via").Equal(ast.String("token")))))
+		}
 	}
 	return b, errors.Join(errs...)
 }
@@ -156,14 +169,6 @@ func validator() (func(id string, p *cedar.Policy) error, error) {
 	}, nil
 }
 
-func (b *book) uids(as []Action) []types.EntityUID {
-	out := make([]types.EntityUID, len(as))
-	for i, a := range as {
-		out[i] = b.actions[a]
-	}
-	return out
-}
-
 func uid(t types.EntityType, id string) types.EntityUID {
 	return types.NewEntityUID(t, types.String(id))
 }
@@ -180,7 +185,7 @@ func (b *book) decide(who actor.Actor, action Action, object string, now time.Ti
 	if !ok {
 		return false
 	}
-	decision, diag := cedar.Authorize(about{b, me.Parents}, single(me), cedar.Request{Principal: me.UID, Action: act, Resource: uid(typeThing, object), Context: asked(who, now)})
+	decision, diag := cedar.Authorize(about{b, me.Parents, action}, single(me), cedar.Request{Principal: me.UID, Action: act, Resource: uid(typeThing, object), Context: asked(who, now)})
 	return decision == cedar.Allow && len(diag.Errors) == 0 // clause: access.roles
 }
 

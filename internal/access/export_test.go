@@ -10,5 +10,7 @@ import (
 func (a *Access) Spoil() {
 	b := a.book()
 	p := ast.Forbid().When(ast.Context().Access("weather").Equal(ast.String("bad")))
-	b.general = append(b.general, rule{"spoilt", cedar.NewPolicyFromAST(p)})
+	for a := range b.general {
+		b.general[a] = append(b.general[a], rule{"spoilt", cedar.NewPolicyFromAST(p)})
+	}
 }
