@@ -28,7 +28,7 @@ type pairs struct{ known, unknown []time.Duration }
 const (
 	pairsARun  = 8 // the least with which the test below can say no
 	pairsADay  = 200
-	apart      = 2 * time.Millisecond
+	farApart   = 2 * time.Millisecond
 	likely     = 0.001
 	neighbours = 3 // known addresses of a run: each may ask for three links
 
@@ -44,7 +44,7 @@ func (p *pairs) add(known, unknown time.Duration) {
 // tell reports the two figures, and whether a stranger could not tell the one from the other.
 func (p *pairs) tell() (string, bool) {
 	chance, gap := mannWhitney(p.known, p.unknown), (median(p.known) - median(p.unknown)).Abs()
-	return fmt.Sprintf("p %.3f, medians %s apart, %d pairs", chance, gap.Round(10*time.Microsecond), len(p.known)), chance > likely || gap < apart
+	return fmt.Sprintf("p %.3f, medians %s apart, %d pairs", chance, gap.Round(10*time.Microsecond), len(p.known)), chance > likely || gap < farApart
 }
 
 // answersControl is the enumeration of auth.best-practice.
@@ -131,7 +131,7 @@ func (a *answers) measure(t *trial, q asking, known []planted, unknown []string)
 		return ""
 	}
 	figures, alike := times.tell()
-	t.step("compare how long the answers took at "+q.door, fmt.Sprintf("p above %v, or medians less than %s apart", likely, apart), figures, alike, false)
+	t.step("compare how long the answers took at "+q.door, fmt.Sprintf("p above %v, or medians less than %s apart", likely, farApart), figures, alike, false)
 	return q.door + " " + figures
 }
 

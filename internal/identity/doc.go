@@ -50,8 +50,9 @@
 // allows. The host name of the public address cannot change while there are passkeys.
 //
 // Order of truth: a change of a session is committed first, then made in memory, then
-// answered. Other nodes on PostgreSQL read changed sessions every half second, and once more
-// before they say that a token is nobody's.
+// answered. Memory has a bound (session_far.go): sessions beyond it come from their rows. Other
+// nodes on PostgreSQL read changed sessions every half second, and once more before they say
+// that a token is nobody's.
 //
 // Tables: see schema; each says who may export and erase it. A person takes a copy of
 // everything (OwnData; a table that names people is in inCopy or notInCopy, or a test
@@ -83,7 +84,7 @@
 // Routes: Service.Routes, all under /-/api/v1/. Door of browsers: Service.Identify.
 //
 // For: customer users and staff (sign-in), the operator and owners (people). Read
-// identity.go, rules.go, signin.go, need.go, flow.go, factor.go, session.go; then signup.go, password.go,
+// identity.go, rules.go, signin.go, need.go, flow.go, factor.go, session.go, session_far.go; then signup.go, password.go,
 // recovery.go, link.go, passkey_acts.go, passkey_question.go, factor_passkey.go, notme.go, address_change.go, person.go, own.go, own_rest.go, own_name.go, leave.go, erase.go, throttle.go;
 // token_text.go, token.go, token_table.go, service.go are for programs, import.go for people
 // brought over; team.go, member.go, switch.go, invitation.go, accept.go are teams;

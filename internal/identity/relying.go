@@ -13,10 +13,14 @@ import (
 // cookie: the tokens of the OIDC provider. It counts as no use of the session. One that
 // is unknown, ended, idle for too long or too old is fault.Unauthenticated.
 func (s *Service) LiveSession(ctx context.Context, id string) (actor.Actor, Session, error) {
-	s.table.mu.RLock()
-	l := s.table.byID[id]
-	s.table.mu.RUnlock()
-	if !s.loaded.Load() || l == nil {
+	if !s.loaded.Load() {
+		return actor.Actor{}, Session{}, errEnded()
+	}
+	l, err := s.byIDOf(ctx, id)
+	if err != nil {
+		return actor.Actor{}, Session{}, err
+	}
+	if l == nil {
 		return actor.Actor{}, Session{}, errEnded()
 	}
 	now, rules := s.Now(), s.Rules.Get()

@@ -30,19 +30,6 @@ const underWay = 15 * time.Second
 // errRenewed says that another request of the session was faster.
 var errRenewed = errors.New("the session has another token already")
 
-// lookFor is table.find; on PostgreSQL it looks once at what other nodes changed before
-// it says that there is nobody: the node before may have made the token a moment ago.
-func (s *Service) lookFor(ctx context.Context, token secret.Text) (l *live, former bool) {
-	if l, former = s.table.find(token); l != nil || s.DB.Engine() != "postgres" {
-		return l, former
-	}
-	if err := s.follow(ctx); err != nil {
-		s.Log.Error("sessions of other nodes could not be read", "err", err) // nobody then
-		return nil, false
-	}
-	return s.table.find(token)
-}
-
 // Renewed is a session under its new token.
 type Renewed struct {
 	Token secret.Text

@@ -73,6 +73,8 @@ type table struct {
 	byPerson map[string]map[string]*live
 	gone     map[string]time.Time // ended ids, so that a slower put cannot bring one back
 	change   int64                // of the newest row read
+	limit    int                  // of sessions in memory
+	partial  atomic.Bool          // there may be live sessions that memory has not
 
 	dirtyMu sync.Mutex
 	dirty   map[string]*live
@@ -81,12 +83,27 @@ type table struct {
 func (t *table) init() {
 	t.byToken, t.byID = map[[32]byte]*live{}, map[string]*live{}
 	t.byPerson, t.gone, t.dirty = map[string]map[string]*live{}, map[string]time.Time{}, map[string]*live{}
+	t.limit = maxLives
 }
 
 // put adds or replaces a session, unless it has ended meanwhile.
 func (t *table) put(l *live) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.take(l)
+}
+
+// putNew adds a session that memory has not.
+func (t *table) putNew(l *live) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byID[l.id] == nil {
+		t.take(l)
+	}
+}
+
+// take is put for whoever holds mu.
+func (t *table) take(l *live) {
 	if _, dead := t.gone[l.id]; dead {
 		return
 	}
@@ -102,6 +119,7 @@ func (t *table) put(l *live) {
 		t.byPerson[l.person] = map[string]*live{}
 	}
 	t.byPerson[l.person][l.id] = l
+	t.makeRoom(l)
 }
 
 // remove takes a session out. The caller holds mu.
@@ -171,7 +189,10 @@ func (s *Service) Session(ctx context.Context, token secret.Text) (actor.Actor, 
 	if token.Len() != tokenLength {
 		return actor.Actor{}, Session{}, errEnded()
 	}
-	l, former := s.lookFor(ctx, token)
+	l, former, err := s.lookFor(ctx, token)
+	if err != nil {
+		return actor.Actor{}, Session{}, err
+	}
 	now, rules := s.Now(), s.Rules.Get()
 	if l == nil || former && !now.Before(l.formerEnds) {
 		return actor.Actor{}, Session{}, errEnded()
@@ -447,7 +468,11 @@ func (s *Service) readSessions(ctx context.Context, after int64, all bool) error
 			return err
 		}
 	}
-	seen, err := s.takeIn(ctx, changedSessions, after, all)
+	query, arg := changedSessions, after
+	if all {
+		query, arg = newestSessions, int64(s.table.limit)+1
+	}
+	seen, err := s.takeIn(ctx, query, arg)
 	if err != nil {
 		return err
 	}
@@ -457,10 +482,27 @@ func (s *Service) readSessions(ctx context.Context, after int64, all bool) error
 	return nil
 }
 
+// sessionsRead are rows of sessions as memory holds them.
+type sessionsRead struct {
+	lives  []*live
+	ended  []string
+	newest int64 // change among them
+}
+
 // takeIn reads session rows into memory and returns the newest change among them.
 func (s *Service) takeIn(ctx context.Context, query string, args ...any) (newest int64, err error) {
-	var add []*live
-	var end []string
+	rows, err := s.rowsOf(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	for _, l := range rows.lives {
+		s.table.put(l)
+	}
+	s.table.drop(s.Now(), rows.ended...)
+	return rows.newest, nil
+}
+
+func (s *Service) rowsOf(ctx context.Context, query string, args ...any) (r sessionsRead, err error) {
 	err = s.DB.Each(ctx, query, func(scan scanner) error {
 		l := &live{}
 		var token, roles, state, former string
@@ -469,10 +511,10 @@ func (s *Service) takeIn(ctx context.Context, query string, args ...any) (newest
 		if err := scan(&l.id, &token, &l.person, &l.team, &l.kind, &roles, &state, &l.device, &l.acr, &l.amr, &started, &factor, &seen, &ended, &change, &l.level, &low, &l.demand, &l.terms, &l.turned, &former, &l.formerTurned, &formerEnds); err != nil {
 			return err
 		}
-		newest = max(newest, change)
+		r.newest = max(r.newest, change)
 		raw, err := hex.DecodeString(token)
 		if ended != nil || state != stateActive || roles == "" || err != nil || len(raw) != 32 {
-			end = append(end, l.id)
+			r.ended = append(r.ended, l.id)
 			return nil
 		}
 		l.token, l.roles, l.staff = [32]byte(raw), rolesOf(roles), l.kind == Staff
@@ -485,17 +527,10 @@ func (s *Service) takeIn(ctx context.Context, query string, args ...any) (newest
 		}
 		l.seen.Store(seen)
 		l.written.Store(seen)
-		add = append(add, l)
+		r.lives = append(r.lives, l)
 		return nil
 	}, args...)
-	if err != nil {
-		return 0, err
-	}
-	for _, l := range add {
-		s.table.put(l)
-	}
-	s.table.drop(s.Now(), end...)
-	return newest, nil
+	return r, err
 }
 
 // follow takes in what other nodes changed.
@@ -560,7 +595,7 @@ const (
 		COALESCE((SELECT MAX(a.version) FROM identity_terms a WHERE a.person = s.person), 0), s.turned, s.former, s.former_turned, s.former_ends
 		FROM identity_session s JOIN identity_team t ON t.id = s.team JOIN identity_person p ON p.id = s.person
 		LEFT JOIN identity_member m ON m.team = s.team AND m.person = s.person`
-	changedSessions = sessionRows + ` WHERE s.change > $1 AND ($2 = FALSE OR s.ended IS NULL)`
+	changedSessions = sessionRows + ` WHERE s.change > $1`
 	expiredSessions = `SELECT s.id, s.person, s.started, t.kind = 'staff' FROM identity_session s JOIN identity_team t ON t.id = s.team
 		WHERE s.ended IS NULL AND ((t.kind = 'staff' AND (s.seen < $1 OR s.started <= $2)) OR (t.kind <> 'staff' AND (s.seen < $3 OR s.started <= $4))) LIMIT 500`
 	seenOf        = `SELECT seen FROM identity_session WHERE id = $1 AND ended IS NULL`

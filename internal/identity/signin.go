@@ -344,8 +344,10 @@ func (s *Service) entry(ctx context.Context, acc account, br browserOf, in SignI
 			e.give = e.device
 		}
 	}
-	e.former, _ = s.table.find(in.Session)
 	var err error
+	if e.former, _, err = s.lookFor(ctx, in.Session); err != nil {
+		return nil, err
+	}
 	if e.b.place, err = s.sealPlace(ctx, acc.id, e.b.id, in.Network, in.Agent); err != nil {
 		return nil, err
 	}

@@ -40,9 +40,10 @@ func (s *Service) lookSession(ctx context.Context, token secret.Text) (actor.Act
 	if l.state != stateActive || l.home != stateActive || l.roles == "" || l.kind == Staff { // clause: use.need-to-see
 		return actor.Actor{}, Session{}, errEnded()
 	}
-	s.table.mu.RLock()
-	p := s.table.byID[l.session]
-	s.table.mu.RUnlock()
+	p, err := s.byIDOf(ctx, l.session)
+	if err != nil {
+		return actor.Actor{}, Session{}, err
+	}
 	if p == nil || p.person != l.Staff || !s.stands(ctx, p, now, rules) || !s.Access.May(s.actorOf(p, "https"), access.SupportLook) { // clause: use.need-to-see
 		return actor.Actor{}, Session{}, errEnded()
 	}

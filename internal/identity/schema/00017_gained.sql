@@ -6,6 +6,7 @@ ALTER TABLE identity_session ADD COLUMN turned BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE identity_session ADD COLUMN former TEXT NOT NULL DEFAULT '';
 ALTER TABLE identity_session ADD COLUMN former_turned BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE identity_session ADD COLUMN former_ends BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX identity_session_former ON identity_session (former) WHERE former <> '';
 -- change: the counter when the loan began to count; 0 = before there was one.
 ALTER TABLE identity_grant ADD COLUMN change BIGINT NOT NULL DEFAULT 0;
 -- told: '', began or ended, whichever the letters have said.
