@@ -7,8 +7,8 @@ import (
 	"writ/internal/secret"
 )
 
-// Memory holds the sessions in use, not all there are: at most so many, about a kilobyte
-// each. Beyond it the ones used longest ago leave, and come back from their rows when they
+// Memory holds the sessions in use, not all there are: at most so many.
+// Beyond it the ones used longest ago leave, and come back from their rows when they
 // are used. Until then every live session is in memory, and a token that is not there is none.
 const maxLives = 250_000
 
