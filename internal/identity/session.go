@@ -350,10 +350,11 @@ func (s *Service) SignOut(ctx context.Context, who actor.Actor) error {
 	return s.end(ctx, who, who.ID, who.Session, "signed-out")
 }
 
-// EndSession ends one session: one's own, or with access.SessionsEnd anybody's.
-// fault.NotFound when the person has no such live session.
+// EndSession ends one session: one's own, or with access.SessionsEnd anybody's. Another
+// session of one's own needs a fresh proof: who found a browser open does not drive its
+// owner out. fault.NotFound when the person has no such live session.
 func (s *Service) EndSession(ctx context.Context, who actor.Actor, person, session string) error {
-	if err := s.own(ctx, who, person, access.SessionsEnd); err != nil {
+	if err := s.mayEnd(ctx, who, person, session); err != nil {
 		return err
 	}
 	cause := "ended-by-person"
@@ -361,6 +362,17 @@ func (s *Service) EndSession(ctx context.Context, who actor.Actor, person, sessi
 		cause = "ended-by-other"
 	}
 	return s.end(ctx, who, person, session, cause)
+}
+
+// mayEnd allows the end of sessions; session is "" for all of them.
+func (s *Service) mayEnd(ctx context.Context, who actor.Actor, person, session string) error {
+	if err := s.own(ctx, who, person, access.SessionsEnd); err != nil {
+		return err
+	}
+	if who.ID != person || who.Session != "" && who.Session == session {
+		return nil
+	}
+	return s.fresh(ctx, who) // clause: auth.best-practice
 }
 
 // own allows acts on oneself, and asks access for those on others.
@@ -393,9 +405,10 @@ func (s *Service) end(ctx context.Context, who actor.Actor, person, session, cau
 	return nil
 }
 
-// EndSessions ends all sessions of a person, also the one the actor acts in, and says how many.
+// EndSessions ends all sessions of a person, also the one the actor acts in, and says how
+// many. Of oneself it needs a fresh proof.
 func (s *Service) EndSessions(ctx context.Context, who actor.Actor, person string) (int64, error) {
-	if err := s.own(ctx, who, person, access.SessionsEnd); err != nil {
+	if err := s.mayEnd(ctx, who, person, ""); err != nil {
 		return 0, err
 	}
 	var ids []string

