@@ -59,6 +59,11 @@
 // fails; child modules add theirs through Deps.Beside) and ends the account (Leave: 14 days to change one's mind). Erasure is
 // Erase: rows go, then the person's key is destroyed; the journal keeps a pseudonym.
 //
+// Standards: what of OWASP ASVS 5.0 is tried stands in docs/asvs.md, by the names of the
+// tests; where the owner chose less than a standard, identity.standards says it in the
+// evidence of auth.best-practice. docs/sign-in.md tells people the limits, the words that
+// passwords may not hold and the ways in; tests hold it against the code.
+//
 // BUG(factors): access.mfa-hosting is not bound: nothing of this build is a hosting
 // platform that a person enters, so its clause is carried by record.
 //

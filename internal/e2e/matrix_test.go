@@ -1,0 +1,89 @@
+package e2e
+
+import (
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"writ/internal/access"
+	"writ/internal/policy/policytest"
+)
+
+// asks is the right that each staff route of the API asks for, beyond those of package
+// identity, which has its own table. An act on what is one's own is not here.
+var asks = map[string]access.Action{
+	"GET policy": access.PolicyRead, "GET policy/at": access.PolicyRead, "GET policy/log": access.PolicyRead, "GET policy/diff": access.PolicyRead, "POST policy/lint": access.PolicyRead,
+	"GET policy/proposals": access.PolicyRead, "POST policy/proposals": access.PolicyPropose, "GET policy/proposals/{v}": access.PolicyRead,
+	"POST policy/proposals/{v}/approve": access.PolicyApprove, "POST policy/proposals/{v}/reject": access.PolicyApprove, "POST policy/proposals/{v}/withdraw": access.PolicyWithdraw,
+	"GET keys": access.PolicyRead, "POST keys": access.KeyRegister, "GET exceptions": access.PolicyRead, "POST exceptions": access.ExceptionRequest,
+	"POST exceptions/{id}/approve": access.ExceptionApprove, "POST exceptions/{id}/revoke": access.ExceptionRevoke, "GET records": access.PolicyRead, "POST records": access.RecordSign,
+	"GET check": access.PolicyRead, "GET findings": access.PolicyRead, "POST prove": access.CheckRun,
+	"GET gateway": access.GateRead, "PUT gateway/mode": access.GateMaintain, "POST gateway/reload": access.GateMaintain,
+	"GET clients": access.ClientsRead, "POST clients": access.ClientsManage, "GET clients/{id}": access.ClientsRead, "DELETE clients/{id}": access.ClientsManage,
+	"POST clients/{id}/secrets": access.ClientsManage, "DELETE clients/{id}/secrets/{secret}": access.ClientsManage,
+	"GET journal/checkpoint": access.JournalRead, "GET journal/entries": access.JournalRead, "GET journal/entries/{ref}": access.JournalRead, "GET journal/proof": access.JournalRead,
+	"POST journal/verify": access.JournalRead, "GET journal/export": access.JournalExport,
+}
+
+// elsewhere are the routes that another test walks with every role or team, by how their
+// path begins: those of package identity.
+var elsewhere = []string{"people", "grants", "needs", "rights", "reviews", "imports", "teams", "team", "members", "invitations", "services", "tokens", "token", "provisioning", "support", "sign-", "confirm",
+	"recovery", "password", "session", "account", "factors", "step-up", "browsers", "passkeys", "terms", "consents", "switch"}
+
+// Every role at every route of the whole server that asks for a right: refused exactly
+// where the signed table says no. A route that this test does not know fails it.
+//
+// breaks: access.roles
+func TestEveryRoleAtEveryRoute(t *testing.T) {
+	t.Parallel()
+	s := start(t, setup{owners: []string{"ana@example.test"}})
+	who := map[string]*visitor{"owner": s.owner("ana@example.test"), "admin": s.customer("carl@orchard.example")}
+	may := map[string][]string{}
+	for _, row := range policytest.Values()["access.roles/roles"].([][]string) {
+		may[row[0]] = strings.Fields(row[2])
+		if who[row[0]] == nil && row[0] != "member" {
+			email := row[0] + "@example.test"
+			added := decode[struct{ URL string }](t, must(t, 0, s.writ("user", "add", email, "--role", row[0], "--format", "json")).out)
+			v := s.visitor()
+			v.want(http.StatusOK, "POST", "invitations/"+added.URL[strings.LastIndexByte(added.URL, '/')+1:]+"/accept", obj{"name": row[0], "password": aPassword})
+			s.enter(v, email, aPassword)
+			who[row[0]] = v
+		}
+	}
+	doc := decode[struct{ Paths map[string]map[string]any }](t, s.visitor().send("GET", "/-/api/v1/openapi.json", nil, nil).body)
+	hole := regexp.MustCompile(`\{[^}]*\}`)
+	seen := 0
+	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
+		short, ok := strings.CutPrefix(path, "/-/api/v1/")
+		if !ok || slices.ContainsFunc(elsewhere, func(begin string) bool { return strings.HasPrefix(short, begin) }) {
+			continue
+		}
+		for _, method := range slices.Sorted(maps.Keys(doc.Paths[path])) {
+			method = strings.ToUpper(method)
+			need, ok := asks[method+" "+short]
+			if !ok {
+				if !slices.Contains([]string{"GET openapi.json", "DELETE keys/{fingerprint}"}, method+" "+short) { // for everybody; one's own
+					t.Errorf("%s %s: no right is noted for it", method, path)
+				}
+				continue
+			}
+			seen++
+			for role, v := range who {
+				var body any
+				if method != http.MethodGet && method != http.MethodDelete {
+					body = obj{}
+				}
+				a := v.api(method, hole.ReplaceAllString(short, "9.9"), body)
+				if refused := a.status == 403 && a.code() == "denied"; refused == slices.Contains(may[role], string(need)) || a.status >= 500 || a.status == 401 {
+					t.Errorf("%s %s as %s: %d %s, the table gives %s to %s: %v", method, path, role, a.status, tail(a.body, 300), need, role, slices.Contains(may[role], string(need)))
+				}
+			}
+		}
+	}
+	if seen != len(asks) {
+		t.Errorf("%d routes were asked, %d are noted", seen, len(asks))
+	}
+}
