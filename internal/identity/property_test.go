@@ -86,7 +86,7 @@ type model struct {
 	rng       *rand.Rand
 	people    []*somebody
 	seats     []*seat
-	admins    bool // the policy asks two factors of customers' admins
+	admins    bool             // the policy asks two factors of customers' admins
 	spent     map[*phone]int64 // the step of the newest code that was taken
 	full, two int
 }
