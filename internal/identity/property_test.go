@@ -91,20 +91,18 @@ type model struct {
 	full, two int
 }
 
-func pick[T any](m *model, from []T) T { return from[m.rng.IntN(len(from))] }
-
 // act does one thing and says what.
 func (m *model) act() string {
-	s, p := pick(m, m.seats), pick(m, m.people)
+	s, p := pick(m.rng, m.seats...), pick(m.rng, m.people...)
 	switch n := m.rng.IntN(16); {
 	case n < 4:
 		return m.signIn(s, p, p.password)
 	case n == 4:
-		return m.signIn(s, p, pick(m, []string{"wrong", "", p.password + "x", strings.ToUpper(p.password)}))
+		return m.signIn(s, p, pick(m.rng, "wrong", "", p.password + "x", strings.ToUpper(p.password)))
 	case n < 9:
 		return m.showCode(s, s, s.of)
 	case n == 9: // the step of another browser
-		return m.showCode(s, pick(m, m.seats), p)
+		return m.showCode(s, pick(m.rng, m.seats...), p)
 	case n == 10:
 		d := time.Duration(m.rng.IntN(22)) * time.Minute
 		m.w.kit.Clock.Advance(d)
@@ -158,7 +156,7 @@ func (m *model) showCode(from, of *seat, p *somebody) string {
 	code, right := "", false
 	switch m.rng.IntN(4) {
 	case 0:
-		code = pick(m, []string{"000000", "", p.phone.at(p.phone.step - 2)})
+		code = pick(m.rng, "000000", "", p.phone.at(p.phone.step - 2))
 	case 1:
 		code, right = p.phone.at(p.phone.step), m.spent[p.phone] < p.phone.step // used, unless the step that brought it was out of order
 	default:
@@ -203,7 +201,7 @@ func (m *model) stepUp(s *seat) string {
 	if s.who == nil {
 		return "nobody to step up"
 	}
-	in := obj{"kind": "password", "code": pick(m, []string{s.who.password, "wrong"})}
+	in := obj{"kind": "password", "code": pick(m.rng, s.who.password, "wrong")}
 	two := false
 	if s.who.phone != nil && m.rng.IntN(3) > 0 {
 		in, two = obj{"kind": "totp", "code": s.who.phone.code()}, true
