@@ -98,7 +98,7 @@ func (m *model) act() string {
 	case n < 4:
 		return m.signIn(s, p, p.password)
 	case n == 4:
-		return m.signIn(s, p, pick(m.rng, "wrong", "", p.password + "x", strings.ToUpper(p.password)))
+		return m.signIn(s, p, pick(m.rng, "wrong", "", p.password+"x", strings.ToUpper(p.password)))
 	case n < 9:
 		return m.showCode(s, s, s.of)
 	case n == 9: // the step of another browser
@@ -156,7 +156,7 @@ func (m *model) showCode(from, of *seat, p *somebody) string {
 	code, right := "", false
 	switch m.rng.IntN(4) {
 	case 0:
-		code = pick(m.rng, "000000", "", p.phone.at(p.phone.step - 2))
+		code = pick(m.rng, "000000", "", p.phone.at(p.phone.step-2))
 	case 1:
 		code, right = p.phone.at(p.phone.step), m.spent[p.phone] < p.phone.step // used, unless the step that brought it was out of order
 	default:
