@@ -10,7 +10,8 @@
 // signed table and nowhere else, and a revision changes it for the next request. What
 // the operator may do is no right of a person; it stands in actions.go with the reason.
 //
-// Promises: access.roles, access.least-privilege (every yes to a person is counted by
+// Promises: access.roles, access.mfa-hosting (rights of a role tagged hosting count only
+// with a second factor that is fresh enough), access.least-privilege (every yes to a person is counted by
 // day, so that rights nobody uses can be found).
 //
 // Refuses: everything until a policy is in force; an action that this build does not
@@ -37,6 +38,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/keyring"
 	"writ/internal/ledger"
+	"writ/internal/web"
 )
 
 // Recorder is what access needs of the ledger.
@@ -117,11 +119,14 @@ func (a *Access) Allow(ctx context.Context, who actor.Actor, action Action, obje
 		if err := a.proved(ctx, who, action, object); err != nil {
 			return err
 		}
-		a.uses.note(who, action, a.now())
+		a.uses.note(who, action, a.now(), a.late(who, action))
 		return nil
 	}
 	if !who.SignedIn() && who.Kind != actor.Operator {
 		return fault.New(fault.Unauthenticated, "session_ended", fault.Public{Problem: "Nobody is signed in.", Next: "Sign in and try again."})
+	}
+	if up := a.hosting(who, action, object); up != nil {
+		return a.log.Refuse(ctx, who, Refused{Action: string(action), On: object, Factor: true}, up)
 	}
 	f := fault.New(fault.Denied, "denied", fault.Public{
 		Problem:  "Your role does not allow this.",
@@ -132,6 +137,41 @@ func (a *Access) Allow(ctx context.Context, who actor.Actor, action Action, obje
 		f = fault.New(fault.Denied, "denied", fault.Public{Problem: "No policy is in force yet, so nobody may do anything.", Expected: "Needed: " + string(action) + ".", Next: "Wait until the server is ready."})
 	}
 	return a.log.Refuse(ctx, who, Refused{Action: string(action), On: object}, f)
+}
+
+// hosting is what would make a no a yes: a second factor shown anew, where a hosting role
+// allows the act and the last proof is too old for it; nil where nothing would.
+func (a *Access) hosting(who actor.Actor, action Action, object string) *web.StepUp { // clause: access.mfa-hosting
+	b := a.book()
+	if b == nil || !entered(who) || !a.may(fresher(who, a.now()), action, object) {
+		return nil
+	}
+	return web.NeedStepUp(2, b.age)
+}
+
+func (a *Access) late(who actor.Actor, action Action) bool {
+	b := a.book()
+	return b != nil && b.late(who, action, a.now())
+}
+
+// HostingAge is how old the second factor of somebody may be who has nothing but hosting
+// roles among some; 0 where another of their roles is among them, or none is.
+func (a *Access) HostingAge(who actor.Actor, among []string) time.Duration {
+	b := a.book()
+	if b == nil || !entered(who) {
+		return 0
+	}
+	var age time.Duration
+	for _, r := range b.roles {
+		if !slices.Contains(among, r.Name) || !slices.Contains(who.Roles, r.Name) {
+			continue
+		}
+		if !r.Hosting {
+			return 0
+		}
+		age = b.age
+	}
+	return age
 }
 
 // RequireFresh gives the question whether a person has shown a factor shortly before. The
@@ -172,9 +212,14 @@ func (a *Access) Role(name string) (Role, bool) {
 type Refused struct {
 	Action string `class:"public"`
 	On     string `class:"public"`
+	Factor bool   `class:"public"` // a second factor shown anew would allow it
 }
 
 // About implements ledger.Event.
 func (e Refused) About() ledger.About {
-	return ledger.About{Name: "access.refused", Clause: "access.roles", Object: "action/" + e.Action, Subject: keyring.Subject{}}
+	of := "access.roles"
+	if e.Factor {
+		of = "access.mfa-hosting"
+	}
+	return ledger.About{Name: "access.refused", Clause: of, Object: "action/" + e.Action, Subject: keyring.Subject{}}
 }

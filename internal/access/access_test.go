@@ -21,7 +21,13 @@ import (
 const key = "access.roles/roles"
 
 func person(roles ...string) actor.Actor {
-	return actor.Actor{Kind: actor.Person, ID: "x", Session: "s", TeamKind: "staff", Roles: roles}
+	return actor.Actor{Kind: actor.Person, ID: "x", Session: "s", TeamKind: "staff", Roles: roles, ACR: 2, FactorAt: time.Now()}
+}
+
+// at is somebody whose second factor was shown at a moment.
+func at(who actor.Actor, t time.Time) actor.Actor {
+	who.FactorAt = t
+	return who
 }
 
 // breaks: access.roles
@@ -179,11 +185,11 @@ func TestRevisionTakesEffectAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !a.May(person("engineer"), access.GateMaintain) {
+	if !a.May(at(person("engineer"), now), access.GateMaintain) {
 		t.Error("an engineer may not close the gate before the change")
 	}
 	now = change
-	if a.May(person("engineer"), access.GateMaintain) || !a.May(person("engineer"), access.PolicyRead) {
+	if a.May(at(person("engineer"), now), access.GateMaintain) || !a.May(at(person("engineer"), now), access.PolicyRead) {
 		t.Error("the change does not count from its moment on")
 	}
 	if r, ok := a.Role("engineer"); !ok || len(r.Actions) != 1 || !r.Has(access.PolicyRead) || !r.Staff {
@@ -218,6 +224,11 @@ func TestTablesThatAreRefused(t *testing.T) {
 			}
 		})
 	}
+	values := func(key string, v any) clause.Values {
+		out := policytest.Values()
+		out[key] = v
+		return out
+	}
 	old := policytest.Values()
 	var two [][]string
 	for _, row := range old[key].([][]string) {
@@ -235,7 +246,13 @@ func TestTablesThatAreRefused(t *testing.T) {
 		"no owner":                  {of("owner", func(r []string) { r[0] = "" }), "owner lacks policy.approve"},
 		"an owner who cannot sign":  {of("owner", func(r []string) { r[2] = strings.ReplaceAll(r[2], "policy.approve ", "") }), "owner lacks policy.approve"},
 		"an owner without a key":    {of("owner", func(r []string) { r[2] = strings.ReplaceAll(r[2], "policy.register-key", "") }), "owner lacks policy.register-key"},
-		"a table without actions":   {old, "2 columns and this build reads three"},
+		"a table without actions":   {old, "2 columns and this build reads four"},
+		"a tag nobody knows":        {of("support", func(r []string) { r[3] = "cloud" }), `tags are "cloud"`},
+		"a customer's hosting role": {of("admin", func(r []string) { r[3] = "hosting" }), `tags are "hosting"`},
+		"engineers without the tag": {of("engineer", func(r []string) { r[3] = "none" }), "tags no role engineer"},
+		"nobody is an engineer":     {values("access.mfa-hosting/who", []string{}), "who must hold engineers"},
+		"a role that has no tag":    {values("access.mfa-hosting/who", []string{"auditors", "engineers"}), "tags no role auditor"},
+		"a factor of last week":     {values("access.mfa-hosting/max_age", 7*24*time.Hour), "not within 15m and 24h"},
 		"a cell that says nothing":  {of("member", func(r []string) { r[2] = " " }), "no actions"},
 		"none beside something":     {of("support", func(r []string) { r[2] = "none policy.read" }), `no action "none"`},
 		"an action of another case": {of("support", func(r []string) { r[2] = "Policy.read" }), `no action "Policy.read"`},

@@ -21,7 +21,7 @@ func (noLog) Refuse(_ context.Context, _ actor.Actor, _ ledger.Event, err error)
 // which knows six names.
 func BenchmarkAllow(b *testing.B) {
 	a := New(Deps{Log: noLog{}, Now: time.Now})
-	r := &Rules{}
+	r := &Rules{HostingAge: 12 * time.Hour}
 	var words []string
 	for i, x := range Actions() {
 		if i%2 == 0 {
@@ -49,7 +49,7 @@ func BenchmarkAllow(b *testing.B) {
 		if !book.decide(who, action, "person/y", start) {
 			b.Fatal("refused")
 		}
-		a.uses.note(who, action, start)
+		a.uses.note(who, action, start, book.late(who, action, start))
 		took = append(took, time.Since(start))
 	}
 	slices.Sort(took)

@@ -37,7 +37,7 @@ const (
 const schemaHead = `
 entity Role, Lent, Thing, Operator, Server;
 entity Person, Program in [Role, Lent];
-type Ask = { acr: Long, factor_age: Long, via: String, grant: Bool, team: String };
+type Ask = { acr: Long, factor_age: Long, via: String, grant: Bool, team: String, entered: Bool };
 action %s appliesTo { principal: [Person, Program, Operator, Server], resource: Thing, context: Ask };
 `
 
@@ -47,6 +47,7 @@ type book struct {
 	general map[Action][]rule // for everybody
 	actions map[Action]types.EntityUID
 	roles   []Role
+	age     time.Duration // of the second factor behind a hosting role
 }
 
 // right is what one rule is about. A rule for each keeps Cedar from reading a row's whole
@@ -91,6 +92,7 @@ type Role struct {
 	May     string // in the policy's words
 	Staff   bool
 	Actions []Action
+	Hosting bool // its rights count only with a second factor that is fresh enough
 }
 
 // Has reports whether the role's row names the action.
@@ -102,7 +104,7 @@ func compile(r *Rules) (*book, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &book{rules: map[right]rule{}, general: map[Action][]rule{}, actions: map[Action]types.EntityUID{}}
+	b := &book{rules: map[right]rule{}, general: map[Action][]rule{}, actions: map[Action]types.EntityUID{}, age: r.HostingAge}
 	for a := range known {
 		b.actions[a] = uid(typeAction, string(a))
 	}
@@ -117,7 +119,7 @@ func compile(r *Rules) (*book, error) {
 		if err != nil {
 			return nil, err
 		}
-		role := Role{Name: row[0], May: row[1], Staff: slices.Contains(staffRoles, row[0]), Actions: actions}
+		role := Role{Name: row[0], May: row[1], Staff: slices.Contains(staffRoles, row[0]), Actions: actions, Hosting: tagged(row)}
 		b.roles = append(b.roles, role)
 		elsewhere := ast.Context().Access("team").Equal(ast.String("customer"))
 		if !role.Staff {
@@ -125,12 +127,12 @@ func compile(r *Rules) (*book, error) {
 		}
 		for _, a := range actions {
 			in := uid(typeRole, role.Name)
-			b.rules[right{in, a}] = add("role "+role.Name+" "+string(a), ast.Permit().PrincipalIn(in).ActionEq(b.actions[a]).Unless(elsewhere))
+			b.rules[right{in, a}] = add("role "+role.Name+" "+string(a), b.hosted(role, ast.Permit().PrincipalIn(in).ActionEq(b.actions[a]).Unless(elsewhere)))
 			if slices.Contains(personal, a) {
 				continue
 			}
 			in = uid(typeLent, role.Name)
-			b.rules[right{in, a}] = add("lent "+role.Name+" "+string(a), ast.Permit().PrincipalIn(in).ActionEq(b.actions[a]).When(ast.Context().Access("grant")).Unless(elsewhere))
+			b.rules[right{in, a}] = add("lent "+role.Name+" "+string(a), b.hosted(role, ast.Permit().PrincipalIn(in).ActionEq(b.actions[a]).When(ast.Context().Access("grant")).Unless(elsewhere)))
 		}
 	}
 	server := add("server", ast.Permit().PrincipalIs(typeServer))
@@ -144,6 +146,53 @@ func compile(r *Rules) (*book, error) {
 		}
 	}
 	return b, errors.Join(errs...)
+}
+
+// hosted ties the rights of a hosting role to a second factor that is fresh enough. It
+// asks it of people who enter: a token enters nothing, was issued on a fresh proof and
+// reaches no more than its scopes.
+func (b *book) hosted(role Role, p *ast.Policy) *ast.Policy { // clause: access.mfa-hosting
+	if !role.Hosting {
+		return p
+	}
+	age := ast.Context().Access("factor_age")
+	fresh := ast.Context().Access("acr").GreaterThanOrEqual(ast.Long(2)).And(age.LessThan(ast.Long(int64(b.age / time.Second)))).And(age.GreaterThanOrEqual(ast.Long(-int64(clockSlack / time.Second))))
+	return p.When(ast.Not(ast.Context().Access("entered")).Or(fresh))
+}
+
+// clockSlack is how far ahead the clock of whoever wrote a time may be.
+const clockSlack = 5 * time.Minute
+
+// entered reports a person who came in with a session, and not a program.
+func entered(who actor.Actor) bool {
+	return who.Kind == actor.Person && !who.ByToken() && who.Via != "token"
+}
+
+// fresher is the actor as they would be after showing a second factor now.
+func fresher(who actor.Actor, now time.Time) actor.Actor {
+	who.ACR, who.FactorAt = max(who.ACR, 2), now
+	return who
+}
+
+// late reports an act that only a hosting role allows, by somebody whose second factor is
+// too old for it. It reads the table and not Cedar's answer, so that it counts what Cedar
+// should have refused.
+func (b *book) late(who actor.Actor, action Action, now time.Time) bool {
+	old := who.ACR < 2 || now.Sub(who.FactorAt) >= b.age || who.FactorAt.After(now.Add(clockSlack))
+	if !entered(who) || !old {
+		return false
+	}
+	hosting := false
+	for _, r := range b.roles {
+		if !r.Has(action) || !slices.Contains(who.Roles, r.Name) {
+			continue
+		}
+		if !r.Hosting {
+			return false
+		}
+		hosting = true
+	}
+	return hosting
 }
 
 // validator checks policies against the schema of this build.
@@ -223,7 +272,7 @@ func asked(who actor.Actor, now time.Time) types.Record {
 	}
 	return types.NewRecord(types.RecordMap{
 		"acr": types.Long(who.ACR), "factor_age": types.Long(age), "via": types.String(who.Via),
-		"grant": types.Boolean(len(who.Lent) > 0 || who.Kind == actor.BreakGlass), "team": types.String(who.TeamKind),
+		"grant": types.Boolean(len(who.Lent) > 0 || who.Kind == actor.BreakGlass), "team": types.String(who.TeamKind), "entered": types.Boolean(entered(who)),
 	})
 }
 

@@ -14,3 +14,14 @@ func (a *Access) Spoil() {
 		b.general[a] = append(b.general[a], rule{"spoilt", cedar.NewPolicyFromAST(p)})
 	}
 }
+
+// Unhost takes the condition of the hosting roles out of the table in force.
+func (a *Access) Unhost() {
+	b := a.book()
+	for _, role := range b.roles {
+		if role.Hosting {
+			in := uid(typeRole, role.Name)
+			b.rules[in] = rule{b.rules[in].id, cedar.NewPolicyFromAST(ast.Permit().PrincipalIn(in).ActionInSet(b.uids(role.Actions)...))}
+		}
+	}
+}

@@ -13,6 +13,7 @@ type Use struct {
 	Action Action
 	Day    time.Time // midnight, UTC
 	Count  int64
+	Late   int64 // of them: needed a hosting role while the second factor was too old
 }
 
 type useKey struct {
@@ -25,12 +26,14 @@ type useKey struct {
 // the counts of less than a minute; a day's first use matters, not its hundredth.
 type uses struct {
 	mu     sync.Mutex
-	counts map[useKey]int64
+	counts map[useKey]useCount
 }
+
+type useCount struct{ n, late int64 }
 
 // note counts a yes to a person at the door. A control's visitor is counted like anyone;
 // what it leaves goes with what it planted.
-func (u *uses) note(who actor.Actor, action Action, now time.Time) {
+func (u *uses) note(who actor.Actor, action Action, now time.Time, late bool) {
 	if who.Kind != actor.Person || who.ID == "" || who.Session == "" && who.Via != "token" {
 		return // neither session nor token: a rehearsal, nobody's work
 	}
@@ -41,9 +44,14 @@ func (u *uses) note(who actor.Actor, action Action, now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.counts == nil {
-		u.counts = map[useKey]int64{}
+		u.counts = map[useKey]useCount{}
 	}
-	u.counts[k]++
+	c := u.counts[k]
+	c.n++
+	if late {
+		c.late++
+	}
+	u.counts[k] = c
 }
 
 // TakeUses hands over what was counted since the last call.
@@ -54,7 +62,7 @@ func (a *Access) TakeUses() []Use {
 	a.uses.mu.Unlock()
 	out := make([]Use, 0, len(counts))
 	for k, n := range counts {
-		out = append(out, Use{k.person, k.action, time.Unix(k.day, 0).UTC(), n})
+		out = append(out, Use{k.person, k.action, time.Unix(k.day, 0).UTC(), n.n, n.late})
 	}
 	return out
 }
@@ -64,9 +72,11 @@ func (a *Access) GiveBack(us []Use) {
 	a.uses.mu.Lock()
 	defer a.uses.mu.Unlock()
 	if a.uses.counts == nil {
-		a.uses.counts = map[useKey]int64{}
+		a.uses.counts = map[useKey]useCount{}
 	}
 	for _, u := range us {
-		a.uses.counts[useKey{u.Person, u.Action, u.Day.Unix()}] += u.Count
+		k := useKey{u.Person, u.Action, u.Day.Unix()}
+		c := a.uses.counts[k]
+		a.uses.counts[k] = useCount{c.n + u.Count, c.late + u.Late}
 	}
 }

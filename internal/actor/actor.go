@@ -40,8 +40,10 @@ type Actor struct {
 	Token  string   // id of the token that stands for the actor; empty where a person or the socket does
 	Scopes []string // with Token: all that it may be used for, however much its owner may
 
-	For    string // of Support: the customer; Team and Roles are theirs
-	Writes bool   // of Support: a second person has agreed that it may change things
+	For   string // of Support: the customer; Team and Roles are theirs
+	Needs int    // of Enrolling: the ACR that must be within reach before anything else
+
+	Writes bool // of Support: a second person has agreed that it may change things
 }
 
 // System is Writ itself doing the named piece of housekeeping.

@@ -57,8 +57,9 @@ type TLSConfig struct {
 
 // IDConfig holds machine settings of signing in.
 type IDConfig struct {
-	BannedFile string              `yaml:"banned_file,omitempty"` // a list of passwords to refuse, one a line
-	Upstream   []upstream.Provider `yaml:"upstream,omitempty"`    // other providers that sign people in; client_secret_file is in this folder or absolute
+	BannedFile string              `yaml:"banned_file,omitempty"`      // a list of passwords to refuse, one a line
+	Metadata   string              `yaml:"passkey_metadata,omitempty"` // a FIDO metadata file, in this folder or absolute: passkeys of its makers only
+	Upstream   []upstream.Provider `yaml:"upstream,omitempty"`         // other providers that sign people in; client_secret_file is in this folder or absolute
 }
 
 const configName = "writ.yaml"

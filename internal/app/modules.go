@@ -22,6 +22,7 @@ import (
 	"writ/internal/identity/banned"
 	"writ/internal/identity/glass"
 	"writ/internal/identity/oidc"
+	"writ/internal/identity/passkey"
 	"writ/internal/identity/scim"
 	"writ/internal/identity/upstream"
 	"writ/internal/jobs"
@@ -95,11 +96,15 @@ func (a *App) buildIdentity() error {
 	if err != nil {
 		return err
 	}
+	makers, err := a.makers()
+	if err != nil {
+		return err
+	}
 	slots := passhash.Slots(runtime.GOMAXPROCS(0), hashMemory, passhash.Default(passhash.Argon2id, 16))
 	a.identity, err = identity.New(identity.Deps{
 		DB: a.db, Ring: a.ring, Mail: a.mail, Jobs: a.jobs, Rules: clause.NewLive[identity.Rules](a.now), Banned: list, Access: a.access, Record: a.journal,
 		Company: func() string { return a.config.Company }, Origin: a.config.Origin(), Now: a.now, Log: a.log.With("module", "identity"),
-		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw, TermsURL: a.config.TermsURL, Ways: func(to string) []web.Link { return a.upstream.Ways(to) },
+		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw, TermsURL: a.config.TermsURL, Makers: makers, Ways: func(to string) []web.Link { return a.upstream.Ways(to) },
 		Proof: a.journal.Export, Beside: func(ctx context.Context, person string, d *identity.OwnData) error {
 			return errors.Join(a.oidc.Own(ctx, person, d), a.upstream.Own(ctx, person, d))
 		}})
@@ -116,8 +121,29 @@ func (a *App) buildIdentity() error {
 		return err
 	}
 	a.oidc, err = oidc.New(oidc.Deps{DB: a.db, Ring: a.ring, People: a.identity, Jobs: a.jobs, Access: a.access, Origin: a.config.Origin(),
-		Out: &http.Transport{Proxy: nil, TLSHandshakeTimeout: 5 * time.Second, ForceAttemptHTTP2: true}, Now: a.now, Log: a.log.With("module", "oidc"), Plant: a.identity.Plant})
+		Out: &http.Transport{Proxy: nil, TLSHandshakeTimeout: 5 * time.Second, ForceAttemptHTTP2: true}, Now: a.now, Log: a.log.With("module", "oidc"), Plant: a.identity.Plant, Raise: a.identity.Raise})
 	return err
+}
+
+// makers reads whose passkeys are taken; nil = anybody's. A file that is named and cannot
+// be read keeps the server from starting: to take any passkey instead would be less.
+func (a *App) makers() (*passkey.Makers, error) {
+	name := a.config.Identity.Metadata
+	if name == "" {
+		return nil, nil
+	}
+	b, err := a.readSecret(name)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "passkey_metadata", fault.Public{
+			Problem: "identity.passkey_metadata: " + err.Error() + ".", Expected: "A file of the FIDO Metadata Service that this server can read.",
+			Next: "Put it there, or take the setting out of " + configName + "; then any passkey is taken."})
+	}
+	m, err := passkey.ReadMakers(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	a.log.Info("passkeys are taken of listed makers only", "file", name, "models", m.Len())
+	return m, nil
 }
 
 func (a *App) buildGateway() error {
@@ -140,7 +166,7 @@ func (a *App) buildPolicy() (err error) {
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
 		Now: a.now, Log: a.log.With("module", "policy"), Controls: controls,
-		Forecasts: map[string]clause.Forecaster{"identity": a.identity}}); err != nil {
+		Forecasts: map[string]clause.Forecaster{"identity": a.identity}, Able: lawPeople{a.identity}.Able}); err != nil {
 		return err
 	}
 	if a.check, err = check.New(check.Deps{DB: a.db, Law: a.policy, Access: a.access, Controls: append(controls, a.policy.Controls(a.door)...),
@@ -219,6 +245,15 @@ func (p lawPeople) PersonByHandle(ctx context.Context, ref string) (string, bool
 		return "", false, fault.Newf(fault.NotFound, "no_person", "%q is not written as person/HANDLE.", ref)
 	}
 	return p.s.PersonByHandle(ctx, handle)
+}
+
+// Able counts the owners who could sign in under other values.
+func (p lawPeople) Able(ctx context.Context, v clause.Values, owners []string) (int, error) {
+	handles := make([]string, len(owners))
+	for i, o := range owners {
+		handles[i] = strings.TrimPrefix(o, personPrefix)
+	}
+	return p.s.Able(ctx, v, handles)
 }
 
 // Handle implements policy.People.

@@ -21,6 +21,7 @@ type team struct {
 	Created     time.Time `json:"created"`
 	Members     int       `json:"members"`
 	Invitations int       `json:"invitations"`
+	Demand      string    `json:"demand"`
 }
 
 // called is the name of a team, or a dash for one that has none.
@@ -35,7 +36,7 @@ func (a *app) teamCommand() *cobra.Command {
 	return a.group("team", "See and manage teams, their members and invitations",
 		"A team is named by id, the staff by staff; a member by address, handle or id.",
 		"  writ team list\n  writ team invite staff dana@example.com --role engineer\n  writ team remove staff ben@example.com",
-		a.teamList(), a.teamShow(), a.teamInvite(), a.teamInvitations(), a.teamRevoke(), a.teamResend(), a.teamRole(), a.teamRemove(), a.teamTransfer(), a.teamRename(), a.scimCommand())
+		a.teamList(), a.teamShow(), a.teamInvite(), a.teamInvitations(), a.teamRevoke(), a.teamResend(), a.teamRole(), a.teamRemove(), a.teamTransfer(), a.teamRename(), a.teamRequire(), a.scimCommand())
 }
 
 // call is a command that makes one call and says a sentence.

@@ -48,6 +48,7 @@ func (k *talker) teams(t *testing.T) {
 	}
 	k.ask(t, "team", "show", team)
 	k.ask(t, "team", "rename", team, "Harbour Pilots")
+	k.ask(t, "team", "require", team, "two-factor", "--look")
 	first := decode[identified](t, k.ask(t, "team", "invite", team, "otto@harbour.example.test", "--role", "member"))
 	k.ask(t, "team", "invitations", team)
 	again := decode[identified](t, k.ask(t, "team", "resend", first.ID))

@@ -12,7 +12,7 @@ import (
 // refuse answers a step's refusal and hands it to the record.
 func (v *visit) refuse(s *step, ref *refusal) {
 	v.status = ref.status
-	if (ref == refuseStranger || ref == refuseEnrol || ref == refuseTerms || ref.leads) && v.reader() {
+	if (ref == refuseStranger || ref == refuseEnrol || ref == refusePasskey || ref == refuseTerms || ref.leads) && v.reader() {
 		v.status = http.StatusFound // web.Server.Fail sends a browser that wants a page to the page where it can do something about it
 	} else {
 		v.g.tally.refused(v, s.name, ref)

@@ -26,6 +26,9 @@ func (v *visit) findCaller() *refusal { // clause: use.no-automation
 	if err == nil {
 		switch {
 		case who.Kind == actor.Enrolling: // clause: access.mfa-by-technology
+			if who.Needs > 2 {
+				return refusePasskey
+			}
 			return refuseEnrol
 		case who.Kind == actor.Agreeing && v.need.need == anyone:
 			return nil // the terms themselves may lie here
@@ -142,8 +145,16 @@ func (v *visit) proved() *refusal { // clause: auth.best-practice
 			age = r.stepUp
 		}
 	}
+	hosting := v.hosting()
+	if hosting > 0 && (age == 0 || hosting < age) {
+		age = hosting
+	}
 	if age == 0 {
 		return nil
+	}
+	if hosting > 0 && v.who.ACR < 2 { // a password proves no second factor
+		up := web.NeedStepUp(2, age)
+		return &refusal{clause: hostingFactor, status: up.Fault.Kind.Status(), err: up.Fault, whole: up, leads: true}
 	}
 	err := v.g.sessions.Fresh(v.r.Context(), v.who, age)
 	if err == nil {
@@ -154,7 +165,28 @@ func (v *visit) proved() *refusal { // clause: auth.best-practice
 		v.g.log.Error("it could not be told how fresh a session is", "err", err)
 		return refuseUnknown
 	}
-	return &refusal{clause: "auth.best-practice", status: f.Kind.Status(), err: f, whole: err, leads: true}
+	of := "auth.best-practice"
+	if hosting > 0 {
+		of = hostingFactor
+	}
+	return &refusal{clause: of, status: f.Kind.Status(), err: f, whole: err, leads: true}
+}
+
+const hostingFactor = "access.mfa-hosting"
+
+// hosting is how old the second factor may be where a route opens to the caller by a
+// hosting role alone; 0 where none does.
+func (v *visit) hosting() time.Duration { // clause: access.mfa-hosting
+	age := time.Duration(0)
+	for _, r := range v.need.rules {
+		if r == nil || r.need < byRole {
+			continue
+		}
+		if a := v.g.access.HostingAge(v.who, r.roles); a > 0 && (age == 0 || a < age) {
+			age = a
+		}
+	}
+	return age
 }
 
 // caller is the actor for the record: the person, else the network.

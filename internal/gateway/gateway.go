@@ -67,6 +67,9 @@ type SessionFacts struct {
 // Access decides whether an actor may operate the gate.
 type Access interface {
 	Allow(ctx context.Context, who actor.Actor, action access.Action, object string) error
+	// HostingAge is how old the second factor of somebody may be who comes by a hosting
+	// role alone; 0 for everybody else.
+	HostingAge(who actor.Actor, among []string) time.Duration
 }
 
 // Keys gives named secrets; *keyring.Ring.

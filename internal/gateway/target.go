@@ -223,9 +223,10 @@ var (
 		Problem: "Your role does not open this address.", Next: "Ask the administrator of your team if you need it."})
 	refuseSession = deny(noAutomation, fault.Denied, "session_refused", fault.Public{
 		Problem: "This session may not be used here.", Next: "Sign out and in again."})
-	refuseEnrol  = deny("access.mfa-by-technology", fault.Denied, web.EnrolFirst.Code, web.EnrolFirst.Public)
-	refuseTerms  = deny("use.terms", fault.Denied, web.TermsFirst.Code, web.TermsFirst.Public)
-	refuseReader = deny("use.need-to-see", fault.Denied, "support_read_only", fault.Public{
+	refuseEnrol   = deny("access.mfa-by-technology", fault.Denied, web.EnrolFirst.Code, web.EnrolFirst.Public)
+	refusePasskey = deny("access.mfa-by-technology", fault.Denied, web.EnrolPasskey.Code, web.EnrolPasskey.Public)
+	refuseTerms   = deny("use.terms", fault.Denied, web.TermsFirst.Code, web.TermsFirst.Public)
+	refuseReader  = deny("use.need-to-see", fault.Denied, "support_read_only", fault.Public{
 		Problem: "You look as a customer and may change nothing.", Expected: "GET, HEAD or OPTIONS, until a second person has agreed to more.", Next: "Ask for it when you begin a look, or end this one at /-/support."})
 	refuseEmergency = deny("access.least-privilege", fault.Denied, "emergency_closed", fault.Public{
 		Problem: "A break-glass session does not reach the application: what lies there is the customers'.", Expected: "The console, to help people back in.", Next: "Go to /-/console/people, or end the session at /-/break-glass."})

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"writ/internal/actor"
 	"writ/internal/canary"
 	"writ/internal/fault"
 	"writ/internal/identity/passkey"
+	"writ/internal/ledger"
 )
 
 // posedTo is a question that the canary was asked.
@@ -81,15 +83,69 @@ func (t *trial) passkeys() string {
 		return ""
 	}
 	q := t.question(v, "factors/passkey/options")
+	if t.s.Makers != nil {
+		t.refused("make a passkey that no maker vouches for", t.makeWith(v, k, q), http.StatusUnprocessableEntity, "passkey_refused")
+		if k = t.plantsPasskey(p.id); k == nil {
+			return ""
+		}
+		return t.usesPasskey(k)
+	}
 	for _, lie := range lies(k) {
 		lie.on()
 		t.refused("make a passkey "+lie.says, t.makeWith(v, k, q), http.StatusUnprocessableEntity, "passkey_refused")
 		lie.off()
 	}
 	t.works("make a passkey", t.makeWith(v, k, q), http.StatusOK)
+	return t.usesPasskey(k)
+}
 
+// plantsPasskey gives a planted person a passkey that no maker vouches for, past the door
+// that takes none.
+func (t *trial) plantsPasskey(person string) *passkey.Key {
+	if t.err != nil {
+		return nil
+	}
+	k, n, err := t.madeUp(person)
+	if err == nil {
+		_, err = t.s.DB.Change(t.ctx, actor.System("canary"), func(tx *ledger.Tx) (ledger.Event, error) {
+			return CanaryPlanted{Control: t.control, What: "passkey", Person: person}, n.insert(t.ctx, tx)
+		})
+	}
+	if t.err = err; err != nil {
+		return nil
+	}
+	return k
+}
+
+func (t *trial) madeUp(person string) (*passkey.Key, newPasskey, error) {
+	party, err := passkey.New(t.s.Origin, t.s.Now)
+	if err != nil {
+		return nil, newPasskey{}, err
+	}
+	k, err := party.NewKey()
+	if err != nil {
+		return nil, newPasskey{}, err
+	}
+	c, options, err := party.Create("canary", passkey.Owner{Handle: passkey.NewHandle(), Name: "canary"})
+	if err != nil {
+		return nil, newPasskey{}, err
+	}
+	answer, err := k.Make(options)
+	if err != nil {
+		return nil, newPasskey{}, err
+	}
+	r, err := party.Created(c, answer)
+	if err != nil {
+		return nil, newPasskey{}, err
+	}
+	n, err := t.s.sealNewPasskey(t.ctx, person, "canary", r)
+	return k, n, err
+}
+
+// usesPasskey signs in by a passkey, and in every wrong way.
+func (t *trial) usesPasskey(k *passkey.Key) string {
 	w := t.visitor()
-	q = t.question(w, "sign-in/passkey")
+	q := t.question(w, "sign-in/passkey")
 	for _, lie := range lies(k) {
 		lie.on()
 		a, _ := t.proveWith(w, k, q)

@@ -38,7 +38,7 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 	shared.Kind = clause.Replay
 	recompute := look("recompute", "auth.compare", "Hashes and verifies right, wrong and altered values, and times them", s.probeCompare)
 	recompute.Every, recompute.FreshFor = 6*time.Hour, 13*time.Hour // nine hashes
-	return slices.Concat(s.factorControls(door), s.passkeyControls(door), s.supportControls(door), []clause.Control{
+	return slices.Concat(s.factorControls(door), s.passkeyControls(door), s.hostingControls(door), s.supportControls(door), []clause.Control{
 		attack("practice", "auth.best-practice", "Signs in, hammers and compares answers as an attacker would", (*trial).practice),
 		s.answersControl(door),
 		look("standards", "auth.best-practice", "Compares the values in force with the standards, and says where the owner chose less", s.probeStandards),

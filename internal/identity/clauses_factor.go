@@ -11,6 +11,7 @@ import (
 	"writ/internal/canary"
 	"writ/internal/clause"
 	"writ/internal/fault"
+	"writ/internal/identity/passkey"
 	"writ/internal/identity/totp"
 )
 
@@ -58,6 +59,7 @@ func (t *trial) next(act string, a canary.Answer, want string) answered {
 func (t *trial) secondFactor() string {
 	p := t.person("auditor")
 	v := t.visitor()
+	strict := t.s.Rules.Get().MinFactor == PhishingResistant
 	t.next("sign in with the password, without a second factor", t.signIn(v, p.email, p.password.Reveal()), NextEnrol)
 	t.refused("look at people", t.ask(v, "GET", "people", nil), http.StatusForbidden, "enrol_required")
 	t.refused("look at one's own sessions", t.ask(v, "GET", "sessions", nil), http.StatusForbidden, "enrol_required")
@@ -73,16 +75,72 @@ func (t *trial) secondFactor() string {
 	t.refused("confirm it with a wrong code", t.confirm(v, read(begun).ID, wrong(t.code(seed, at))), http.StatusUnprocessableEntity, "factor_refused")
 	done := t.confirm(v, read(begun).ID, t.code(seed, at))
 	t.works("confirm it with the right code", done, http.StatusOK)
+	if strict {
+		return t.onlyPasskey(p, v, seed, at, read(done).Codes)
+	}
 	t.works("look at people then", t.ask(v, "GET", "people", nil), http.StatusOK)
 	t.around(p, seed, at, read(done).Codes)
 	return "a password alone reached nothing but the page that sets up a factor, and no step could be left out"
 }
 
-// enters signs a planted person in, and sets up a code generator where their role needs one.
+// onlyPasskey goes on where the policy asks for a passkey: codes open nothing, before there
+// is one and after.
+func (t *trial) onlyPasskey(p planted, v *canary.Visitor, seed totp.Seed, at int64, codes []string) string {
+	t.refused("look at people with a code", t.ask(v, "GET", "people", nil), http.StatusForbidden, "enrol_required")
+	k := t.hasPasskey(p, v)
+	if k == nil {
+		return ""
+	}
+	t.works("look at people with a passkey", t.ask(v, "GET", "people", nil), http.StatusOK)
+	w := t.visitor()
+	flow := t.next("sign in with the password alone", t.signIn(w, p.email, p.password.Reveal()), NextFactor).Flow
+	t.refused("show a code in place of the passkey", t.show(w, flow, t.code(seed, at+1)), http.StatusForbidden, "passkey_required")
+	if len(codes) > 0 {
+		a := t.ask(w, "POST", "sign-in/factor", map[string]string{"flow": flow, "kind": FactorRecovery, "code": codes[0]})
+		t.refused("show a recovery code in its place", a, http.StatusForbidden, "passkey_required")
+	}
+	t.refused("go on without it", t.ask(w, "GET", "session", nil), http.StatusUnauthorized, "")
+	a, _ := t.proveWith(w, k, t.question(w, "sign-in/passkey"))
+	t.next("show the passkey", a, NextDone)
+	return "neither a password nor a code reached anything but the page that sets up a passkey, and with one set up nothing else counted"
+}
+
+// hasPasskey sets up a passkey for whoever is signed in at a visitor. Where only listed
+// makers are taken, none of a control is: it is planted, and signed in by.
+func (t *trial) hasPasskey(p planted, v *canary.Visitor) *passkey.Key {
+	if t.err == nil && t.s.Makers != nil {
+		k := t.plantsPasskey(p.id)
+		if k != nil {
+			a, _ := t.proveWith(v, k, t.question(v, "sign-in/passkey"))
+			t.works("sign in by a passkey", a, http.StatusOK)
+		}
+		return k
+	}
+	if t.err != nil {
+		return nil
+	}
+	party, err := t.s.party()
+	if err == nil {
+		var k *passkey.Key
+		if k, err = party.NewKey(); err == nil {
+			t.works("set up a passkey", t.makeWith(v, k, t.question(v, "factors/passkey/options")), http.StatusOK)
+			return k
+		}
+	}
+	t.err = err
+	return nil
+}
+
+// enters signs a planted person in, and sets up what their role needs: a code generator,
+// or a passkey.
 func (t *trial) enters(act string, v *canary.Visitor, p planted) {
 	a := t.signIn(v, p.email, p.password.Reveal())
 	t.works(act, a, http.StatusOK)
 	if read(a).Next != NextEnrol {
+		return
+	}
+	if t.s.Rules.Get().MinFactor == PhishingResistant {
+		t.hasPasskey(p, v)
 		return
 	}
 	begun := read(t.ask(v, "POST", "factors/totp", nil))
@@ -166,19 +224,23 @@ func (t *trial) open(v *canary.Visitor, path string) canary.Answer {
 // probeOneFactor counts sessions that had one factor where two are demanded. Those of a
 // dated grace, which end with it, are none.
 func (s *Service) probeOneFactor(ctx context.Context) (clause.Result, error) {
-	rules := s.Rules.Get()
 	var all, bad int64
 	err := s.DB.Each(ctx, sessionFactors, func(scan scanner) error {
 		var kind, roles, level string
-		var acr, own, low int64
-		if err := scan(&kind, &own, &roles, &level, &acr, &low); err != nil {
+		var acr, own, low, started int64
+		var live bool
+		if err := scan(&kind, &own, &roles, &level, &acr, &low, &started, &live); err != nil {
 			return err
 		}
-		if !rules.demands(kind, rolesOf(roles)) && own < 2 {
+		want := s.Rules.At(at(started)).asks(kind, rolesOf(roles)) // what was in force when it began
+		if live {
+			want = max(want, int(own)) // a team's demand has no history
+		}
+		if want < twoFactors {
 			return nil
 		}
 		all++
-		if level == levelFull && acr < 2 && low == 0 {
+		if level == levelFull && int(acr) < want && low == 0 {
 			bad++
 		}
 		return nil
@@ -186,7 +248,7 @@ func (s *Service) probeOneFactor(ctx context.Context) (clause.Result, error) {
 	if err != nil {
 		return clause.Result{}, fmt.Errorf("read sessions: %w", err)
 	}
-	return judged(bad == 0, all, fmt.Sprintf("of %d sessions of people who must have a second factor %d began without one", all, bad)), nil
+	return judged(bad == 0, all, fmt.Sprintf("of %d sessions of people who must have a second factor %d began with less than was asked", all, bad)), nil
 }
 
 // probeSeeds opens every seed: one that does not open in its place, or that is there
@@ -230,5 +292,5 @@ func (s *Service) probeSeeds(ctx context.Context) (clause.Result, error) {
 
 const allSeeds = `SELECT id, box FROM identity_factor WHERE kind = 'totp'`
 
-const sessionFactors = `SELECT t.kind, t.need, m.roles, s.level, s.acr, s.low FROM identity_session s
+const sessionFactors = `SELECT t.kind, t.need, m.roles, s.level, s.acr, s.low, s.started, s.ended IS NULL FROM identity_session s
 	JOIN identity_team t ON t.id = s.team JOIN identity_member m ON m.team = s.team AND m.person = s.person`

@@ -27,7 +27,9 @@
 // auth.compare, auth.min-length, auth.banned, auth.change-needs-current,
 // auth.reset-link, auth.reset-link-lifetime, auth.reset-sets-new,
 // use.terms, use.need-to-see, access.roles,
-// access.least-privilege, access.review, access.need-ends.
+// access.least-privilege, access.review, access.need-ends, access.mfa-by-technology,
+// access.mfa-hosting (the decision is access's; that no provider's console is entered
+// without a factor is carried by record).
 //
 // Refuses: access before the address is confirmed; a second login for an address; a
 // password that is short, listed, or not the present one when it must be; a link that
@@ -64,9 +66,6 @@
 // evidence of auth.best-practice. docs/sign-in.md tells people the limits, the words that
 // passwords may not hold and the ways in; tests hold it against the code.
 //
-// BUG(factors): access.mfa-hosting is not bound: nothing of this build is a hosting
-// platform that a person enters, so its clause is carried by record.
-//
 // BUG(tokens): whoever changes a right must call touchTokens in the same change; where it
 // is forgotten a token keeps the former right until the rights are read again, every 20 s.
 //
@@ -89,7 +88,7 @@
 // Routes: Service.Routes, all under /-/api/v1/. Door of browsers: Service.Identify.
 //
 // For: customer users and staff (sign-in), the operator and owners (people). Read
-// identity.go, rules.go, signin.go, need.go, flow.go, factor.go, session.go, session_far.go; then signup.go, password.go,
+// identity.go, rules.go, signin.go, need.go, demand.go, flow.go, factor.go, session.go, session_far.go; then signup.go, password.go,
 // recovery.go, link.go, passkey_acts.go, passkey_question.go, factor_passkey.go, notme.go, address_change.go, person.go, own.go, own_rest.go, own_name.go, leave.go, erase.go, throttle.go;
 // token_text.go, token.go, token_table.go, service.go are for programs, import.go for people
 // brought over; team.go, member.go, switch.go, invitation.go, accept.go are teams;

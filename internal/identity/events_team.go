@@ -112,6 +112,21 @@ func (e TeamRenamed) About() ledger.About {
 	return ledger.About{Name: "identity.team-renamed", Object: "team/" + e.Team}
 }
 
+// TeamDemandSet is what a team demands of its own people from now on.
+type TeamDemandSet struct {
+	Team     string `class:"public"`
+	From     string `class:"public"` // none, two-factor, phishing-resistant
+	To       string `class:"public"`
+	Members  int64  `class:"public"` // who may sign in
+	Lacking  int64  `class:"public"` // of them: those who must set something up first
+	Sessions int64  `class:"public"` // that were below it and ended
+}
+
+// About implements ledger.Event.
+func (e TeamDemandSet) About() ledger.About {
+	return ledger.About{Name: "identity.team-demand-set", Clause: "access.mfa-by-technology", Object: "team/" + e.Team}
+}
+
 // TeamSwitched is a session that acts in another team from now on, with another token.
 type TeamSwitched struct {
 	Person  string `class:"public"`

@@ -171,6 +171,15 @@ func (s *Service) kindsToShow(ctx context.Context, person string) ([]string, err
 	return kinds, err
 }
 
+// enough are the kinds that reach a level, of those a person can show: where a passkey is
+// asked and there is one, nothing else does.
+func enough(kinds []string, level int) []string {
+	if level >= phishingResistant && slices.Contains(kinds, FactorPasskey) {
+		return []string{FactorPasskey}
+	}
+	return kinds
+}
+
 // Factor is a second factor as its owner sees it.
 type Factor struct {
 	ID     string
@@ -186,6 +195,8 @@ type Factors struct {
 	Factors  []Factor
 	Recovery int64
 	Needed   bool      // somebody demands one of this person
+	Level    int       // that is demanded: 1, 2, or 3 for a passkey
+	Lacking  bool      // what was set up does not reach it
 	Grace    time.Time // until when they may do without; zero when that is no matter
 }
 
@@ -225,7 +236,8 @@ func (s *Service) MyFactors(ctx context.Context, who actor.Actor) (Factors, erro
 		return Factors{}, err
 	}
 	out.Needed = slices.Contains(n.by, "policy") || slices.Contains(n.by, "team")
-	if out.Needed && len(n.enrolled) == 0 && s.Now().Before(n.grace) {
+	out.Level, out.Lacking = n.acr, len(n.lacking()) > 0
+	if out.Needed && out.Lacking && s.Now().Before(n.grace) {
 		out.Grace = n.grace
 	}
 	return out, nil
@@ -310,6 +322,10 @@ func (s *Service) RemoveFactor(ctx context.Context, who actor.Actor, id string, 
 			}
 			return nil, err
 		}
+		before, err := needOf(ctx, tx, rules, who.ID)
+		if err != nil {
+			return nil, err
+		}
 		for _, q := range []string{deleteFactor, deletePasskey} {
 			if _, err := tx.Exec(ctx, q, id, who.ID); err != nil {
 				return nil, err
@@ -319,9 +335,8 @@ func (s *Service) RemoveFactor(ctx context.Context, who actor.Actor, id string, 
 		if err != nil {
 			return nil, err
 		}
-		if len(n.enrolled) == 0 && n.acr > 1 { // clause: access.mfa-by-technology
-			return nil, fault.New(fault.Conflict, "last_factor", fault.Public{
-				Problem: "This is the last factor, and this account must have one.", Expected: "At least one second factor.", Next: "Set up another one first, then remove this one."})
+		if n.can() < min(n.acr, before.can()) { // clause: access.mfa-by-technology
+			return nil, lastFactor(n.acr)
 		}
 		if len(n.enrolled) == 0 {
 			if err := withoutFactor(ctx, tx, rules, who.ID); err != nil {
@@ -334,6 +349,15 @@ func (s *Service) RemoveFactor(ctx context.Context, who actor.Actor, id string, 
 		return fmt.Errorf("remove factor: %w", err)
 	}
 	return nil
+}
+
+// lastFactor keeps the factor without which somebody would be below what is asked of them.
+func lastFactor(level int) error {
+	pub := fault.Public{Problem: "This is the last factor, and this account must have one.", Expected: "At least one second factor.", Next: "Set up another one first, then remove this one."}
+	if level >= phishingResistant {
+		pub = fault.Public{Problem: "This is the last passkey, and this account must have one.", Expected: "At least one passkey.", Next: "Set up another passkey first, then remove this one."}
+	}
+	return fault.New(fault.Conflict, "last_factor", pub)
 }
 
 // withoutFactor is what goes with the last factor. The password must do alone from now on,

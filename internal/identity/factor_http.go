@@ -61,6 +61,8 @@ type (
 		Factors  []factorWire `json:"factors"`
 		Recovery int64        `json:"recovery_codes"` // left
 		Needed   bool         `json:"needed"`
+		Level    int          `json:"level"`          // that is demanded: 1, 2, or 3 for a passkey
+		Lacking  bool         `json:"lacking"`        // what was set up does not reach it
 		Grace    time.Time    `json:"grace,omitzero"` // until when this account works without
 	}
 	generatorOut struct {
@@ -147,7 +149,7 @@ func (s *Service) getFactors(w http.ResponseWriter, r *http.Request, who actor.A
 	if err != nil {
 		return err
 	}
-	out := factorsOut{Factors: []factorWire{}, Recovery: fs.Recovery, Needed: fs.Needed, Grace: fs.Grace}
+	out := factorsOut{Factors: []factorWire{}, Recovery: fs.Recovery, Needed: fs.Needed, Level: fs.Level, Lacking: fs.Lacking, Grace: fs.Grace}
 	for _, f := range fs.Factors {
 		out.Factors = append(out.Factors, factorWire(f))
 	}

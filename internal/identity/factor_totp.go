@@ -323,10 +323,9 @@ func (s *Service) addFactor(ctx context.Context, who actor.Actor, a added) (Conf
 			if err := storeRecovery(ctx, tx, a.person, codes); err != nil {
 				return nil, err
 			}
-			// A grace is for those who never had a factor: it cannot come back.
-			if _, err := tx.Exec(ctx, beginGrace, a.person, us(tx.Now()), us(tx.Now())); err != nil {
-				return nil, err
-			}
+		}
+		if err := endGraces(ctx, tx, a.person, a.acr); err != nil {
+			return nil, err
 		}
 		if err := raise(ctx, tx, rules, raised{session: who.Session, person: a.person, token: token, acr: max(a.acr, who.ACR), amr: rolesText(append([]string{"pwd"}, rolesOf(a.amr)...))}); err != nil {
 			return nil, err

@@ -182,12 +182,21 @@ func (s *Service) proceedSignIn(ctx context.Context, who actor.Actor, acc accoun
 		return SignedInAs{}, s.wrongFactor(ctx, who, f.person, p.kind, "used", From{Network: in.Network})
 	}
 	if err != nil {
-		return SignedInAs{}, fmt.Errorf("begin session: %w", err)
+		return SignedInAs{}, fmt.Errorf("begin session: %w", s.below(ctx, who, FactorRefused{Person: f.person, Kind: p.kind, Network: in.Network}, err))
 	}
 	if err := s.forgive(ctx, p.clear, nil); err != nil {
 		s.Log.Error("forgive codes after a sign-in", "err", err) // the session stands
 	}
 	return s.entered(e, who), nil
+}
+
+// below records a factor that was right and counts for less than is asked.
+func (s *Service) below(ctx context.Context, who actor.Actor, ev FactorRefused, err error) error {
+	if code, _ := fault.PublicOf(err); err == nil || code != "passkey_required" {
+		return err
+	}
+	ev.Cause = "level"
+	return s.refuse(ctx, who, ev, errPasskey())
 }
 
 const (

@@ -162,7 +162,7 @@ func with(t testing.TB, kit *ledgertest.Kit, opts ...option) *world {
 		if who, err := w.svc.Identify(r); !site.Owns(r) && err == nil && !who.SignedIn() {
 			switch {
 			case who.Kind == actor.Enrolling:
-				site.Fail(rw, r, web.EnrolFirst)
+				site.Fail(rw, r, web.Enrol(who))
 				return
 			case who.Kind == actor.Agreeing && r.URL.Path != "/": // which is public
 				site.Fail(rw, r, web.TermsFirst)

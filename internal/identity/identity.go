@@ -22,6 +22,7 @@ import (
 	"writ/internal/envelope"
 	"writ/internal/fault"
 	"writ/internal/identity/banned"
+	"writ/internal/identity/passkey"
 	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/keyring"
@@ -95,6 +96,8 @@ type Deps struct {
 	// read: Applications and Elsewhere. It may be nil where there are no such modules.
 	Beside func(ctx context.Context, person string, d *OwnData) error
 
+	Makers *passkey.Makers // of which passkeys are taken; nil = of any
+
 	TermsURL string // where customers read the terms; may be empty
 }
 
@@ -143,7 +146,25 @@ func New(d Deps) (*Service, error) {
 }
 
 // Slots are the rules this module obeys.
-func (s *Service) Slots() []clause.Slot { return []clause.Slot{s.Rules} }
+func (s *Service) Slots() []clause.Slot { return []clause.Slot{slot{s.Rules, s}} }
+
+// slot knows what this site cannot do whatever a policy says.
+type slot struct {
+	*clause.Live[Rules]
+	site *Service
+}
+
+// Check implements clause.Slot.
+func (s slot) Check(v clause.Values) error {
+	rules, err := clause.Decode[Rules](v)
+	if err != nil {
+		return err
+	}
+	if rules.MinFactor == PhishingResistant && !s.site.Passkeys() { // clause: access.mfa-by-technology
+		return fmt.Errorf("access.mfa-by-technology: min_factor %s asks for passkeys, and browsers bind them to a name: with the public address %s nobody could sign in", PhishingResistant, s.site.Origin)
+	}
+	return nil
+}
 
 // Load fills the table of live sessions, finishes erasures that a former process
 // began, and begins to measure how long a hash takes here.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"writ/internal/actor"
+	"writ/internal/clause"
 	"writ/internal/fault"
 	"writ/internal/ledger"
 )
@@ -28,9 +29,41 @@ type need struct {
 	staff    bool
 }
 
+// The levels that may be asked of a person; see actor.Actor.ACR.
+const (
+	oneFactor         = 1
+	twoFactors        = 2
+	phishingResistant = 3 // a passkey whose user was verified
+)
+
+// PhishingResistant is the word for it in the policy and in a team's demand.
+const PhishingResistant = "phishing-resistant"
+
 // demands reports whether the policy wants a second factor of the kind of team and roles.
 func (r *Rules) demands(kind string, roles []string) bool { // clause: access.mfa-by-technology
 	return isStaff(kind, roles) || slices.ContainsFunc(roles, func(role string) bool { return slices.Contains(r.MustShow, role) })
+}
+
+// asks is the level that the policy wants of the kind of team and roles.
+func (r *Rules) asks(kind string, roles []string) int { // clause: access.mfa-by-technology
+	switch {
+	case !r.demands(kind, roles):
+		return oneFactor
+	case r.MinFactor == PhishingResistant:
+		return phishingResistant
+	}
+	return twoFactors
+}
+
+// can is the level that a person reaches with what was set up.
+func (n *need) can() int {
+	switch {
+	case slices.Contains(n.enrolled, FactorPasskey):
+		return phishingResistant
+	case len(n.enrolled) > 0:
+		return twoFactors
+	}
+	return oneFactor
 }
 
 // isStaff reports rights of staff, whatever team they are held in.
@@ -51,8 +84,8 @@ func needOf(ctx context.Context, q ledger.Reader, rules *Rules, person string) (
 		}
 		teams++
 		n.staff = n.staff || isStaff(kind, rolesOf(roles))
-		if rules.demands(kind, rolesOf(roles)) {
-			n.ask(2, "policy")
+		if level := rules.asks(kind, rolesOf(roles)); level > 1 {
+			n.ask(level, "policy")
 		}
 		if own > 1 {
 			n.ask(int(own), "team")
@@ -79,7 +112,7 @@ func needOf(ctx context.Context, q ledger.Reader, rules *Rules, person string) (
 	if len(n.enrolled) > 0 {
 		n.ask(2, "own")
 	}
-	n.grace, err = graceOf(ctx, q, rules, person)
+	n.grace, err = n.graceOf(ctx, q, rules, person)
 	return n, err
 }
 
@@ -90,11 +123,36 @@ func (n *need) ask(acr int, by string) {
 	}
 }
 
-// graceOf is until when a person may do without; zero when they never could. A policy
-// that shortens the grace shortens those that run; none is ever begun anew.
-func graceOf(ctx context.Context, q ledger.Reader, rules *Rules, person string) (time.Time, error) {
+// lacking are the levels that a person must reach and cannot yet, the lowest first.
+func (n *need) lacking() []int {
+	var out []int
+	for level := max(n.can()+1, twoFactors); level <= n.acr; level++ {
+		out = append(out, level)
+	}
+	return out
+}
+
+// graceOf is until when a person may stay below what is asked: a time for each level that
+// they lack, and the first to end counts.
+func (n *need) graceOf(ctx context.Context, q ledger.Reader, rules *Rules, person string) (time.Time, error) {
+	var end time.Time
+	for i, level := range n.lacking() {
+		until, err := graceOf(ctx, q, rules, person, level)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if i == 0 || until.Before(end) {
+			end = until
+		}
+	}
+	return end, nil
+}
+
+// graceOf is until when a person may do without a level; zero when they never could. A
+// policy that shortens the grace shortens those that run; none is ever begun anew.
+func graceOf(ctx context.Context, q ledger.Reader, rules *Rules, person string, level int) (time.Time, error) {
 	var began, until int64
-	err := ledger.One(ctx, q, readGrace, []any{&began, &until}, person)
+	err := ledger.One(ctx, q, readGrace, []any{&began, &until}, person, int64(level))
 	if errors.Is(err, fault.NotFound) {
 		return time.Time{}, nil
 	}
@@ -116,9 +174,18 @@ func errFlow() *fault.Error {
 		Next:     "Sign in from the beginning."})
 }
 
+// errPasskey is the answer to another factor where a person has a passkey and may come in
+// by that alone. Somebody who was led to give a code away would else let others set up one.
+func errPasskey() *fault.Error {
+	return fault.New(fault.Denied, "passkey_required", fault.Public{
+		Problem:  "This account opens with a passkey only.",
+		Expected: "One of your passkeys. A code counts for less than what is asked of you.",
+		Next:     "Use your passkey. If it is lost, ask whoever looks after your account to take it away; then you set up a new one."})
+}
+
 // admit is the one decision whether a session may begin, or go on, with what was shown:
 // full when it is enough, enrol when the person has nothing yet to show. Anything else
-// is flow_order.
+// is flow_order, or passkey_required.
 func (n need) admit(acr int, trusted, now time.Time) (level string, low time.Time, err error) { // clause: access.mfa-by-technology
 	switch {
 	case acr < 1:
@@ -127,8 +194,10 @@ func (n need) admit(acr int, trusted, now time.Time) (level string, low time.Tim
 		return levelFull, low, nil
 	case n.skips(trusted, now):
 		return levelFull, trusted, nil
-	case len(n.enrolled) > 0:
+	case acr < min(n.can(), twoFactors):
 		return "", low, errFlow()
+	case n.can() >= n.acr:
+		return "", low, errPasskey()
 	case now.Before(n.grace):
 		return levelFull, n.grace, nil
 	}
@@ -136,76 +205,143 @@ func (n need) admit(acr int, trusted, now time.Time) (level string, low time.Tim
 }
 
 // skips reports whether a browser that is remembered until trusted may leave the second
-// factor out. That of staff never may.
+// factor out. That of staff never may, nor where a passkey is asked.
 func (n need) skips(trusted, now time.Time) bool { // clause: auth.best-practice
-	return len(n.enrolled) > 0 && !n.staff && now.Before(trusted)
+	return len(n.enrolled) > 0 && !n.staff && n.acr < phishingResistant && now.Before(trusted)
 }
 
 // always reports whether a second factor is demanded of a person at every sign-in.
 func (s *Service) always(ctx context.Context, person string) (bool, error) {
 	rules := s.Rules.Get()
 	n, err := needOf(ctx, s.DB, rules, person)
-	return err == nil && n.acr > 1 && (n.staff || rules.RememberDevice == 0), err
+	return err == nil && n.acr > 1 && (n.staff || n.acr >= phishingResistant || rules.RememberDevice == 0), err
 }
 
-// dateGrace gives a person who must have a factor and has none the one grace of the
+// Able counts who of some people could sign in under other rules without setting anything
+// up first. Who is not active, or unknown, could not.
+func (s *Service) Able(ctx context.Context, v clause.Values, handles []string) (int, error) {
+	rules, err := clause.Decode[Rules](v)
+	if err != nil {
+		return 0, err
+	}
+	able := 0
+	for _, h := range handles {
+		id, active, err := s.PersonByHandle(ctx, h)
+		if errors.Is(err, fault.NotFound) || err == nil && !active {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		n, err := needOf(ctx, s.DB, &rules, id)
+		if err != nil && !errors.Is(err, fault.Denied) {
+			return 0, err
+		}
+		if err == nil && (n.acr < phishingResistant || n.can() >= n.acr) { // a second factor is set up at the next sign-in
+			able++
+		}
+	}
+	return able, nil
+}
+
+// dateGrace gives a person who must reach a level and cannot yet the one grace of the
 // policy, inside a change.
 func dateGrace(ctx context.Context, tx *ledger.Tx, rules *Rules, person string, n *need) error {
-	if rules.Grace <= 0 || n.acr < 2 || len(n.enrolled) > 0 {
+	levels := n.lacking()
+	if rules.Grace <= 0 || len(levels) == 0 {
 		return nil
 	}
 	until := tx.Now().Add(rules.Grace)
-	made, err := tx.Exec(ctx, beginGrace, person, us(tx.Now()), us(until))
-	if err != nil || made == 0 {
+	begun, err := beginGraces(ctx, tx, person, levels, until)
+	if err != nil || !begun {
 		return err
 	}
-	n.grace = until
 	tx.Also(GraceBegun{Person: person, Until: until})
+	n.grace, err = n.graceOf(ctx, tx, rules, person)
+	return err
+}
+
+// beginGraces writes a grace for each of the levels that has none yet.
+func beginGraces(ctx context.Context, tx *ledger.Tx, person string, levels []int, until time.Time) (begun bool, err error) {
+	for _, level := range levels {
+		made, err := tx.Exec(ctx, beginGrace, person, int64(level), us(tx.Now()), us(until))
+		if err != nil {
+			return false, err
+		}
+		begun = begun || made > 0
+	}
+	return begun, nil
+}
+
+// endGraces ends the graces of the levels up to one that was reached, and makes sure that
+// none begins any more: a grace is for those who never could.
+func endGraces(ctx context.Context, tx *ledger.Tx, person string, level int) error {
+	for l := twoFactors; l <= level; l++ {
+		if _, err := tx.Exec(ctx, endGrace, person, int64(l), us(tx.Now())); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// dateGraces dates the grace of everybody who must have a factor and has none, once a
-// revision has turned a grace on: it runs from then, not from when they happen to come.
+// dateGraces dates the grace of everybody who must reach a level and cannot yet, once a
+// revision or a team has turned a demand on: it runs from then, not from when they
+// happen to come.
 func (s *Service) dateGraces(ctx context.Context) error {
 	rules := s.Rules.Get()
 	if rules.Grace <= 0 {
 		return nil
 	}
-	var people []string
-	err := s.DB.Each(ctx, graceless, func(scan scanner) error {
-		var person, kind, roles string
-		var own int64
-		if err := scan(&person, &kind, &own, &roles); err != nil {
-			return err
+	for after := ""; ; {
+		var people []string
+		seen := after
+		err := s.DB.Each(ctx, graceless, func(scan scanner) error {
+			var kind, roles string
+			var own, graced int64
+			var has bool
+			if err := scan(&seen, &kind, &own, &roles, &has, &graced); err != nil {
+				return err
+			}
+			level := max(int(own), rules.asks(kind, rolesOf(roles)))
+			if lacks := level >= phishingResistant && graced < phishingResistant || level >= twoFactors && graced == 0 && !has; lacks && !slices.Contains(people, seen) {
+				people = append(people, seen)
+			}
+			return nil
+		}, after, rules.asksCustomers(), rules.MinFactor == PhishingResistant)
+		if err != nil {
+			return fmt.Errorf("find people below their level: %w", err)
 		}
-		if (own > 1 || rules.demands(kind, rolesOf(roles))) && !slices.Contains(people, person) {
-			people = append(people, person)
+		for _, p := range people {
+			if err := s.dateOne(ctx, rules, p); err != nil {
+				return err
+			}
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("find people without a factor: %w", err)
+		if seen == after {
+			return nil
+		}
+		after = seen
 	}
-	for _, p := range people {
-		if err := s.dateOne(ctx, rules, p); err != nil {
-			return err
-		}
-	}
-	return nil
+}
+
+// asksCustomers reports whether the policy asks a factor of customers too.
+func (r *Rules) asksCustomers() bool {
+	return slices.Contains(r.MustShow, RoleAdmin) || slices.Contains(r.MustShow, RoleMember)
 }
 
 func (s *Service) dateOne(ctx context.Context, rules *Rules, person string) error {
 	_, err := s.DB.Change(ctx, actor.System("identity-grace"), func(tx *ledger.Tx) (ledger.Event, error) {
-		until := tx.Now().Add(rules.Grace)
-		if _, err := tx.Exec(ctx, beginGrace, person, us(tx.Now()), us(until)); err != nil {
-			return nil, err
-		}
-		change, err := bump(ctx, tx)
+		n, err := needOf(ctx, tx, rules, person)
 		if err != nil {
 			return nil, err
 		}
-		_, err = tx.Exec(ctx, lowSessions, person, us(until), change)
-		return GraceBegun{Person: person, Until: until}, err
+		until := tx.Now().Add(rules.Grace)
+		if _, err := beginGraces(ctx, tx, person, n.lacking(), until); err != nil {
+			return nil, err
+		}
+		if n.grace, err = n.graceOf(ctx, tx, rules, person); err != nil {
+			return nil, err
+		}
+		return GraceBegun{Person: person, Until: until}, excuse(ctx, tx, person, n)
 	})
 	if err != nil {
 		return fmt.Errorf("date a grace: %w", err)
@@ -213,15 +349,35 @@ func (s *Service) dateOne(ctx context.Context, rules *Rules, person string) erro
 	return s.reread(ctx, person)
 }
 
+// excuse lets the sessions of a person below the level go on until the grace ends. Of
+// those with one factor only somebody can have who has set up none.
+func excuse(ctx context.Context, tx *ledger.Tx, person string, n need) error {
+	change, err := bump(ctx, tx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, lowSessions, person, us(n.grace), change, int64(n.acr), int64(min(n.can(), twoFactors)))
+	return err
+}
+
 const (
 	teamsOf = `SELECT t.kind, t.need, m.roles FROM identity_member m JOIN identity_team t ON t.id = m.team WHERE m.person = $1`
 	kindsOf = `SELECT DISTINCT kind FROM identity_factor WHERE person = $1 AND confirmed IS NOT NULL
 		UNION SELECT 'passkey' FROM identity_passkey WHERE person = $1`
-	readGrace  = `SELECT began, until FROM identity_grace WHERE person = $1`
-	beginGrace = `INSERT INTO identity_grace (person, began, until) VALUES ($1, $2, $3) ON CONFLICT (person) DO NOTHING`
-	graceless  = `SELECT m.person, t.kind, t.need, m.roles FROM identity_member m JOIN identity_team t ON t.id = m.team JOIN identity_person p ON p.id = m.person
-		WHERE p.state = 'active' AND NOT EXISTS (SELECT 1 FROM identity_grace g WHERE g.person = m.person)
-		AND NOT EXISTS (SELECT 1 FROM identity_factor f WHERE f.person = m.person AND f.confirmed IS NOT NULL)
-		AND NOT EXISTS (SELECT 1 FROM identity_passkey k WHERE k.person = m.person) ORDER BY m.person LIMIT 1000`
-	lowSessions = `UPDATE identity_session SET low = $2, change = $3 WHERE person = $1 AND ended IS NULL AND level = 'full' AND acr < 2`
+	readGrace  = `SELECT began, until FROM identity_grace WHERE person = $1 AND acr = $2`
+	beginGrace = `INSERT INTO identity_grace (person, acr, began, until) VALUES ($1, $2, $3, $4) ON CONFLICT (person, acr) DO NOTHING`
+	endGrace   = `INSERT INTO identity_grace (person, acr, began, until) VALUES ($1, $2, $3, $3)
+		ON CONFLICT (person, acr) DO UPDATE SET until = $3 WHERE identity_grace.until > $3`
+	graceless = `SELECT m.person, t.kind, t.need, m.roles,
+		EXISTS (SELECT 1 FROM identity_factor f WHERE f.person = m.person AND f.confirmed IS NOT NULL),
+		COALESCE((SELECT MAX(g.acr) FROM identity_grace g WHERE g.person = m.person), 0)
+		FROM identity_member m JOIN identity_team t ON t.id = m.team JOIN identity_person p ON p.id = m.person
+		WHERE p.state = 'active' AND m.person > $1 AND (t.need > 1 OR t.kind <> 'customer' OR $2)
+		AND NOT EXISTS (SELECT 1 FROM identity_passkey k WHERE k.person = m.person)
+		AND ((t.need > 2 OR $3) AND NOT EXISTS (SELECT 1 FROM identity_grace g WHERE g.person = m.person AND g.acr = 3)
+			OR NOT EXISTS (SELECT 1 FROM identity_grace g WHERE g.person = m.person)
+			AND NOT EXISTS (SELECT 1 FROM identity_factor f WHERE f.person = m.person AND f.confirmed IS NOT NULL))
+		ORDER BY m.person LIMIT 1000`
+	lowSessions = `UPDATE identity_session SET low = $2, change = $3, low_acr = $4
+		WHERE person = $1 AND ended IS NULL AND level = 'full' AND acr < $4 AND acr >= $5`
 )

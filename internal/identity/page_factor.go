@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"writ/internal/actor"
@@ -112,11 +113,16 @@ func (p *pages) showFactorForm(w http.ResponseWriter, r *http.Request, status in
 		form.Hidden = append(form.Hidden, web.Pair{Name: "to", Value: to})
 	}
 	form.Fields = []web.Field{field}
+	lead := "One more step: show that it is you."
+	if token, bind := flowCookie(r); slices.Equal(p.kindsOfFlow(r.Context(), token, bind), []string{FactorPasskey}) {
+		kind, form.Other = FactorPasskey, nil
+		lead = "This account opens with a passkey only. If yours is lost, ask whoever looks after your account to take it away."
+	}
 	if age := p.Rules.Get().RememberDevice; age > 0 {
 		form.Fields = append(form.Fields, web.Field{Name: "remember", Type: "checkbox", Label: "Do not ask in this browser for " + web.Duration(age), Hint: "Only in a browser that is yours alone. Staff are asked each time."})
 	}
 	step := p.factorStep(r, form, kind, to)
-	return p.plain(w, r, status, "factor", web.View{Title: step.Title, Lead: "One more step: show that it is you.", Fault: step.Fault, Data: step, Scripts: []string{passkeyScript}})
+	return p.plain(w, r, status, "factor", web.View{Title: step.Title, Lead: lead, Fault: step.Fault, Data: step, Scripts: []string{passkeyScript}})
 }
 
 func sepOf(to string) string {
@@ -139,6 +145,9 @@ type factorsPage struct {
 	Others    int    // other sessions, which may be ended now
 }
 
+// Passkey reports whether nothing but a passkey will do, and there is none yet.
+func (d factorsPage) Passkey() bool { return d.Level >= phishingResistant && d.Lacking }
+
 func (p *pages) factors(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	fs, err := p.MyFactors(r.Context(), who)
 	if err != nil {
@@ -160,6 +169,9 @@ func (p *pages) factors(w http.ResponseWriter, r *http.Request, who actor.Actor)
 	v := ownView("Second factor", atSecurity, d)
 	if d.Enrolling {
 		v.Frame, v.Tabs, v.Title = web.Plain, nil, "Set up a second factor"
+		if d.Passkey() {
+			v.Title = "Set up a passkey"
+		}
 	}
 	return p.set.Render(w, r, http.StatusOK, "factors", v)
 }
@@ -295,6 +307,8 @@ func (p *pages) doRemoveFactor(w http.ResponseWriter, r *http.Request, who actor
 // factorWords says in a sentence how an account stands with factors.
 func (p *pages) factorWords(fs Factors) string {
 	switch n := len(fs.Factors); {
+	case n > 0 && fs.Lacking && !fs.Grace.IsZero():
+		return fmt.Sprintf("A passkey is not set up yet. This account needs one within %s.", web.Duration(fs.Grace.Sub(p.Now()).Truncate(time.Minute))), nil
 	case n == 1:
 		return "One is set up. It is asked for at each sign-in."
 	case n > 1:

@@ -27,6 +27,8 @@ func (p *pages) teamPages() []web.Route {
 		own("POST /-/team/invitations", p.doInvitations),
 		own("GET /-/team/name", back),
 		own("POST /-/team/name", p.doRename),
+		own("GET /-/team/require", p.lookAtDemand),
+		own("POST /-/team/require", p.doRequire),
 		own("GET /-/team/leave", back),
 		own("POST /-/team/leave", p.doLeaveTeam),
 		own("GET /-/team/members/{person}", p.member),
@@ -46,6 +48,7 @@ const (
 	partRemove = "remove"
 	partHand   = "hand"
 	partGo     = "go"
+	partDemand = "demand"
 )
 
 // teamPage is what a person sees of the team they act in.
@@ -59,6 +62,9 @@ type teamPage struct {
 	Invite  web.Form
 	Name    web.Form
 	Leave   *web.Form
+
+	Asks   string // of whoever is in it; "" for nothing
+	Demand web.Form
 }
 
 type memberRow struct {
@@ -117,6 +123,7 @@ func (p *pages) showTeam(w http.ResponseWriter, r *http.Request, who actor.Actor
 	if d.Team, err = p.Team(r.Context(), who, who.Team); err != nil {
 		return err
 	}
+	d.Asks = demandSays[d.Team.Demand]
 	ms, err := p.Members(r.Context(), who, who.Team, r.URL.Query().Get("after"))
 	if err != nil {
 		return err
@@ -174,6 +181,7 @@ func (p *pages) teamForms(r *http.Request, who actor.Actor, d *teamPage, again t
 		{Name: "email", Label: "E-mail address", Type: "email", Value: email, Complete: "off", Required: true, Max: maxAddress,
 			Hint: "The invitation works once, for " + spell(p.Rules.Get().InviteTTL) + ", and for this address alone."},
 		roleField(role)}}
+	d.Demand = p.demandForm(d.Team.Demand, again)
 	d.Name = web.Form{Action: atTeam + "/name#name", Act: "Rename", Quiet: true, Part: partName, Fault: again.of(partName), Fields: []web.Field{
 		{Name: "name", Label: "Name of the team", Value: name, Complete: "organization", Required: true, Max: maxTeamName}}}
 	return nil

@@ -75,7 +75,7 @@ type AddedPasskey struct {
 }
 
 // AddPasskey makes a passkey work. The session gets a new token and counts as signed in
-// with two factors; with the first factor come recovery codes. What the device sent wrong
+// with it; with the first factor come recovery codes. What the device sent wrong
 // is passkey_refused, recorded.
 func (s *Service) AddPasskey(ctx context.Context, who actor.Actor, in AddPasskey) (AddedPasskey, error) {
 	id, err := s.mayAdd(ctx, who)
@@ -94,7 +94,7 @@ func (s *Service) AddPasskey(ctx context.Context, who actor.Actor, in AddPasskey
 	if err != nil {
 		return AddedPasskey{}, err
 	}
-	c, err := s.addFactor(ctx, who, added{person: id, id: n.id, kind: FactorPasskey, acr: 2, amr: passkeyAMR(record), network: in.Network, agent: in.Agent,
+	c, err := s.addFactor(ctx, who, added{person: id, id: n.id, kind: FactorPasskey, acr: passkeyACR, amr: passkeyAMR(record), network: in.Network, agent: in.Agent,
 		write: func(ctx context.Context, tx *ledger.Tx) error {
 			if err := q.spend(ctx, tx); err != nil {
 				return err
@@ -196,6 +196,9 @@ func (s *Service) kindsOfFlow(ctx context.Context, token, bind secret.Text) []st
 	kinds, err := s.kindsToShow(ctx, f.person)
 	if err != nil {
 		return nil
+	}
+	if f.kind == flowSignIn {
+		kinds = enough(kinds, f.need)
 	}
 	return kinds
 }

@@ -52,7 +52,7 @@ type Asked struct {
 
 // party is the site as authenticators know it; an error where there is none.
 func (s *Service) party() (*passkey.Party, error) {
-	p, err := passkey.New(s.Origin, s.Now)
+	p, err := passkey.NewOf(s.Origin, s.Now, s.Makers)
 	if err != nil {
 		return nil, fmt.Errorf("passkeys: %w", err)
 	}

@@ -37,6 +37,7 @@ type Rules struct {
 	ResetEnds        []string      `clause:"auth.reset-sets-new/ends"`
 	MustShow         []string      `clause:"access.mfa-by-technology/who"` // staff, and roles of customers
 	Grace            time.Duration `clause:"access.mfa-by-technology/grace"`
+	MinFactor        string        `clause:"access.mfa-by-technology/min_factor"` // any, phishing-resistant
 	Terms            int           `clause:"use.terms/version"`
 	LookReason       string        `clause:"use.need-to-see/reason"` // required, optional
 	LookTTL          time.Duration `clause:"use.need-to-see/ttl"`
@@ -102,6 +103,7 @@ func (r *Rules) Validate() error {
 	need(time.Minute <= r.StepUpAge && r.StepUpAge <= 24*time.Hour, "auth.best-practice: step_up_max_age %s is not within 1m and 24h", r.StepUpAge)
 	need(0 <= r.RememberDevice && r.RememberDevice <= 30*24*time.Hour, "auth.best-practice: remember_device %s is not within 0 and 30 days", r.RememberDevice)
 	need(0 <= r.Grace && r.Grace <= 14*24*time.Hour, "access.mfa-by-technology: grace %s is not within 0 and 14 days", r.Grace)
+	need(r.MinFactor == "any" || r.MinFactor == PhishingResistant, "access.mfa-by-technology: min_factor %q is not any or %s", r.MinFactor, PhishingResistant)
 	need(1 <= r.Terms && r.Terms <= 10000, "use.terms: version %d is not within 1 and 10000", r.Terms)
 	need(slices.Contains([]string{required, optional}, r.LookReason), "use.need-to-see: reason %q is not required or optional", r.LookReason)
 	need(slices.Contains([]string{required, optional}, r.LookNotify), "use.need-to-see: notify %q is not required or optional", r.LookNotify)
@@ -141,7 +143,7 @@ func (r *Rules) least(factor bool) int {
 // alwaysOf reports whether the policy demands a second factor at every sign-in of people
 // with the kind of team and roles: always of staff, of others unless a browser may skip it.
 func (r *Rules) alwaysOf(kind string, roles []string) bool {
-	return isStaff(kind, roles) || r.RememberDevice == 0 && r.demands(kind, roles)
+	return isStaff(kind, roles) || r.asks(kind, roles) >= phishingResistant || r.RememberDevice == 0 && r.demands(kind, roles)
 }
 
 // idle and absolute are the lives of a session of the class.

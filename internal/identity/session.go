@@ -33,7 +33,7 @@ type Session struct {
 	ACR      int
 	AMR      []string
 	Enrol    bool      // may only set up a second factor
-	Low      time.Time // until when one factor counts where two are demanded; zero when that is no matter
+	Low      time.Time // until when less counts than is demanded; zero when that is no matter
 	Started  time.Time
 	Seen     time.Time // to the minute when read from the table
 	IdleEnds time.Time
@@ -50,8 +50,9 @@ type live struct {
 	roles                          []string
 	acr                            int
 	amr, level                     string
-	low                            time.Time // until when one factor counts where two are demanded
-	demand                         int       // of factors, by the team itself
+	low                            time.Time // until when less counts than is demanded
+	lowACR                         int       // the demand that low puts off; a stricter one is not
+	demand                         int       // the level that a team of the person asks, the strictest
 	terms                          int       // the newest version that the person accepted
 	started, factorAt              time.Time
 	change                         int64 // of the row, when this process wrote it
@@ -521,7 +522,7 @@ func (s *Service) rowsOf(ctx context.Context, query string, args ...any) (r sess
 		var token, roles, state, former string
 		var started, factor, seen, change, low, formerEnds int64
 		var ended *int64
-		if err := scan(&l.id, &token, &l.person, &l.team, &l.kind, &roles, &state, &l.device, &l.acr, &l.amr, &started, &factor, &seen, &ended, &change, &l.level, &low, &l.demand, &l.terms, &l.turned, &former, &l.formerTurned, &formerEnds); err != nil {
+		if err := scan(&l.id, &token, &l.person, &l.team, &l.kind, &roles, &state, &l.device, &l.acr, &l.amr, &started, &factor, &seen, &ended, &change, &l.level, &low, &l.lowACR, &l.demand, &l.terms, &l.turned, &former, &l.formerTurned, &formerEnds); err != nil {
 			return err
 		}
 		r.newest = max(r.newest, change)
@@ -594,8 +595,11 @@ func (s *Service) endExpired(ctx context.Context) error {
 	return nil
 }
 
+// demandOn is the strictest demand of the teams of a member m.
+const demandOn = `(SELECT MAX(o.need) FROM identity_member om JOIN identity_team o ON o.id = om.team WHERE om.person = m.person)`
+
 const (
-	homeOf = `SELECT t.id, t.kind, m.roles, t.need FROM identity_member m JOIN identity_team t ON t.id = m.team
+	homeOf = `SELECT t.id, t.kind, m.roles, ` + demandOn + ` FROM identity_member m JOIN identity_team t ON t.id = m.team
 		WHERE m.person = $1 AND ($2 = '' OR t.id = $2) ORDER BY CASE t.kind WHEN 'staff' THEN 0 ELSE 1 END, m.since, t.id LIMIT 1`
 	endOneSession = `UPDATE identity_session SET ended = $3, cause = $4, change = $5 WHERE id = $1 AND person = $2 AND ended IS NULL`
 	endSessionsOf = `UPDATE identity_session SET ended = $3, cause = $4, change = $5
@@ -604,7 +608,8 @@ const (
 	sessionsOf    = `SELECT s.id, s.person, s.team, t.kind, m.roles, s.acr, s.amr, s.started, s.seen, s.place FROM identity_session s
 		JOIN identity_team t ON t.id = s.team JOIN identity_member m ON m.team = s.team AND m.person = s.person
 		WHERE s.person = $1 AND s.ended IS NULL ORDER BY s.started DESC, s.id DESC LIMIT 500`
-	sessionRows = `SELECT s.id, s.token, s.person, s.team, t.kind, COALESCE(m.roles, ''), p.state, s.device, s.acr, s.amr, s.started, s.factor_at, s.seen, s.ended, s.change, s.level, s.low, t.need,
+	sessionRows = `SELECT s.id, s.token, s.person, s.team, t.kind, COALESCE(m.roles, ''), p.state, s.device, s.acr, s.amr, s.started, s.factor_at, s.seen, s.ended, s.change, s.level, s.low, s.low_acr,
+		COALESCE((SELECT MAX(o.need) FROM identity_member om JOIN identity_team o ON o.id = om.team WHERE om.person = s.person), 1),
 		COALESCE((SELECT MAX(a.version) FROM identity_terms a WHERE a.person = s.person), 0), s.turned, s.former, s.former_turned, s.former_ends
 		FROM identity_session s JOIN identity_team t ON t.id = s.team JOIN identity_person p ON p.id = s.person
 		LEFT JOIN identity_member m ON m.team = s.team AND m.person = s.person`

@@ -36,13 +36,17 @@ func (l *live) ends(rules *Rules) time.Time {
 	return l.started.Add(rules.absolute(l.staff))
 }
 
-// lacks reports a session with one factor of somebody who must show two: their grace is
-// over, or a revision or team has begun to demand it. Staff are let in without only by a
-// grace, and when the policy gives none any more, or its exception has ended, none runs on.
+// lacks reports a session with less than its person must show: their grace is over, or a
+// revision or team has begun to demand more. Staff are let in without only by a grace, and
+// when the policy gives none any more, or its exception has ended, none runs on.
 func (l *live) lacks(rules *Rules, now time.Time) bool {
-	return l.level == levelFull && l.acr < 2 && (l.demand > 1 || rules.demands(l.kind, l.roles)) &&
-		(!now.Before(l.low) || rules.Grace == 0 && isStaff(l.kind, l.roles))
+	level := l.asked(rules)
+	excused := now.Before(l.low) && level <= l.lowACR && !(rules.Grace == 0 && isStaff(l.kind, l.roles))
+	return l.level == levelFull && l.acr < level && !excused
 }
+
+// asked is the level that policy and teams want of the session's person.
+func (l *live) asked(rules *Rules) int { return max(l.demand, rules.asks(l.kind, l.roles)) }
 
 // actor is who acts with the session. One that may only set up a factor has neither team
 // nor roles, and is of a kind of its own, so that whoever does not know it refuses it.
@@ -55,7 +59,7 @@ func (s *Service) actorOf(l *live, via string) actor.Actor {
 // have more roles.
 func (s *Service) actorUnder(l *live, turned int64, via string) (actor.Actor, bool) {
 	if l.level != levelFull { // clause: access.mfa-by-technology
-		return actor.Actor{Kind: actor.Enrolling, ID: l.person, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: via}, false
+		return actor.Actor{Kind: actor.Enrolling, ID: l.person, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: via, Needs: l.asked(s.Rules.Get())}, false
 	}
 	roles, lent, gained := s.loans.roles(member{l.person, l.team}, l.roles, s.Now(), turned)
 	return actor.Actor{Kind: actor.Person, ID: l.person, Team: l.team, TeamKind: l.kind, Roles: roles, Lent: lent, Session: l.id, ACR: l.acr, FactorAt: l.factorAt, Via: via}, gained
@@ -75,6 +79,7 @@ func openSession(ctx context.Context, tx *ledger.Tx, rules *Rules, b begin) (*li
 	if l.level, l.low, err = n.admit(b.acr, b.trusted, tx.Now()); err != nil { // clause: access.mfa-by-technology
 		return nil, err
 	}
+	l.lowACR = n.acr
 	if l.started.IsZero() {
 		l.started = tx.Now()
 	}
@@ -97,7 +102,7 @@ func openSession(ctx context.Context, tx *ledger.Tx, rules *Rules, b begin) (*li
 	l.seen.Store(us(tx.Now()))
 	l.written.Store(us(tx.Now().Truncate(time.Minute)))
 	_, err = tx.Exec(ctx, newSession, b.id, hex.EncodeToString(l.token[:]), b.person, l.team, b.device, int64(l.acr), b.amr,
-		us(l.started), us(l.factorAt), us(tx.Now()), b.place, change, l.level, lowOf(l.low))
+		us(l.started), us(l.factorAt), us(tx.Now()), b.place, change, l.level, lowOf(l.low), int64(l.lowACR))
 	return l, err
 }
 
@@ -124,7 +129,7 @@ func raise(ctx context.Context, tx *ledger.Tx, rules *Rules, r raised) error { /
 	if err != nil {
 		return err
 	}
-	done, err := tx.Exec(ctx, raiseSession, r.session, r.person, sum(r.token), int64(r.acr), r.amr, us(tx.Now()), level, lowOf(low), change)
+	done, err := tx.Exec(ctx, raiseSession, r.session, r.person, sum(r.token), int64(r.acr), r.amr, us(tx.Now()), level, lowOf(low), change, int64(n.acr))
 	if err == nil && done != 1 {
 		err = errEnded()
 	}
@@ -148,8 +153,8 @@ func (s *Service) reread(ctx context.Context, person string) error {
 }
 
 const (
-	newSession = `INSERT INTO identity_session (id, token, person, team, device, acr, amr, started, factor_at, seen, place, ended, cause, change, level, low, turned)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, '', $12, $13, $14, $12)`
-	raiseSession = `UPDATE identity_session SET token = $3, acr = $4, amr = $5, factor_at = $6, level = $7, low = $8, change = $9, turned = $9, former = '', former_ends = 0
+	newSession = `INSERT INTO identity_session (id, token, person, team, device, acr, amr, started, factor_at, seen, place, ended, cause, change, level, low, low_acr, turned)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, '', $12, $13, $14, $15, $12)`
+	raiseSession = `UPDATE identity_session SET token = $3, acr = $4, amr = $5, factor_at = $6, level = $7, low = $8, change = $9, low_acr = $10, turned = $9, former = '', former_ends = 0
 		WHERE id = $1 AND person = $2 AND ended IS NULL`
 )

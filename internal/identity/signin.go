@@ -293,6 +293,7 @@ func (b *beginning) write(ctx context.Context, s *Service, tx *ledger.Tx) (ledge
 		return nil, err
 	}
 	if b.waits = n.acr > b.sh.acr && len(n.enrolled) > 0 && !n.skips(b.sh.trusted, tx.Now()); b.waits { // clause: access.mfa-by-technology
+		b.f.need = n.acr
 		return FactorAsked{Person: b.e.b.person, Need: n.acr, By: n.by, Network: b.e.network}, b.f.insert(ctx, tx, n.acr)
 	}
 	ev, err := b.e.write(ctx, s, tx, b.rules, b.sh)
@@ -309,7 +310,7 @@ func (s *Service) led(ctx context.Context, who actor.Actor, b *beginning) (Signe
 		return s.entered(b.e, who), nil
 	}
 	kinds, err := s.kindsToShow(ctx, b.e.b.person)
-	return SignedInAs{Next: NextFactor, Flow: b.f.token, Bind: b.f.bind, Factors: kinds}, err
+	return SignedInAs{Next: NextFactor, Flow: b.f.token, Bind: b.f.bind, Factors: enough(kinds, b.f.need)}, err
 }
 
 // entry is a session that is about to begin in a browser.

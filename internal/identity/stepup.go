@@ -24,7 +24,7 @@ func (s *Service) Fresh(ctx context.Context, who actor.Actor, maxAge time.Durati
 	case actor.Operator, actor.Writ, actor.BreakGlass:
 		return nil
 	case actor.Enrolling:
-		return web.EnrolFirst
+		return web.Enrol(who)
 	}
 	if who.Kind != actor.Person || who.ByToken() || who.Session == "" {
 		return web.NeedStepUp(2, maxAge)
@@ -86,7 +86,7 @@ func (s *Service) StepUp(ctx context.Context, who actor.Actor, in Shown, from Fr
 		return Confirmed{}, s.wrongFactor(ctx, who, who.ID, p.kind, "used", From{Network: from.Network})
 	}
 	if err != nil {
-		return Confirmed{}, fmt.Errorf("step up: %w", err)
+		return Confirmed{}, fmt.Errorf("step up: %w", s.below(ctx, who, FactorRefused{Person: who.ID, Kind: p.kind, Network: from.Network}, err))
 	}
 	if err := s.forgive(ctx, p.clear, nil); err != nil {
 		s.Log.Error("forgive codes after a step-up", "err", err) // the session stands

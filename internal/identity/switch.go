@@ -62,10 +62,15 @@ func enterable(ctx context.Context, tx *ledger.Tx, rules *Rules, who actor.Actor
 	if err := ledger.One(ctx, tx, demandOf, []any{&demand}, team); err != nil {
 		return err
 	}
-	if who.ACR >= 2 || who.Team == team || demand < 2 && !rules.demands(kind, roles) { // clause: access.mfa-by-technology
+	level := max(int(demand), rules.asks(kind, roles))
+	if who.ACR >= level || who.Team == team { // clause: access.mfa-by-technology
 		return nil
 	}
-	return fault.New(fault.Denied, "step_up_required", fault.Public{Problem: "This team is entered with a second factor.",
+	what := "a second factor"
+	if level >= phishingResistant {
+		what = "a passkey"
+	}
+	return fault.New(fault.Denied, "step_up_required", fault.Public{Problem: "This team is entered with " + what + ".",
 		Expected: "A session that began with one.", Next: "Sign out and sign in again."})
 }
 

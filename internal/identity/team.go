@@ -23,8 +23,9 @@ type Team struct {
 	Name        string // empty: somebody's own
 	Kind        string // staff, customer, canary
 	Created     time.Time
-	Members     int64 // who may sign in
-	Invitations int64 // open
+	Members     int64  // who may sign in
+	Invitations int64  // open
+	Demand      string // of its people: none, two-factor, phishing-resistant
 }
 
 // Membership is a team that a person is in.
@@ -121,11 +122,11 @@ func (s *Service) teams(ctx context.Context, query string, args ...any) ([]Team,
 	err := s.DB.Each(ctx, query, func(scan scanner) error {
 		var t Team
 		var box []byte
-		var created int64
-		if err := scan(&t.ID, &t.Kind, &box, &created, &t.Members, &t.Invitations); err != nil {
+		var created, need int64
+		if err := scan(&t.ID, &t.Kind, &box, &created, &t.Members, &t.Invitations, &need); err != nil {
 			return err
 		}
-		t.Created = at(created)
+		t.Created, t.Demand = at(created), demandWord(int(need))
 		out, boxes = append(out, t), append(boxes, box)
 		return nil
 	}, args...)
@@ -291,7 +292,7 @@ func roleWords(s string) []string {
 const (
 	teamsBy = `SELECT t.id, t.kind, t.name, t.created,
 		(SELECT COUNT(*) FROM identity_member m JOIN identity_person p ON p.id = m.person WHERE m.team = t.id AND p.state = 'active'),
-		(SELECT COUNT(*) FROM identity_invitation i WHERE i.team = t.id AND i.ended IS NULL AND i.expires > $1) FROM identity_team t`
+		(SELECT COUNT(*) FROM identity_invitation i WHERE i.team = t.id AND i.ended IS NULL AND i.expires > $1), t.need FROM identity_team t`
 	membershipsOf = `SELECT t.id, t.kind, t.name, m.roles, m.since FROM identity_member m JOIN identity_team t ON t.id = m.team
 		WHERE m.person = $1 ORDER BY CASE t.kind WHEN 'staff' THEN 0 ELSE 1 END, m.since, t.id LIMIT 200`
 	memberIn = `SELECT t.kind, m.roles FROM identity_member m JOIN identity_team t ON t.id = m.team JOIN identity_person p ON p.id = m.person

@@ -23,6 +23,8 @@ func (s *Service) teamRoutes() []web.Route {
 		{Pattern: "POST /-/api/v1/invitations/{id}/resend", Handle: s.postResend, Doc: web.Doc{Summary: "Send an invitation once more; the former link is dead", Out: invitationWire{}, Errors: []string{"no_invitation", "too_many"}}},
 		{Pattern: "GET /-/api/v1/teams/{team}", Handle: s.getTeam, Doc: web.Doc{Summary: "One team", Out: teamOut{}, Errors: []string{"no_team"}}},
 		{Pattern: "POST /-/api/v1/teams/{team}/rename", Handle: s.postRename, Doc: web.Doc{Summary: "Rename a team", In: renameIn{}, Errors: []string{"team_name_invalid", "no_team"}}},
+		{Pattern: "POST /-/api/v1/teams/{team}/require", Handle: s.postRequire, Doc: web.Doc{Summary: "Set what a team demands of its people at a sign-in; with look, only say who lacks it", In: requireIn{}, Out: requireOut{},
+			Errors: []string{"demand_unknown", "no_team", "step_up_required", "own_factor_first", "last_owner"}}},
 		{Pattern: "GET /-/api/v1/teams/{team}/members", Handle: s.getMembers, Doc: web.Doc{Summary: "Members of a team, who came first first, 200 a page", Query: []string{"after"}, Out: membersOut{}}},
 		{Pattern: "POST /-/api/v1/teams/{team}/members/{person}", Handle: s.postMember, Doc: web.Doc{Summary: "Give a member another role; ends their sessions in the team", In: roleIn{}, Errors: []string{"no_member", "role_unknown", "role_above", "last_admin", "last_owner"}}},
 		{Pattern: "DELETE /-/api/v1/teams/{team}/members/{person}", Handle: s.deleteMember, Doc: web.Doc{Summary: "Remove a member; ends their sessions in the team", Errors: []string{"no_member", "last_admin", "last_owner", "last_team"}}},
@@ -80,6 +82,20 @@ type (
 		Created     time.Time `json:"created"`
 		Members     int64     `json:"members"`
 		Invitations int64     `json:"invitations"`
+		Demand      string    `json:"demand"` // none, two-factor, phishing-resistant
+	}
+	requireIn struct {
+		Demand string `json:"demand"`         // none, two-factor, phishing-resistant
+		Look   bool   `json:"look,omitempty"` // say what it would come to, and save nothing
+	}
+	requireOut struct {
+		Demand  string    `json:"demand"`
+		Before  string    `json:"before"`
+		Saved   bool      `json:"saved"`
+		Members int64     `json:"members"`
+		Lacking int64     `json:"lacking"`        // members who must set something up first
+		Grace   time.Time `json:"grace,omitzero"` // until when those may do without
+		Ended   int64     `json:"ended"`          // sessions that were below it
 	}
 	teamsOut struct {
 		Teams []teamOut `json:"teams"`
@@ -283,6 +299,22 @@ func (s *Service) postRename(w http.ResponseWriter, r *http.Request, who actor.A
 		return err
 	}
 	return web.WriteJSON(w, http.StatusNoContent, nil)
+}
+
+func (s *Service) postRequire(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	in, err := web.ReadJSON[requireIn](r)
+	if err != nil {
+		return err
+	}
+	act := s.Require
+	if in.Look {
+		act = s.LookAtDemand
+	}
+	d, err := act(r.Context(), who, r.PathValue("team"), in.Demand)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, requireOut{d.Demand, d.Before, !in.Look, d.Members, d.Lacking, d.Grace, d.Ended})
 }
 
 func (s *Service) getMembers(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

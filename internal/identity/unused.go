@@ -52,7 +52,7 @@ func (s *Service) writeUses(ctx context.Context) error { // clause: access.least
 		chunk := uses[:min(len(uses), 200)]
 		err := s.DB.Quiet(ctx, ledger.UseCounts, func(tx *ledger.Tx) error {
 			for _, u := range chunk {
-				if _, err := tx.Exec(ctx, addUse, u.Person, string(u.Action), us(u.Day), u.Count); err != nil {
+				if _, err := tx.Exec(ctx, addUse, u.Person, string(u.Action), us(u.Day), u.Count, u.Late); err != nil {
 					return err
 				}
 			}
@@ -227,7 +227,8 @@ func (s *Service) overdue(rs []Right, now time.Time) []Right {
 const (
 	firstUse     = `INSERT INTO identity_use (person, action, day, n) SELECT '', '', $1, 0 WHERE NOT EXISTS (SELECT 1 FROM identity_use WHERE person = '')`
 	countedSince = `SELECT MIN(day) FROM identity_use WHERE person = ''`
-	addUse       = `INSERT INTO identity_use (person, action, day, n) VALUES ($1, $2, $3, $4) ON CONFLICT (person, action, day) DO UPDATE SET n = identity_use.n + excluded.n`
+	addUse       = `INSERT INTO identity_use (person, action, day, n, late) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (person, action, day) DO UPDATE SET n = identity_use.n + excluded.n, late = identity_use.late + excluded.late`
 	lastUses     = `SELECT person, action, MAX(day) FROM identity_use WHERE person <> '' GROUP BY person, action`
 	oldUses      = `DELETE FROM identity_use WHERE person <> '' AND day < $1`
 	deleteUsesOf = `DELETE FROM identity_use WHERE person = $1`

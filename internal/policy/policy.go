@@ -59,6 +59,9 @@ type Deps struct {
 	Forecasts  map[string]clause.Forecaster // by module: what a revision would do to what is there
 	Shown      []string                     // parameters (clause/param) that are shown and drive nothing, by declaration
 	Vocabulary document.Vocabulary          // what a file may name; zero = document.Shipped()
+
+	// Able counts who of the owners could sign in under a policy's values. Without it nobody asks.
+	Able func(ctx context.Context, v clause.Values, owners []string) (int, error)
 }
 
 // Service is the policy. It is safe for concurrent use.
@@ -70,6 +73,7 @@ type Service struct {
 	slots    []clause.Slot
 	upheld   map[string]bool // clauses with a control in this build
 	shown    map[string]bool
+	able     func(ctx context.Context, v clause.Values, owners []string) (int, error)
 	template *document.Policy
 	vocab    document.Vocabulary
 	now      func() time.Time
@@ -100,7 +104,7 @@ func New(d Deps) (*Service, error) {
 		return nil, fmt.Errorf("policy: the shipped template: %w", document.Refusal(ps))
 	}
 	s := &Service{db: d.DB, people: d.People, access: d.Access, rules: clause.NewLive[Rules](d.Now), template: p, vocab: d.Vocabulary,
-		now: d.Now, log: d.Log, upheld: map[string]bool{}, shown: map[string]bool{}, forecasters: d.Forecasts}
+		now: d.Now, log: d.Log, able: d.Able, upheld: map[string]bool{}, shown: map[string]bool{}, forecasters: d.Forecasts}
 	s.slots = append(slices.Clone(d.Slots), s.rules)
 	for _, c := range d.Controls {
 		s.upheld[c.Clause] = true

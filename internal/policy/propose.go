@@ -290,7 +290,42 @@ func (s *Service) admissible(ctx context.Context, b *book, parent *Revision, bas
 	if vals := p.Values(); len(p.Owners) < int(vals["gov.owners/loosen_need"].(int64)) {
 		return "gov.owners", no("never_approvable", "With %d owners nothing could be loosened again: gov.owners/loosen_need is greater.", "Name more owners or lower the number.", len(p.Owners))
 	}
-	return "", nil
+	return s.leavesOwners(ctx, base, p)
+}
+
+// leavesOwners refuses a revision under which fewer than two owners could sign in, when
+// more can now: nobody would be there to mend it.
+func (s *Service) leavesOwners(ctx context.Context, base, p *document.Policy) (string, *fault.Error) {
+	const id = "access.mfa-by-technology"
+	if s.able == nil {
+		return "", nil
+	}
+	count := func(of *document.Policy, how binding) (int, error) {
+		vals, _, err := s.bind(of, how)
+		if err != nil {
+			return 0, err
+		}
+		return s.able(ctx, vals, p.Owners)
+	}
+	least := min(2, len(p.Owners))
+	able, err := count(p, proposed)
+	if err != nil {
+		return id, fault.Wrap(fault.Unavailable, "people", err)
+	}
+	if able >= least {
+		return "", nil
+	}
+	now, err := count(base, running)
+	if err != nil {
+		return id, fault.Wrap(fault.Unavailable, "people", err)
+	}
+	if able >= now {
+		return "", nil
+	}
+	return id, fault.New(fault.Conflict, "last_owner", fault.Public{ // clause: access.mfa-by-technology
+		Problem:  fmt.Sprintf("Under this revision %d of %d owners could sign in with what they have set up; now %d can.", able, len(p.Owners), now),
+		Expected: fmt.Sprintf("At least %d owners with a passkey before a passkey is asked of them.", least),
+		Next:     "Let owners set up a passkey at /-/account/passkeys, then propose it again."})
 }
 
 // reviewDue reports whether a revision that changes nothing has a point: the owners say

@@ -80,6 +80,7 @@ func (r *strictRules) Validate() error {
 type world struct {
 	t      *testing.T
 	kit    *ledgertest.Kit
+	able   func(context.Context, clause.Values, []string) (int, error)
 	s      *policy.Service
 	reset  *clause.Live[resetRules]
 	people *people
@@ -103,6 +104,19 @@ func person(name string) actor.Actor {
 		role = "engineer"
 	}
 	return actor.Actor{Kind: actor.Person, ID: "id-" + name, Team: "staff", Roles: []string{role}, Via: "https"}
+}
+
+// shown is access for people who have just shown a second factor.
+type shown struct {
+	*access.Access
+	now func() time.Time
+}
+
+func (s shown) Allow(ctx context.Context, who actor.Actor, action access.Action, object string) error {
+	if who.Kind == actor.Person {
+		who.ACR, who.FactorAt = 2, s.now()
+	}
+	return s.Access.Allow(ctx, who, action, object)
 }
 
 var operator = actor.Actor{Kind: actor.Operator, ID: "0", Via: "socket"}
@@ -160,11 +174,11 @@ func (w *world) wire() {
 	if file == nil {
 		file = template.YAML()
 	}
-	w.deps = policy.Deps{DB: w.kit.DB, People: w.people, Access: policytest.Access(w.kit.DB, w.kit.Clock.Now), Slots: []clause.Slot{w.reset}, Template: file,
-		Now: w.kit.Clock.Now, Log: slog.New(slog.DiscardHandler), Controls: []clause.Control{{ID: "identity.x", Clause: "auth.reset-link-lifetime"}}}
+	w.deps = policy.Deps{DB: w.kit.DB, People: w.people, Access: shown{policytest.Access(w.kit.DB, w.kit.Clock.Now), w.kit.Clock.Now}, Slots: []clause.Slot{w.reset}, Template: file,
+		Now: w.kit.Clock.Now, Log: slog.New(slog.DiscardHandler), Able: w.able, Controls: []clause.Control{{ID: "identity.x", Clause: "auth.reset-link-lifetime"}}}
 	if w.ruled {
 		a := access.New(access.Deps{Log: w.kit.DB, Now: w.kit.Clock.Now})
-		w.deps.Access, w.deps.Slots = a, append(w.deps.Slots, a.Slots()...)
+		w.deps.Access, w.deps.Slots = shown{a, w.kit.Clock.Now}, append(w.deps.Slots, a.Slots()...)
 	}
 	if w.strict {
 		w.newer = clause.NewLive[strictRules](w.kit.Clock.Now)

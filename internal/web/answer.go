@@ -176,7 +176,7 @@ func (s *Server) failAs(w http.ResponseWriter, r *http.Request, err error, own f
 	}
 	if up, ok := errors.AsType[*StepUp](err); ok {
 		if html {
-			h.Set("Location", s.stepUpAt(r))
+			h.Set("Location", s.stepUpAt(r, up.ACR))
 			w.WriteHeader(http.StatusSeeOther)
 			return
 		}

@@ -266,7 +266,7 @@ func (s *Server) may(rt Route, who actor.Actor) error {
 	case ok:
 		return nil
 	case who.Kind == actor.Enrolling:
-		return EnrolFirst
+		return Enrol(who)
 	case who.Kind == actor.Agreeing:
 		return TermsFirst
 	case !who.SignedIn() && !operator:
@@ -281,6 +281,20 @@ func (s *Server) may(rt Route, who actor.Actor) error {
 var EnrolFirst = fault.New(fault.Denied, "enrol_required", fault.Public{
 	Problem: "This account needs a second factor before it can be used.", Expected: "A second factor, such as an app that shows codes.",
 	Next: "Set one up at /-/account/factors."})
+
+// EnrolPasskey refuses a session of somebody who must set up a passkey first, whatever
+// other factor there is.
+var EnrolPasskey = fault.New(fault.Denied, EnrolFirst.Code, fault.Public{
+	Problem: "This account needs a passkey before it can be used.", Expected: "A passkey. A code from an app or a recovery code is not enough here.",
+	Next: "Set one up at /-/account/passkeys."})
+
+// Enrol is which of the two who is refused with.
+func Enrol(who actor.Actor) *fault.Error {
+	if who.Needs > 2 {
+		return EnrolPasskey
+	}
+	return EnrolFirst
+}
 
 func staffByRole(who actor.Actor) bool {
 	return who.Has("owner") || who.Has("engineer") || who.Has("support") || who.Has("auditor")

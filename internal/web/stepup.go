@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"writ/internal/fault"
@@ -13,15 +14,18 @@ import (
 // what is asked for, as RFC 9470 does.
 type StepUp struct {
 	Fault  *fault.Error
-	ACR    int // factors that must be shown
+	ACR    int // the level that must be shown: 1, 2, or 3 for a passkey
 	MaxAge time.Duration
 }
 
 // NeedStepUp makes one.
 func NeedStepUp(acr int, maxAge time.Duration) *StepUp {
 	what := "Your second factor"
-	if acr < 2 {
+	switch {
+	case acr < 2:
 		what = "Your password"
+	case acr > 2:
+		what = "Your passkey"
 	}
 	return &StepUp{ACR: acr, MaxAge: maxAge, Fault: fault.New(fault.Denied, "step_up_required", fault.Public{
 		Problem:  "This needs a proof that it is you, and the last one is too old.",
@@ -42,7 +46,7 @@ func (s *StepUp) challenge() string {
 
 // stepUpAt is the page on which a browser shows its factor, and comes back from. A form
 // that was sent comes back to the page it stood on, if there is one.
-func (s *Server) stepUpAt(r *http.Request) string {
+func (s *Server) stepUpAt(r *http.Request, acr int) string {
 	to := r.URL.RequestURI()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		to = "/"
@@ -51,5 +55,15 @@ func (s *Server) stepUpAt(r *http.Request) string {
 			to = r.URL.RequestURI()
 		}
 	}
-	return "/-/step-up?to=" + url.QueryEscape(ReturnPath(to))
+	return StepUpPath(acr, ReturnPath(to))
+}
+
+// StepUpPath is the page that asks for a factor that reaches a level, and leads back to a
+// path of this site.
+func StepUpPath(acr int, to string) string {
+	v := url.Values{"to": {to}}
+	if acr > 1 {
+		v.Set("level", strconv.Itoa(acr))
+	}
+	return "/-/step-up?" + v.Encode()
 }

@@ -170,7 +170,7 @@ func (s *Service) decide(w http.ResponseWriter, r *http.Request, who actor.Actor
 	case silent && (!signedIn || again || !s.hintFits(ctx, who, a)):
 		return s.back(w, r, who, a, refuse("login_required", "Nobody is signed in as wanted."), resumed)
 	case !signedIn || again:
-		return s.toSignIn(w, r, who, a, again, resumed)
+		return s.toProof(w, r, who, a, again, resumed)
 	case !s.hintFits(ctx, who, a):
 		return s.back(w, r, who, a, refuse("login_required", "Somebody else is signed in."), resumed)
 	case !c.admits(x.Kind): // clause: auth.best-practice
@@ -226,6 +226,24 @@ func (s *Service) hintFits(ctx context.Context, who actor.Actor, a asked) bool {
 	}
 	h, client, ok := s.readHint(ctx, a.Hint)
 	return ok && client == a.Client && h.Subject == who.ID
+}
+
+// toProof leads to where somebody shows who they are: a proof that is only too old is
+// renewed within the session, anything else is a sign-in.
+func (s *Service) toProof(w http.ResponseWriter, r *http.Request, who actor.Actor, a asked, again, resumed bool) error {
+	if !again || s.Raise == nil || a.prompts("login") || a.prompts("select_account") {
+		return s.toSignIn(w, r, who, a, again, resumed)
+	}
+	back, bad, err := s.backPath(r.Context(), a)
+	if err != nil {
+		return err
+	}
+	if bad == nil {
+		if to, ok := s.Raise(r.Context(), who, max(a.ACR, 1), back); ok { // clause: auth.best-practice
+			return web.Redirect(w, r, to)
+		}
+	}
+	return s.toSignIn(w, r, who, a, again, resumed)
 }
 
 // toSignIn leads to the sign-in page, which leads back.

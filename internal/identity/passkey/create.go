@@ -30,7 +30,7 @@ func (p *Party) Create(site string, o Owner) (Ceremony, json.RawMessage, error) 
 	u := owner{handle: o.Handle, name: o.Name, has: o.Has}
 	options, session, err := p.lib.BeginRegistration(u,
 		webauthn.WithRegistrationRelyingPartyName(site),
-		webauthn.WithConveyancePreference(protocol.PreferNoAttestation),
+		webauthn.WithConveyancePreference(p.lib.Config.AttestationPreference),
 		webauthn.WithCredentialParameters(webauthn.CredentialParametersRecommendedL3()),
 		webauthn.WithExclusions(webauthn.Credentials(u.WebAuthnCredentials()).CredentialDescriptors()),
 		webauthn.WithExtensions(webauthn.WithExtensionCredProps()))
@@ -68,12 +68,15 @@ func (p *Party) Created(c Ceremony, response []byte) (Record, error) {
 	if err := p.checkFlags(object.AuthData); err != nil {
 		return Record{}, err
 	}
+	if err := p.checkMaker(object); err != nil {
+		return Record{}, err
+	}
 	if err := checkNew(in, object); err != nil {
 		return Record{}, err
 	}
 	cred, err := p.lib.CreateCredential(owner{handle: c.session.UserID}, c.session, in)
 	if err != nil {
-		return Record{}, refuse(BadSignature, err)
+		return Record{}, p.makers.judged(err)
 	}
 	r := Record{ID: cred.ID, Key: cred.PublicKey, Handle: c.session.UserID, Flags: byte(cred.Flags.ProtocolValue()),
 		Count: cred.Authenticator.SignCount, Attachment: string(cred.Authenticator.Attachment), Format: cred.AttestationFormat}
@@ -86,9 +89,12 @@ func (p *Party) Created(c Ceremony, response []byte) (Record, error) {
 	return r, r.check()
 }
 
-// checkNew refuses an attestation nobody asked for, and a credential that is not resident.
-// A statement that the key signed itself is let through, as Level 3 §5.1.3 step 23 does.
-func checkNew(in *protocol.ParsedCredentialCreationData, object protocol.AttestationObject) error {
+// checkMaker asks for the word of a listed maker, or refuses one that nobody asked for. A
+// statement that the key signed itself is let through then, as Level 3 §5.1.3 step 23 does.
+func (p *Party) checkMaker(object protocol.AttestationObject) error {
+	if p.makers != nil {
+		return p.makers.vouched(object)
+	}
 	switch protocol.AttestationFormat(object.Format) {
 	case protocol.AttestationFormatNone:
 	case protocol.AttestationFormatPacked:
@@ -98,6 +104,11 @@ func checkNew(in *protocol.ParsedCredentialCreationData, object protocol.Attesta
 	default:
 		return refuse(Attested, nil)
 	}
+	return nil
+}
+
+// checkNew refuses a credential that is not resident.
+func checkNew(in *protocol.ParsedCredentialCreationData, object protocol.AttestationObject) error {
 	if p := in.ClientExtensionResults.CredProps; p != nil && p.RK != nil && !*p.RK {
 		return refuse(NotResident, nil)
 	}

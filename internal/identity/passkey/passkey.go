@@ -33,18 +33,23 @@ type Party struct {
 	id     string
 	now    func() time.Time
 	lib    *webauthn.WebAuthn
+	makers *Makers // nil = any
 }
 
 // New makes the Party of a public origin, https://HOST or https://HOST:PORT. The host is
 // the id that passkeys are bound to for good: fault.Invalid when it is an address of
 // numbers, which browsers refuse.
-func New(origin string, now func() time.Time) (*Party, error) {
+func New(origin string, now func() time.Time) (*Party, error) { return NewOf(origin, now, nil) }
+
+// NewOf is New for a site that takes passkeys of listed makers only, and asks each device
+// for its maker's word. With nil it asks for none and takes any.
+func NewOf(origin string, now func() time.Time, makers *Makers) (*Party, error) {
 	origin, host, err := canonical(origin)
 	if err != nil {
 		return nil, err
 	}
 	limit := webauthn.TimeoutConfig{Enforce: true, Timeout: Timeout, TimeoutUVD: Timeout}
-	lib, err := webauthn.New(&webauthn.Config{
+	config := &webauthn.Config{
 		RPID: host, RPDisplayName: host, RPOrigins: []string{origin},
 		AttestationPreference: protocol.PreferNoAttestation,
 		AuthenticatorSelection: protocol.AuthenticatorSelection{
@@ -55,11 +60,15 @@ func New(origin string, now func() time.Time) (*Party, error) {
 		Timeouts: webauthn.TimeoutsConfig{Login: limit, Registration: limit},
 		// Some managers of passwords volunteer outputs. None is read here.
 		ExtensionsUnsolicitedOutputPolicy: protocol.UnsolicitedOutputPolicyIgnore,
-	})
+	}
+	if makers != nil {
+		config.AttestationPreference, config.MDS = protocol.PreferDirectAttestation, makers.provider
+	}
+	lib, err := webauthn.New(config)
 	if err != nil {
 		return nil, fmt.Errorf("set up passkeys for %s: %w", host, err)
 	}
-	return &Party{origin: origin, id: host, now: now, lib: lib}, nil
+	return &Party{origin: origin, id: host, now: now, lib: lib, makers: makers}, nil
 }
 
 // ID is the host that passkeys of this Party are bound to.

@@ -21,7 +21,9 @@ const (
 	NobodyPresent     Cause = "nobody-present"
 	NotVerified       Cause = "not-verified"
 	NotResident       Cause = "not-resident"
-	Attested          Cause = "attested" // a statement about the device that nobody asked for
+	Attested          Cause = "attested"    // a statement about the device that nobody asked for
+	NotVouched        Cause = "not-vouched" // no maker's word, and the site asks for one
+	NotListed         Cause = "not-listed"  // of a maker or model that the site does not take
 	Expired           Cause = "expired"
 	UnknownCredential Cause = "unknown-credential"
 	WrongOwner        Cause = "wrong-owner"
@@ -90,6 +92,8 @@ var words = map[Cause][3]string{
 	NotVerified:       {"The device did not verify who you are.", "A fingerprint, a face or a PIN.", "Set one up on the device, then try again."},
 	NotResident:       {"The device did not keep the passkey.", "A device that keeps passkeys.", "Use another device, or the passwords app of your phone or computer."},
 	Attested:          {"The device sent a statement about its maker that nobody asked for.", "A passkey without one.", "Use another browser or device."},
+	NotVouched:        {"The device sent no word of its maker, and this site takes passkeys of listed makers only.", "A security key or phone of a maker on the list, and a browser that lets its word through.", "Allow the browser to show the make of the key, or use a key that your administrator has approved."},
+	NotListed:         {"This site does not take passkeys of this make, or its maker's word is not good.", "A security key or phone of a maker on the list.", "Use a key that your administrator has approved."},
 	Expired:           {"The answer came too late.", "An answer within five minutes.", again},
 	UnknownCredential: {"This passkey is not known here.", "One that you have set up.", "Choose another passkey."},
 	WrongOwner:        {"This passkey belongs to somebody else.", "One of your own.", "Choose another passkey."},
