@@ -362,7 +362,7 @@ func TestMaintenance(t *testing.T) {
 	if err := k.g.SetMode(ctx, person("ana", "member"), gateway.Maintenance, "x"); !errors.Is(err, fault.Denied) {
 		t.Errorf("a member closed the gate: %v", err)
 	}
-	if err := k.g.SetMode(ctx, person("eng", "engineer"), gateway.Maintenance, "moving the database"); err != nil {
+	if err := k.g.SetMode(ctx, k.engineer(), gateway.Maintenance, "moving the database"); err != nil {
 		t.Fatal(err)
 	}
 	for _, accept := range []string{"text/html", "application/json"} {
@@ -546,7 +546,7 @@ func TestOnlyWebSocketUpgrades(t *testing.T) { // breaks: use.no-automation
 func TestStateOnBothEngines(t *testing.T) {
 	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
 		k := open(t, options{kit: kit, routes: routes})
-		if err := k.g.SetMode(t.Context(), person("eng", "engineer"), gateway.Maintenance, "test"); err != nil {
+		if err := k.g.SetMode(t.Context(), k.engineer(), gateway.Maintenance, "test"); err != nil {
 			t.Fatal(err)
 		}
 		if got := k.do(k.client(), "GET", "/open/x"); got.StatusCode != 503 {

@@ -92,6 +92,13 @@ func person(id string, roles ...string) actor.Actor {
 	return actor.Actor{Kind: actor.Person, ID: id, Team: "team-1", Roles: roles, Session: "s-" + id, ACR: 1, FactorAt: time.Unix(1700000000, 0), Via: "https"}
 }
 
+// engineer is one who has just shown a second factor.
+func (k *gate) engineer() actor.Actor {
+	who := person("eng", "engineer")
+	who.ACR, who.FactorAt = 2, k.kit.Clock.Now()
+	return who
+}
+
 // gate is a whole gateway with real listeners.
 type gate struct {
 	t        testing.TB

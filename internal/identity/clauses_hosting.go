@@ -17,13 +17,12 @@ import (
 // hostingControls are the proofs that rights of a hosting role count only with a second
 // factor that is fresh enough.
 func (s *Service) hostingControls(door *canary.Door) []clause.Control {
-	const of = "access.mfa-hosting"
 	return []clause.Control{
-		{ID: "identity.old-factor", Clause: of, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
+		{ID: "identity.old-factor", Clause: "access.mfa-hosting", Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
 			Says: "Uses a right of a hosting role with a second factor that is one second too old", Run: s.canary(door, "identity.old-factor", (*trial).oldFactor)},
-		{ID: "identity.hosting-sessions", Clause: of, Kind: clause.Probe, Every: 30 * time.Minute, FreshFor: 2 * time.Hour,
+		{ID: "identity.hosting-sessions", Clause: "access.mfa-hosting", Kind: clause.Probe, Every: 30 * time.Minute, FreshFor: 2 * time.Hour,
 			Says: "Asks for each live session with a hosting role and an older factor whether it may still do anything by it", Run: s.probeHosting},
-		{ID: "identity.hosting-acts", Clause: of, Kind: clause.Replay, Every: 30 * time.Minute, FreshFor: 2 * time.Hour,
+		{ID: "identity.hosting-acts", Clause: "access.mfa-hosting", Kind: clause.Replay, Every: 30 * time.Minute, FreshFor: 2 * time.Hour,
 			Says: "Counts the acts that a hosting role allowed to somebody with an older factor", Run: s.replayHosting},
 	}
 }

@@ -38,7 +38,7 @@ func newAPI(t *testing.T) *api {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runner, err := check.New(check.Deps{DB: a.kit.DB, Law: a.s, Access: policytest.Access(a.kit.DB, a.kit.Clock.Now), Controls: a.s.Controls(nil), Now: a.kit.Clock.Now, Log: slog.New(slog.DiscardHandler)})
+	runner, err := check.New(check.Deps{DB: a.kit.DB, Law: a.s, Access: shown{policytest.Access(a.kit.DB, a.kit.Clock.Now), a.kit.Clock.Now}, Controls: a.s.Controls(nil), Now: a.kit.Clock.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

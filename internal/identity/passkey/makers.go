@@ -103,9 +103,10 @@ func (m *Makers) vouched(object protocol.AttestationObject) error {
 	return nil
 }
 
-// judged tells what the library found wrong: the maker's word, or the answer itself.
+// judged tells what the library found wrong. What the answer says of itself was judged
+// before, so with makers it is the maker's word.
 func (m *Makers) judged(err error) error {
-	if e, ok := errors.AsType[*protocol.Error](err); m != nil && ok && e.Type == protocol.ErrMetadata.Type {
+	if m != nil {
 		return refuse(NotListed, err)
 	}
 	return refuse(BadSignature, err)
