@@ -173,3 +173,19 @@ func TestTeamDemandPage(t *testing.T) {
 	r.press("Ask it of the team").want(t, 200, "Everybody in this team signs in with a second factor", "2 members who lack it were told")
 	c.cleo.api(401, "GET", "session", nil)
 }
+
+// levelStates are the pages about what a team and a person may be asked.
+func (s *site) levelStates(keep func(string, int, *sheet)) {
+	t := s.t
+	s.set(nil)
+	mara := s.reader().in(mailbox("mara"))
+	keep("step-up-missing", 200, mara.open("/-/step-up?level=2&to=/-/account"))
+	mara.open("/-/team")
+	keep("team-demand-refused", 409, mara.press("See whom it meets", "demand", identity.DemandTwo))
+	mara.open("/-/account/factors")
+	mara.press("Set up an app")
+	mara.press("Turn it on", "code", mara.codeOf(mara.seedOn())).want(t, 200)
+	mara.open("/-/team")
+	keep("team-demand", 200, mara.press("See whom it meets", "demand", identity.DemandTwo))
+	keep("team-demanded", 200, mara.press("Ask it of the team"))
+}

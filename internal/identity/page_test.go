@@ -467,5 +467,6 @@ func states(t testing.TB) map[string]*sheet {
 	s.teamStates(keep)
 	s.supportStates(keep)
 	s.partStates(keep)
+	s.levelStates(keep)
 	return out
 }
