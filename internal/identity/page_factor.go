@@ -308,7 +308,7 @@ func (p *pages) doRemoveFactor(w http.ResponseWriter, r *http.Request, who actor
 func (p *pages) factorWords(fs Factors) string {
 	switch n := len(fs.Factors); {
 	case n > 0 && fs.Lacking && !fs.Grace.IsZero():
-		return fmt.Sprintf("A passkey is not set up yet. This account needs one within %s.", web.Duration(fs.Grace.Sub(p.Now()).Truncate(time.Minute))), nil
+		return fmt.Sprintf("A passkey is not set up yet. This account needs one within %s.", web.Duration(fs.Grace.Sub(p.Now()).Truncate(time.Minute)))
 	case n == 1:
 		return "One is set up. It is asked for at each sign-in."
 	case n > 1:
