@@ -20,8 +20,10 @@ func (a *Access) Unhost() {
 	b := a.book()
 	for _, role := range b.roles {
 		if role.Hosting {
-			in := uid(typeRole, role.Name)
-			b.rules[in] = rule{b.rules[in].id, cedar.NewPolicyFromAST(ast.Permit().PrincipalIn(in).ActionInSet(b.uids(role.Actions)...))}
+			for _, act := range role.Actions {
+				in := right{uid(typeRole, role.Name), act}
+				b.rules[in] = rule{b.rules[in].id, cedar.NewPolicyFromAST(ast.Permit().PrincipalIn(in.in).ActionEq(b.actions[act]))}
+			}
 		}
 	}
 }

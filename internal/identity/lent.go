@@ -113,7 +113,7 @@ func (s *Service) readLoans(ctx context.Context) error {
 // with is a copy of a session in memory with other roles of its membership.
 func (l *live) with(roles []string) *live {
 	c := &live{id: l.id, person: l.person, team: l.team, kind: l.kind, device: l.device, token: l.token, roles: roles,
-		acr: l.acr, amr: l.amr, level: l.level, low: l.low, demand: l.demand, terms: l.terms, started: l.started, factorAt: l.factorAt, change: l.change, staff: l.staff,
+		acr: l.acr, amr: l.amr, level: l.level, low: l.low, lowACR: l.lowACR, demand: l.demand, terms: l.terms, started: l.started, factorAt: l.factorAt, change: l.change, staff: l.staff,
 		turned: l.turned, former: l.former, formerTurned: l.formerTurned, formerEnds: l.formerEnds}
 	c.seen.Store(l.seen.Load())
 	c.written.Store(l.written.Load())
