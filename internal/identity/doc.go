@@ -88,7 +88,7 @@
 // Routes: Service.Routes, all under /-/api/v1/. Door of browsers: Service.Identify.
 //
 // For: customer users and staff (sign-in), the operator and owners (people). Read
-// identity.go, rules.go, signin.go, need.go, demand.go, flow.go, factor.go, session.go, session_far.go; then signup.go, password.go,
+// identity.go, rules.go, signin.go, need.go, demand.go, flow.go, factor.go, session.go, session_table.go, session_far.go; then signup.go, password.go,
 // recovery.go, link.go, passkey_acts.go, passkey_question.go, factor_passkey.go, notme.go, address_change.go, person.go, own.go, own_rest.go, own_name.go, leave.go, erase.go, throttle.go;
 // token_text.go, token.go, token_table.go, service.go are for programs, import.go for people
 // brought over; team.go, member.go, switch.go, invitation.go, accept.go are teams;
