@@ -54,7 +54,7 @@ func asvsCookies(t *testing.T) {
 	r.press("Set up an app")
 	seed := r.seedOn()
 	r.press("Turn it on", "code", r.codeOf(seed))
-	r.open("/-/account")
+	r.open("/-/account/security")
 	r.press("Change the password", "current", good, "new", nextPassword).want(t, 200, "Your password is changed.")
 	r.open("/-/sign-out")
 	r.press("Sign out")
@@ -535,7 +535,7 @@ func asvsOfferToEnd(t *testing.T) {
 	far.press("Sign in", "email", to, "password", good)
 	s.kit.Clock.Advance(totp.Period)
 	far.press("Go on", "code", far.codeOf(seed)).want(t, 200, "Your account")
-	far.open("/-/account")
+	far.open("/-/account/security")
 	far.press("Change the password", "current", good, "new", nextPassword).want(t, 200, "1 other session has ended.")
 }
 

@@ -509,7 +509,7 @@ func TestForecastIsDiscreet(t *testing.T) {
 // control tries what comes after a grace while one holds.
 func TestGraceEndsWithItsException(t *testing.T) { // breaks: access.mfa-by-technology
 	w := open(t)
-	a, err := w.svc.AddStaff(t.Context(), operator, identity.AddStaff{Email: mailbox("eve"), Handle: "eve", Roles: []string{"engineer"}})
+	a, err := w.svc.AddStaff(t.Context(), operator, identity.AddStaff{Email: mailbox("eve"), Handle: "eve", Roles: []string{"auditor"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ type OwnData struct {
 	Addresses    []OwnAddress     `json:"address_changes"`
 	Factors      []OwnFactor      `json:"factors"`
 	Recovery     OwnRecovery      `json:"recovery_codes"`
-	Grace        *OwnGrace        `json:"grace,omitempty"`
+	Graces       []OwnGrace       `json:"graces"`
 	FactorResets []OwnFactorReset `json:"factor_resets"`
 	BroughtOver  *OwnLegacy       `json:"brought_over,omitempty"`
 	Directory    []OwnDirectory   `json:"directory"` // what a team's directory says

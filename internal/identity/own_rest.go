@@ -22,7 +22,7 @@ var inCopy = map[string]string{
 	"identity_person": "person", "identity_address": "person", "identity_password": "person",
 	"identity_member": "teams", "identity_grant": "lent_roles", "identity_review_item": "reviews", "identity_use": "uses", "identity_invitation": "invitations",
 	"identity_session": "sessions", "identity_device": "browsers", "identity_flow": "sign_in_steps", "identity_link": "links", "identity_address_change": "address_changes",
-	"identity_factor": "factors", "identity_passkey": "factors", "identity_recovery": "recovery_codes", "identity_grace": "grace", "identity_factor_reset": "factor_resets",
+	"identity_factor": "factors", "identity_passkey": "factors", "identity_recovery": "recovery_codes", "identity_grace": "graces", "identity_factor_reset": "factor_resets",
 	"identity_legacy": "brought_over", "identity_scim_user": "directory", "identity_scim_member": "directory",
 	"identity_leaving": "account_ends", "identity_terms": "terms", "identity_support": "looks",
 	"identity_token": "tokens", "identity_service": "services",
@@ -105,8 +105,9 @@ type OwnRecovery struct {
 	Made *time.Time `json:"made,omitempty"`
 }
 
-// OwnGrace is the one time without a second factor.
+// OwnGrace is the one time below a level: 2 without a second factor, 3 without a passkey.
 type OwnGrace struct {
+	Level int       `json:"level"`
 	Began time.Time `json:"began"`
 	Until time.Time `json:"until"`
 }
@@ -262,16 +263,13 @@ func (s *Service) ownRecovery(ctx context.Context, person string, d *OwnData) er
 		return err
 	}
 	d.Recovery = counts[0] // an aggregate has one row
-	graces, err := rowsOf(ctx, s, ownGrace, person, func(scan scanner) (g OwnGrace, err error) {
+	if d.Graces, err = rowsOf(ctx, s, ownGraces, person, func(scan scanner) (g OwnGrace, err error) {
 		var began, until int64
-		err = scan(&began, &until)
-		return OwnGrace{at(began), at(until)}, err
-	})
-	if err != nil {
+		err = scan(&g.Level, &began, &until)
+		g.Began, g.Until = at(began), at(until)
+		return g, err
+	}); err != nil {
 		return err
-	}
-	if len(graces) > 0 {
-		d.Grace = &graces[0]
 	}
 	var ids []string
 	var boxes [][]byte
@@ -411,7 +409,7 @@ const (
 	ownInvitations  = `SELECT team, roles, inviter = $1, issued, expires, ended, cause FROM identity_invitation WHERE inviter = $1 OR person = $1 ORDER BY issued DESC, id DESC`
 	ownSteps        = `SELECT kind, created, ended, cause FROM identity_flow WHERE person = $1 ORDER BY created DESC, id`
 	ownCodes        = `SELECT COUNT(*) - COUNT(used), COUNT(used), MAX(made) FROM identity_recovery WHERE person = $1`
-	ownGrace        = `SELECT began, until FROM identity_grace WHERE person = $1`
+	ownGraces       = `SELECT acr, began, until FROM identity_grace WHERE person = $1 ORDER BY acr`
 	ownFactorResets = `SELECT id, reason, asked, ended, cause FROM identity_factor_reset WHERE person = $1 ORDER BY asked DESC, id DESC`
 	ownLegacy       = `SELECT format, imported FROM identity_legacy WHERE person = $1`
 	ownDirectories  = `SELECT c.id, c.name, u.about, u.created, u.changed, u.off, u.ended FROM identity_scim_user u JOIN identity_scim c ON c.id = u.connection WHERE u.person = $1 ORDER BY u.created, c.id`

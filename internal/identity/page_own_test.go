@@ -103,7 +103,7 @@ func (s *site) ownStates(keep func(name string, status int, p *sheet)) {
 	keep("address-dead", http.StatusGone, box.open("/-/address"))
 	keep("not-me-dead", http.StatusGone, s.reader().open("/-/not-me/none"))
 	keep("factors-others", 200, r.open("/-/account/factors"))
-	r.open("/-/account")
+	r.open("/-/account/data")
 	keep("account-leave-refused", 403, r.press("End my account", "current", "not it"))
 	r.open("/-/account/data")
 	keep("account-leaving", 200, r.press("End my account", "current", good))

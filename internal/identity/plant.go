@@ -64,8 +64,10 @@ func (s *Service) plant(ctx context.Context, door *canary.Door, control string, 
 			return nil, err
 		}
 		// A grace of the policy is over for them: what is tried is what comes after it.
-		if _, err := tx.Exec(ctx, beginGrace, id, us(tx.Now()), us(tx.Now())); err != nil {
-			return nil, err
+		for _, acr := range []int64{2, 3} {
+			if _, err := tx.Exec(ctx, beginGrace, id, acr, us(tx.Now()), us(tx.Now())); err != nil {
+				return nil, err
+			}
 		}
 		return CanaryPlanted{Control: control, What: "person", Person: id}, h.store(ctx, tx, id)
 	})
