@@ -47,6 +47,11 @@ const (
 	TeamRead         Action = "team.read"   // the team one acts in; for others PeopleRead
 	TeamManage       Action = "team.manage" // its members, invitations and name; for others PeopleManage
 
+	VaultList  Action = "vault.list"  // names, history and tags, without values
+	VaultRead  Action = "vault.read"  // values; each is recorded
+	VaultWrite Action = "vault.write" // new versions, labels, tags, removal
+	VaultKeys  Action = "vault.manage-keys"
+
 	ProvisioningManage Action = "identity.manage-provisioning" // connect the directory of any team, and set its domains
 	GlassPrepare       Action = "identity.prepare-break-glass" // hand out the shares that open an owner's session together, and end them
 )
@@ -93,6 +98,11 @@ var known = map[Action]bool{
 	ClientsManage:    true,
 	TeamRead:         false, // it acts in no team
 	TeamManage:       false,
+
+	VaultList:  true,
+	VaultRead:  true,
+	VaultWrite: true,
+	VaultKeys:  true,
 
 	ProvisioningManage: true,
 	GlassPrepare:       true,

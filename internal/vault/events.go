@@ -1,0 +1,121 @@
+package vault
+
+import (
+	"time"
+
+	"writ/internal/ledger"
+	"writ/internal/secret"
+)
+
+// ParamPut is a new version of a parameter. Of the value there is a commitment only.
+type ParamPut struct {
+	Param   string      `class:"public"`
+	Name    string      `class:"public"`
+	Version int64       `class:"public"`
+	Type    string      `class:"public"`
+	Tier    string      `class:"public"`
+	Key     string      `class:"public"`
+	Value   secret.Text `class:"secret"`
+}
+
+// About implements ledger.Event.
+func (e ParamPut) About() ledger.About {
+	return ledger.About{Name: "vault.param-put", Clause: "vault.encrypted-store", Object: "param/" + e.Param}
+}
+
+// ParamsRead are values that somebody was given, in one call.
+type ParamsRead struct {
+	Param     string   `class:"public"` // when it was one
+	Names     []string `class:"public"` // name:version of each
+	Count     int64    `class:"public"`
+	Decrypted bool     `class:"public"`
+	Via       string   `class:"public"`
+	AccessKey string   `class:"public"`
+	Why       string   `class:"personal"`
+}
+
+// About implements ledger.Event.
+func (e ParamsRead) About() ledger.About {
+	a := ledger.About{Name: "vault.param-read", Clause: "vault.access-logged"}
+	if e.Param != "" {
+		a.Object = "param/" + e.Param
+	}
+	return a
+}
+
+// ParamDeleted is a parameter that is gone, with all its versions.
+type ParamDeleted struct {
+	Param   string `class:"public"`
+	Name    string `class:"public"`
+	Version int64  `class:"public"` // the newest it had
+	Cause   string `class:"public"` // asked, expired
+}
+
+// About implements ledger.Event.
+func (e ParamDeleted) About() ledger.About {
+	return ledger.About{Name: "vault.param-deleted", Clause: "vault.encrypted-store", Object: "param/" + e.Param}
+}
+
+// ParamLabelled are labels that were pointed at a version, or taken from it.
+type ParamLabelled struct {
+	Param   string   `class:"public"`
+	Name    string   `class:"public"`
+	Version int64    `class:"public"`
+	Labels  []string `class:"public"`
+	Removed bool     `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e ParamLabelled) About() ledger.About {
+	return ledger.About{Name: "vault.param-labelled", Clause: "vault.encrypted-store", Object: "param/" + e.Param}
+}
+
+// ParamTagged are tags that were set or removed, by name.
+type ParamTagged struct {
+	Param   string   `class:"public"`
+	Name    string   `class:"public"`
+	Tags    []string `class:"public"`
+	Removed bool     `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e ParamTagged) About() ledger.About {
+	return ledger.About{Name: "vault.param-tagged", Clause: "vault.encrypted-store", Object: "param/" + e.Param}
+}
+
+// ReadRefused is a name that a key does not reach, or a key that is not good.
+type ReadRefused struct {
+	Name string `class:"public"`
+	Code string `class:"public"`
+	Key  string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e ReadRefused) About() ledger.About {
+	return ledger.About{Name: "vault.read-refused", Clause: "vault.access-logged"}
+}
+
+// KeyIssued is an access key that was made and shown once.
+type KeyIssued struct {
+	Key   string      `class:"public"`
+	Owner string      `class:"public"`
+	Path  string      `class:"public"`
+	Reads bool        `class:"public"`
+	Until time.Time   `class:"public"`
+	Text  secret.Text `class:"secret"`
+}
+
+// About implements ledger.Event.
+func (e KeyIssued) About() ledger.About {
+	return ledger.About{Name: "vault.access-key-issued", Clause: "vault.access-logged", Object: "access-key/" + e.Key}
+}
+
+// KeyEnded is an access key that does not work any more.
+type KeyEnded struct {
+	Key string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e KeyEnded) About() ledger.About {
+	return ledger.About{Name: "vault.access-key-ended", Clause: "vault.access-logged", Object: "access-key/" + e.Key}
+}

@@ -1,0 +1,273 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/envelope"
+	"writ/internal/fault"
+	"writ/internal/keyring"
+	"writ/internal/ledger"
+	"writ/internal/secret"
+)
+
+// The life of access keys.
+const (
+	keyDefault = 90 * 24 * time.Hour
+	keyMost    = 365 * 24 * time.Hour
+)
+
+// AccessKey lets a program call the parameter store with a client of its provider. Its
+// secret was shown once and is kept sealed, because the scheme is symmetric.
+type AccessKey struct {
+	ID      string
+	Owner   string // kind/id: without them it does not work
+	Team    string
+	Path    string // what it reaches
+	Reads   bool   // and changes nothing
+	Issuer  string
+	Issued  time.Time
+	Expires time.Time
+	Seen    time.Time // to the hour; zero = never
+	Ended   bool
+}
+
+// NewKey is the wish for an access key.
+type NewKey struct {
+	Path  string
+	Reads bool
+	Owner string        // kind/id; "" = whoever asks
+	Life  time.Duration // 0 = 90 days
+}
+
+// IssuedKey is a new access key. This is the only time its secret is there.
+type IssuedKey struct {
+	AccessKey
+	Secret secret.Text
+}
+
+// IssueKey makes an access key for a path.
+func (s *Service) IssueKey(ctx context.Context, who actor.Actor, in NewKey) (IssuedKey, error) {
+	path, err := parsePath(in.Path)
+	if err != nil {
+		return IssuedKey{}, err
+	}
+	if who.ByToken() {
+		return IssuedKey{}, fault.New(fault.Denied, "person_needed", fault.Public{Problem: "A key cannot make another one.", Next: "Sign in, or use the server's own account."})
+	}
+	if err := s.may(ctx, who, access.VaultKeys, path); err != nil {
+		return IssuedKey{}, err
+	}
+	life := in.Life
+	if life == 0 {
+		life = keyDefault
+	}
+	if life < time.Minute || life > keyMost {
+		return IssuedKey{}, fault.New(fault.Invalid, "key_life", fault.Public{Problem: "A key cannot live that long or short.", Expected: "Between a minute and 365 days."})
+	}
+	k := IssuedKey{AccessKey: AccessKey{ID: newKeyID(), Owner: in.Owner, Team: teamOf(who), Path: path, Reads: in.Reads, Issuer: who.String()}, Secret: secret.RandomText(30)}
+	if k.Owner == "" {
+		k.Owner = who.String()
+	}
+	owner, err := s.Owners.OwnerOf(ctx, k.Owner)
+	if err != nil {
+		return IssuedKey{}, fmt.Errorf("find the owner of the key: %w", err)
+	}
+	if teamOf(owner) != k.Team {
+		return IssuedKey{}, fault.New(fault.Denied, "other_team", fault.Public{Problem: "The owner of a key acts in the team whose vault it opens."})
+	}
+	box, err := s.seal(ctx, keyring.Class(accessClass), secretAt(k.ID), []byte(k.Secret.Reveal()))
+	if err != nil {
+		return IssuedKey{}, err
+	}
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		k.Issued, k.Expires = tx.Now(), tx.Now().Add(life)
+		_, err := tx.Exec(ctx, insertKey, k.ID, box, k.Team, k.Owner, k.Path, k.Reads, k.Issuer, us(k.Issued), us(k.Expires))
+		return KeyIssued{Key: k.ID, Owner: k.Owner, Path: k.Path, Reads: k.Reads, Until: k.Expires, Text: k.Secret}, err
+	})
+	if err != nil {
+		return IssuedKey{}, fmt.Errorf("issue access key: %w", err)
+	}
+	return k, nil
+}
+
+// EndKey ends an access key for the next call.
+func (s *Service) EndKey(ctx context.Context, who actor.Actor, id string) error {
+	if err := s.may(ctx, who, access.VaultKeys, "/"); err != nil {
+		return err
+	}
+	_, err := s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		n, err := tx.Exec(ctx, endKey, id, teamOf(who), us(tx.Now()))
+		if err == nil && n == 0 {
+			err = fault.New(fault.NotFound, "key_unknown", fault.Public{Problem: "There is no live access key of that id.", Next: "Look at the list of keys."})
+		}
+		return KeyEnded{Key: id}, err
+	})
+	if err != nil {
+		return fmt.Errorf("end access key: %w", err)
+	}
+	return nil
+}
+
+// Keys lists the team's access keys, the newest first.
+func (s *Service) KeysOf(ctx context.Context, who actor.Actor) ([]AccessKey, error) {
+	if err := s.may(ctx, who, access.VaultKeys, "/"); err != nil {
+		return nil, err
+	}
+	var out []AccessKey
+	err := s.DB.Each(ctx, selectKey+` WHERE team = $1 ORDER BY issued DESC, id LIMIT 1000`, func(scan ledger.Scan) error {
+		var k AccessKey
+		if err := scan(k.dest()...); err != nil {
+			return err
+		}
+		out = append(out, k)
+		return nil
+	}, teamOf(who))
+	if err != nil {
+		return nil, fmt.Errorf("list access keys: %w", err)
+	}
+	return out, nil
+}
+
+// Caller finds who signs with an access key: the secret to check the signature with, and
+// the actor they are when it is good. Nobody acts before the caller has checked it.
+func (s *Service) Caller(ctx context.Context, id string) (actor.Actor, secret.Text, error) {
+	var k AccessKey
+	var box []byte
+	err := ledger.One(ctx, s.DB, selectKeyBox, append(k.dest(), &box), id)
+	if errors.Is(err, fault.NotFound) {
+		return actor.Actor{}, secret.Text{}, errKey("key_unknown")
+	}
+	if err != nil {
+		return actor.Actor{}, secret.Text{}, fmt.Errorf("read access key: %w", err)
+	}
+	if now := s.Now(); k.Ended || !now.Before(k.Expires) {
+		return actor.Actor{}, secret.Text{}, errKey("key_ended")
+	}
+	who, err := s.Owners.OwnerOf(ctx, k.Owner)
+	if errors.Is(err, fault.Denied) || err == nil && teamOf(who) != k.Team {
+		return actor.Actor{}, secret.Text{}, errKey("key_suspended")
+	}
+	if err != nil {
+		return actor.Actor{}, secret.Text{}, fmt.Errorf("find the owner of an access key: %w", err)
+	}
+	b, err := s.open(ctx, secretAt(id), box)
+	if err != nil {
+		return actor.Actor{}, secret.Text{}, err
+	}
+	defer b.Wipe()
+	who.Session, who.FactorAt, who.ACR, who.Via, who.Token = "", time.Time{}, 0, "aws", id
+	who.Scopes = []string{string(access.VaultRead), string(access.VaultList), pathScope + k.Path}
+	if !k.Reads {
+		who.Scopes = append(who.Scopes, string(access.VaultWrite))
+	}
+	return who, secret.NewText(string(b.Reveal())), nil
+}
+
+// Used notes that a key was used, to the hour.
+func (s *Service) Used(ctx context.Context, id string) error {
+	hour := us(s.Now().Truncate(time.Hour))
+	var seen int64
+	if err := ledger.One(ctx, s.DB, `SELECT seen FROM vault_access_key WHERE id = $1`, []any{&seen}, id); err != nil || seen >= hour {
+		return err
+	}
+	return s.DB.Quiet(ctx, ledger.LastSeen, func(tx *ledger.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE vault_access_key SET seen = $2 WHERE id = $1 AND seen < $2`, id, hour)
+		return err
+	})
+}
+
+// RefuseCall records a call that was not let in.
+func (s *Service) RefuseCall(ctx context.Context, who actor.Actor, key, code string, reason error) error {
+	if len(key) > 40 {
+		key = key[:40]
+	}
+	return s.DB.Refuse(ctx, who, ReadRefused{Code: code, Key: key}, reason)
+}
+
+func errKey(code string) error {
+	return fault.New(fault.Unauthenticated, code, fault.Public{Problem: "The security token included in the request is invalid.", Next: "Look at the list of access keys."})
+}
+
+// reach is what a key that was used may touch.
+type reach struct {
+	id, path string
+	reads    bool
+}
+
+// pathScope begins the scope that holds a key's path.
+const pathScope = "vault.path:"
+
+// keyOf is the reach of whoever came with an access key.
+func keyOf(who actor.Actor) (reach, bool) {
+	if who.Via != "aws" {
+		return reach{}, false
+	}
+	r := reach{id: who.Token, path: "", reads: true}
+	for _, s := range who.Scopes {
+		if p, ok := strings.CutPrefix(s, pathScope); ok {
+			r.path = p
+		}
+		if s == string(access.VaultWrite) {
+			r.reads = false
+		}
+	}
+	return r, true
+}
+
+func (r reach) reaches(name string, action access.Action) bool {
+	return r.path != "" && under(name, r.path) && (!r.reads || action != access.VaultWrite)
+}
+
+func (r reach) only() string {
+	if r.reads {
+		return ", to read"
+	}
+	return ""
+}
+
+// newKeyID has the shape that clients and scanners of secrets know, and 80 bits.
+func newKeyID() string {
+	b := secret.Random(16).Reveal()
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	out := []byte("AKIA")
+	for _, c := range b {
+		out = append(out, digits[c&31])
+	}
+	return string(out)
+}
+
+const accessClass = "vault.access"
+
+func secretAt(id string) envelope.AAD {
+	return envelope.AAD{Table: "vault_access_key", Column: "secret", Row: id}
+}
+
+func (k *AccessKey) dest() []any {
+	return []any{&k.ID, &k.Owner, &k.Team, &k.Path, &k.Reads, &k.Issuer, timeInto{&k.Issued}, timeInto{&k.Expires}, seenInto{&k.Seen}, &k.Ended}
+}
+
+// seenInto scans microseconds where 0 is never.
+type seenInto struct{ t *time.Time }
+
+// Scan implements sql.Scanner.
+func (i seenInto) Scan(v any) error {
+	if n, ok := v.(int64); ok && n == 0 {
+		*i.t = time.Time{}
+		return nil
+	}
+	return timeInto(i).Scan(v)
+}
+
+const (
+	keyColumns   = `id, owner, team, path, reads, issuer, issued, expires, seen, ended IS NOT NULL`
+	selectKey    = `SELECT ` + keyColumns + ` FROM vault_access_key`
+	selectKeyBox = `SELECT ` + keyColumns + `, secret FROM vault_access_key WHERE id = $1`
+	insertKey    = `INSERT INTO vault_access_key (id, secret, team, owner, path, reads, issuer, issued, expires, seen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)`
+	endKey       = `UPDATE vault_access_key SET ended = $3 WHERE id = $1 AND team = $2 AND ended IS NULL`
+)

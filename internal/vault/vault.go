@@ -1,0 +1,155 @@
+package vault
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/envelope"
+	"writ/internal/fault"
+	"writ/internal/keyring"
+	"writ/internal/ledger"
+	"writ/internal/secret"
+)
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// Schema is the module's tables.
+func Schema() ledger.Schema {
+	sub, err := fs.Sub(schema, "schema")
+	if err != nil {
+		panic(err) // the folder is in the binary
+	}
+	return ledger.Schema{Module: "vault", FS: sub}
+}
+
+// Home is the team whose vault the operator acts in.
+const Home = "staff"
+
+// Keys is what the vault needs of a keyring.Ring.
+type Keys interface {
+	// Ensure returns the subject's key, creating it if there is none; fault.Gone once erased.
+	Ensure(ctx context.Context, s keyring.Subject) (envelope.Key, error)
+	// ByID returns the key that a box names.
+	ByID(ctx context.Context, id string) (envelope.Key, error)
+}
+
+// Access decides and records refusals.
+type Access interface {
+	Allow(ctx context.Context, who actor.Actor, action access.Action, object string) error
+}
+
+// Owners says who stands behind an access key now.
+type Owners interface {
+	// OwnerOf returns the person, program or operator with the rights they have at this
+	// moment; fault.Denied when they are not there any more.
+	OwnerOf(ctx context.Context, ref string) (actor.Actor, error)
+}
+
+// Deps are what a Service is made of. All are needed but AutoAlias.
+type Deps struct {
+	DB     *ledger.DB
+	Keys   Keys
+	Access Access
+	Owners Owners
+	Now    func() time.Time
+	Log    *slog.Logger
+
+	// AutoAlias takes any key alias that a client names as an alias of the vault's own
+	// key. Without it only alias/aws/ssm is known.
+	AutoAlias bool
+}
+
+// Service is the vault. It is safe for concurrent use.
+type Service struct {
+	Deps
+	noted func(entry string)
+}
+
+// New makes a Service.
+func New(d Deps) (*Service, error) {
+	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Owners == nil || d.Now == nil || d.Log == nil {
+		return nil, errors.New("vault: a dependency is missing")
+	}
+	return &Service{Deps: d}, nil
+}
+
+// Noting is the same vault, which tells f the id of each entry that it makes.
+func (s *Service) Noting(f func(entry string)) *Service { return &Service{Deps: s.Deps, noted: f} }
+
+func (s *Service) change(ctx context.Context, who actor.Actor, fn func(*ledger.Tx) (ledger.Event, error)) (ledger.Receipt, error) {
+	r, err := s.DB.Change(ctx, who, fn)
+	if err == nil && s.noted != nil {
+		s.noted(r.ID)
+	}
+	return r, err
+}
+
+// teamOf is whose vault somebody acts in.
+func teamOf(who actor.Actor) string {
+	if who.Kind == actor.Operator || who.Kind == actor.Writ {
+		return Home
+	}
+	return who.Team
+}
+
+// may asks whether somebody may do this to a name: by their role, and by the path of the
+// key they came with. A key tells nothing of what lies outside its path.
+func (s *Service) may(ctx context.Context, who actor.Actor, action access.Action, name string) error { // clause: vault.access-logged
+	if teamOf(who) == "" {
+		return fault.New(fault.Denied, "no_team", fault.Public{Problem: "This account acts in no team.", Next: "Switch to a team first."})
+	}
+	if err := s.Access.Allow(ctx, who, action, "param"+rooted(name)); err != nil {
+		return err
+	}
+	if k, ok := keyOf(who); ok && !k.reaches(name, action) {
+		return s.DB.Refuse(ctx, who, ReadRefused{Name: name, Code: "outside_path"}, fault.New(fault.Denied, "outside_path", fault.Public{
+			Problem: "The access key does not reach this name.", Expected: "It reaches " + k.path + k.only() + ".", Next: "Use another key, or ask for a wider one."}))
+	}
+	return nil
+}
+
+// seal encrypts a value for its place.
+func (s *Service) seal(ctx context.Context, sub keyring.Subject, at envelope.AAD, plain []byte) ([]byte, error) { // clause: crypto.at-rest
+	k, err := s.Keys.Ensure(ctx, sub)
+	if err != nil {
+		return nil, fmt.Errorf("seal %s.%s: %w", at.Table, at.Column, err)
+	}
+	return k.Seal(plain, at), nil
+}
+
+// open decrypts what seal made.
+func (s *Service) open(ctx context.Context, at envelope.AAD, box []byte) (secret.Bytes, error) {
+	id, err := envelope.KeyID(box)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("open %s.%s: %w", at.Table, at.Column, err)
+	}
+	k, err := s.Keys.ByID(ctx, id)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("open %s.%s: %w", at.Table, at.Column, err)
+	}
+	b, err := k.Open(box, at)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("open %s.%s: %w", at.Table, at.Column, err)
+	}
+	return b, nil
+}
+
+// keyFor is the subject that the values of a team's vault are sealed under.
+func keyFor(team string) keyring.Subject { return keyring.Subject{Kind: "vault", ID: team} }
+
+// valueAt is the one place where a version's value opens.
+func valueAt(team, param string, version int64) envelope.AAD {
+	return envelope.AAD{Table: "vault_version", Column: "value", Team: team, Row: param, Version: int(version)}
+}
+
+func us(t time.Time) int64 { return t.UnixMicro() }
+
+func at(us int64) time.Time { return time.UnixMicro(us).UTC() }
