@@ -32,6 +32,7 @@ type Config struct {
 	TLS       TLSConfig  `yaml:"tls,omitempty"`
 	Operators []string   `yaml:"operators,omitempty"` // further user names or uids that may use the socket
 	Identity  IDConfig   `yaml:"identity,omitempty"`
+	Vault     VaultConf  `yaml:"vault,omitempty"`
 	TermsURL  string     `yaml:"terms_url,omitempty"` // where customers read the terms: a URL, or a path of the application that anyone may read
 
 	TrustedProxies []string `yaml:"trusted_proxies,omitempty"` // addresses or prefixes of proxies in front, whose X-Forwarded- headers count
@@ -60,6 +61,11 @@ type IDConfig struct {
 	BannedFile string              `yaml:"banned_file,omitempty"`      // a list of passwords to refuse, one a line
 	Metadata   string              `yaml:"passkey_metadata,omitempty"` // a FIDO metadata file, in this folder or absolute: passkeys of its makers only
 	Upstream   []upstream.Provider `yaml:"upstream,omitempty"`         // other providers that sign people in; client_secret_file is in this folder or absolute
+}
+
+// VaultConf holds machine settings of the vault.
+type VaultConf struct {
+	AutoAlias bool `yaml:"auto_alias,omitempty"` // take any key alias that a client names
 }
 
 const configName = "writ.yaml"

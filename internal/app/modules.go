@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -34,6 +33,8 @@ import (
 	"writ/internal/policy/check"
 	"writ/internal/policy/template"
 	"writ/internal/secret"
+	"writ/internal/vault"
+	"writ/internal/vault/ssm"
 	"writ/internal/web"
 )
 
@@ -51,6 +52,8 @@ type modules struct {
 	glass    *glass.Service
 	oidc     *oidc.Service
 	upstream *upstream.Service
+	vault    *vault.Service
+	ssm      *ssm.Door
 	gateway  *gateway.Gateway
 	policy   *policy.Service
 	check    *check.Runner
@@ -59,7 +62,7 @@ type modules struct {
 
 // schemas lists every module's tables.
 func schemas() []ledger.Schema {
-	return []ledger.Schema{jobs.Schema(), journal.Schema(), identity.Schema(), gateway.Schema(), policy.Schema()}
+	return []ledger.Schema{jobs.Schema(), journal.Schema(), identity.Schema(), vault.Schema(), gateway.Schema(), policy.Schema()}
 }
 
 // ruled is a module with parameters of the policy.
@@ -79,6 +82,13 @@ func (a *App) build(ctx context.Context) (err error) {
 		return err
 	}
 	if err := a.buildIdentity(); err != nil {
+		return err
+	}
+	if a.vault, err = vault.New(vault.Deps{DB: a.db, Keys: a.ring, Access: a.access, Owners: keyOwners{a.identity}, Rules: clause.NewLive[vault.Rules](a.now), AutoAlias: a.config.Vault.AutoAlias,
+		Now: a.now, Log: a.log.With("module", "vault")}); err != nil {
+		return err
+	}
+	if a.ssm, err = ssm.New(ssm.Deps{Vault: a.vault, Now: a.now, Raw: a.raw}); err != nil {
 		return err
 	}
 	if err := a.buildGateway(); err != nil {
@@ -159,9 +169,9 @@ func (a *App) buildGateway() error {
 }
 
 func (a *App) buildPolicy() (err error) {
-	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.glass.Controls(a.door), a.oidc.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
+	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.glass.Controls(a.door), a.oidc.Controls(a.door), a.vault.Controls(), a.ssm.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
 	var slots []clause.Slot
-	for _, m := range []ruled{a.access, a.identity, a.glass, a.gateway, a.journal} {
+	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.gateway, a.journal} {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
@@ -194,7 +204,7 @@ func (a *App) face() (err error) {
 	if err != nil {
 		return err
 	}
-	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
+	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.ssm.Routes(), a.vault.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 

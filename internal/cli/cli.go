@@ -18,6 +18,9 @@ type Server struct {
 	Serve   func(context.Context, ServeOptions) error
 	Demo    func(context.Context, DemoOptions) error
 	Version string
+
+	// Exec puts another program into this process; nil = the system's own.
+	Exec func(bin string, args, env []string) error
 }
 
 // InitOptions are the answers that `writ init` needs.
@@ -130,7 +133,7 @@ with a token ($WRIT_TOKEN, or --token), as the program that the token stands for
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.checkFlags(c) }
 	root.AddCommand(a.serverCommands()...)
 	root.AddCommand(a.checkCommand(), a.proveCommand(), a.policyCommand(), a.attestCommand(), a.exceptionCommand(),
-		a.journalCommand(), a.userCommand(), a.teamCommand(), a.supportCommand(), a.tokenCommand(), a.glassCommand(), a.gatewayCommand(), a.verifyCommand(), a.versionCommand())
+		a.journalCommand(), a.userCommand(), a.teamCommand(), a.supportCommand(), a.tokenCommand(), a.glassCommand(), a.vaultCommand(), a.runCommand(), a.gatewayCommand(), a.verifyCommand(), a.versionCommand())
 	return root
 }
 

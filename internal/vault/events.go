@@ -23,6 +23,20 @@ func (e ParamPut) About() ledger.About {
 	return ledger.About{Name: "vault.param-put", Clause: "vault.encrypted-store", Object: "param/" + e.Param}
 }
 
+// ParamRolledBack is a new version with the value of an earlier one.
+type ParamRolledBack struct {
+	Param   string      `class:"public"`
+	Name    string      `class:"public"`
+	From    int64       `class:"public"`
+	Version int64       `class:"public"`
+	Value   secret.Text `class:"secret"`
+}
+
+// About implements ledger.Event.
+func (e ParamRolledBack) About() ledger.About {
+	return ledger.About{Name: "vault.param-rolled-back", Clause: "vault.encrypted-store", Object: "param/" + e.Param}
+}
+
 // ParamsRead are values that somebody was given, in one call.
 type ParamsRead struct {
 	Param     string   `class:"public"` // when it was one
@@ -118,4 +132,27 @@ type KeyEnded struct {
 // About implements ledger.Event.
 func (e KeyEnded) About() ledger.About {
 	return ledger.About{Name: "vault.access-key-ended", Clause: "vault.access-logged", Object: "access-key/" + e.Key}
+}
+
+// CanaryPlanted is an access key of the reserved team, made for a control.
+type CanaryPlanted struct {
+	Control string `class:"public"`
+	Key     string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e CanaryPlanted) About() ledger.About {
+	return ledger.About{Name: "vault.canary-planted", Object: "access-key/" + e.Key}
+}
+
+// CanarySwept is what a control planted, removed again.
+type CanarySwept struct {
+	Control string `class:"public"`
+	Key     string `class:"public"`
+	Params  int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e CanarySwept) About() ledger.About {
+	return ledger.About{Name: "vault.canary-swept", Object: "access-key/" + e.Key}
 }

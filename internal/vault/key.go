@@ -74,7 +74,7 @@ func (s *Service) IssueKey(ctx context.Context, who actor.Actor, in NewKey) (Iss
 	if k.Owner == "" {
 		k.Owner = who.String()
 	}
-	owner, err := s.Owners.OwnerOf(ctx, k.Owner)
+	owner, err := s.ownerOf(ctx, k.Owner)
 	if err != nil {
 		return IssuedKey{}, fmt.Errorf("find the owner of the key: %w", err)
 	}
@@ -114,8 +114,8 @@ func (s *Service) EndKey(ctx context.Context, who actor.Actor, id string) error 
 	return nil
 }
 
-// Keys lists the team's access keys, the newest first.
-func (s *Service) KeysOf(ctx context.Context, who actor.Actor) ([]AccessKey, error) {
+// AccessKeys lists the team's access keys, the newest first.
+func (s *Service) AccessKeys(ctx context.Context, who actor.Actor) ([]AccessKey, error) {
 	if err := s.may(ctx, who, access.VaultKeys, "/"); err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (s *Service) Caller(ctx context.Context, id string) (actor.Actor, secret.Te
 	if now := s.Now(); k.Ended || !now.Before(k.Expires) {
 		return actor.Actor{}, secret.Text{}, errKey("key_ended")
 	}
-	who, err := s.Owners.OwnerOf(ctx, k.Owner)
+	who, err := s.ownerOf(ctx, k.Owner)
 	if errors.Is(err, fault.Denied) || err == nil && teamOf(who) != k.Team {
 		return actor.Actor{}, secret.Text{}, errKey("key_suspended")
 	}

@@ -72,7 +72,8 @@ type Value struct {
 type Put struct {
 	Name        string
 	Value       secret.Text
-	Type        Type // "" keeps the parameter's; a new one needs it
+	Type        Type // "" keeps the parameter's
+	New         Type // of a name that is not there yet, where Type is ""
 	Overwrite   bool
 	Description *string
 	Pattern     *string
@@ -239,6 +240,9 @@ func (p *Param) apply(in Put, isNew bool) error {
 }
 
 func (p *Param) applyType(in Put, isNew bool) error {
+	if isNew && in.Type == "" {
+		in.Type = in.New
+	}
 	switch {
 	case in.Type == "" && isNew:
 		return fault.New(fault.Invalid, "type_needed", fault.Public{Problem: "A parameter type is required when you create a parameter."})

@@ -11,6 +11,7 @@ import (
 
 	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/clause"
 	"writ/internal/envelope"
 	"writ/internal/fault"
 	"writ/internal/keyring"
@@ -59,6 +60,7 @@ type Deps struct {
 	Keys   Keys
 	Access Access
 	Owners Owners
+	Rules  *clause.Live[Rules]
 	Now    func() time.Time
 	Log    *slog.Logger
 
@@ -75,7 +77,7 @@ type Service struct {
 
 // New makes a Service.
 func New(d Deps) (*Service, error) {
-	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Owners == nil || d.Now == nil || d.Log == nil {
+	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Owners == nil || d.Rules == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("vault: a dependency is missing")
 	}
 	return &Service{Deps: d}, nil

@@ -1,19 +1,26 @@
 package ssm_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"writ/internal/actor"
+	"writ/internal/canary"
+	"writ/internal/clause"
 	"writ/internal/fault"
+	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/policy/policytest"
 	"writ/internal/secret"
@@ -41,7 +48,28 @@ type world struct {
 	kit    *ledgertest.Kit
 	vault  *vault.Service
 	owners owners
+	wire   *ssm.Door
 	srv    *httptest.Server
+	door   *canary.Door
+	stored []byte // a broken server keeps it in the clear
+	front  func(http.Handler) http.Handler
+}
+
+// raw searches the test's folder, and what a broken server kept.
+func (w *world) raw(_ context.Context, needle []byte) (int, []string, error) {
+	hits := bytes.Count(w.stored, needle)
+	if w.kit.DB.Engine() != "sqlite" {
+		return hits, nil, nil
+	}
+	err := filepath.WalkDir(filepath.Dir(strings.TrimPrefix(w.kit.URL(), "sqlite:")), func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		hits += bytes.Count(b, needle)
+		return err
+	})
+	return hits, nil, err
 }
 
 // nobody identifies no one: calls prove themselves.
@@ -55,12 +83,16 @@ func open(t testing.TB, kit *ledgertest.Kit) *world {
 	w := &world{t: t, kit: kit, owners: owners{"operator/0": operator,
 		"person/eli": {Kind: actor.Person, ID: "eli", Team: vault.Home, TeamKind: "staff", Roles: []string{"engineer"}},
 		"person/aud": {Kind: actor.Person, ID: "aud", Team: vault.Home, TeamKind: "staff", Roles: []string{"auditor"}}}}
+	rules := clause.NewLive[vault.Rules](kit.Clock.Now)
+	if err := rules.Set([]clause.Period{{Values: policytest.Values()}}); err != nil {
+		t.Fatal(err)
+	}
 	var err error
-	w.vault, err = vault.New(vault.Deps{DB: kit.DB, Keys: kit.Ring, Access: policytest.Access(kit.DB, kit.Clock.Now), Owners: w.owners, Now: kit.Clock.Now, Log: slog.New(slog.DiscardHandler)})
+	w.vault, err = vault.New(vault.Deps{DB: kit.DB, Keys: kit.Ring, Access: policytest.Access(kit.DB, kit.Clock.Now), Owners: w.owners, Rules: rules, Now: kit.Clock.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := ssm.New(ssm.Deps{Vault: w.vault, Now: kit.Clock.Now})
+	w.wire, err = ssm.New(ssm.Deps{Vault: w.vault, Now: kit.Clock.Now, Raw: w.raw})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,11 +100,21 @@ func open(t testing.TB, kit *ledgertest.Kit) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := site.Mount(d.Routes()...); err != nil {
+	if err := site.Mount(w.wire.Routes()...); err != nil {
 		t.Fatal(err)
 	}
-	w.srv = httptest.NewTLSServer(site.Handler(nobody{}))
+	real := site.Handler(nobody{})
+	w.srv = httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if w.front != nil {
+			w.front(real).ServeHTTP(rw, r)
+			return
+		}
+		real.ServeHTTP(rw, r)
+	}))
 	t.Cleanup(w.srv.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(w.srv.Certificate())
+	w.door = canary.New(canary.Deps{Base: w.srv.URL, Addr: w.srv.Listener.Addr().String(), Roots: pool})
 	return w
 }
 
@@ -187,4 +229,15 @@ func (c client) bad(code, op, body string) said {
 func wrong(k vault.IssuedKey) client {
 	k.Secret = secret.NewText("another secret")
 	return client{key: k}
+}
+
+// exec does what only an intruder in the database could do.
+func (w *world) exec(query string, args ...any) {
+	w.t.Helper()
+	if err := w.kit.DB.Quiet(w.t.Context(), ledger.Expiry, func(tx *ledger.Tx) error {
+		_, err := tx.Exec(w.t.Context(), query, args...)
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
 }

@@ -36,10 +36,14 @@ const (
 	mostKept = 100
 )
 
-// Deps are what a Door is made of; all are needed.
+// RawSearch looks for bytes in everything this server has stored.
+type RawSearch func(ctx context.Context, needle []byte) (hits int, places []string, err error)
+
+// Deps are what a Door is made of. Raw may be nil.
 type Deps struct {
 	Vault *vault.Service
 	Now   func() time.Time
+	Raw   RawSearch // for a control
 }
 
 // Door is the endpoint.

@@ -422,7 +422,7 @@ func TestKeys(t *testing.T) { // breaks: vault.access-logged
 			t.Fatal(err)
 		}
 		fresh.bad("UnrecognizedClientException", "GetParameter", `{"Name":"/svc/a"}`)
-		ks, err := w.vault.KeysOf(t.Context(), operator)
+		ks, err := w.vault.AccessKeys(t.Context(), operator)
 		if err != nil || len(ks) != 5 || !ks[0].Ended || ks[0].Seen.IsZero() {
 			t.Errorf("%v %v", ks, err)
 		}
