@@ -16,7 +16,7 @@ var rare = []struct {
 	{"crypto/cipher", "envelope", "one place seals"},
 	{"crypto/aes", "envelope ledger", "the ledger's page key goes to XTS"},
 	{"golang.org/x/crypto/xts", "ledger", "pages of the database"},
-	{"crypto/hmac", "envelope", "pseudonyms and marks"},
+	{"crypto/hmac", "envelope vault/sigv4", "pseudonyms and marks; signatures of the clients of the parameter store"},
 	{"crypto/hkdf", "envelope", "subkeys"},
 	{"crypto/pbkdf2", "passhash", "one place hashes passwords"},
 	{"golang.org/x/crypto/argon2", "passhash", "one place hashes passwords"},
@@ -51,7 +51,7 @@ var rare = []struct {
 	{"unsafe", "", "not needed"},
 	{"plugin", "", "not needed"},
 	{"C", "", "builds without cgo"},
-	{"os/exec", "demo", "the server starts no programs"},
+	{"os/exec", "demo cli", "the server starts no programs; writ run becomes one"},
 }
 
 // pure are packages that ground may not import: it has no I/O, no SQL, no network.

@@ -145,7 +145,8 @@ func (s *Service) put(ctx context.Context, who actor.Actor, name string, in Put,
 			return nil, err
 		}
 		p.Changed, p.ChangedBy = tx.Now(), who.String()
-		if err := p.write(ctx, tx, team, isNew, k.Seal([]byte(in.Value.Reveal()), valueAt(team, p.ID, p.Version))); err != nil {
+		box := k.Seal([]byte(in.Value.Reveal()), valueAt(team, p.ID, p.Version)) // clause: vault.encrypted-store (of any type)
+		if err := p.write(ctx, tx, team, isNew, box); err != nil {
 			return nil, err
 		}
 		if isNew {
