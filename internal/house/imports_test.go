@@ -16,7 +16,7 @@ var rare = []struct {
 	{"crypto/cipher", "envelope", "one place seals"},
 	{"crypto/aes", "envelope ledger", "the ledger's page key goes to XTS"},
 	{"golang.org/x/crypto/xts", "ledger", "pages of the database"},
-	{"crypto/hmac", "envelope vault/sigv4", "pseudonyms and marks; signatures of the clients of the parameter store"},
+	{"crypto/hmac", "envelope vault", "pseudonyms and marks; signatures of the clients of the parameter store"},
 	{"crypto/hkdf", "envelope", "subkeys"},
 	{"crypto/pbkdf2", "passhash", "one place hashes passwords"},
 	{"golang.org/x/crypto/argon2", "passhash", "one place hashes passwords"},
