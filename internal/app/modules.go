@@ -222,7 +222,7 @@ func (a *App) start(ctx context.Context) error {
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.gateway.Run, a.policy.Run}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.gateway.Run, a.policy.Run}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in

@@ -192,8 +192,8 @@ func TestWhoMayCome(t *testing.T) {
 func TestRail(t *testing.T) {
 	w := newWorld(t)
 	for who, want := range map[string]string{
-		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Applications Gate Mail Journal",
-		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Applications Gate Journal",
+		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Applications Gate Mail Journal",
+		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Applications Gate Journal",
 		"suna":     "Document Revisions Exceptions Records Keys Findings People Teams",
 		"customer": "",
 	} {

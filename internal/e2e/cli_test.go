@@ -50,7 +50,7 @@ func TestFormatJSON(t *testing.T) {
 	f := newFolder(t, setup{owners: threeOwners})
 	s := f.launch("serve", "--dir", f.dir, "--format", "json")
 	eventually(t, "the server is ready", func() bool { return strings.Contains(s.log.String(), `"msg":"ready"`) })
-	k := &talker{newCouncil(t, s), map[string]bool{"serve": true, "init": true}} // init: newFolder reads its JSON
+	k := &talker{newCouncil(t, s), map[string]bool{"serve": true, "init": true, "run": true}} // init: newFolder reads its JSON; run becomes what it starts
 	k.ask(t, "version")
 	k.document(t)
 	k.deviations(t)
@@ -59,6 +59,8 @@ func TestFormatJSON(t *testing.T) {
 	k.rights(t)
 	k.teams(t)
 	k.glass(t)
+	k.vault(t)
+	k.care(t)
 	k.applications(t)
 	k.programs(t)
 	k.ask(t, "gateway", "routes")

@@ -105,7 +105,7 @@ func TestExceptionFromTheSecondFactor(t *testing.T) { // breaks: access.mfa-by-t
 	s := start(t, setup{owners: threeOwners})
 	c := newCouncil(t, s)
 	const erik = "erik@example.test"
-	link := decode[struct{ URL string }](t, must(t, 0, c.writ("user", "add", erik, "--role", "engineer", "--format", "json")).out).URL
+	link := decode[struct{ URL string }](t, must(t, 0, c.writ("user", "add", erik, "--role", "auditor", "--format", "json")).out).URL
 	v := s.visitor()
 	v.want(200, "POST", "invitations/"+link[strings.LastIndexByte(link, '/')+1:]+"/accept", obj{"name": "Erik", "password": aPassword})
 	signIn := func(want string) {

@@ -25,5 +25,5 @@
 // Tables: see schema; each says who may export and erase it.
 //
 // For: programs, engineers. Read vault.go, name.go, param.go, read.go, list.go, label.go,
-// lifecycle.go, key.go. Children: sigv4 (signatures), ssm (the wire).
+// lifecycle.go, tend.go, key.go. Children: sigv4 (signatures), ssm (the wire).
 package vault

@@ -156,3 +156,17 @@ type CanarySwept struct {
 func (e CanarySwept) About() ledger.About {
 	return ledger.About{Name: "vault.canary-swept", Object: "access-key/" + e.Key}
 }
+
+// ParamReminded is what a parameter wanted its owners to know: that it ends soon, or has not
+// been changed for long.
+type ParamReminded struct {
+	Param   string   `class:"public"`
+	Name    string   `class:"public"`
+	Version int64    `class:"public"`
+	What    []string `class:"public"` // ExpirationNotification, NoChangeNotification
+}
+
+// About implements ledger.Event.
+func (e ParamReminded) About() ledger.About {
+	return ledger.About{Name: "vault.param-reminded", Clause: "vault.encrypted-store", Object: "param/" + e.Param}
+}

@@ -1,9 +1,11 @@
 package vault
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
+	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/secret"
 	"writ/internal/web"
@@ -160,7 +162,7 @@ func (s *Service) postRead(w http.ResponseWriter, r *http.Request, who actor.Act
 	}
 	sel, err := ParseSelector(in.Name)
 	if err != nil {
-		return err
+		return errors.Join(s.may(r.Context(), who, access.VaultRead, "/"), err)
 	}
 	v, err := s.Get(r.Context(), who, sel, Read{Decrypt: true, Reason: in.Reason})
 	if err != nil {

@@ -53,14 +53,11 @@ type IssuedKey struct {
 
 // IssueKey makes an access key for a path.
 func (s *Service) IssueKey(ctx context.Context, who actor.Actor, in NewKey) (IssuedKey, error) {
-	path, err := parsePath(in.Path)
-	if err != nil {
-		return IssuedKey{}, err
-	}
 	if who.ByToken() {
 		return IssuedKey{}, fault.New(fault.Denied, "person_needed", fault.Public{Problem: "A key cannot make another one.", Next: "Sign in, or use the server's own account."})
 	}
-	if err := s.may(ctx, who, access.VaultKeys, path); err != nil {
+	path, err := s.pathed(ctx, who, access.VaultKeys, in.Path)
+	if err != nil {
 		return IssuedKey{}, err
 	}
 	life := in.Life

@@ -33,10 +33,7 @@ func goodLabel(l string) bool {
 // Label points labels at a version (0 = the newest), taking them from others. It says
 // which ones cannot be labels; those that can are set.
 func (s *Service) Label(ctx context.Context, who actor.Actor, name string, version int64, labels []string) (bad []string, on int64, err error) {
-	if name, err = parseName(name); err != nil {
-		return nil, 0, err
-	}
-	if err := s.may(ctx, who, access.VaultWrite, name); err != nil {
+	if name, err = s.named(ctx, who, access.VaultWrite, name); err != nil {
 		return nil, 0, err
 	}
 	var good []string
@@ -77,10 +74,7 @@ func (s *Service) Label(ctx context.Context, who actor.Actor, name string, versi
 
 // Unlabel takes labels from a version, and says which ones it did not have.
 func (s *Service) Unlabel(ctx context.Context, who actor.Actor, name string, version int64, labels []string) (removed, bad []string, err error) {
-	if name, err = parseName(name); err != nil {
-		return nil, nil, err
-	}
-	if err := s.may(ctx, who, access.VaultWrite, name); err != nil {
+	if name, err = s.named(ctx, who, access.VaultWrite, name); err != nil {
 		return nil, nil, err
 	}
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
@@ -166,11 +160,8 @@ func (s *Service) DropTags(ctx context.Context, who actor.Actor, name string, na
 }
 
 func (s *Service) changeTags(ctx context.Context, who actor.Actor, name string, ev ParamTagged, change func(*ledger.Tx, string) error) error {
-	name, err := parseName(name)
+	name, err := s.named(ctx, who, access.VaultWrite, name)
 	if err != nil {
-		return err
-	}
-	if err := s.may(ctx, who, access.VaultWrite, name); err != nil {
 		return err
 	}
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
@@ -189,11 +180,8 @@ func (s *Service) changeTags(ctx context.Context, who actor.Actor, name string, 
 
 // Tags lists a parameter's tags by name.
 func (s *Service) Tags(ctx context.Context, who actor.Actor, name string) ([]Tag, error) {
-	name, err := parseName(name)
+	name, err := s.named(ctx, who, access.VaultList, name)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.may(ctx, who, access.VaultList, name); err != nil {
 		return nil, err
 	}
 	p, err := readParam(ctx, s.DB, teamOf(who), name)

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -70,16 +71,12 @@ func (q *Query) matches(p Param) bool {
 
 // List lists parameters without their values, in the order of their names.
 func (s *Service) List(ctx context.Context, who actor.Actor, q Query, page Page) ([]Param, string, error) {
-	path := "/"
-	if q.Path != "" {
-		p, err := parsePath(q.Path)
-		if err != nil {
-			return nil, "", err
-		}
-		q.Path, path = p, p
-	}
-	if err := s.may(ctx, who, access.VaultList, path); err != nil {
+	path, err := s.pathed(ctx, who, access.VaultList, cmp.Or(q.Path, "/"))
+	if err != nil {
 		return nil, "", err
+	}
+	if q.Path != "" {
+		q.Path = path
 	}
 	return s.find(ctx, teamOf(who), q, page)
 }
@@ -156,11 +153,8 @@ func (s *Service) tagged(ctx context.Context, param string, want map[string]Matc
 // Delete removes a parameter with all its versions, labels and tags. The record keeps that
 // it was there.
 func (s *Service) Delete(ctx context.Context, who actor.Actor, name string) error {
-	name, err := parseName(name)
+	name, err := s.named(ctx, who, access.VaultWrite, name)
 	if err != nil {
-		return err
-	}
-	if err := s.may(ctx, who, access.VaultWrite, name); err != nil {
 		return err
 	}
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {

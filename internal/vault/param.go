@@ -99,11 +99,8 @@ func errNoParam(name string) *fault.Error {
 
 // Put writes a new version of a parameter, the first one where there is none.
 func (s *Service) Put(ctx context.Context, who actor.Actor, in Put) (Done, error) {
-	name, err := parseName(in.Name)
+	name, err := s.named(ctx, who, access.VaultWrite, in.Name)
 	if err != nil {
-		return Done{}, err
-	}
-	if err := s.may(ctx, who, access.VaultWrite, name); err != nil {
 		return Done{}, err
 	}
 	if in.Type == "" || in.Type == SecureString {

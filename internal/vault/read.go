@@ -189,11 +189,8 @@ type Page struct {
 // ByPath reads the parameters under a path, in the order of their names, and says where
 // the next page begins ("" = there is none).
 func (s *Service) ByPath(ctx context.Context, who actor.Actor, q Query, how Read, page Page) ([]Value, string, error) {
-	path, err := parsePath(q.Path)
+	path, err := s.pathed(ctx, who, access.VaultRead, q.Path)
 	if err != nil {
-		return nil, "", err
-	}
-	if err := s.may(ctx, who, access.VaultRead, path); err != nil {
 		return nil, "", err
 	}
 	q.Path = path
@@ -220,11 +217,8 @@ func (s *Service) ByPath(ctx context.Context, who actor.Actor, q Query, how Read
 
 // History reads the versions of a parameter, the oldest first.
 func (s *Service) History(ctx context.Context, who actor.Actor, name string, how Read, page Page) ([]Value, string, error) {
-	name, err := parseName(name)
+	name, err := s.named(ctx, who, access.VaultRead, name)
 	if err != nil {
-		return nil, "", err
-	}
-	if err := s.may(ctx, who, access.VaultRead, name); err != nil {
 		return nil, "", err
 	}
 	team := teamOf(who)

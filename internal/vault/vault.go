@@ -118,6 +118,31 @@ func (s *Service) may(ctx context.Context, who actor.Actor, action access.Action
 	return nil
 }
 
+// named reads a name that somebody typed, for an act. Whoever may not act is told that, and
+// not what is wrong with the name.
+func (s *Service) named(ctx context.Context, who actor.Actor, action access.Action, typed string) (string, error) {
+	return s.parsed(ctx, who, action, typed, parseName)
+}
+
+// pathed is named for a path.
+func (s *Service) pathed(ctx context.Context, who actor.Actor, action access.Action, typed string) (string, error) {
+	return s.parsed(ctx, who, action, typed, parsePath)
+}
+
+func (s *Service) parsed(ctx context.Context, who actor.Actor, action access.Action, typed string, parse func(string) (string, error)) (string, error) {
+	name, bad := parse(typed)
+	if bad != nil {
+		name = "/"
+		if k, ok := keyOf(who); ok {
+			name = k.path // a key is told what is wrong with its own names
+		}
+	}
+	if err := s.may(ctx, who, action, name); err != nil {
+		return "", err
+	}
+	return name, bad
+}
+
 // seal encrypts a value for its place.
 func (s *Service) seal(ctx context.Context, sub keyring.Subject, at envelope.AAD, plain []byte) ([]byte, error) { // clause: crypto.at-rest
 	k, err := s.Keys.Ensure(ctx, sub)

@@ -13,11 +13,8 @@ import (
 
 // Versions lists a parameter's versions without their values, the newest first.
 func (s *Service) Versions(ctx context.Context, who actor.Actor, name string) ([]Value, error) {
-	name, err := parseName(name)
+	name, err := s.named(ctx, who, access.VaultList, name)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.may(ctx, who, access.VaultList, name); err != nil {
 		return nil, err
 	}
 	p, err := readParam(ctx, s.DB, teamOf(who), name)
@@ -48,11 +45,8 @@ func (s *Service) Versions(ctx context.Context, who actor.Actor, name string) ([
 // Rollback writes the value of an earlier version as a new one. Nobody is shown it, so
 // whoever may write may go back.
 func (s *Service) Rollback(ctx context.Context, who actor.Actor, name string, version int64) (Done, error) {
-	name, err := parseName(name)
+	name, err := s.named(ctx, who, access.VaultWrite, name)
 	if err != nil {
-		return Done{}, err
-	}
-	if err := s.may(ctx, who, access.VaultWrite, name); err != nil {
 		return Done{}, err
 	}
 	team := teamOf(who)
@@ -97,11 +91,8 @@ const maxEverything = 1000
 // Everything reads all values under a path for a program that is about to start: one
 // entry names them all.
 func (s *Service) Everything(ctx context.Context, who actor.Actor, path, reason string) ([]Named, error) {
-	path, err := parsePath(path)
+	path, err := s.pathed(ctx, who, access.VaultRead, path)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.may(ctx, who, access.VaultRead, path); err != nil {
 		return nil, err
 	}
 	var vs []Value

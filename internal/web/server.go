@@ -48,8 +48,8 @@ type Server struct {
 	banner atomic.Pointer[func(context.Context, actor.Actor) (Banner, bool)]
 }
 
-// assetsPattern begins the one route whose answers caches share.
-const assetsPattern = "GET /-/assets/"
+// assetsPattern is the one route whose answers caches share.
+const assetsPattern = "GET /-/assets/{hash}/{name}"
 
 // New makes a Server with Writ's own routes: the assets and the OpenAPI document.
 func New(d Deps) (*Server, error) {
@@ -78,7 +78,7 @@ func New(d Deps) (*Server, error) {
 		return nil, err
 	}
 	return s, s.Mount(
-		Route{Pattern: assetsPattern + "{hash}/{name}", Who: Anyone, Handle: s.assets.serve},
+		Route{Pattern: assetsPattern, Who: Anyone, Handle: s.assets.serve},
 		Route{Pattern: "GET /-/api/v1/openapi.json", Who: Anyone, Handle: s.serveOpenAPI},
 	)
 }
@@ -235,7 +235,7 @@ func (s *Server) identify(rt Route, door Door, w http.ResponseWriter, r *http.Re
 // identified asks a door in the way that the route allows: what caches may keep for
 // everybody carries no cookie.
 func identified(rt Route, door Door, w http.ResponseWriter, r *http.Request) (actor.Actor, error) {
-	if d, ok := door.(Renewer); ok && !strings.HasPrefix(rt.Pattern, assetsPattern) {
+	if d, ok := door.(Renewer); ok && rt.Pattern != assetsPattern {
 		return d.Renew(w, r)
 	}
 	return door.Identify(r)

@@ -1,0 +1,47 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+)
+
+// vault keeps a secret, shows it, and hands it to nobody without a record.
+func (k *talker) vault(t *testing.T) {
+	t.Helper()
+	put := k.writ("vault", "put", "/shop/db-password")
+	put.stdin = "correct horse"
+	k.json(t, 0, put)
+	k.json(t, 0, put)
+	if got := decode[struct{ Value string }](t, k.ask(t, "vault", "get", "/shop/db-password", "--reason", "a look")).Value; got != "correct horse" {
+		t.Errorf("the vault keeps %q", got)
+	}
+	k.ask(t, "vault", "list", "/shop")
+	k.ask(t, "vault", "history", "/shop/db-password")
+	k.ask(t, "vault", "rollback", "/shop/db-password", "1")
+	key := decode[struct {
+		ID string `json:"access_key_id"`
+	}](t, k.ask(t, "vault", "key", "create", "--path", "/shop", "--read-only"))
+	k.ask(t, "vault", "key", "list")
+	k.ask(t, "vault", "key", "end", key.ID)
+	must(t, 3, k.writ("run", "/shop", "--", "sh", "-c", `[ "$DB_PASSWORD" = "correct horse" ] && exit 3`))
+	k.ask(t, "vault", "delete", "/shop/db-password")
+	k.json(t, 1, k.writ("vault", "get", "/shop/db-password"))
+}
+
+// care is what the operator does for a customer who asks.
+func (k *talker) care(t *testing.T) {
+	t.Helper()
+	const carl = "carl@orchard.example"
+	k.customer(carl)
+	k.ask(t, "user", "export", carl, "--reason", "asked by telephone")
+	k.ask(t, "user", "reset", carl, "--reason", "asked by telephone")
+	const ana, ben = "ana@example.test", "ben@example.test"
+	k.json(t, 0, k.as(ana, "support", "look", carl, "--reason", "an order is missing", "--ticket", "T-1", "--for", "15m", "--get", "/"))
+	v := k.visitor()
+	k.enter(v, ana, aPassword)
+	id := v.want(http.StatusOK, "POST", "support", obj{"person": carl, "reason": "an order is wrong", "ticket": "T-2", "write": true}).field("id")
+	k.json(t, 0, k.as(ben, "support", "agree", id))
+	k.json(t, 0, k.as(ben, "support", "list"))
+	k.json(t, 0, k.as(ben, "support", "end", id))
+	k.ask(t, "user", "looks", carl)
+}
