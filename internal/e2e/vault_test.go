@@ -25,7 +25,7 @@ func (k *talker) vault(t *testing.T) {
 	k.ask(t, "vault", "key", "end", key.ID)
 	must(t, 3, k.writ("run", "/shop", "--", "sh", "-c", `[ "$DB_PASSWORD" = "correct horse" ] && exit 3`))
 	k.ask(t, "vault", "delete", "/shop/db-password")
-	k.json(t, 1, k.writ("vault", "get", "/shop/db-password"))
+	must(t, 1, k.writ("vault", "get", "/shop/db-password"), "There is no parameter")
 }
 
 // care is what the operator does for a customer who asks.
@@ -39,7 +39,7 @@ func (k *talker) care(t *testing.T) {
 	k.json(t, 0, k.as(ana, "support", "look", carl, "--reason", "an order is missing", "--ticket", "T-1", "--for", "15m", "--get", "/"))
 	v := k.visitor()
 	k.enter(v, ana, aPassword)
-	id := v.want(http.StatusOK, "POST", "support", obj{"person": carl, "reason": "an order is wrong", "ticket": "T-2", "write": true}).field("id")
+	id := v.want(http.StatusCreated, "POST", "support", obj{"person": carl, "reason": "an order is wrong", "ticket": "T-2", "write": true}).field("id")
 	k.json(t, 0, k.as(ben, "support", "agree", id))
 	k.json(t, 0, k.as(ben, "support", "list"))
 	k.json(t, 0, k.as(ben, "support", "end", id))

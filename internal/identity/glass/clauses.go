@@ -3,7 +3,6 @@ package glass
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -37,25 +36,10 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 	return out
 }
 
-// none is the answer while nothing was handed out: unproved, with the next step, and no
-// breach on the day a server is set up.
-func (s *Service) none(ctx context.Context, since time.Time) (clause.Result, error) {
-	if life := s.Rules.Get().Drill; s.Now().Sub(since) >= life {
-		return clause.Failed(fmt.Sprintf("no break-glass set is live, %d days after the first owner came; prepare one: writ break-glass prepare", int(s.Now().Sub(since).Hours()/24))), nil
-	}
-	return clause.Result{}, errors.New("no break-glass set is live yet; prepare one: writ break-glass prepare --holder A --holder B --holder C")
-}
-
-// firstOwner is when the first member of staff came; now when there is none.
-func (s *Service) firstOwner(ctx context.Context) (time.Time, error) {
-	var n *int64
-	if err := ledger.One(ctx, s.DB, oldestStaff, []any{&n}, staffTeam); err != nil {
-		return time.Time{}, fmt.Errorf("read when staff came: %w", err)
-	}
-	if n == nil {
-		return s.Now(), nil
-	}
-	return at(*n), nil
+// none is the answer while no shares are out: nothing can be opened, so nothing is owed, and
+// the next step is named.
+func none() clause.Result {
+	return clause.Passed("no shares of break-glass are out, so nobody can open an owner's session with them; for the day no owner can come in: writ break-glass prepare")
 }
 
 func (s *Service) liveSet(ctx context.Context) (x Set, found bool, err error) {
@@ -67,19 +51,15 @@ func (s *Service) liveSet(ctx context.Context) (x Set, found bool, err error) {
 	return sets[i], true, nil
 }
 
-// probeDrill wants a drill within the policy's time. A set that was never tried is
-// unproved until its first drill is overdue.
+// probeDrill wants a drill within the policy's time of the shares being handed out, and of
+// the drill before.
 func (s *Service) probeDrill(ctx context.Context) (clause.Result, error) { // clause: access.least-privilege
 	x, found, err := s.liveSet(ctx)
 	if err != nil {
 		return clause.Result{}, err
 	}
 	if !found {
-		since, err := s.firstOwner(ctx)
-		if err != nil {
-			return clause.Result{}, err
-		}
-		return s.none(ctx, since)
+		return none(), nil
 	}
 	last, err := s.lastDrill(ctx)
 	if err != nil {
@@ -94,7 +74,7 @@ func (s *Service) probeDrill(ctx context.Context) (clause.Result, error) { // cl
 	case s.Now().Sub(x.Began) >= every:
 		return clause.Failed(fmt.Sprintf("the set of %s was never tried: writ break-glass drill", x.Began.Format("2 January 2006"))), nil
 	}
-	return clause.Result{}, fmt.Errorf("the set of %s was never tried yet: writ break-glass drill", x.Began.Format("2 January 2006"))
+	return clause.Passed(fmt.Sprintf("the set of %s was not tried yet; it is due within %d days: writ break-glass drill", x.Began.Format("2 January 2006"), int(every.Hours()/24)-days(x.Began))), nil
 }
 
 func (s *Service) probeHolders(ctx context.Context) (clause.Result, error) { // clause: access.least-privilege
@@ -103,11 +83,7 @@ func (s *Service) probeHolders(ctx context.Context) (clause.Result, error) { // 
 		return clause.Result{}, err
 	}
 	if !found {
-		since, err := s.firstOwner(ctx)
-		if err != nil {
-			return clause.Result{}, err
-		}
-		return s.none(ctx, since)
+		return none(), nil
 	}
 	left, able := 0, 0
 	for _, y := range x.Shares {
@@ -393,7 +369,6 @@ func (t *trial) enter(code string) {
 }
 
 const (
-	oldestStaff = `SELECT MIN(since) FROM identity_member WHERE team = $1`
 	teamOf      = `SELECT team FROM identity_member WHERE person = $1`
 	sweepGiven  = `DELETE FROM identity_glass_given WHERE use_id IN (SELECT id FROM identity_glass_use WHERE set_id = $1)`
 	sweepUses   = `DELETE FROM identity_glass_use WHERE set_id = $1`
