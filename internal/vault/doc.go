@@ -22,8 +22,12 @@
 // Order of truth: a value is read, its entry committed, then it is handed out. A crash in
 // between leaves an entry of a read that nobody got, never the opposite.
 //
+// BUG(folding): refused calls beyond ten a minute from one network and of one kind are
+// counted in memory and recorded as one entry when the minute is over; a crash loses the
+// count of that minute.
+//
 // Tables: see schema; each says who may export and erase it.
 //
 // For: programs, engineers. Read vault.go, name.go, param.go, read.go, list.go, label.go,
-// lifecycle.go, tend.go, key.go. Children: sigv4 (signatures), ssm (the wire).
+// lifecycle.go, tend.go, key.go, fold.go. Children: sigv4 (signatures), ssm (the wire).
 package vault

@@ -109,6 +109,18 @@ func (e ReadRefused) About() ledger.About {
 	return ledger.About{Name: "vault.read-refused", Clause: "vault.access-logged"}
 }
 
+// ReadsRefused counts refusals of one network and minute beyond those that are entries of
+// their own.
+type ReadsRefused struct {
+	Code  string `class:"public"`
+	Count int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e ReadsRefused) About() ledger.About {
+	return ledger.About{Name: "vault.reads-refused", Clause: "vault.access-logged"}
+}
+
 // KeyIssued is an access key that was made and shown once.
 type KeyIssued struct {
 	Key   string      `class:"public"`

@@ -179,8 +179,11 @@ func (s *Service) Used(ctx context.Context, id string) error {
 	})
 }
 
-// RefuseCall records a call that was not let in.
+// RefuseCall records a call that was not let in: by itself, or in the count of a flood.
 func (s *Service) RefuseCall(ctx context.Context, who actor.Actor, key, code string, reason error) error {
+	if !s.folds.single(who, code) {
+		return reason
+	}
 	if len(key) > 40 {
 		key = key[:40]
 	}

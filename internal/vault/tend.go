@@ -18,10 +18,12 @@ func (s *Service) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			return s.writeFolded(last)
 		case <-tick.C:
 		}
-		if err := s.Tend(ctx); err != nil && ctx.Err() == nil {
+		if err := errors.Join(s.writeFolded(ctx), s.Tend(ctx)); err != nil && ctx.Err() == nil {
 			s.Log.Error("vault housekeeping", "err", err)
 		}
 	}

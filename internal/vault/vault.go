@@ -72,6 +72,7 @@ type Deps struct {
 // Service is the vault. It is safe for concurrent use.
 type Service struct {
 	Deps
+	folds *folds
 	noted func(entry string)
 }
 
@@ -80,11 +81,13 @@ func New(d Deps) (*Service, error) {
 	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Owners == nil || d.Rules == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("vault: a dependency is missing")
 	}
-	return &Service{Deps: d}, nil
+	return &Service{Deps: d, folds: &folds{}}, nil
 }
 
 // Noting is the same vault, which tells f the id of each entry that it makes.
-func (s *Service) Noting(f func(entry string)) *Service { return &Service{Deps: s.Deps, noted: f} }
+func (s *Service) Noting(f func(entry string)) *Service {
+	return &Service{Deps: s.Deps, folds: s.folds, noted: f}
+}
 
 func (s *Service) change(ctx context.Context, who actor.Actor, fn func(*ledger.Tx) (ledger.Event, error)) (ledger.Receipt, error) {
 	r, err := s.DB.Change(ctx, who, fn)
