@@ -87,8 +87,8 @@ func TestPasskeys(t *testing.T) {
 	// By the button, while the offer waits.
 	b.out(key)
 	b.look(source, sheet{name: "sign-in-passkey", path: "/-/sign-in?to=/contacts", words: "Sign in with a passkey", picture: true})
+	b.ready(key, true) // before the press: a question that waits is not answered by it
 	b.do("press the button", chromedp.Click(chromedp.CSS(`form[data-passkey=get] button`)))
-	b.ready(key, true)
 	b.lands("/contacts")
 
 	// A device that did not verify its user.
