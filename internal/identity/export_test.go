@@ -89,7 +89,7 @@ var InCopy = inCopy
 func NotInCopy() map[string]bool {
 	out := map[string]bool{}
 	for keys := range notInCopy {
-		for _, k := range strings.Fields(keys) {
+		for k := range strings.FieldsSeq(keys) {
 			out[k] = true
 		}
 	}

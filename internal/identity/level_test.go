@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -20,9 +21,7 @@ func (w *world) strict(more ...clause.Values) {
 	w.t.Helper()
 	v := clause.Values{minFactor: identity.PhishingResistant}
 	for _, m := range more {
-		for k, x := range m {
-			v[k] = x
-		}
+		maps.Copy(v, m)
 	}
 	w.set(v)
 }
@@ -212,9 +211,7 @@ func TestNoSkipToAPasskey(t *testing.T) { // breaks: access.mfa-by-technology
 func TestOwnersUnderAPasskey(t *testing.T) { // breaks: access.mfa-by-technology
 	v := shipped()
 	strict := clause.Values{}
-	for k, x := range v {
-		strict[k] = x
-	}
+	maps.Copy(strict, v)
 	strict[minFactor] = identity.PhishingResistant
 	if err := open(t).svc.Slots()[0].Check(strict); err == nil || !strings.Contains(err.Error(), "nobody could sign in") {
 		t.Errorf("under an address of numbers: %v", err)

@@ -22,6 +22,7 @@ package shamir
 
 import (
 	"fmt"
+	"slices"
 
 	"writ/internal/secret"
 )
@@ -70,10 +71,8 @@ func Combine(shares ...secret.Bytes) (secret.Bytes, error) {
 			return secret.Bytes{}, fmt.Errorf("combine: %w", err)
 		}
 		xs[i] = byte(Place(s))
-		for _, before := range xs[:i] {
-			if before == xs[i] {
-				return secret.Bytes{}, fmt.Errorf("combine: two shares are of the place %d", xs[i])
-			}
+		if slices.Contains(xs[:i], xs[i]) {
+			return secret.Bytes{}, fmt.Errorf("combine: two shares are of the place %d", xs[i])
 		}
 	}
 	out := make([]byte, SecretLen)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -298,9 +299,7 @@ func (t *trial) send(share secret.Bytes, more map[string]any) (a canary.Answer, 
 		return a, out
 	}
 	in := map[string]any{"share": write(canaryNumber, share).Reveal()}
-	for k, v := range more {
-		in[k] = v
-	}
+	maps.Copy(in, more)
 	body, err := json.Marshal(in)
 	if err == nil {
 		a, err = t.v.Do(t.ctx, http.MethodPost, "/-/api/v1/break-glass", string(body))

@@ -69,7 +69,7 @@ func TestHoldersAreLookedAt(t *testing.T) {
 	w := open(t)
 	const id = "identity.glass-holders"
 	w.expect(id, clause.Pass, "writ break-glass prepare")
-	shares := w.live()
+	w.live()
 	w.expect(id, clause.Pass, "of 3 holders of set 1 3 can give a share, 2 are needed, 0 have left")
 	w.setRules(map[string]any{"shares": int64(3)})
 	w.expect(id, clause.Fail, "3 are needed")
@@ -79,7 +79,7 @@ func TestHoldersAreLookedAt(t *testing.T) {
 	}
 	w.expect(id, clause.Fail, "1 have left")
 	w = open(t)
-	shares = w.live()
+	shares := w.live()
 	e := w.in(shares)
 	if err := w.svc.EndUse(t.Context(), w.ana(), e.Use); err != nil {
 		t.Fatal(err)

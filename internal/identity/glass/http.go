@@ -153,7 +153,7 @@ func (s *Service) postSet(w http.ResponseWriter, r *http.Request, who actor.Acto
 	if err != nil {
 		return err
 	}
-	x, err := s.Prepare(r.Context(), who, NewSet{Holders: in.Holders, Need: in.Need})
+	x, err := s.Prepare(r.Context(), who, NewSet(in))
 	if err != nil {
 		return err
 	}
