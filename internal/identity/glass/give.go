@@ -240,7 +240,9 @@ func (s *Service) join(ctx context.Context, who actor.Actor, p piece, in Give) (
 	if g.Given < g.Need {
 		return g, s.add(ctx, who, p, given, u)
 	}
-	if err := s.whole(ctx, p, u.ID, given); err != nil {
+	if err := s.whole(ctx, p, u.ID, given); errors.Is(err, errStale) {
+		return Gathering{}, err
+	} else if err != nil {
 		return Gathering{}, s.refused(ctx, who, ShareRefused{Cause: "combine", Set: p.set, Use: u.ID, Network: in.Network}, err)
 	}
 	return s.grant(ctx, who, p, given, u, g)
@@ -309,6 +311,9 @@ func (s *Service) add(ctx context.Context, who actor.Actor, p piece, given []gif
 func (s *Service) whole(ctx context.Context, p piece, use string, given []gift) error { // clause: access.least-privilege
 	parts := []secret.Bytes{p.share}
 	for _, g := range given {
+		if len(g.box) == 0 { // another share completed it since the opening was looked at
+			return errStale
+		}
 		b, err := s.unseal(ctx, "identity_glass_given.box", placed(use, g.place), g.box)
 		if err != nil {
 			return err
