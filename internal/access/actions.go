@@ -51,6 +51,7 @@ const (
 	VaultRead  Action = "vault.read"  // values; each is recorded
 	VaultWrite Action = "vault.write" // new versions, labels, tags, removal
 	VaultKeys  Action = "vault.manage-keys"
+	VaultAudit Action = "vault.audit" // who saw what
 
 	ProvisioningManage Action = "identity.manage-provisioning" // connect the directory of any team, and set its domains
 	GlassPrepare       Action = "identity.prepare-break-glass" // hand out the shares that open an owner's session together, and end them
@@ -103,6 +104,7 @@ var known = map[Action]bool{
 	VaultRead:  true,
 	VaultWrite: true,
 	VaultKeys:  true,
+	VaultAudit: true,
 
 	ProvisioningManage: true,
 	GlassPrepare:       true,

@@ -32,6 +32,7 @@ func (s *Service) Routes() []web.Route {
 		on("GET "+v1+"versions", s.getVersions, web.Doc{Summary: "The versions of a parameter, without values", Query: []string{"name"}, Out: versionsOut{}, Errors: []string{"param_unknown"}}),
 		on("POST "+v1+"rollback", s.postRollback, web.Doc{Summary: "Make an earlier version the newest", In: rollbackIn{}, Out: doneOut{}, Errors: []string{"param_unknown", "version_unknown"}}),
 		on("DELETE "+v1+"params", s.deleteParam, web.Doc{Summary: "Remove a parameter with all its versions", Query: []string{"name"}, Errors: []string{"param_unknown"}}),
+		on("GET "+v1+"seen", s.getSeen, web.Doc{Summary: "What somebody saw and what has not changed since", Query: []string{"who"}, Out: seenOut{}, Errors: []string{"seen_who"}}),
 		key(on("GET "+v1+"keys", s.getKeys, web.Doc{Summary: "The access keys of the team", Out: keysOut{}})),
 		key(on("POST "+v1+"keys", s.postKey, web.Doc{Summary: "Make an access key; its secret is shown this once", In: keyIn{}, Out: issuedOut{}, Status: 201, Errors: []string{"path_invalid", "key_life", "person_needed"}})),
 		key(on("DELETE "+v1+"keys/{id}", s.deleteKey, web.Doc{Summary: "End an access key at once", Errors: []string{"key_unknown"}})),

@@ -72,8 +72,9 @@ type Deps struct {
 // Service is the vault. It is safe for concurrent use.
 type Service struct {
 	Deps
-	folds *folds
-	noted func(entry string)
+	folds  *folds
+	things map[string]Now // by kind; set before the server serves
+	noted  func(entry string)
 }
 
 // New makes a Service.
@@ -81,12 +82,14 @@ func New(d Deps) (*Service, error) {
 	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Owners == nil || d.Rules == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("vault: a dependency is missing")
 	}
-	return &Service{Deps: d, folds: &folds{}}, nil
+	s := &Service{Deps: d, folds: &folds{}, things: map[string]Now{}}
+	s.Things("param", s.nowParam)
+	return s, nil
 }
 
 // Noting is the same vault, which tells f the id of each entry that it makes.
 func (s *Service) Noting(f func(entry string)) *Service {
-	return &Service{Deps: s.Deps, folds: s.folds, noted: f}
+	return &Service{Deps: s.Deps, folds: s.folds, things: s.things, noted: f}
 }
 
 func (s *Service) change(ctx context.Context, who actor.Actor, fn func(*ledger.Tx) (ledger.Event, error)) (ledger.Receipt, error) {
