@@ -18,7 +18,7 @@ func (k *talker) vault(t *testing.T) {
 		t.Errorf("the vault keeps %q", got)
 	}
 	k.ask(t, "vault", "list", "/shop")
-	if got := decode[struct{ Seen []struct{ Name string } }](t, k.ask(t, "vault", "seen", "operator/"+strconv.Itoa(os.Getuid()))).Seen; len(got) != 1 || got[0].Name != "/shop/db-password" {
+	if got := decode[struct{ Seen []struct{ Name string } }](t, k.ask(t, "vault", "seen", "operator/uid-"+strconv.Itoa(os.Getuid()))).Seen; len(got) != 1 || got[0].Name != "/shop/db-password" {
 		t.Errorf("who read it knows %v", got)
 	}
 	k.ask(t, "vault", "history", "/shop/db-password")
