@@ -58,6 +58,13 @@ func TestVaultCommands(t *testing.T) {
 	f.must(0, []string{"vault", "key", "create", "--path", "/shop", "--format", "json"}, `"secret_access_key"`)
 	f.must(2, []string{"vault", "key", "create"}, "path")
 	f.must(0, []string{"vault", "key", "end", "AKIAX"})
+	f.on("POST vault/grants", `{"id":"01G","who":"person/ana","path":"/shop","rights":"reader","until":"2026-06-01T10:00:00Z"}`)
+	f.on("GET vault/grants", `{"grants":[{"id":"01G","who":"person/ana","path":"/shop","rights":"reader","by":"operator/0","until":"2026-06-01T10:00:00Z"}]}`)
+	f.on("DELETE vault/grants/01G", nil)
+	f.must(0, []string{"vault", "grant", "give", "person/ana", "/shop", "reader", "--reason", "on call"}, "reader of /shop", "01G")
+	f.must(2, []string{"vault", "grant", "give", "person/ana", "/shop", "reader"}, "reason")
+	f.must(0, []string{"vault", "grant", "list"}, "person/ana", "/shop", "operator/0")
+	f.must(0, []string{"vault", "grant", "end", "01G"}, "ended")
 	f.must(0, []string{"vault", "seen", "person/ana"}, "/shop/db", "param/01X")
 	f.must(2, []string{"vault", "seen"})
 }

@@ -23,6 +23,10 @@ func (k *talker) vault(t *testing.T) {
 	}
 	k.ask(t, "vault", "history", "/shop/db-password")
 	k.ask(t, "vault", "rollback", "/shop/db-password", "1")
+	ana := decode[struct{ ID string }](t, k.ask(t, "user", "show", "ana@example.test")).ID
+	grant := decode[struct{ ID string }](t, k.ask(t, "vault", "grant", "give", "person/"+ana, "/shop", "reader", "--reason", "on call")).ID
+	k.ask(t, "vault", "grant", "list")
+	k.ask(t, "vault", "grant", "end", grant)
 	key := decode[struct {
 		ID string `json:"access_key_id"`
 	}](t, k.ask(t, "vault", "key", "create", "--path", "/shop", "--read-only"))
