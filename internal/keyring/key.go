@@ -16,6 +16,9 @@ import (
 // Call it before the change that uses the key; a key without data is harmless.
 func (r *Ring) Ensure(ctx context.Context, s Subject) (envelope.Key, error) {
 	k, err := r.Key(ctx, s)
+	if err == nil {
+		return r.count(ctx, s, k)
+	}
 	if !errors.Is(err, fault.NotFound) {
 		return k, err
 	}
@@ -92,8 +95,10 @@ func (r *Ring) Key(ctx context.Context, s Subject) (envelope.Key, error) {
 	if err != nil {
 		return envelope.Key{}, fmt.Errorf("find the key of a %s: %w", s.Kind, err)
 	}
-	if k, err = r.openRow(ctx, r.store.read(), row); err != nil {
-		return envelope.Key{}, err
+	if k.ID() != row.id { // otherwise this copy goes on, and counts its seals
+		if k, err = r.openRow(ctx, r.store.read(), row); err != nil {
+			return envelope.Key{}, err
+		}
 	}
 	keep(r, r.subjects, s, k, read, epoch)
 	return k, nil

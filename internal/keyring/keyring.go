@@ -97,6 +97,7 @@ type Ring struct {
 	keks    map[string]envelope.Key // under mu; by id
 	primary envelope.Key            // under mu; the newest of keks: seals
 	named   map[string]secret.Bytes // under mu
+	meters  map[string]*meter       // under mu; by key id
 	cache                           // under mu
 
 	step func(string) error // tests stop the ring's work here; nil otherwise
@@ -207,7 +208,7 @@ func Open(ctx context.Context, o Options) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{o: o, store: s, now: o.Now, root: seal, named: map[string]secret.Bytes{}, cache: newCache()}
+	r := &Ring{o: o, store: s, now: o.Now, root: seal, named: map[string]secret.Bytes{}, meters: map[string]*meter{}, cache: newCache()}
 	if err := r.unseal(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}

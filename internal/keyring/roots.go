@@ -294,7 +294,7 @@ var upgrades = []string{
 }
 
 // boxSize is the length of the box of a key: what overwrites one.
-const boxSize = 2 + 32 + 1 + sealedPart
+const boxSize = 2 + 32 + sealedPart
 
 // errTwoRoots refuses what needs every root in use.
 func errTwoRoots() error {
