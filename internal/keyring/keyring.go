@@ -287,6 +287,7 @@ func (r *Ring) Close() error {
 	for _, k := range r.keks {
 		k.Wipe()
 	}
+	r.root, r.keks, r.primary = envelope.Key{}, nil, envelope.Key{}
 	clear(r.subjects)
 	clear(r.ids)
 	return r.store.close()

@@ -218,7 +218,7 @@ func insertPrimary(ctx context.Context, q querier, root envelope.Key, id string,
 // gone proves that no piece of boxes that were deleted is left in a file. On
 // PostgreSQL only the rows can be asked, and their deletion is committed.
 func (s *store) gone(ctx context.Context, t traces) error {
-	if s.engine() != engineSQLite {
+	if s.file == "" {
 		return nil
 	}
 	left, err := s.holds(t)

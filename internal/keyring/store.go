@@ -13,6 +13,7 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib"       // the driver "pgx"
 	_ "github.com/ncruces/go-sqlite3/driver" // the driver "sqlite3"
+	_ "github.com/ncruces/go-sqlite3/vfs/memdb"
 
 	"writ/internal/fault"
 )
@@ -20,8 +21,9 @@ import (
 // store is the database of keys on either engine. On SQLite it has one connection:
 // reads are served from memory after the first, and writes are rare.
 type store struct {
-	db   *sql.DB
-	file string // path of keys.db; "" on PostgreSQL
+	db     *sql.DB
+	file   string // path of keys.db; "" on PostgreSQL and in memory
+	memory bool   // SQLite without a file
 }
 
 // The engines' names, as ledger uses them.
@@ -31,7 +33,7 @@ const (
 )
 
 func (s *store) engine() string {
-	if s.file == "" {
+	if s.file == "" && !s.memory {
 		return enginePostgres
 	}
 	return engineSQLite
@@ -92,7 +94,7 @@ func makeFile(path string) error {
 
 // guard refuses an SQLite connection that would leave deleted bytes behind.
 func (s *store) guard(ctx context.Context) error {
-	if s.engine() != engineSQLite {
+	if s.file == "" {
 		return nil
 	}
 	var secure, journal string
