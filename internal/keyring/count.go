@@ -28,12 +28,14 @@ func (r *Ring) count(ctx context.Context, s Subject, k envelope.Key) (envelope.K
 	m := r.meter(k.ID())
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if k.Seals() < m.reserved-reserveSeals/2 {
+	short := k.Seals() + reserveSeals/2 - m.reserved
+	if short <= 0 {
 		return k, nil
 	}
+	add := (short/reserveSeals + 1) * reserveSeals
 	var total int64
 	err := r.store.write(ctx, func(q querier) error {
-		n, err := q.exec(ctx, reserve, k.ID(), reserveSeals, mostSeals)
+		n, err := q.exec(ctx, reserve, k.ID(), add, mostSeals)
 		if err != nil {
 			return err
 		}
@@ -47,7 +49,7 @@ func (r *Ring) count(ctx context.Context, s Subject, k envelope.Key) (envelope.K
 	if err != nil {
 		return envelope.Key{}, fmt.Errorf("count the seals of a key: %w", err)
 	}
-	m.reserved = k.Seals() + reserveSeals
+	m.reserved += add
 	if total < renewSeals { // clause: crypto.key-rotation
 		return k, nil
 	}
@@ -63,11 +65,39 @@ func (r *Ring) count(ctx context.Context, s Subject, k envelope.Key) (envelope.K
 	return next, nil
 }
 
+// Count sets seals aside for what this process holds in memory: keys that are asked for by
+// Key alone, within a change, are counted by it, and by whoever calls it from time to time.
+func (r *Ring) Count(ctx context.Context) error { // clause: crypto.key-rotation
+	type used struct {
+		of  Subject
+		key envelope.Key
+	}
+	var all []used
+	r.mu.RLock()
+	for s, c := range r.subjects {
+		if c.key.Seals() >= freeSeals {
+			all = append(all, used{s, c.key})
+		}
+	}
+	r.mu.RUnlock()
+	for _, u := range all {
+		if _, err := r.count(ctx, u.of, u.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r *Ring) meter(id string) *meter {
+	r.mu.RLock()
+	m, ok := r.meters[id]
+	r.mu.RUnlock()
+	if ok {
+		return m
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m, ok := r.meters[id]
-	if !ok {
+	if m, ok = r.meters[id]; !ok {
 		if len(r.meters) >= maxCached {
 			clear(r.meters) // numbers that were set aside are wasted, nothing more
 		}

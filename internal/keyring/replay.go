@@ -51,12 +51,8 @@ func (r *Ring) Tombstones(ctx context.Context, after time.Time) ([]Tombstone, er
 	return out, nil
 }
 
-// Replay destroys again what was destroyed once and is back, or was never known here,
-// and returns which those were. It proves each as Erase does, and may run again.
-func (r *Ring) Replay(ctx context.Context, all []Tombstone) ([]Tombstone, error) { // clause: data.crypto-erase
-	if err := r.open(); err != nil {
-		return nil, err
-	}
+// Erased is the set of all marks whose keys are destroyed, or about to be.
+func (r *Ring) Erased(ctx context.Context) (map[string]bool, error) {
 	known := map[string]bool{}
 	err := r.store.read().each(ctx, `SELECT mark FROM keyring_erasure`, func(scan func(...any) error) error {
 		var mark string
@@ -65,7 +61,20 @@ func (r *Ring) Replay(ctx context.Context, all []Tombstone) ([]Tombstone, error)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("replay erasures: %w", err)
+		return nil, fmt.Errorf("list erasures: %w", err)
+	}
+	return known, nil
+}
+
+// Replay destroys again what was destroyed once and is back, or was never known here,
+// and returns which those were. It proves each as Erase does, and may run again.
+func (r *Ring) Replay(ctx context.Context, all []Tombstone) ([]Tombstone, error) { // clause: data.crypto-erase
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	known, err := r.Erased(ctx)
+	if err != nil {
+		return nil, err
 	}
 	r.erasing.Lock()
 	defer r.erasing.Unlock()

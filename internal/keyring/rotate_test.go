@@ -287,6 +287,15 @@ func TestSealsAreCounted(t *testing.T) { // breaks: crypto.key-rotation
 		if n := stored(k.ID()); n != 2<<16 {
 			t.Errorf("%d seals are set aside after a restart, want %d", n, 2<<16)
 		}
+		for range 200_000 { // as within changes, where only Key is asked
+			k.Seal(nil, place)
+		}
+		if err := r.Count(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := stored(k.ID()); n < 1<<16+200_300 || n > 2<<16+400_000 {
+			t.Errorf("%d seals are set aside after 200,000 more", n)
+		}
 		for i, worn := range []int64{1<<30 - 1, 1 << 31} {
 			if _, err := raw(t, o).Exec("UPDATE keyring_key SET seals = $1 WHERE id = $2", worn, k.ID()); err != nil {
 				t.Fatal(err)

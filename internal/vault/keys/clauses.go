@@ -300,13 +300,9 @@ func (s *Service) back(ctx context.Context) (back int, n int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	gone, err := s.Ring.Tombstones(ctx, time.Unix(0, 0))
+	known, err := s.Ring.Erased(ctx)
 	if err != nil {
 		return 0, 0, err
-	}
-	known := map[string]bool{}
-	for _, t := range gone {
-		known[t.Mark] = true
 	}
 	for _, t := range all {
 		if !known[t.Mark] {

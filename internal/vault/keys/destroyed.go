@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,13 +31,17 @@ func (s *Service) Remember(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	all = slices.DeleteFunc(all, func(t keyring.Tombstone) bool { return t.Kind == canaryKind })
+	if len(all) == 0 {
+		return nil
+	}
 	known, err := s.remembered(ctx)
 	if err != nil {
 		return err
 	}
 	var fresh []keyring.Tombstone
 	for _, t := range all {
-		if t.Kind != canaryKind && !known[t.Mark] {
+		if !known[t.Mark] {
 			fresh = append(fresh, t)
 		}
 	}

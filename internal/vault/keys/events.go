@@ -24,7 +24,7 @@ type KEKRotated struct {
 
 // About implements ledger.Event.
 func (e KEKRotated) About() ledger.About {
-	return ledger.About{Name: "keyring.kek-rotated", Clause: rotation, Object: "key/" + e.Key}
+	return ledger.About{Name: "vault.kek-rotated", Clause: rotation, Object: "key/" + e.Key}
 }
 
 // RewrapProgressed is how far the keys have moved under the newest one.
@@ -36,7 +36,7 @@ type RewrapProgressed struct {
 
 // About implements ledger.Event.
 func (e RewrapProgressed) About() ledger.About {
-	return ledger.About{Name: "keyring.rewrap-progressed", Clause: rotation, Object: "key/" + e.Key}
+	return ledger.About{Name: "vault.rewrap-progressed", Clause: rotation, Object: "key/" + e.Key}
 }
 
 // KEKRetired is a key-encryption key that nothing is sealed under any more.
@@ -48,7 +48,7 @@ type KEKRetired struct {
 
 // About implements ledger.Event.
 func (e KEKRetired) About() ledger.About {
-	return ledger.About{Name: "keyring.kek-retired", Clause: rotation, Object: "key/" + e.Key}
+	return ledger.About{Name: "vault.kek-retired", Clause: rotation, Object: "key/" + e.Key}
 }
 
 // KEKDestroyed is a retired key whose last copy is gone.
@@ -59,7 +59,7 @@ type KEKDestroyed struct {
 
 // About implements ledger.Event.
 func (e KEKDestroyed) About() ledger.About {
-	return ledger.About{Name: "keyring.kek-destroyed", Clause: rotation, Object: "key/" + e.Key}
+	return ledger.About{Name: "vault.kek-destroyed", Clause: rotation, Object: "key/" + e.Key}
 }
 
 // HoldAdded is a legal hold: its target is not destroyed while it lasts.

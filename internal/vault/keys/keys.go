@@ -111,20 +111,12 @@ func New(d Deps) (*Service, error) {
 func (s *Service) Schedule(c Schedule) {
 	c.Every("vault.keys-rotate", time.Hour, s.Tend)
 	c.Every("vault.keys-destroyed", time.Minute, s.Remember)
-	c.Every("vault.shred-resume", 5*time.Minute, s.Resume)
+	c.Every("vault.shred-resume", time.Minute, s.Resume)
 }
 
-// Start puts an old copy of the keys right and goes on with what a former process had
-// begun. It comes before anything else opens a value.
+// Start puts an old copy of the keys right. It comes before anything else opens a value.
 func (s *Service) Start(ctx context.Context) error {
-	if err := s.Replay(ctx); err != nil {
-		return err
-	}
-	if err := s.Resume(ctx); err != nil {
-		// It is tried again by the clock, and a control says that it waits.
-		s.Log.Error("go on with what was to be destroyed", "err", err)
-	}
-	return s.Remember(ctx)
+	return errors.Join(s.Replay(ctx), s.Remember(ctx))
 }
 
 // at lets a test stop the work after a step.

@@ -86,6 +86,9 @@ func TestChild(t *testing.T) {
 
 // whole does what is left: agree to what is asked for, and rotate once.
 func (w *world) whole() error {
+	if err := w.svc.Resume(w.t.Context()); err != nil {
+		return err
+	}
 	xs, err := w.svc.Shreds(w.t.Context(), w.ana())
 	if err != nil {
 		return err

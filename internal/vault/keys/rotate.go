@@ -105,6 +105,9 @@ func (s *Service) Tend(ctx context.Context) error { // clause: crypto.key-rotati
 	s.rotating.Lock()
 	defer s.rotating.Unlock()
 	who := actor.System("vault-keys")
+	if err := s.Ring.Count(ctx); err != nil {
+		return err
+	}
 	all, err := s.Ring.KEKs(ctx)
 	if err != nil {
 		return err

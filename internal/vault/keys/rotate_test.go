@@ -17,7 +17,7 @@ func TestKeysAreReplacedByTheClock(t *testing.T) { // breaks: crypto.key-rotatio
 	both(t, func(w *world) {
 		v := w.put("shop", 3)
 		w.must(w.svc.Tend(t.Context()))
-		if n := len(w.kit.Recorded("keyring.kek-rotated")); n != 0 {
+		if n := len(w.kit.Recorded("vault.kek-rotated")); n != 0 {
 			t.Fatalf("%d keys were replaced on the first day", n)
 		}
 		w.expect("vault.key-age", clause.Pass, "0 days old, and due after 365")
@@ -25,14 +25,14 @@ func TestKeysAreReplacedByTheClock(t *testing.T) { // breaks: crypto.key-rotatio
 		w.expect("vault.key-age", clause.Fail, "writ vault rotate --now")
 		w.must(w.svc.Tend(t.Context()))
 		w.expect("vault.key-age", clause.Pass, "0 days old")
-		got := w.kit.Recorded("keyring.kek-rotated", "keyring.rewrap-progressed", "keyring.kek-retired")
-		if len(got) != 3 || got[0].Fields["cause"] != "due" || got[1].Name != "keyring.rewrap-progressed" || got[2].Name != "keyring.kek-retired" {
+		got := w.kit.Recorded("vault.kek-rotated", "vault.rewrap-progressed", "vault.kek-retired")
+		if len(got) != 3 || got[0].Fields["cause"] != "due" || got[1].Name != "vault.rewrap-progressed" || got[2].Name != "vault.kek-retired" {
 			t.Errorf("recorded %+v", got)
 		}
 		w.expect("vault.retired-keys-unused", clause.Pass, "of 1 retired")
 		w.clock.Advance(31 * day)
 		w.must(w.svc.Tend(t.Context()))
-		if n := len(w.kit.Recorded("keyring.kek-destroyed")); n != 1 {
+		if n := len(w.kit.Recorded("vault.kek-destroyed")); n != 1 {
 			t.Errorf("%d keys are destroyed, want 1", n)
 		}
 		w.must(w.opens(v))
@@ -49,12 +49,12 @@ func TestKeysAreReplacedInTime(t *testing.T) { // breaks: crypto.key-rotation
 	w := open(t)
 	w.clock.Advance(328 * day)
 	w.must(w.svc.Tend(t.Context()))
-	if n := len(w.kit.Recorded("keyring.kek-rotated")); n != 0 {
+	if n := len(w.kit.Recorded("vault.kek-rotated")); n != 0 {
 		t.Error("replaced before its time")
 	}
 	w.clock.Advance(day)
 	w.must(w.svc.Tend(t.Context()))
-	if n := len(w.kit.Recorded("keyring.kek-rotated")); n != 1 {
+	if n := len(w.kit.Recorded("vault.kek-rotated")); n != 1 {
 		t.Error("not replaced in time")
 	}
 }
@@ -81,7 +81,7 @@ func TestRotateNow(t *testing.T) {
 		if k, err := w.ring.Key(t.Context(), keyring.Subject{Kind: "vault", ID: "shop"}); err != nil || k.ID() == before.ID() {
 			t.Errorf("the team's key stayed after an exposure (%v)", err)
 		}
-		got := w.kit.Recorded("keyring.kek-rotated")
+		got := w.kit.Recorded("vault.kek-rotated")
 		if len(got) != 2 || got[0].Fields["cause"] != "asked" || got[1].Fields["cause"] != "exposed" || got[1].Fields["why"] != "a laptop with a backup is gone" {
 			t.Errorf("recorded %+v", got)
 		}
@@ -109,7 +109,7 @@ func TestRulesAreObeyed(t *testing.T) { // breaks: crypto.key-rotation
 	w.must(w.rules.Set([]clause.Period{{Values: v}}))
 	w.clock.Advance(28 * day)
 	w.must(w.svc.Tend(t.Context()))
-	if n := len(w.kit.Recorded("keyring.kek-rotated")); n != 1 {
+	if n := len(w.kit.Recorded("vault.kek-rotated")); n != 1 {
 		t.Errorf("%d keys were replaced after 28 of 30 days", n)
 	}
 	for name, r := range map[string]keys.Rules{
