@@ -275,6 +275,7 @@ var places = []struct {
 	{"People", "Reviews", atReviews, access.RightsRead},
 	{"People", "Break-glass", atGlass, access.RightsRead},
 	{"People", "Applications", atClients, access.ClientsRead},
+	{"Secrets", "Encryption keys", atEncryption, access.KeysRead},
 	{"Gate", "Gate", atGate, access.GateRead},
 	{"Gate", "Mail", atMail, access.MailRead},
 	{"Record", "Journal", atJournal, access.JournalRead},

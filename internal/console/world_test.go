@@ -38,6 +38,8 @@ import (
 	"writ/internal/policy/template"
 	"writ/internal/secret"
 	"writ/internal/sshsig"
+	"writ/internal/vault"
+	"writ/internal/vault/keys"
 	"writ/internal/web"
 )
 
@@ -72,6 +74,7 @@ type world struct {
 	kit     *ledgertest.Kit
 	people  *identity.Service
 	glass   *glass.Service
+	sealing *keys.Service
 	policy  *policy.Service
 	check   *check.Runner
 	journal *journal.Journal
@@ -141,7 +144,7 @@ func must[T any](t testing.TB) func(T, error) T {
 // newWorld builds one with the template in force, unsigned, and its people.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	kit := ledgertest.Open(t, jobs.Schema(), journal.Schema(), identity.Schema(), gateway.Schema(), policy.Schema())
+	kit := ledgertest.Open(t, jobs.Schema(), journal.Schema(), identity.Schema(), gateway.Schema(), policy.Schema(), vault.Schema())
 	kit.Clock.Set(time.Date(2026, 11, 2, 6, 0, 0, 0, time.UTC))
 	w := &world{t: t, kit: kit, ids: map[string]string{}, keys: map[string]sshsig.Signer{}, results: map[string]func() (clause.Result, error){}}
 	w.results["identity.reviews"] = func() (clause.Result, error) {
@@ -161,6 +164,11 @@ func newWorld(t testing.TB) *world {
 		Gate: passhash.NewGate(2, 16, time.Minute), Seam: &identity.Seam{Params: cheap}}))
 	w.glass = must[*glass.Service](t)(glass.New(glass.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Mail: w.mail, Access: acc, Rules: clause.NewLive[glass.Rules](now), Record: w.journal,
 		Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log, Plant: w.people.PlantStaff}))
+	rules := clause.NewLive[keys.Rules](now)
+	if err := rules.Set([]clause.Period{{Values: policytest.Values()}}); err != nil {
+		t.Fatal(err)
+	}
+	w.sealing = must[*keys.Service](t)(keys.New(keys.Deps{DB: kit.DB, Ring: kit.Ring, Access: acc, People: w.people, Teams: w.people, Journal: proofs{w.journal}, Rules: rules, Now: now, Log: log}))
 	public := must[*url.URL](t)(url.Parse(origin))
 	w.gate = must[*gateway.Gateway](t)(gateway.New(gateway.Deps{DB: kit.DB, Rules: clause.NewLive[gateway.Rules](now), Sessions: sessions{w.people}, Access: acc, Keys: kit.Ring,
 		Origin: public, Upstream: must[*url.URL](t)(url.Parse("http://10.0.1.10:3000")), RoutesFile: filepath.Join(t.TempDir(), "routes.yaml"), Now: now, Log: log,
@@ -179,7 +187,7 @@ func newWorld(t testing.TB) *world {
 			return e.N, err == nil
 		}}))
 	w.console = must[*console.Console](t)(console.New(console.Deps{Company: "Harbour Ltd", Origin: origin, Policy: w.policy, Check: w.check, Journal: w.journal, Identity: w.people,
-		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
+		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Encryption: w.sealing, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
 			Out: http.DefaultTransport, Origin: origin, Now: now, Log: log}))}))
 	w.site = must[*web.Server](t)(web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour Ltd"} }, Log: log, Now: now}))
 	w.site.SetChrome(w.console.Chrome)
@@ -461,4 +469,20 @@ func nopRequest(w *world) *http.Request {
 	r := httptest.NewRequestWithContext(w.t.Context(), http.MethodPost, "/-/sign-in", nil)
 	r.RemoteAddr = "192.0.2.7:4000"
 	return r
+}
+
+// proofs gives entries as they stand in the journal.
+type proofs struct{ j *journal.Journal }
+
+func (p proofs) ProofOf(ctx context.Context, entry string) (keys.Proof, error) {
+	e, err := p.j.ByID(ctx, entry)
+	if err != nil {
+		return keys.Proof{}, err
+	}
+	proof, leaf, err := p.j.Proof(ctx, e.N)
+	if err != nil {
+		return keys.Proof{}, err
+	}
+	key, err := p.j.Key(ctx)
+	return keys.Proof{N: e.N, Leaf: leaf, Proof: proof, Key: key}, err
 }
