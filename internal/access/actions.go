@@ -53,6 +53,13 @@ const (
 	VaultKeys  Action = "vault.manage-keys"
 	VaultAudit Action = "vault.audit" // who saw what
 
+	KeysRead   Action = "vault.read-keys"   // how the keys stand that data rests under, holds, destructions
+	KeysRotate Action = "vault.rotate-keys" // replace them now
+	KeysShred  Action = "vault.ask-shred"   // ask for the destruction of a key
+	KeysAgree  Action = "vault.agree-shred" // agree to one that somebody else asked for, or refuse it
+	HoldAdd    Action = "vault.add-hold"    // keep something from being destroyed
+	HoldEnd    Action = "vault.end-hold"    // two people end a hold
+
 	ProvisioningManage Action = "identity.manage-provisioning" // connect the directory of any team, and set its domains
 	GlassPrepare       Action = "identity.prepare-break-glass" // hand out the shares that open an owner's session together, and end them
 )
@@ -106,17 +113,24 @@ var known = map[Action]bool{
 	VaultKeys:  true,
 	VaultAudit: true,
 
+	KeysRead:   true,
+	KeysRotate: true,
+	KeysShred:  true,
+	KeysAgree:  false,
+	HoldAdd:    true,
+	HoldEnd:    false,
+
 	ProvisioningManage: true,
 	GlassPrepare:       true,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a
 // person's own: a lent role does not carry them, and a token never reaches them.
-var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister, RoleGrant, ReviewDecide, SupportAgree, GlassPrepare}
+var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister, RoleGrant, ReviewDecide, SupportAgree, GlassPrepare, KeysAgree, HoldEnd}
 
 // fresh are acts for which a person must have shown a factor shortly before: they bind
 // others, or decide who comes in. A session left open on a desk does not do them.
-var fresh = []Action{PolicyApprove, ExceptionApprove, KeyRegister, PeopleManage, PeopleErase, PeopleExport, PeopleImport, RoleGrant, ServicesManage, GlassPrepare}
+var fresh = []Action{PolicyApprove, ExceptionApprove, KeyRegister, PeopleManage, PeopleErase, PeopleExport, PeopleImport, RoleGrant, ServicesManage, GlassPrepare, KeysAgree, HoldEnd}
 
 // ofTeams begins the actions of a customer's own team: the only ones that the roles of
 // customers can have.

@@ -35,6 +35,7 @@ import (
 	"writ/internal/policy/template"
 	"writ/internal/secret"
 	"writ/internal/vault"
+	"writ/internal/vault/keys"
 	"writ/internal/vault/ssm"
 	"writ/internal/web"
 )
@@ -54,6 +55,7 @@ type modules struct {
 	oidc     *oidc.Service
 	upstream *upstream.Service
 	vault    *vault.Service
+	keys     *keys.Service
 	ssm      *ssm.Door
 	gateway  *gateway.Gateway
 	policy   *policy.Service
@@ -89,6 +91,9 @@ func (a *App) build(ctx context.Context) (err error) {
 		Now: a.now, Log: a.log.With("module", "vault")}); err != nil {
 		return err
 	}
+	if err := a.buildKeys(); err != nil {
+		return err
+	}
 	if a.ssm, err = ssm.New(ssm.Deps{Vault: a.vault, Now: a.now, Raw: a.raw}); err != nil {
 		return err
 	}
@@ -116,7 +121,7 @@ func (a *App) buildIdentity() error {
 		DB: a.db, Ring: a.ring, Mail: a.mail, Jobs: a.jobs, Rules: clause.NewLive[identity.Rules](a.now), Banned: list, Access: a.access, Record: a.journal,
 		Company: func() string { return a.config.Company }, Origin: a.config.Origin(), Now: a.now, Log: a.log.With("module", "identity"),
 		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw, TermsURL: a.config.TermsURL, Makers: makers, Ways: func(to string) []web.Link { return a.upstream.Ways(to) },
-		Proof: a.journal.Export, Beside: func(ctx context.Context, person string, d *identity.OwnData) error {
+		Holds: a.held, Proof: a.journal.Export, Beside: func(ctx context.Context, person string, d *identity.OwnData) error {
 			return errors.Join(a.oidc.Own(ctx, person, d), a.upstream.Own(ctx, person, d))
 		}})
 	if err != nil {
@@ -170,9 +175,9 @@ func (a *App) buildGateway() error {
 }
 
 func (a *App) buildPolicy() (err error) {
-	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.glass.Controls(a.door), a.oidc.Controls(a.door), a.vault.Controls(), a.ssm.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
+	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.glass.Controls(a.door), a.oidc.Controls(a.door), a.vault.Controls(), a.keys.Controls(), a.ssm.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
 	var slots []clause.Slot
-	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.gateway, a.journal} {
+	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.gateway, a.journal} {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
@@ -185,6 +190,7 @@ func (a *App) buildPolicy() (err error) {
 		return err
 	}
 	a.check.Schedule(a.jobs)
+	a.keys.Schedule(a.jobs)
 	a.journal.Follow("check", a.recheck)
 	return nil
 }
@@ -196,7 +202,10 @@ func (a *App) face() (err error) {
 		return err
 	}
 	if a.console, err = console.New(console.Deps{Company: a.config.Company, Origin: a.config.Origin(), Policy: a.policy, Check: a.check,
-		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Vault: a.vault, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now}); err != nil {
+		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now,
+		Vault:      a.vault,
+		Encryption: a.keys,
+	}); err != nil {
 		return err
 	}
 	a.web.SetChrome(a.console.Chrome)
@@ -205,13 +214,16 @@ func (a *App) face() (err error) {
 	if err != nil {
 		return err
 	}
-	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.ssm.Routes(), a.vault.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
+	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.ssm.Routes(), a.vault.Routes(), a.keys.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 
 // start puts the policy in force and loads what modules keep in memory.
 func (a *App) start(ctx context.Context) error {
 	if err := a.policy.Start(ctx); err != nil {
+		return err
+	}
+	if err := a.keys.Start(ctx); err != nil {
 		return err
 	}
 	if err := a.identity.Load(ctx); err != nil {

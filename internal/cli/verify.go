@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,8 +15,8 @@ func (a *app) verifyCommand() *cobra.Command {
 	var keys []string
 	var since string
 	c := &cobra.Command{
-		Use: "verify BUNDLE", Short: "Check an evidence bundle, without a server",
-		Long: `Checks an evidence zip on this machine alone: sums, signature of the checkpoint, every
+		Use: "verify BUNDLE", Short: "Check an evidence bundle or a certificate, without a server",
+		Long: `Checks an evidence zip, or the certificate of a destroyed key (writ vault shred --certificate), on this machine alone: sums, signature of the checkpoint, every
 entry's place in the tree, former checkpoints, opened values, numbers without a gap. Trust
 comes from the keys you bring with --key; without one the bundle's own key is used and shown
 as self-asserted. --since FILE is a checkpoint that you kept: the journal must be a
@@ -59,7 +60,10 @@ func (a *app) verify(name string, opt verify.Options) error {
 	if !info.Mode().IsRegular() {
 		return &exit{exitUsage, fmt.Errorf("%s is no file", name)}
 	}
-	r := verify.Bundle(f, info.Size(), opt)
+	r, err := examine(f, info.Size(), opt)
+	if err != nil {
+		return err
+	}
 	if a.json() {
 		if err := a.encode(r); err != nil {
 			return err
@@ -73,6 +77,22 @@ func (a *app) verify(name string, opt verify.Options) error {
 	return &exit{code: r.Code}
 }
 
+// examine tells a bundle from a certificate by its first byte.
+func examine(f *os.File, size int64, opt verify.Options) (verify.Report, error) {
+	first := make([]byte, 1)
+	if _, err := f.ReadAt(first, 0); err != nil || first[0] != '{' {
+		return verify.Bundle(f, size, opt), nil
+	}
+	if opt.Since != nil {
+		return verify.Report{}, &usageError{errors.New("--since is for bundles: a certificate has one proof")}
+	}
+	b, err := readAll(f, f.Name(), 8<<20)
+	if err != nil {
+		return verify.Report{}, err
+	}
+	return verify.Certificate(b, opt), nil
+}
+
 func (a *app) printBundle(r verify.Report) {
 	for _, s := range r.Steps {
 		a.say("  %s", visible(s))
@@ -82,11 +102,15 @@ func (a *app) printBundle(r verify.Report) {
 	}
 	switch r.Code {
 	case verify.True:
+		if r.Complete == "certificate" {
+			a.say("True: it is the certificate that the journal %s recorded.", visible(r.Origin))
+			break
+		}
 		a.say("True: %d entries stand in the journal %s of %d entries (%s).", r.Leaves, visible(r.Origin), r.Size, visible(r.Complete))
 	case verify.Incomplete:
 		a.say("True, and incomplete as it says itself: %d entries of the journal %s of %d entries (%s).", r.Leaves, visible(r.Origin), r.Size, visible(r.Complete))
 	case verify.Unreadable:
-		a.say("This is no evidence bundle.")
+		a.say("This is no evidence bundle, and no certificate.")
 		return
 	default:
 		a.say("False: %s.", count(len(r.Problems), "problem", "problems"))

@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"writ/internal/identity/glass"
+	"writ/internal/keyring"
 )
 
 // states are all pages, each in the state that shows most.
@@ -41,8 +42,17 @@ func (w *world) states() map[string]string {
 	if _, err := w.glass.PickUp(w.t.Context(), w.as("dev")); err != nil {
 		w.t.Fatal(err)
 	}
+	if _, err := w.kit.Ring.Ensure(w.t.Context(), keyring.Subject{Kind: "backup", ID: "2026-10"}); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.sealing.Ask(w.t.Context(), w.as("ben"), "backup/2026-10", "It is past its time."); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.sealing.Hold(w.t.Context(), w.as("ana"), "stranger/2026-09", "A lawsuit about a sign-in."); err != nil {
+		w.t.Fatal(err)
+	}
 	return map[string]string{
-		"glass": "/-/console/break-glass", "policy": "/-/console", "policy-broken": "/-/console?show=broken", "policy-none": "/-/console?show=stale",
+		"encryption": "/-/console/encryption", "glass": "/-/console/break-glass", "policy": "/-/console", "policy-broken": "/-/console?show=broken", "policy-none": "/-/console?show=stale",
 		"clause-broken": "/-/console/clauses/auth.reset-link-lifetime", "clause-record": "/-/console/clauses/crypto.db-at-rest", "clause-excepted": "/-/console/clauses/auth.best-practice",
 		"revisions": "/-/console/revisions", "revision": "/-/console/revisions/1.1", "revision-first": "/-/console/revisions/1.0", "revision-proposed": "/-/console/revisions/" + proposal,
 		"propose": "/-/console/propose", "propose-value": "/-/console/propose?param=" + q("auth.reset-link-lifetime/ttl"), "propose-set": "/-/console/propose?param=" + q("crypto.current-public/deny"),

@@ -31,7 +31,7 @@ var templates embed.FS
 //go:embed assets/console.css
 var styles []byte
 
-// Deps is what a Console needs. All but Clients, Glass and Vault are required.
+// Deps is what a Console needs. The last group may be nil: then it has no pages of those.
 type Deps struct {
 	Company  string // the customer-facing name
 	Origin   string // https://app.example.com
@@ -40,12 +40,14 @@ type Deps struct {
 	Journal  *journal.Journal
 	Identity *identity.Service
 	Gateway  *gateway.Gateway
-	Clients  Clients        // nil: no pages of applications
-	Glass    Glass          // nil: no pages of break-glass
-	Vault    *vault.Service // nil: no pages of parameters
 	Jobs     *jobs.Jobs
 	Access   *access.Access
 	Now      func() time.Time
+
+	Clients    Clients        // applications
+	Glass      Glass          // break-glass
+	Vault      *vault.Service // parameters
+	Encryption Encryption     // keys
 }
 
 // Console is the pages. It is safe for concurrent use.
@@ -174,7 +176,10 @@ func (c *Console) Routes() []web.Route {
 		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),
-	}, c.public(), c.clientRoutes(staff), c.glassRoutes(staff), c.teamRoutes(staff), c.resetRoutes(staff), c.vaultRoutes())
+	}, c.public(), c.clientRoutes(staff), c.glassRoutes(staff), c.teamRoutes(staff), c.resetRoutes(staff),
+		c.vaultRoutes(),
+		c.encryptionRoutes(staff),
+	)
 }
 
 // public are the addresses for everybody.

@@ -145,6 +145,8 @@ func TestWhoMayCome(t *testing.T) {
 		"GET people/tokens": access.TokensRead, "POST people/tokens/end": access.TokensManage, "GET people/brought-over": access.PeopleRead,
 		"GET factor-resets": access.PeopleManage, "POST factor-resets": access.PeopleManage, "POST factor-resets/agree": access.PeopleManage, "POST factor-resets/refuse": access.PeopleManage,
 		"GET gate": access.GateRead, "POST gate/mode": access.GateMaintain, "GET mail": access.MailRead,
+		"GET encryption": access.KeysRead, "POST encryption/rotate": access.KeysRotate, "POST encryption/shreds": access.KeysShred, "POST encryption/shreds/agree": access.KeysAgree, "POST encryption/shreds/refuse": access.KeysAgree,
+		"GET encryption/certificates/{id}": access.KeysRead, "POST encryption/holds": access.HoldAdd, "POST encryption/holds/end": access.HoldEnd,
 		"GET break-glass": access.RightsRead, "POST break-glass": access.GlassPrepare, "POST break-glass/withdraw": access.GlassPrepare, "POST break-glass/end": access.SessionsEnd,
 		"GET applications": access.ClientsRead, "GET applications/{id}": access.ClientsRead, "GET applications/add": access.ClientsManage, "POST applications": access.ClientsManage,
 		"POST applications/{id}/secret": access.ClientsManage, "POST applications/{id}/secret/end": access.ClientsManage, "POST applications/{id}/remove": access.ClientsManage,
@@ -194,8 +196,8 @@ func TestWhoMayCome(t *testing.T) {
 func TestRail(t *testing.T) {
 	w := newWorld(t)
 	for who, want := range map[string]string{
-		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Applications Parameters Gate Mail Journal",
-		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Applications Parameters Gate Journal",
+		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Applications Parameters Encryption keys Gate Mail Journal",
+		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Applications Parameters Encryption keys Gate Journal",
 		"suna":     "Document Revisions Exceptions Records Keys Findings People Teams",
 		"customer": "",
 	} {

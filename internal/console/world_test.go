@@ -39,6 +39,7 @@ import (
 	"writ/internal/secret"
 	"writ/internal/sshsig"
 	"writ/internal/vault"
+	"writ/internal/vault/keys"
 	"writ/internal/web"
 )
 
@@ -73,6 +74,7 @@ type world struct {
 	kit     *ledgertest.Kit
 	people  *identity.Service
 	glass   *glass.Service
+	sealing *keys.Service
 	policy  *policy.Service
 	check   *check.Runner
 	journal *journal.Journal
@@ -179,6 +181,11 @@ func newWorld(t testing.TB) *world {
 	w.glass = must[*glass.Service](t)(glass.New(glass.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Mail: w.mail, Access: acc, Rules: clause.NewLive[glass.Rules](now), Record: w.journal,
 		Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log, Plant: w.people.PlantStaff}))
 	w.vault = must[*vault.Service](t)(vault.New(vault.Deps{DB: kit.DB, Keys: kit.Ring, Access: acc, Owners: holders{w}, Rules: clause.NewLive[vault.Rules](now), Now: now, Log: log}))
+	rules := clause.NewLive[keys.Rules](now)
+	if err := rules.Set([]clause.Period{{Values: policytest.Values()}}); err != nil {
+		t.Fatal(err)
+	}
+	w.sealing = must[*keys.Service](t)(keys.New(keys.Deps{DB: kit.DB, Ring: kit.Ring, Access: acc, People: w.people, Teams: w.people, Journal: proofs{w.journal}, Rules: rules, Now: now, Log: log}))
 	public := must[*url.URL](t)(url.Parse(origin))
 	w.gate = must[*gateway.Gateway](t)(gateway.New(gateway.Deps{DB: kit.DB, Rules: clause.NewLive[gateway.Rules](now), Sessions: sessions{w.people}, Access: acc, Keys: kit.Ring,
 		Origin: public, Upstream: must[*url.URL](t)(url.Parse("http://10.0.1.10:3000")), RoutesFile: filepath.Join(t.TempDir(), "routes.yaml"), Now: now, Log: log,
@@ -197,7 +204,7 @@ func newWorld(t testing.TB) *world {
 			return e.N, err == nil
 		}}))
 	w.console = must[*console.Console](t)(console.New(console.Deps{Company: "Harbour Ltd", Origin: origin, Policy: w.policy, Check: w.check, Journal: w.journal, Identity: w.people,
-		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
+		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Encryption: w.sealing, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
 			Out: http.DefaultTransport, Origin: origin, Now: now, Log: log}))}))
 	w.console.Vault = w.vault
 	w.site = must[*web.Server](t)(web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour Ltd"} }, Log: log, Now: now}))
@@ -480,4 +487,20 @@ func nopRequest(w *world) *http.Request {
 	r := httptest.NewRequestWithContext(w.t.Context(), http.MethodPost, "/-/sign-in", nil)
 	r.RemoteAddr = "192.0.2.7:4000"
 	return r
+}
+
+// proofs gives entries as they stand in the journal.
+type proofs struct{ j *journal.Journal }
+
+func (p proofs) ProofOf(ctx context.Context, entry string) (keys.Proof, error) {
+	e, err := p.j.ByID(ctx, entry)
+	if err != nil {
+		return keys.Proof{}, err
+	}
+	proof, leaf, err := p.j.Proof(ctx, e.N)
+	if err != nil {
+		return keys.Proof{}, err
+	}
+	key, err := p.j.Key(ctx)
+	return keys.Proof{N: e.N, Leaf: leaf, Proof: proof, Key: key}, err
 }

@@ -60,6 +60,7 @@ func TestFormatJSON(t *testing.T) {
 	k.teams(t)
 	k.glass(t)
 	k.vault(t)
+	k.encryption(t)
 	k.care(t)
 	k.applications(t)
 	k.programs(t)

@@ -33,6 +33,9 @@ var asks = map[string]access.Action{
 	"POST vault/params": access.VaultWrite, "POST vault/rollback": access.VaultWrite, "DELETE vault/params": access.VaultWrite,
 	"GET vault/keys": access.VaultKeys, "POST vault/keys": access.VaultKeys, "DELETE vault/keys/{id}": access.VaultKeys, "GET vault/seen": access.VaultAudit,
 	"GET vault/grants": access.VaultAudit, "POST vault/grants": access.VaultKeys, "DELETE vault/grants/{id}": access.VaultKeys,
+	"GET encryption": access.KeysRead, "POST encryption/rotate": access.KeysRotate, "GET encryption/shreds": access.KeysRead, "POST encryption/shreds": access.KeysShred,
+	"POST encryption/shreds/{id}/agree": access.KeysAgree, "DELETE encryption/shreds/{id}": access.KeysAgree, "GET encryption/shreds/{id}/certificate": access.KeysRead,
+	"GET encryption/holds": access.KeysRead, "POST encryption/holds": access.HoldAdd, "DELETE encryption/holds/{id}": access.HoldEnd,
 	"POST journal/verify": access.JournalRead, "GET journal/export": access.JournalExport,
 }
 

@@ -82,6 +82,7 @@ func (k Key) Seal(plain []byte, aad AAD) []byte {
 	if aad.Table == "" || aad.Column == "" {
 		panic("envelope: seal without a table and a column")
 	}
+	k.p.seals.Add(1)
 	box := make([]byte, 0, k.Overhead()+len(plain))
 	box = append(box, k.p.header...)
 	return k.p.aead.Seal(box, nil, plain, aad.bind(k.p.header))

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"writ/internal/fault"
 	"writ/internal/secret"
@@ -39,6 +40,7 @@ type key struct {
 	header []byte
 	secret secret.Bytes
 	aead   cipher.AEAD
+	seals  atomic.Int64 // boxes made by this copy of the key
 }
 
 // NewKey makes a Key of 32 secret bytes under an id of 1 to 64 bytes. The id is
@@ -69,6 +71,15 @@ func (k Key) ID() string {
 		return ""
 	}
 	return k.p.id
+}
+
+// Seals is how many boxes this copy of the key has made: random nonces serve a
+// bounded number, and whoever keeps the key counts.
+func (k Key) Seals() int64 {
+	if k.p == nil {
+		return 0
+	}
+	return k.p.seals.Load()
 }
 
 // IsZero reports whether there is no key.

@@ -163,9 +163,21 @@ func (s *Service) Erase(ctx context.Context, who actor.Actor, ref, confirm strin
 // erase deletes the rows of a person, then destroys their key. The letter, if there is
 // one, goes out with the first half: afterwards there is no address to send it to.
 func (s *Service) erase(ctx context.Context, who actor.Actor, acc account, letter *jobs.Job) (Certificate, error) {
+	c, err := s.eraseUnless(ctx, who, acc, letter, s.kept)
+	if errors.Is(err, errKept) && who.Kind != actor.Writ {
+		return c, s.refuse(ctx, who, EraseRefused{Person: acc.id, Cause: "held"}, err)
+	}
+	return c, err
+}
+
+// eraseUnless is erase with what may refuse it in the change that begins it.
+func (s *Service) eraseUnless(ctx context.Context, who actor.Actor, acc account, letter *jobs.Job, kept keeper) (Certificate, error) {
 	o := offboarding{person: acc.id, how: HowErased, begun: s.Now()}
 	var ids []string
 	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if err := kept(ctx, tx, acc.id); err != nil {
+			return nil, err
+		}
 		if err := s.notLastOwner(ctx, tx, acc); err != nil {
 			return nil, err
 		}

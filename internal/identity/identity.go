@@ -98,6 +98,10 @@ type Deps struct {
 
 	Makers *passkey.Makers // of which passkeys are taken; nil = of any
 
+	// Holds refuses, inside the change that would begin it, the end of a person whom a legal
+	// hold keeps (fault.Conflict, held). It may be nil where there are no holds.
+	Holds func(ctx context.Context, tx *ledger.Tx, person string) error
+
 	TermsURL string // where customers read the terms; may be empty
 }
 

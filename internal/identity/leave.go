@@ -47,6 +47,9 @@ func (s *Service) Leave(ctx context.Context, who actor.Actor, current secret.Tex
 		if err := notLastAdminAnywhere(ctx, tx, acc.id); err != nil {
 			return nil, err
 		}
+		if err := s.kept(ctx, tx, acc.id); err != nil {
+			return nil, err
+		}
 		due = tx.Now().Add(undoTime)
 		if _, err := tx.Exec(ctx, insertLeaving, acc.id, us(tx.Now()), us(due)); err != nil {
 			return nil, err
@@ -54,6 +57,8 @@ func (s *Service) Leave(ctx context.Context, who actor.Actor, current secret.Tex
 		return LeaveAsked{Person: acc.id, Due: due}, s.Mail.Enqueue(ctx, tx, job)
 	})
 	switch {
+	case errors.Is(err, errKept):
+		return due, s.refuse(ctx, who, LeaveRefused{Person: who.ID, Cause: "held"}, err)
 	case errors.Is(err, errLastAdmin):
 		return due, s.refuse(ctx, who, LeaveRefused{Person: who.ID, Cause: "last-admin"}, errLastAdmin)
 	case errors.Is(err, fault.Conflict) && !errors.Is(err, errStale):
@@ -144,7 +149,11 @@ func (s *Service) eraseLeaver(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.erase(ctx, actor.System("identity-leave"), acc, &job); err != nil { // clause: data.crypto-erase
+	_, err = s.erase(ctx, actor.System("identity-leave"), acc, &job) // clause: data.crypto-erase
+	if errors.Is(err, errKept) {
+		return nil // it waits for the end of the hold
+	}
+	if err != nil {
 		return fmt.Errorf("end account %s: %w", id, err)
 	}
 	return nil

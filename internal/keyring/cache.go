@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"sync"
 	"time"
 
 	"writ/internal/envelope"
@@ -20,11 +21,18 @@ type cached struct {
 	read time.Time
 }
 
+// meter is how many seals of a key were set aside in the store for this process.
+type meter struct {
+	mu       sync.Mutex
+	reserved int64 // under mu
+}
+
 func newCache() cache {
 	return cache{subjects: map[Subject]cached{}, ids: map[string]cached{}}
 }
 
-// recall returns the cached key and the epoch that a later keep must name.
+// recall returns the cached key, whether it may be used without asking, and the epoch
+// that a later keep must name.
 func recall[K comparable](r *Ring, m map[K]cached, by K) (k envelope.Key, ok bool, epoch uint64) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

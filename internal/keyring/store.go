@@ -13,6 +13,7 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib"       // the driver "pgx"
 	_ "github.com/ncruces/go-sqlite3/driver" // the driver "sqlite3"
+	_ "github.com/ncruces/go-sqlite3/vfs/memdb"
 
 	"writ/internal/fault"
 )
@@ -20,8 +21,9 @@ import (
 // store is the database of keys on either engine. On SQLite it has one connection:
 // reads are served from memory after the first, and writes are rare.
 type store struct {
-	db   *sql.DB
-	file string // path of keys.db; "" on PostgreSQL
+	db     *sql.DB
+	file   string // path of keys.db; "" on PostgreSQL and in memory
+	memory bool   // SQLite without a file
 }
 
 // The engines' names, as ledger uses them.
@@ -31,7 +33,7 @@ const (
 )
 
 func (s *store) engine() string {
-	if s.file == "" {
+	if s.file == "" && !s.memory {
 		return enginePostgres
 	}
 	return engineSQLite
@@ -92,7 +94,7 @@ func makeFile(path string) error {
 
 // guard refuses an SQLite connection that would leave deleted bytes behind.
 func (s *store) guard(ctx context.Context) error {
-	if s.engine() != engineSQLite {
+	if s.file == "" {
 		return nil
 	}
 	var secure, journal string
@@ -208,10 +210,13 @@ func away(act string, err error) error {
 // The tables. Boxes name the key they are sealed under; times are microseconds UTC.
 var tables = []string{
 	`CREATE TABLE keyring_turn (id BIGINT PRIMARY KEY, turn BIGINT NOT NULL)`,
-	`CREATE TABLE keyring_kek (version BIGINT PRIMARY KEY, id TEXT NOT NULL UNIQUE, box BYTEA NOT NULL, created BIGINT NOT NULL)`,
+	`CREATE TABLE keyring_kek (version BIGINT PRIMARY KEY, id TEXT NOT NULL UNIQUE, created BIGINT NOT NULL,
+		retired BIGINT NOT NULL DEFAULT 0, destroyed BIGINT NOT NULL DEFAULT 0)`,
+	`CREATE TABLE keyring_root (kek TEXT NOT NULL, root TEXT NOT NULL, box BYTEA NOT NULL, PRIMARY KEY (kek, root))`,
 	`CREATE TABLE keyring_key (id TEXT PRIMARY KEY, kind TEXT NOT NULL, mark TEXT NOT NULL, version BIGINT NOT NULL,
-		box BYTEA NOT NULL, created BIGINT NOT NULL, UNIQUE (mark, version))`,
-	`CREATE TABLE keyring_named (name TEXT PRIMARY KEY, version BIGINT NOT NULL, box BYTEA NOT NULL, created BIGINT NOT NULL)`,
+		kek TEXT NOT NULL, box BYTEA NOT NULL, created BIGINT NOT NULL, seals BIGINT NOT NULL DEFAULT 0, UNIQUE (mark, version))`,
+	`CREATE INDEX keyring_key_kek ON keyring_key (kek, id)`,
+	`CREATE TABLE keyring_named (name TEXT PRIMARY KEY, version BIGINT NOT NULL, kek TEXT NOT NULL, box BYTEA NOT NULL, created BIGINT NOT NULL)`,
 	`CREATE TABLE keyring_erasure (mark TEXT PRIMARY KEY, kind TEXT NOT NULL, intended BIGINT NOT NULL, destroyed BIGINT NOT NULL)`,
 	`CREATE TABLE keyring_destroyed (id TEXT PRIMARY KEY, mark TEXT NOT NULL, traces BYTEA NOT NULL)`,
 	`CREATE INDEX keyring_destroyed_mark ON keyring_destroyed (mark)`,

@@ -226,3 +226,15 @@ func FuzzParts(f *testing.F) {
 		}
 	})
 }
+
+// Whatever is given as a certificate is read or refused; nothing but the real one is true.
+func FuzzCertificate(f *testing.F) {
+	for _, s := range []string{"", "{}", "[]", `{"certificate":{"id":"a","v":1},"entry":0,"leaf":"{}","proof":"","key":""}`, `{"certificate":{"v":1,"id":"a"}}`, `{"certificate":{"id":"a"},"more":1}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r := verify.Certificate(b, verify.Options{}); r.Code != verify.False && r.Code != verify.Unreadable {
+			t.Fatalf("taken: %s", b)
+		}
+	})
+}

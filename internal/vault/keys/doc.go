@@ -1,0 +1,36 @@
+// Package keys replaces the keys that data rests under, and ends them.
+//
+//	by the policy, at once, after exposure ─► Rotate ─► re-wrap in the background ─► retired ─► destroyed
+//	ask (one) ─► agree (others, as many as the policy says) ─► hold? ─► intent ─► key destroyed
+//	          ─► nothing opens any more ─► certificate, an entry of the journal ─► proof for anybody
+//	hold: add (one) ─► end (two); under a hold nothing is destroyed, here or in identity
+//
+// Promises: crypto.key-rotation (the newest key is younger than the policy's time, nothing
+// stays under a retired one), data.crypto-erase (what is retired is made unreadable by
+// destroying its key, and a certificate records it).
+//
+// Refuses: a destruction that fewer people want than the policy asks for, or that the one
+// who asked agrees to; one under a legal hold; the key of a class that the server itself
+// works with, and of the company's own vault; to end a hold alone; to certify while a
+// sampled value still opens.
+//
+// Threats: one person who destroys evidence (a quorum, holds); a process that dies in the
+// middle (each step is durable and is gone on with at the next start); a backup of the
+// database of keys that is put back (what was destroyed stands in the ledger too, and is
+// destroyed again before anything opens); a certificate that somebody changed (its sum
+// stands in the journal, and the proof is checked without this server).
+//
+// BUG(backups): Writ makes no copies of the database of keys itself. A copy that an
+// operator keeps holds destroyed keys, sealed, until it is deleted; certificates declare
+// thirty days for it, and nothing here can look. A restore of the ledger together with the
+// keys, from before a destruction, knows nothing of it.
+//
+// BUG(exposure): data stays sealed under the data keys it was written with. After an
+// exposure those are sealed anew, and values of the vault that are written from then on
+// have a new key; what was written before must be written again by its owners.
+//
+// Tables: ../schema/00020_keys.sql.
+//
+// For: owners, operators, auditors; whoever holds a certificate. Read keys.go, rotate.go,
+// target.go, hold.go, shred.go, carry.go, certificate.go, destroyed.go, clauses.go.
+package keys

@@ -1,0 +1,4 @@
+package keys
+
+// StopAt makes the service call f after each step.
+func (s *Service) StopAt(f func(step string) error) { s.step = f }
