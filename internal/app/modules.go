@@ -35,7 +35,9 @@ import (
 	"writ/internal/policy/template"
 	"writ/internal/secret"
 	"writ/internal/vault"
+	"writ/internal/vault/aws"
 	"writ/internal/vault/keys"
+	"writ/internal/vault/kms"
 	"writ/internal/vault/ssm"
 	"writ/internal/web"
 )
@@ -57,6 +59,8 @@ type modules struct {
 	vault    *vault.Service
 	keys     *keys.Service
 	ssm      *ssm.Door
+	kms      *kms.Service
+	aws      *aws.Door
 	gateway  *gateway.Gateway
 	policy   *policy.Service
 	check    *check.Runner
@@ -94,7 +98,7 @@ func (a *App) build(ctx context.Context) (err error) {
 	if err := a.buildKeys(); err != nil {
 		return err
 	}
-	if a.ssm, err = ssm.New(ssm.Deps{Vault: a.vault, Now: a.now, Raw: a.raw}); err != nil {
+	if err := a.buildWire(); err != nil {
 		return err
 	}
 	if err := a.buildGateway(); err != nil {
@@ -214,7 +218,7 @@ func (a *App) face() (err error) {
 	if err != nil {
 		return err
 	}
-	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.ssm.Routes(), a.vault.Routes(), a.keys.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
+	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.aws.Routes(), a.kms.Routes(), a.vault.Routes(), a.keys.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 

@@ -170,14 +170,14 @@ func (s *Service) ownerOf(ctx context.Context, ref string) (actor.Actor, error) 
 // PlantKey makes an access key of the reserved team for one run of a control, and returns
 // what removes it again with all that it wrote.
 func (s *Service) PlantKey(ctx context.Context, control, path string, reads bool) (IssuedKey, func(), error) {
-	k := IssuedKey{AccessKey: AccessKey{ID: newKeyID(), Owner: canaryOwner, Team: canaryTeam, Path: path, Reads: reads}, Secret: secret.RandomText(30)}
+	k := IssuedKey{AccessKey: AccessKey{ID: newKeyID(false), Owner: canaryOwner, Team: canaryTeam, Path: path, Reads: reads}, Secret: secret.RandomText(30)}
 	box, err := s.seal(ctx, keyring.Class(accessClass), secretAt(k.ID), []byte(k.Secret.Reveal()))
 	if err != nil {
 		return IssuedKey{}, nil, err
 	}
 	who := actor.System("canary")
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		_, err := tx.Exec(ctx, insertKey, k.ID, box, k.Team, k.Owner, k.Path, k.Reads, who.String(), us(tx.Now()), us(tx.Now().Add(time.Hour)))
+		_, err := tx.Exec(ctx, insertKey, k.ID, box, k.Team, k.Owner, k.Path, k.Reads, who.String(), us(tx.Now()), us(tx.Now().Add(time.Hour)), "")
 		return CanaryPlanted{Control: control, Key: k.ID}, err
 	})
 	if err != nil {

@@ -100,8 +100,10 @@ type (
 	keyIn struct {
 		Path     string `json:"path"`
 		ReadOnly bool   `json:"read_only,omitzero"`
-		Owner    string `json:"owner,omitzero"` // kind/id; "" = whoever asks
-		Days     int    `json:"days,omitzero"`  // 0 = 90
+		Owner    string `json:"owner,omitzero"`   // kind/id; "" = whoever asks
+		Days     int    `json:"days,omitzero"`    // 0 = 90
+		Session  bool   `json:"session,omitzero"` // with a session token, for hours
+		Hours    int    `json:"hours,omitzero"`   // of a session; 0 = 1
 	}
 	keyWire struct {
 		ID       string    `json:"id"`
@@ -119,6 +121,7 @@ type (
 	issuedOut struct {
 		ID     string  `json:"access_key_id"`
 		Secret string  `json:"secret_access_key"` // shown this once
+		Token  string  `json:"session_token,omitempty"`
 		About  keyWire `json:"about"`
 	}
 )
@@ -242,11 +245,12 @@ func (s *Service) postKey(w http.ResponseWriter, r *http.Request, who actor.Acto
 	if err != nil {
 		return err
 	}
-	k, err := s.IssueKey(r.Context(), who, NewKey{Path: in.Path, Reads: in.ReadOnly, Owner: in.Owner, Life: time.Duration(in.Days) * 24 * time.Hour})
+	life := time.Duration(in.Days)*24*time.Hour + time.Duration(in.Hours)*time.Hour
+	k, err := s.IssueKey(r.Context(), who, NewKey{Path: in.Path, Reads: in.ReadOnly, Owner: in.Owner, Life: life, Session: in.Session})
 	if err != nil {
 		return err
 	}
-	return web.WriteJSON(w, http.StatusCreated, issuedOut{k.ID, k.Secret.Reveal(), wireKey(k.AccessKey)})
+	return web.WriteJSON(w, http.StatusCreated, issuedOut{k.ID, k.Secret.Reveal(), k.Token.Reveal(), wireKey(k.AccessKey)})
 }
 
 func (s *Service) deleteKey(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

@@ -2,6 +2,8 @@ package vault
 
 import (
 	"context"
+	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,6 +22,9 @@ import (
 const (
 	keyDefault = 90 * 24 * time.Hour
 	keyMost    = 365 * 24 * time.Hour
+
+	sessionDefault = time.Hour
+	sessionMost    = 12 * time.Hour
 )
 
 // AccessKey lets a program call the parameter store with a client of its provider. Its
@@ -35,6 +40,7 @@ type AccessKey struct {
 	Expires time.Time
 	Seen    time.Time // to the hour; zero = never
 	Ended   bool
+	Session bool // it works with its session token only, for hours
 }
 
 // NewKey is the wish for an access key.
@@ -42,13 +48,16 @@ type NewKey struct {
 	Path  string
 	Reads bool
 	Owner string        // kind/id; "" = whoever asks
-	Life  time.Duration // 0 = 90 days
+	Life  time.Duration // 0 = 90 days; of a session an hour
+
+	Session bool // for hours, and with a token beside the secret
 }
 
 // IssuedKey is a new access key. This is the only time its secret is there.
 type IssuedKey struct {
 	AccessKey
 	Secret secret.Text
+	Token  secret.Text // of a session
 }
 
 // IssueKey makes an access key for a path.
@@ -60,14 +69,14 @@ func (s *Service) IssueKey(ctx context.Context, who actor.Actor, in NewKey) (Iss
 	if err != nil {
 		return IssuedKey{}, err
 	}
-	life := in.Life
-	if life == 0 {
-		life = keyDefault
+	life, err := in.life()
+	if err != nil {
+		return IssuedKey{}, err
 	}
-	if life < time.Minute || life > keyMost {
-		return IssuedKey{}, fault.New(fault.Invalid, "key_life", fault.Public{Problem: "A key cannot live that long or short.", Expected: "Between a minute and 365 days."})
+	k := IssuedKey{AccessKey: AccessKey{ID: newKeyID(in.Session), Owner: in.Owner, Team: teamOf(who), Path: path, Reads: in.Reads, Issuer: who.String(), Session: in.Session}, Secret: secret.RandomText(30)}
+	if in.Session {
+		k.Token = secret.RandomText(48)
 	}
-	k := IssuedKey{AccessKey: AccessKey{ID: newKeyID(), Owner: in.Owner, Team: teamOf(who), Path: path, Reads: in.Reads, Issuer: who.String()}, Secret: secret.RandomText(30)}
 	if k.Owner == "" {
 		k.Owner = who.String()
 	}
@@ -84,13 +93,38 @@ func (s *Service) IssueKey(ctx context.Context, who actor.Actor, in NewKey) (Iss
 	}
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		k.Issued, k.Expires = tx.Now(), tx.Now().Add(life)
-		_, err := tx.Exec(ctx, insertKey, k.ID, box, k.Team, k.Owner, k.Path, k.Reads, k.Issuer, us(k.Issued), us(k.Expires))
+		_, err := tx.Exec(ctx, insertKey, k.ID, box, k.Team, k.Owner, k.Path, k.Reads, k.Issuer, us(k.Issued), us(k.Expires), tokenMark(k.Token))
 		return KeyIssued{Key: k.ID, Owner: k.Owner, Path: k.Path, Reads: k.Reads, Until: k.Expires, Text: k.Secret}, err
 	})
 	if err != nil {
 		return IssuedKey{}, fmt.Errorf("issue access key: %w", err)
 	}
 	return k, nil
+}
+
+// life is how long the key shall live.
+func (in NewKey) life() (time.Duration, error) {
+	life, usual, most, expected := in.Life, keyDefault, keyMost, "Between a minute and 365 days."
+	if in.Session {
+		usual, most, expected = sessionDefault, sessionMost, "Between a minute and 12 hours for a key with a session token."
+	}
+	if life == 0 {
+		life = usual
+	}
+	if life < time.Minute || life > most {
+		return 0, fault.New(fault.Invalid, "key_life", fault.Public{Problem: "A key cannot live that long or short.", Expected: expected})
+	}
+	return life, nil
+}
+
+// tokenMark is what is kept of a session's token: it is wholly random, so its hash tells
+// nothing, and nobody has to read it again.
+func tokenMark(token secret.Text) string {
+	if token.Len() == 0 {
+		return ""
+	}
+	h := token.Sum()
+	return hex.EncodeToString(h[:])
 }
 
 // EndKey ends an access key for the next call.
@@ -132,18 +166,26 @@ func (s *Service) AccessKeys(ctx context.Context, who actor.Actor) ([]AccessKey,
 }
 
 // Caller finds who signs with an access key: the secret to check the signature with, and
-// the actor they are when it is good. Nobody acts before the caller has checked it.
-func (s *Service) Caller(ctx context.Context, id string) (actor.Actor, secret.Text, error) {
+// the actor they are when it is good. Nobody acts before the caller has checked it. A key
+// of a session works with its token, and another one with none.
+func (s *Service) Caller(ctx context.Context, id string, session secret.Text) (actor.Actor, secret.Text, error) {
 	var k AccessKey
 	var box []byte
-	err := ledger.One(ctx, s.DB, selectKeyBox, append(k.dest(), &box), id)
+	var token string
+	err := ledger.One(ctx, s.DB, selectKeyBox, append(k.dest(), &box, &token), id)
 	if errors.Is(err, fault.NotFound) {
 		return actor.Actor{}, secret.Text{}, errKey("key_unknown")
 	}
 	if err != nil {
 		return actor.Actor{}, secret.Text{}, fmt.Errorf("read access key: %w", err)
 	}
+	if subtle.ConstantTimeCompare([]byte(tokenMark(session)), []byte(token)) != 1 {
+		return actor.Actor{}, secret.Text{}, errKey("key_unknown")
+	}
 	if now := s.Now(); k.Ended || !now.Before(k.Expires) {
+		if k.Session && !k.Ended {
+			return actor.Actor{}, secret.Text{}, errSessionOver()
+		}
 		return actor.Actor{}, secret.Text{}, errKey("key_ended")
 	}
 	who, err := s.ownerOf(ctx, k.Owner)
@@ -194,6 +236,10 @@ func errKey(code string) error {
 	return fault.New(fault.Unauthenticated, code, fault.Public{Problem: "The security token included in the request is invalid.", Next: "Look at the list of access keys."})
 }
 
+func errSessionOver() error {
+	return fault.New(fault.Unauthenticated, "session_over", fault.Public{Problem: "The security token included in the request is expired.", Next: "Make another key with a session token."})
+}
+
 // reach is what a key that was used may touch.
 type reach struct {
 	id, path string
@@ -220,6 +266,17 @@ func keyOf(who actor.Actor) (reach, bool) {
 	return r, true
 }
 
+// PathOf is all that somebody could reach: the path of their access key, or everything.
+func PathOf(who actor.Actor) string {
+	if k, ok := keyOf(who); ok {
+		return k.path
+	}
+	return "/"
+}
+
+// Within reports whether a name lies at or below a path.
+func Within(name, path string) bool { return path != "" && under(name, path) }
+
 func (r reach) reaches(name string, action access.Action) bool {
 	return r.path != "" && under(name, r.path) && (!r.reads || action != access.VaultWrite)
 }
@@ -232,10 +289,13 @@ func (r reach) only() string {
 }
 
 // newKeyID has the shape that clients and scanners of secrets know, and 80 bits.
-func newKeyID() string {
+func newKeyID(session bool) string {
 	b := secret.Random(16).Reveal()
 	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	out := []byte("AKIA")
+	if session {
+		out = []byte("ASIA")
+	}
 	for _, c := range b {
 		out = append(out, digits[c&31])
 	}
@@ -249,7 +309,7 @@ func secretAt(id string) envelope.AAD {
 }
 
 func (k *AccessKey) dest() []any {
-	return []any{&k.ID, &k.Owner, &k.Team, &k.Path, &k.Reads, &k.Issuer, timeInto{&k.Issued}, timeInto{&k.Expires}, seenInto{&k.Seen}, &k.Ended}
+	return []any{&k.ID, &k.Owner, &k.Team, &k.Path, &k.Reads, &k.Issuer, timeInto{&k.Issued}, timeInto{&k.Expires}, seenInto{&k.Seen}, &k.Ended, &k.Session}
 }
 
 // seenInto scans microseconds where 0 is never.
@@ -265,9 +325,9 @@ func (i seenInto) Scan(v any) error {
 }
 
 const (
-	keyColumns   = `id, owner, team, path, reads, issuer, issued, expires, seen, ended IS NOT NULL`
+	keyColumns   = `id, owner, team, path, reads, issuer, issued, expires, seen, ended IS NOT NULL, session <> ''`
 	selectKey    = `SELECT ` + keyColumns + ` FROM vault_access_key`
-	selectKeyBox = `SELECT ` + keyColumns + `, secret FROM vault_access_key WHERE id = $1`
-	insertKey    = `INSERT INTO vault_access_key (id, secret, team, owner, path, reads, issuer, issued, expires, seen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)`
+	selectKeyBox = `SELECT ` + keyColumns + `, secret, session FROM vault_access_key WHERE id = $1`
+	insertKey    = `INSERT INTO vault_access_key (id, secret, team, owner, path, reads, issuer, issued, expires, seen, session) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)`
 	endKey       = `UPDATE vault_access_key SET ended = $3 WHERE id = $1 AND team = $2 AND ended IS NULL`
 )

@@ -110,9 +110,18 @@ func teamOf(who actor.Actor) string {
 	return who.Team
 }
 
+// TeamOf is whose vault somebody acts in.
+func TeamOf(who actor.Actor) string { return teamOf(who) }
+
 // may asks whether somebody may do this to a name: by their role or a grant, and by the
 // path of the key they came with. A key tells nothing of what lies outside its path.
-func (s *Service) may(ctx context.Context, who actor.Actor, action access.Action, name string) error { // clause: vault.access-logged
+func (s *Service) may(ctx context.Context, who actor.Actor, action access.Action, name string) error {
+	return s.MayReach(ctx, who, action, "param"+rooted(name), name)
+}
+
+// MayReach is the question of may about a thing that lies at a path: for what a child
+// package keeps there.
+func (s *Service) MayReach(ctx context.Context, who actor.Actor, action access.Action, object, name string) error { // clause: vault.access-logged
 	if teamOf(who) == "" {
 		return fault.New(fault.Denied, "no_team", fault.Public{Problem: "This account acts in no team.", Next: "Switch to a team first."})
 	}
@@ -121,7 +130,7 @@ func (s *Service) may(ctx context.Context, who actor.Actor, action access.Action
 		return err
 	}
 	if !granted {
-		if err := s.Access.Allow(ctx, who, action, "param"+rooted(name)); err != nil {
+		if err := s.Access.Allow(ctx, who, action, object); err != nil {
 			return err
 		}
 	}

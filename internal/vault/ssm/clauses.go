@@ -15,6 +15,7 @@ import (
 	"writ/internal/clause"
 	"writ/internal/secret"
 	"writ/internal/vault"
+	"writ/internal/vault/aws"
 	"writ/internal/vault/sigv4"
 )
 
@@ -69,17 +70,17 @@ func (t *trial) call(key vault.IssuedKey, op string, in map[string]any, change f
 		t.err = err
 		return 0, "", ""
 	}
-	r, err := http.NewRequestWithContext(t.ctx, http.MethodPost, t.v.Base+Base, strings.NewReader(string(body)))
+	r, err := http.NewRequestWithContext(t.ctx, http.MethodPost, t.v.Base+aws.Base, strings.NewReader(string(body)))
 	if err != nil {
 		t.err = err
 		return 0, "", ""
 	}
 	now := t.d.Now().UTC()
-	r.Header.Set("Content-Type", media)
+	r.Header.Set("Content-Type", aws.Media)
 	r.Header.Set("X-Amz-Target", prefix+op)
 	r.Header.Set("X-Amz-Date", now.Format("20060102T150405Z"))
 	r.Host = r.URL.Host
-	err = sigv4.Sign(r, []string{"content-type", "host", "x-amz-date", "x-amz-target"}, sha256.Sum256(body), sigv4.Credential{KeyID: key.ID, Day: now.Format("20060102"), Region: "canary", Service: service}, key.Secret)
+	err = sigv4.Sign(r, []string{"content-type", "host", "x-amz-date", "x-amz-target"}, sha256.Sum256(body), sigv4.Credential{KeyID: key.ID, Day: now.Format("20060102"), Region: "canary", Service: Name}, key.Secret)
 	if err != nil {
 		t.err = err
 		return 0, "", ""

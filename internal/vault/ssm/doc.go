@@ -1,16 +1,13 @@
 // Package ssm is the vault's door for clients of the AWS Systems Manager Parameter Store:
-// their protocol (JSON 1.1), their signatures, their names of errors. The aws CLI, the
+// their operations and their names of errors (package aws proves who calls). The aws CLI, the
 // SDKs and what is built on them work with an endpoint address and an access key.
 //
-//	POST /-/aws/ ─► size ─► signature (sigv4) ─► key ─► owner's rights now ─► actor
-//	             ─► operation ─► shape of its input ─► vault ─► entry ─► answer
+//	signed call (aws) ─► operation ─► shape of its input ─► vault ─► entry ─► answer
 //
 // Promises: vault.access-logged (the id of an answer is that of its entry),
 // vault.encrypted-store.
 //
-// Refuses: what is not signed, signed for another service, altered on the way, older than
-// five minutes, or signed with a key that has ended or whose owner is gone; an operation
-// it does not have; more than 1 MiB.
+// Refuses: an operation it does not have; an input of another shape than the clients' model.
 //
 // Threats: a caller who asks whether a name exists outside its path (the answer is the
 // same for all names there); a value in a log (no message holds one); a call sent twice

@@ -25,6 +25,7 @@ import (
 	"writ/internal/policy/policytest"
 	"writ/internal/secret"
 	"writ/internal/vault"
+	"writ/internal/vault/aws"
 	"writ/internal/vault/sigv4"
 	"writ/internal/vault/ssm"
 	"writ/internal/web"
@@ -96,11 +97,15 @@ func open(t testing.TB, kit *ledgertest.Kit) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	address, err := aws.New(aws.Deps{Keys: w.vault, Now: kit.Clock.Now, Services: []aws.Service{w.wire.Service()}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	site, err := web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Quorvex"} }, Log: slog.New(slog.DiscardHandler), Now: kit.Clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := site.Mount(w.wire.Routes()...); err != nil {
+	if err := site.Mount(address.Routes()...); err != nil {
 		t.Fatal(err)
 	}
 	real := site.Handler(nobody{})
@@ -170,7 +175,7 @@ func (c client) call(op, body string, change ...func(*http.Request)) said {
 
 func (c client) send(target, service, body string, change ...func(*http.Request)) said {
 	c.w.t.Helper()
-	r, err := http.NewRequestWithContext(c.w.t.Context(), "POST", c.w.srv.URL+ssm.Base, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(c.w.t.Context(), "POST", c.w.srv.URL+aws.Base, strings.NewReader(body))
 	if err != nil {
 		c.w.t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"writ/internal/vault"
+	"writ/internal/vault/aws"
 )
 
 // The limits of pages and filters.
@@ -34,14 +35,14 @@ func page(asked *int, token string, most int) (vault.Page, error) {
 			if *asked < 1 {
 				rule = "greater than or equal to 1"
 			}
-			return p, invalid(fmt.Sprintf("1 validation error detected: Value '%d' at 'maxResults' failed to satisfy constraint: Member must have value %s.", *asked, rule))
+			return p, aws.Invalid(fmt.Sprintf("1 validation error detected: Value '%d' at 'maxResults' failed to satisfy constraint: Member must have value %s.", *asked, rule))
 		}
 		p.Max = *asked
 	}
 	if token != "" {
 		b, err := base64.RawURLEncoding.DecodeString(token)
 		if err != nil || !strings.HasPrefix(string(b), tokenMark) {
-			return p, &wireError{"InvalidNextToken", "The specified token is not valid."}
+			return p, aws.Refuse("InvalidNextToken", "The specified token is not valid.")
 		}
 		p.After = strings.TrimPrefix(string(b), tokenMark)
 	}
@@ -61,16 +62,16 @@ func token(next string) string {
 func query(fs []filter, keys ...string) (vault.Query, error) {
 	var q vault.Query
 	if len(fs) > maxFilters {
-		return q, &wireError{"InvalidFilterKey", "There are too many filters."}
+		return q, aws.Refuse("InvalidFilterKey", "There are too many filters.")
 	}
 	seen := map[string]bool{}
 	for _, f := range fs {
 		key, _, _ := strings.Cut(f.Key, ":")
 		if !slices.Contains(keys, key) || (key == "tag") != strings.HasPrefix(f.Key, "tag:") || f.Key == "tag:" {
-			return q, &wireError{"InvalidFilterKey", fmt.Sprintf("The filter key %s is not valid. Valid filter keys include: [%s].", f.Key, strings.Join(keys, ", "))}
+			return q, aws.Refuse("InvalidFilterKey", fmt.Sprintf("The filter key %s is not valid. Valid filter keys include: [%s].", f.Key, strings.Join(keys, ", ")))
 		}
 		if seen[f.Key] {
-			return q, &wireError{"InvalidFilterKey", "The following filters are duplicated in the request: [" + f.Key + "]. A request can contain only one instance of a specific filter."}
+			return q, aws.Refuse("InvalidFilterKey", "The following filters are duplicated in the request: ["+f.Key+"]. A request can contain only one instance of a specific filter.")
 		}
 		seen[f.Key] = true
 		if err := f.into(&q, key); err != nil {
@@ -83,12 +84,12 @@ func query(fs []filter, keys ...string) (vault.Query, error) {
 func (f filter) into(q *vault.Query, key string) error {
 	option := func(may ...string) error {
 		if len(f.Option) > maxOption || f.Option != "" && !slices.Contains(may, f.Option) {
-			return &wireError{"InvalidFilterOption", fmt.Sprintf("The following filter option is not valid: %s. Valid options include: [%s].", f.Option, strings.Join(may, ", "))}
+			return aws.Refuse("InvalidFilterOption", fmt.Sprintf("The following filter option is not valid: %s. Valid options include: [%s].", f.Option, strings.Join(may, ", ")))
 		}
 		return nil
 	}
 	if len(f.Values) == 0 && key != "tag" {
-		return &wireError{"InvalidFilterValue", "The following filter values are missing: null for filter key " + f.Key + "."}
+		return aws.Refuse("InvalidFilterValue", "The following filter values are missing: null for filter key "+f.Key+".")
 	}
 	m := vault.Match{How: vault.How(f.Option), Values: f.Values}
 	switch key {
@@ -97,7 +98,7 @@ func (f filter) into(q *vault.Query, key string) error {
 			return err
 		}
 		if len(f.Values) != 1 || !strings.HasPrefix(f.Values[0], "/") {
-			return &wireError{"InvalidFilterValue", "A filter of the key Path needs one value, which begins with a slash."}
+			return aws.Refuse("InvalidFilterValue", "A filter of the key Path needs one value, which begins with a slash.")
 		}
 		q.Path, q.Recursive = f.Values[0], f.Option == "Recursive"
 		return nil
@@ -185,7 +186,7 @@ type policy struct {
 }
 
 func (c *call) metadata(p vault.Param) metadata {
-	return metadata{Name: p.Name, ARN: c.arn(p.Name), Type: string(p.Type), KeyId: p.KeyID, LastModifiedDate: epoch(p.Changed), LastModifiedUser: c.user(p.ChangedBy),
+	return metadata{Name: p.Name, ARN: c.arn(p.Name), Type: string(p.Type), KeyId: p.KeyID, LastModifiedDate: epoch(p.Changed), LastModifiedUser: c.User(p.ChangedBy),
 		Description: p.Description, AllowedPattern: p.Pattern, Version: p.Version, Tier: p.Tier, Policies: policies(p), DataType: p.DataType}
 }
 
@@ -208,7 +209,7 @@ func describe(c *call) (any, error) {
 		return nil, err
 	}
 	if len(in.Filters) > 0 && len(in.ParameterFilters) > 0 {
-		return nil, invalid("You can use either Filters or ParameterFilters in a single request.")
+		return nil, aws.Invalid("You can use either Filters or ParameterFilters in a single request.")
 	}
 	p, err := page(in.MaxResults, in.NextToken, describePage)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/secret"
 	"writ/internal/vault"
+	"writ/internal/vault/aws"
 )
 
 // maxNames in one call.
@@ -48,7 +49,7 @@ func put(c *call) (any, error) {
 		w.Lifecycle = &l
 	}
 	if in.Overwrite && len(in.Tags) > 0 {
-		return nil, invalid("Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please remove overwrite flag. To update tags for an existing parameter, please use AddTagsToResource or RemoveTagsFromResource.")
+		return nil, aws.Invalid("Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please remove overwrite flag. To update tags for an existing parameter, please use AddTagsToResource or RemoveTagsFromResource.")
 	}
 	done, err := c.vault.Put(c.ctx, c.who, w)
 	if err != nil {
@@ -113,7 +114,7 @@ func few(names []string, what string) error {
 		if len(names) == 0 {
 			rule = "greater than or equal to 1"
 		}
-		return invalid(fmt.Sprintf("1 validation error detected: Value '[%s]' at '%s' failed to satisfy constraint: Member must have length %s.", strings.Join(names, ", "), what, rule))
+		return aws.Invalid(fmt.Sprintf("1 validation error detected: Value '[%s]' at '%s' failed to satisfy constraint: Member must have length %s.", strings.Join(names, ", "), what, rule))
 	}
 	return nil
 }
@@ -217,7 +218,7 @@ func unlabel(c *call) (any, error) {
 		return nil, err
 	}
 	if in.ParameterVersion == nil || *in.ParameterVersion < 1 {
-		return nil, invalid("1 validation error detected: Value null at 'parameterVersion' failed to satisfy constraint: Member must not be null.")
+		return nil, aws.Invalid("1 validation error detected: Value null at 'parameterVersion' failed to satisfy constraint: Member must not be null.")
 	}
 	if err := few(in.Labels, "labels"); err != nil {
 		return nil, err
@@ -248,7 +249,7 @@ type resource struct {
 func readResource(c *call) (resource, error) {
 	in, err := read[resource](c)
 	if err == nil && in.ResourceType != "Parameter" {
-		err = &wireError{"InvalidResourceType", "The resource type is not valid. Only Parameter has tags here."}
+		err = aws.Refuse("InvalidResourceType", "The resource type is not valid. Only Parameter has tags here.")
 	}
 	return in, err
 }
@@ -256,7 +257,7 @@ func readResource(c *call) (resource, error) {
 // noResource is how a name that is not there is called where tags are meant.
 func noResource(err error) error {
 	if errors.Is(err, fault.NotFound) || errors.Is(err, fault.Invalid) && !strings.Contains(err.Error(), "tag_") {
-		return &wireError{"InvalidResourceId", "The resource ID is not valid. Verify that you entered the correct ID and try again."}
+		return aws.Refuse("InvalidResourceId", "The resource ID is not valid. Verify that you entered the correct ID and try again.")
 	}
 	return err
 }

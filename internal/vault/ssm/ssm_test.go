@@ -33,7 +33,7 @@ func TestProtocol(t *testing.T) { // breaks: vault.access-logged
 		}
 		is("no target", "UnknownOperationException", c.send("", "ssm", "{}"))
 		is("an unknown operation", "UnknownOperationException", c.call("StartAutomation", "{}"))
-		is("another service's target", "UnknownOperationException", c.send("TrentService.Encrypt", "ssm", "{}"))
+		is("a target of no service here", "UnknownOperationException", c.send("DynamoDB_20120810.GetItem", "ssm", "{}"))
 		is("malformed JSON", "SerializationException", c.call("GetParameter", `{"Name":`))
 		is("a number for a name", "SerializationException", c.call("GetParameter", `{"Name":3}`))
 		is("unsigned", "MissingAuthenticationTokenException", c.call("GetParameter", `{"Name":"/a/b"}`, func(r *http.Request) { r.Header.Del("Authorization") }))
@@ -426,7 +426,7 @@ func TestKeys(t *testing.T) { // breaks: vault.access-logged
 		if err != nil || len(ks) != 5 || !ks[0].Ended || ks[0].Seen.IsZero() {
 			t.Errorf("%v %v", ks, err)
 		}
-		who, _, err := w.vault.Caller(t.Context(), w.client(vault.NewKey{Path: "/"}).key.ID)
+		who, _, err := w.vault.Caller(t.Context(), w.client(vault.NewKey{Path: "/"}).key.ID, secret.Text{})
 		if err != nil {
 			t.Fatal(err)
 		}
