@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Clients of the OpenID provider that are too heavy for go.mod, each built in a module of its
-# own, and the tests that let them judge.
+# Clients of the OpenID provider and of the vault that are too heavy for go.mod, each built in a
+# module of its own, and the tests that let them judge.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}
@@ -25,9 +25,21 @@ zitadel() {
 	"$go" mod init judge && "$go" get github.com/zitadel/oidc/v3@v3.51.17 && "$go" mod tidy && built zitadel-rp-v3.51.17 .
 }
 
-for judge in oauth2_proxy zitadel; do
+aws_ssm() {
+	mkdir "$folder/ssm" && cd "$folder/ssm"
+	cp "$root/internal/vault/ssm/testdata/gosdk/main.go" .
+	"$go" mod init judge && "$go" get github.com/aws/aws-sdk-go-v2@v1.47.7 github.com/aws/aws-sdk-go-v2/service/ssm@v1.81.0 && "$go" mod tidy && built aws-ssm-v1.81.0 .
+}
+
+sops() { # it wants an editor: ours writes a file
+	mkdir "$folder/sops" && cd "$folder/sops"
+	"$go" mod init judge && "$go" get -tool github.com/getsops/sops/v3/cmd/sops@v3.13.3 && built sops-v3.13.3 github.com/getsops/sops/v3/cmd/sops
+}
+
+for judge in oauth2_proxy zitadel aws_ssm sops; do
 	if ! ("$judge") >"$folder/log" 2>&1; then
 		echo "the judge $judge cannot be built here, so it is left out: $(tail -n 1 "$folder/log")" >&2
 	fi
 done
 "$go" test -count=1 -v -run '^(TestOAuth2Proxy|TestZitadelRP)$' ./internal/identity/oidc
+"$go" test -count=1 -v -run '^TestJudge' ./internal/vault/... ./internal/e2e

@@ -65,7 +65,8 @@ type IDConfig struct {
 
 // VaultConf holds machine settings of the vault.
 type VaultConf struct {
-	AutoAlias bool `yaml:"auto_alias,omitempty"` // take any key alias that a client names
+	AutoAlias  bool `yaml:"auto_alias,omitempty"`  // take any key alias that a client names
+	ChangeType bool `yaml:"change_type,omitempty"` // let a new version have another type than the last
 }
 
 const configName = "writ.yaml"

@@ -19,7 +19,8 @@ func (a *app) vaultCommand() *cobra.Command {
 		`The parameter store: names in levels (/service/database/password), values in versions. Values
 come from standard input only, so that they stand in no list of processes and no history.`,
 		"  writ vault put /shop/db/password < password.txt\n  writ vault get /shop/db/password\n  writ vault list /shop\n  writ vault key create --path /shop --read-only",
-		a.vaultPut(), a.vaultGet(), a.vaultList(), a.vaultHistory(), a.vaultRollback(), a.vaultDelete(), a.vaultSeen(), a.vaultGrant(), a.vaultKey(), a.vaultRotate(), a.vaultShred(), a.vaultHold())
+		a.vaultPut(), a.vaultGet(), a.vaultList(), a.vaultHistory(), a.vaultRollback(), a.vaultDelete(), a.vaultSeen(), a.vaultGrant(), a.vaultKey(), a.vaultRotate(), a.vaultShred(), a.vaultHold(),
+		a.vaultKMS())
 }
 
 // maxValue is more than a value may have.
@@ -278,6 +279,8 @@ func (a *app) vaultKeyCreate() *cobra.Command {
 		ReadOnly bool   `json:"read_only"`
 		Owner    string `json:"owner,omitempty"`
 		Days     int    `json:"days,omitempty"`
+		Session  bool   `json:"session,omitempty"`
+		Hours    int    `json:"hours,omitempty"`
 	}
 	c := &cobra.Command{
 		Use: "create --path PATH", Short: "Make an access key and print it, this once",
@@ -298,6 +301,7 @@ func (a *app) vaultKeyCreate() *cobra.Command {
 			var out struct {
 				ID     string `json:"access_key_id"`
 				Secret string `json:"secret_access_key"`
+				Token  string `json:"session_token"`
 				About  struct{ Ends time.Time }
 			}
 			if err := decode(raw, &out); err != nil {
@@ -305,14 +309,19 @@ func (a *app) vaultKeyCreate() *cobra.Command {
 			}
 			fmt.Fprintf(a.err, "The secret is shown this once, and the key ends %s. To end it before: writ vault key end %s\n", a.date(out.About.Ends), visible(out.ID))
 			a.say("AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s", visible(out.ID), visible(out.Secret))
+			if out.Token != "" {
+				a.say("AWS_SESSION_TOKEN=%s", visible(out.Token))
+			}
 			return nil
 		}),
 	}
 	f := c.Flags()
 	f.StringVar(&in.Path, "path", "", "what it reaches: this path and all below it")
 	f.BoolVar(&in.ReadOnly, "read-only", false, "it reads and changes nothing")
-	f.StringVar(&in.Owner, "owner", "", "person/ID who stands behind it (default: you)")
+	f.StringVar(&in.Owner, "owner", "", "person/ID or machine/ID (a service) that stands behind it (default: you)")
 	f.IntVar(&in.Days, "days", 0, "days until it ends (default 90)")
+	f.BoolVar(&in.Session, "session", false, "it works with a session token beside its secret, for hours")
+	f.IntVar(&in.Hours, "hours", 0, "hours until a session ends (default 1, 12 at most)")
 	_ = c.MarkFlagRequired("path") // the flag is there
 	return c
 }

@@ -136,7 +136,7 @@ func (s *Service) put(ctx context.Context, who actor.Actor, name string, in Put,
 		if err != nil {
 			return nil, err
 		}
-		if err := p.apply(in, isNew); err != nil {
+		if err := p.apply(in, isNew, s.ChangeType); err != nil {
 			return nil, err
 		}
 		if err := makeRoom(ctx, tx, p, in.MostKept); err != nil {
@@ -204,11 +204,11 @@ func takeParam(ctx context.Context, tx *ledger.Tx, team, name string, overwrite 
 }
 
 // apply makes the next version of what was asked, or says what is wrong with it.
-func (p *Param) apply(in Put, isNew bool) error {
+func (p *Param) apply(in Put, isNew, retype bool) error {
 	if !isNew && len(in.Tags) > 0 {
 		return fault.New(fault.Invalid, "tags_on_overwrite", fault.Public{Problem: "Tags and overwrite can't be used together.", Next: "To change the tags of an existing parameter use AddTagsToResource or RemoveTagsFromResource."})
 	}
-	if err := p.applyType(in, isNew); err != nil {
+	if err := p.applyType(in, isNew, retype); err != nil {
 		return err
 	}
 	if in.Description != nil {
@@ -241,7 +241,7 @@ func (p *Param) apply(in Put, isNew bool) error {
 	return nil
 }
 
-func (p *Param) applyType(in Put, isNew bool) error {
+func (p *Param) applyType(in Put, isNew, retype bool) error {
 	if isNew && in.Type == "" {
 		in.Type = in.New
 	}
@@ -251,11 +251,14 @@ func (p *Param) applyType(in Put, isNew bool) error {
 	case in.Type == "":
 	case in.Type != String && in.Type != StringList && in.Type != SecureString:
 		return fault.Newf(fault.Invalid, "type_unknown", "The type %q is not one of String, StringList and SecureString.", string(in.Type))
-	case !isNew && in.Type != p.Type:
+	case !isNew && in.Type != p.Type && !retype:
 		return fault.New(fault.Conflict, "type_changed", fault.Public{
 			Problem: "The parameter type cannot be changed.", Expected: "The type " + string(p.Type) + ".", Next: "Delete the parameter and create it again with another type."})
 	default:
 		p.Type = in.Type
+	}
+	if p.Type != SecureString {
+		p.KeyID = ""
 	}
 	switch {
 	case p.Type == SecureString && in.KeyID != nil:
@@ -336,7 +339,7 @@ func (p *Param) write(ctx context.Context, tx *ledger.Tx, team string, isNew boo
 		if n != 1 {
 			return errChanged()
 		}
-	} else if n, err := tx.Exec(ctx, updateParam, p.ID, p.Version, p.KeyID, p.Tier, p.DataType, p.Pattern, p.Description, life, us(p.Changed), p.ChangedBy, due, p.Version-1); err != nil {
+	} else if n, err := tx.Exec(ctx, updateParam, p.ID, p.Version, p.KeyID, p.Tier, p.DataType, p.Pattern, p.Description, life, us(p.Changed), p.ChangedBy, due, p.Version-1, string(p.Type)); err != nil {
 		return err
 	} else if n != 1 {
 		return errChanged()
@@ -444,7 +447,7 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)
 		ON CONFLICT (team, name) DO NOTHING`
 	lockParam   = `UPDATE vault_param SET version = version WHERE team = $1 AND name = $2`
-	updateParam = `UPDATE vault_param SET version = $2, key_id = $3, tier = $4, data_type = $5, pattern = $6, description = $7, lifecycle = $8, changed = $9, changed_by = $10, due = $11
+	updateParam = `UPDATE vault_param SET version = $2, key_id = $3, tier = $4, data_type = $5, pattern = $6, description = $7, lifecycle = $8, changed = $9, changed_by = $10, due = $11, type = $13
 		WHERE id = $1 AND version = $12`
 	insertVersion = `INSERT INTO vault_version (param, version, value, type, key_id, tier, data_type, pattern, description, lifecycle, changed, changed_by, origin)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`

@@ -69,6 +69,10 @@ type Deps struct {
 	// AutoAlias takes any key alias that a client names as an alias of the vault's own
 	// key. Without it only alias/aws/ssm is known.
 	AutoAlias bool
+
+	// ChangeType lets a new version have another type than the last, which some clients
+	// do where the service itself refuses it.
+	ChangeType bool
 }
 
 // Service is the vault. It is safe for concurrent use.

@@ -172,7 +172,7 @@ type metadata struct {
 	Description      string   `json:",omitempty"`
 	AllowedPattern   string   `json:",omitempty"`
 	Value            string   `json:",omitempty"`
-	Labels           []string `json:",omitempty"`
+	Labels           []string `json:",omitzero"` // of a history, where it may be empty
 	Version          int64
 	Tier             string
 	Policies         []policy
