@@ -20,7 +20,7 @@ func (a *app) vaultCommand() *cobra.Command {
 come from standard input only, so that they stand in no list of processes and no history.`,
 		"  writ vault put /shop/db/password < password.txt\n  writ vault get /shop/db/password\n  writ vault list /shop\n  writ vault key create --path /shop --read-only",
 		a.vaultPut(), a.vaultGet(), a.vaultList(), a.vaultHistory(), a.vaultRollback(), a.vaultDelete(), a.vaultSeen(), a.vaultGrant(), a.vaultKey(), a.vaultRotate(), a.vaultShred(), a.vaultHold(),
-		a.vaultKMS())
+		a.vaultKMS(), a.vaultMark(), a.vaultAbout(), a.vaultFind(), a.vaultDiff())
 }
 
 // maxValue is more than a value may have.
@@ -34,9 +34,12 @@ func (a *app) vaultPut() *cobra.Command {
 		Overwrite   bool    `json:"overwrite"`
 		Description *string `json:"description,omitempty"`
 		Pattern     *string `json:"pattern,omitempty"`
+
+		Policies *[]vaultPolicy `json:"policies,omitempty"`
 	}
 	var plain, fresh bool
 	var description, pattern string
+	var life lifeFlags
 	c := &cobra.Command{
 		Use: "put NAME", Short: "Write a new version of a value, read from standard input",
 		Long: `Reads a value from standard input and writes it as the newest version. One line break at the
@@ -57,6 +60,9 @@ end is left out. A new name becomes a SecureString, unless --plain is given.`,
 			}
 			if c.Flags().Changed("pattern") {
 				in.Pattern = &pattern
+			}
+			if in.Policies, err = life.policies(c); err != nil {
+				return err
 			}
 			if in.Type = "SecureString"; plain {
 				in.Type = "String"
@@ -81,6 +87,7 @@ end is left out. A new name becomes a SecureString, unless --plain is given.`,
 	f.BoolVar(&fresh, "new", false, "refuse when the name is there already")
 	f.StringVar(&description, "description", "", "what it is for")
 	f.StringVar(&pattern, "pattern", "", "regular expression that each value must match")
+	life.on(c)
 	return c
 }
 
@@ -217,36 +224,6 @@ func (a *app) vaultHistory() *cobra.Command {
 				t.row(strconv.FormatInt(p.Version, 10), strings.Join(p.Labels, " "), a.when(p.Changed), p.By)
 			}
 			return t.flush()
-		}),
-	}
-}
-
-func (a *app) vaultRollback() *cobra.Command {
-	return &cobra.Command{
-		Use: "rollback NAME VERSION", Short: "Make an earlier version the newest", Long: "Writes the value of an earlier version as a new one. Nobody is shown it, and nothing is lost.",
-		Example: "  writ vault rollback /shop/db/password 3", Args: cobra.ExactArgs(2),
-		RunE: run(func(c *cobra.Command, args []string) error {
-			version, err := strconv.ParseInt(args[1], 10, 64)
-			if err != nil || version < 1 {
-				return &usageError{fmt.Errorf("%q is no number of a version", args[1])}
-			}
-			conn, err := a.open(c.Context())
-			if err != nil {
-				return err
-			}
-			var raw json.RawMessage
-			if err := conn.post(c.Context(), "vault/rollback", map[string]any{"name": args[0], "version": version}, &raw); err != nil {
-				return err
-			}
-			if a.json() {
-				return a.printJSON(raw)
-			}
-			var done struct{ Version int64 }
-			if err := decode(raw, &done); err != nil {
-				return err
-			}
-			a.say("%s is at version %d, with the value of version %d.", visible(args[0]), done.Version, version)
-			return nil
 		}),
 	}
 }

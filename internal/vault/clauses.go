@@ -192,6 +192,18 @@ func (s *Service) PlantKey(ctx context.Context, control, path string, reads bool
 	}, nil
 }
 
+// PlantSensitive calls the path of a planted key sensitive, until the key is removed.
+func (s *Service) PlantSensitive(ctx context.Context, control string, k IssuedKey) error {
+	_, err := s.change(ctx, actor.System("canary"), func(tx *ledger.Tx) (ledger.Event, error) {
+		_, err := tx.Exec(ctx, putAbout, canaryTeam, []byte(k.Path), "", "", 0, false, true)
+		return CanaryPlanted{Control: control, Key: k.ID}, err
+	})
+	if err != nil {
+		return fmt.Errorf("plant a sensitive path: %w", err)
+	}
+	return nil
+}
+
 func (s *Service) uproot(ctx context.Context, who actor.Actor, control string, k IssuedKey) error {
 	_, err := s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		var ids []string
@@ -208,6 +220,9 @@ func (s *Service) uproot(ctx context.Context, who actor.Actor, control string, k
 			if err := deleteParam(ctx, tx, id); err != nil {
 				return nil, err
 			}
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM vault_about WHERE team = $1 AND name = $2`, canaryTeam, []byte(k.Path)); err != nil {
+			return nil, err
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM vault_access_key WHERE id = $1`, k.ID)
 		return CanarySwept{Control: control, Key: k.ID, Params: int64(len(ids))}, err

@@ -207,3 +207,55 @@ type ParamReminded struct {
 func (e ParamReminded) About() ledger.About {
 	return ledger.About{Name: "vault.param-reminded", Clause: "vault.encrypted-store", Object: "param/" + e.Param}
 }
+
+// AboutSet is what is said about a name, or about all names below a path, from now on.
+type AboutSet struct {
+	Name      string `class:"public"`
+	Owner     string `class:"public"`
+	Clause    string `class:"public"`
+	Rotation  int64  `class:"public"` // days
+	Critical  bool   `class:"public"`
+	Sensitive bool   `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e AboutSet) About() ledger.About {
+	return ledger.About{Name: "vault.about-set", Clause: "vault.encrypted-store"}
+}
+
+// ValueRefused is a value that the policy does not allow in its place.
+type ValueRefused struct {
+	Name string `class:"public"`
+	Code string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e ValueRefused) About() ledger.About {
+	return ledger.About{Name: "vault.value-refused", Clause: "vault.encrypted-store"}
+}
+
+// ParamsCompared are two versions of which somebody learned whether they are the same.
+type ParamsCompared struct {
+	Param string `class:"public"`
+	Name  string `class:"public"`
+	From  int64  `class:"public"`
+	To    int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e ParamsCompared) About() ledger.About {
+	return ledger.About{Name: "vault.params-compared", Clause: "vault.access-logged", Object: "param/" + e.Param}
+}
+
+// PathRolledBack is a path whose parameters have the values of a time again; each of them
+// has an entry of its own beside.
+type PathRolledBack struct {
+	Path  string    `class:"public"`
+	To    time.Time `class:"public"`
+	Count int64     `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e PathRolledBack) About() ledger.About {
+	return ledger.About{Name: "vault.path-rolled-back", Clause: "vault.encrypted-store"}
+}

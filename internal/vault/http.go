@@ -23,7 +23,7 @@ func (s *Service) Routes() []web.Route {
 		r.Tokens = false
 		return r
 	}
-	return []web.Route{
+	return append([]web.Route{
 		on("GET "+v1+"params", s.getParams, web.Doc{Summary: "Names under a path, without values", Query: []string{"path", "after"}, Out: paramsOut{}, Errors: []string{"path_invalid", "outside_path"}}),
 		on("POST "+v1+"params", s.postParam, web.Doc{Summary: "Write a new version of a parameter", In: paramIn{}, Out: doneOut{}, Status: 201,
 			Errors: []string{"param_exists", "type_needed", "type_changed", "value_empty", "value_long", "pattern_mismatch"}}),
@@ -39,7 +39,7 @@ func (s *Service) Routes() []web.Route {
 		key(on("GET "+v1+"keys", s.getKeys, web.Doc{Summary: "The access keys of the team", Out: keysOut{}})),
 		key(on("POST "+v1+"keys", s.postKey, web.Doc{Summary: "Make an access key; its secret is shown this once", In: keyIn{}, Out: issuedOut{}, Status: 201, Errors: []string{"path_invalid", "key_life", "person_needed"}})),
 		key(on("DELETE "+v1+"keys/{id}", s.deleteKey, web.Doc{Summary: "End an access key at once", Errors: []string{"key_unknown"}})),
-	}
+	}, aboutRoutes(s, on)...)
 }
 
 type (
@@ -64,6 +64,8 @@ type (
 		Overwrite   bool        `json:"overwrite,omitzero"`
 		Description *string     `json:"description,omitzero"`
 		Pattern     *string     `json:"pattern,omitzero"`
+
+		Policies *[]Lifecycle `json:"policies,omitzero"` // what shall happen by itself, in the wire's form
 	}
 	doneOut struct {
 		Name    string `json:"name"`
@@ -155,7 +157,7 @@ func (s *Service) postParam(w http.ResponseWriter, r *http.Request, who actor.Ac
 	if err != nil {
 		return err
 	}
-	done, err := s.Put(r.Context(), who, Put{Name: in.Name, Value: in.Value, New: Type(in.Type), Overwrite: in.Overwrite, Description: in.Description, Pattern: in.Pattern, Tier: Intelligent})
+	done, err := s.Put(r.Context(), who, Put{Name: in.Name, Value: in.Value, New: Type(in.Type), Overwrite: in.Overwrite, Description: in.Description, Pattern: in.Pattern, Lifecycle: in.Policies, Tier: Intelligent})
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ type Query struct {
 	DataTypes Match
 	Tags      map[string]Match
 	Label     string // of values: the version that has it
+
+	also func(Param) bool
 }
 
 // Match compares one field.
@@ -66,7 +68,7 @@ func (q *Query) matches(p Param) bool {
 	if q.Path != "" && !q.Recursive && strings.Contains(strings.TrimPrefix(strings.TrimPrefix(rooted(p.Name), q.Path), "/"), "/") {
 		return false
 	}
-	return q.Name.is(p.Name) && q.Types.is(string(p.Type)) && q.Keys.is(p.KeyID) && q.Tiers.is(p.Tier) && q.DataTypes.is(p.DataType)
+	return q.Name.is(p.Name) && q.Types.is(string(p.Type)) && q.Keys.is(p.KeyID) && q.Tiers.is(p.Tier) && q.DataTypes.is(p.DataType) && (q.also == nil || q.also(p))
 }
 
 // List lists parameters without their values, in the order of their names.

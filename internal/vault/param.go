@@ -56,6 +56,7 @@ type Param struct {
 	Pattern     string
 	Description string
 	Lifecycle   []Lifecycle
+	Made        time.Time
 	Changed     time.Time
 	ChangedBy   string // kind/id
 }
@@ -85,6 +86,7 @@ type Put struct {
 	Tags        []Tag
 	Once        string // names the call, so that its repetition within ten minutes is answered and not done
 	MostKept    int    // versions; 0 keeps all
+	Wire        bool   // the limits of the wire on how many there are hold
 }
 
 // Done is what a change of a parameter answers.
@@ -113,6 +115,12 @@ func (s *Service) Put(ctx context.Context, who actor.Actor, in Put) (Done, error
 	if err != nil {
 		return Done{}, fmt.Errorf("put parameter: %w", err)
 	}
+	if err := s.room(ctx, teamOf(who), in); err != nil {
+		return Done{}, err
+	}
+	if err := s.refusedValue(ctx, who, name, s.CheckDatabase(in.Value)); err != nil {
+		return Done{}, err
+	}
 	done, err := s.put(ctx, who, name, in, k)
 	for range maxAgain { // a first version, or the repetition of a call, that another was quicker with
 		if code, _ := fault.PublicOf(err); code != changedCode {
@@ -120,7 +128,7 @@ func (s *Service) Put(ctx context.Context, who actor.Actor, in Put) (Done, error
 		}
 		done, err = s.put(ctx, who, name, in, k)
 	}
-	if err != nil {
+	if err = s.refusedValue(ctx, who, name, err); err != nil {
 		return Done{}, fmt.Errorf("put parameter: %w", err)
 	}
 	return done, nil
@@ -137,6 +145,9 @@ func (s *Service) put(ctx context.Context, who actor.Actor, name string, in Put,
 			return nil, err
 		}
 		if err := p.apply(in, isNew, s.ChangeType); err != nil {
+			return nil, err
+		}
+		if err := noPlainHere(ctx, tx, team, p); err != nil {
 			return nil, err
 		}
 		if err := makeRoom(ctx, tx, p, in.MostKept); err != nil {
@@ -411,7 +422,7 @@ func readParam(ctx context.Context, r ledger.Reader, team, name string) (Param, 
 
 // dest is where a row of selectParam goes.
 func (p *Param) dest() []any {
-	return []any{&p.ID, textInto{&p.Name}, (*string)(&p.Type), &p.Version, &p.KeyID, &p.Tier, &p.DataType, &p.Pattern, &p.Description, lifecycleInto{&p.Lifecycle}, timeInto{&p.Changed}, &p.ChangedBy}
+	return []any{&p.ID, textInto{&p.Name}, (*string)(&p.Type), &p.Version, &p.KeyID, &p.Tier, &p.DataType, &p.Pattern, &p.Description, lifecycleInto{&p.Lifecycle}, timeInto{&p.Changed}, &p.ChangedBy, timeInto{&p.Made}}
 }
 
 // timeInto scans microseconds.
@@ -441,7 +452,7 @@ func (i textInto) Scan(v any) error {
 }
 
 const (
-	columns     = `id, name, type, version, key_id, tier, data_type, pattern, description, lifecycle, changed, changed_by`
+	columns     = `id, name, type, version, key_id, tier, data_type, pattern, description, lifecycle, changed, changed_by, made`
 	selectParam = `SELECT ` + columns + ` FROM vault_param`
 	insertParam = `INSERT INTO vault_param (id, team, name, type, version, key_id, tier, data_type, pattern, description, lifecycle, made, changed, changed_by, due)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)

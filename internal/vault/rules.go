@@ -12,6 +12,7 @@ type Rules struct {
 	AtRest string `clause:"crypto.at-rest/alg"`
 	Type   string `clause:"vault.encrypted-store/type"`
 	Alg    string `clause:"vault.encrypted-store/alg"`
+	Public bool   `clause:"vault.db-private/public"` // databases that hold credentials may be reached from everywhere
 }
 
 // algorithm is what values are sealed with (package envelope): there is no other.

@@ -76,8 +76,10 @@ func (s *Service) Rollback(ctx context.Context, who actor.Actor, name string, ve
 		if p.Version == 0 {
 			return nil, errNoParam(name) // deleted in between
 		}
-		p.Version++
-		p.Type, p.KeyID, p.Tier, p.DataType, p.Pattern, p.Description, p.Lifecycle = v.Type, v.KeyID, v.Tier, v.DataType, v.Pattern, v.Description, v.Lifecycle
+		p.copyOf(v)
+		if err := noPlainHere(ctx, tx, team, p); err != nil {
+			return nil, err
+		}
 		p.Changed, p.ChangedBy = tx.Now(), who.String()
 		done = Done{Version: p.Version, Tier: p.Tier}
 		return ParamRolledBack{Param: p.ID, Name: name, From: v.Version, Version: p.Version, Value: v.Text}, p.write(ctx, tx, team, false, k.Seal([]byte(v.Text.Reveal()), valueAt(team, p.ID, p.Version)), v.Origin)

@@ -1,6 +1,8 @@
 -- +goose Up
 -- Keys of a session work with a token beside the secret: its SHA-256, '' for other keys.
 ALTER TABLE vault_access_key ADD COLUMN session TEXT NOT NULL DEFAULT '';
+-- How many there are of each tier, for the limits of the wire.
+CREATE INDEX vault_param_tier ON vault_param (team, tier);
 -- Keys that programs encrypt with (package kms). The key itself is the keyring's, under the
 -- subject kms/ID; here is its name. path: which access keys reach it. Export: the team. Erase:
 -- by destroying the subject's key; the row stays, and says so.

@@ -24,6 +24,8 @@ func (d *Door) Controls(door *canary.Door) []clause.Control {
 	return []clause.Control{
 		{ID: "vault.read-needs-key", Clause: "vault.access-logged", Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
 			Says: "Reads a value unsigned, with a wrong secret, outside the path of a key and with a key that has ended", Run: d.attack(door, "vault.read-needs-key", (*trial).reads)},
+		{ID: "vault.sensitive-needs-secure", Clause: "vault.encrypted-store", Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
+			Says: "Writes a plain value under a name that is sensitive", Run: d.attack(door, "vault.sensitive-needs-secure", (*trial).sensitive)},
 		{ID: "vault.value-nowhere", Clause: "crypto.at-rest", Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
 			Says: "Stores a random value through the wire and searches every stored byte for it", Run: d.attack(door, "vault.value-nowhere", (*trial).nowhere)},
 	}
@@ -132,6 +134,23 @@ func (t *trial) reads() string {
 	uproot()
 	t.refused("read it with a key that has ended", "UnrecognizedClientException", gone, name, nil)
 	return "a value was given to the holder of a key, within its path, and to nobody else"
+}
+
+func (t *trial) sensitive() string {
+	if err := t.d.Vault.PlantSensitive(t.ctx, "vault.sensitive-needs-secure", t.key); err != nil {
+		t.err = err
+		return ""
+	}
+	name := t.path + "/value"
+	put := func(kind string) map[string]any {
+		return map[string]any{"Name": name, "Value": secret.RandomText(16).Reveal(), "Type": kind}
+	}
+	for _, kind := range []string{"String", "StringList"} {
+		status, code, _ := t.call(t.key, "PutParameter", put(kind), nil)
+		t.steps = append(t.steps, clause.Step{Act: "write a " + kind + " there", Expected: "ValidationException", Got: code, OK: status == http.StatusBadRequest && code == "ValidationException"})
+	}
+	t.works("write a SecureString there", "PutParameter", put("SecureString"))
+	return "a sensitive name took a SecureString and nothing plain"
 }
 
 func (t *trial) nowhere() string {

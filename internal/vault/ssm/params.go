@@ -37,7 +37,7 @@ func put(c *call) (any, error) {
 		return nil, err
 	}
 	w := vault.Put{Name: in.Name, Value: in.Value, Type: vault.Type(in.Type), Overwrite: in.Overwrite, Description: in.Description, Pattern: in.AllowedPattern,
-		KeyID: in.KeyId, Tier: in.Tier, DataType: in.DataType, Once: c.once, MostKept: mostKept}
+		KeyID: in.KeyId, Tier: in.Tier, DataType: in.DataType, Once: c.once, MostKept: mostKept, Wire: true}
 	for _, t := range in.Tags {
 		w.Tags = append(w.Tags, vault.Tag{Name: t.Key, Value: t.Value})
 	}

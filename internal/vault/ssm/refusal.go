@@ -9,6 +9,7 @@ import (
 // codes are the clients' names of our own refusals. What is not here follows its kind.
 var codes = map[string]string{
 	"param_unknown":    "ParameterNotFound",
+	"params_full":      "ParameterLimitExceeded",
 	"param_exists":     "ParameterAlreadyExists",
 	"param_changed":    "TooManyUpdates",
 	"version_unknown":  "ParameterVersionNotFound",
