@@ -127,7 +127,7 @@ func (s *Service) rollbackPath(ctx context.Context, who actor.Actor, path string
 			if err := noPlainHere(ctx, tx, team, p); err != nil {
 				return nil, err
 			}
-			if err := p.write(ctx, tx, team, false, k.Seal([]byte(b.was.Text.Reveal()), valueAt(team, p.ID, p.Version))); err != nil {
+			if err := p.write(ctx, tx, team, false, k.Seal([]byte(b.was.Text.Reveal()), valueAt(team, p.ID, p.Version)), b.was.Origin); err != nil {
 				return nil, err
 			}
 			tx.Also(ParamRolledBack{Param: p.ID, Name: p.Name, From: b.was.Version, Version: p.Version, Value: b.was.Text})
