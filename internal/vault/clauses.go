@@ -227,6 +227,7 @@ func (s *Service) uproot(ctx context.Context, who actor.Actor, control string, k
 		_, err = tx.Exec(ctx, `DELETE FROM vault_access_key WHERE id = $1`, k.ID)
 		return CanarySwept{Control: control, Key: k.ID, Params: int64(len(ids))}, err
 	})
+	s.rows.forget(k.ID)
 	return err
 }
 

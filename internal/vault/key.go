@@ -139,6 +139,7 @@ func (s *Service) EndKey(ctx context.Context, who actor.Actor, id string) error 
 		}
 		return KeyEnded{Key: id}, err
 	})
+	s.rows.forget(id)
 	if err != nil {
 		return fmt.Errorf("end access key: %w", err)
 	}
@@ -169,17 +170,14 @@ func (s *Service) AccessKeys(ctx context.Context, who actor.Actor) ([]AccessKey,
 // the actor they are when it is good. Nobody acts before the caller has checked it. A key
 // of a session works with its token, and another one with none.
 func (s *Service) Caller(ctx context.Context, id string, session secret.Text) (actor.Actor, secret.Text, error) {
-	var k AccessKey
-	var box []byte
-	var token string
-	err := ledger.One(ctx, s.DB, selectKeyBox, append(k.dest(), &box, &token), id)
+	k, err := s.keyRow(ctx, id)
 	if errors.Is(err, fault.NotFound) {
 		return actor.Actor{}, secret.Text{}, errKey("key_unknown")
 	}
 	if err != nil {
 		return actor.Actor{}, secret.Text{}, fmt.Errorf("read access key: %w", err)
 	}
-	if subtle.ConstantTimeCompare([]byte(tokenMark(session)), []byte(token)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(tokenMark(session)), []byte(k.token)) != 1 {
 		return actor.Actor{}, secret.Text{}, errKey("key_unknown")
 	}
 	if now := s.Now(); k.Ended || !now.Before(k.Expires) {
@@ -195,7 +193,7 @@ func (s *Service) Caller(ctx context.Context, id string, session secret.Text) (a
 	if err != nil {
 		return actor.Actor{}, secret.Text{}, fmt.Errorf("find the owner of an access key: %w", err)
 	}
-	b, err := s.open(ctx, secretAt(id), box)
+	b, err := s.open(ctx, secretAt(id), k.box)
 	if err != nil {
 		return actor.Actor{}, secret.Text{}, err
 	}
@@ -210,15 +208,20 @@ func (s *Service) Caller(ctx context.Context, id string, session secret.Text) (a
 
 // Used notes that a key was used, to the hour.
 func (s *Service) Used(ctx context.Context, id string) error {
-	hour := us(s.Now().Truncate(time.Hour))
-	var seen int64
-	if err := ledger.One(ctx, s.DB, `SELECT seen FROM vault_access_key WHERE id = $1`, []any{&seen}, id); err != nil || seen >= hour {
+	k, err := s.keyRow(ctx, id)
+	if err != nil {
 		return err
 	}
-	return s.DB.Quiet(ctx, ledger.LastSeen, func(tx *ledger.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE vault_access_key SET seen = $2 WHERE id = $1 AND seen < $2`, id, hour)
+	now := s.Now().Truncate(time.Hour)
+	if !k.Seen.Before(now) {
+		return nil
+	}
+	err = s.DB.Quiet(ctx, ledger.LastSeen, func(tx *ledger.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE vault_access_key SET seen = $2 WHERE id = $1 AND seen < $2`, id, us(now))
 		return err
 	})
+	s.rows.forget(id)
+	return err
 }
 
 // RefuseCall records a call that was not let in: by itself, or in the count of a flood.

@@ -111,6 +111,9 @@ func (s *Service) GetMany(ctx context.Context, who actor.Actor, sels []Selector,
 
 // value reads and opens one version; who may see it was asked before.
 func (s *Service) value(ctx context.Context, team string, sel Selector, how Read) (Value, error) {
+	if sel.Version == 0 && sel.Label == "" {
+		return s.newest(ctx, team, sel.Name, how)
+	}
 	p, err := readParam(ctx, s.DB, team, sel.Name)
 	if err != nil {
 		return Value{}, err
@@ -122,9 +125,6 @@ func (s *Service) value(ctx context.Context, team string, sel Selector, how Read
 			return Value{}, err
 		}
 	}
-	if sel.Version == 0 {
-		sel.Version = p.Version
-	}
 	v := Value{Param: Param{ID: p.ID, Name: p.Name}}
 	var box []byte
 	err = ledger.One(ctx, s.DB, selectVersion+` AND version = $2`, append(v.versionDest(), &box), p.ID, sel.Version)
@@ -133,6 +133,20 @@ func (s *Service) value(ctx context.Context, team string, sel Selector, how Read
 	}
 	if err != nil {
 		return Value{}, fmt.Errorf("read version: %w", err)
+	}
+	return v, s.unseal(ctx, team, &v, box, how)
+}
+
+// newest is what most reads want: one statement finds it.
+func (s *Service) newest(ctx context.Context, team, name string, how Read) (Value, error) {
+	v := Value{Param: Param{Name: name}}
+	var box []byte
+	err := ledger.One(ctx, s.DB, selectNewest, append(append([]any{&v.ID}, v.versionDest()...), &box), team, []byte(name))
+	if errors.Is(err, fault.NotFound) {
+		return Value{}, errNoParam(name)
+	}
+	if err != nil {
+		return Value{}, fmt.Errorf("read the newest version: %w", err)
 	}
 	return v, s.unseal(ctx, team, &v, box, how)
 }
@@ -283,4 +297,6 @@ func (s *Service) History(ctx context.Context, who actor.Actor, name string, how
 const (
 	versionOfLabel = `SELECT version FROM vault_label WHERE param = $1 AND label = $2`
 	selectVersion  = `SELECT version, type, key_id, tier, data_type, pattern, description, lifecycle, changed, changed_by, origin, value FROM vault_version WHERE param = $1`
+	selectNewest   = `SELECT p.id, v.version, v.type, v.key_id, v.tier, v.data_type, v.pattern, v.description, v.lifecycle, v.changed, v.changed_by, v.origin, v.value
+		FROM vault_param p JOIN vault_version v ON v.param = p.id AND v.version = p.version WHERE p.team = $1 AND p.name = $2`
 )

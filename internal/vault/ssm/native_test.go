@@ -427,3 +427,18 @@ func TestFullDisk(t *testing.T) {
 		t.Error(s.raw)
 	}
 }
+
+// An access key that this node ends, ends at once; one that another node ended, within a second.
+func TestKeyEndsSoon(t *testing.T) { // breaks: vault.access-logged
+	each(t, func(t *testing.T, w *world, c client) {
+		w.must(w.put("/k/a", "1", vault.SecureString))
+		c.good("GetParameter", `{"Name":"/k/a"}`)
+		w.exec(`UPDATE vault_access_key SET ended = 1`) // as another node does
+		w.kit.Clock.Advance(time.Second)
+		c.bad("UnrecognizedClientException", "GetParameter", `{"Name":"/k/a"}`)
+		d := w.client(vault.NewKey{Path: "/"})
+		d.good("GetParameter", `{"Name":"/k/a"}`)
+		w.must(w.vault.EndKey(t.Context(), operator, d.key.ID))
+		d.bad("UnrecognizedClientException", "GetParameter", `{"Name":"/k/a"}`)
+	})
+}
