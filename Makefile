@@ -16,10 +16,13 @@ VULNDB   ?= ../shared/data/vulndb-osv.tar.gz
 export CGO_ENABLED := 0
 export VERSION GO FUZZTIME VULNDB
 
-.PHONY: build demo need test check index bench more clean
+.PHONY: build fips demo need test check index bench more clean
 
 build: ## bin/writ
 	$(GO) build $(FLAGS) -o bin/writ ./cmd/writ
+
+fips: ## bin/writ-fips, under the certified cryptographic module of the compiler (docs/fips.md)
+	GOFIPS140=certified $(GO) build $(FLAGS) -o bin/writ-fips ./cmd/writ
 
 demo: build ## Writ in front of a sample application, on loopback
 	bin/writ demo
@@ -30,6 +33,7 @@ need: ## what the tests need beside Go
 test: need ## all tests
 	$(GO) vet ./...
 	$(GO) test -timeout 15m ./...
+	GODEBUG=fips140=only $(GO) test ./internal/envelope ./internal/keyring ./internal/fips
 
 check: ## gofmt, vet, fix, tidy, linters where they can be had, the house
 	scripts/check.sh
@@ -40,9 +44,10 @@ index: ## docs/index.md: clause, controls, code, tests; docs/asvs.md: item, test
 bench: ## the marks of the design, on this machine
 	scripts/bench.sh
 
-more: ## fuzz every target, the heavy judges of the OpenID provider, known vulnerabilities, the build twice, an hour of guesses
+more: fips ## fuzz every target, the build under a certified module, the heavy judges of the OpenID provider, known vulnerabilities, the build twice, an hour of guesses
 	scripts/fuzz.sh
 	scripts/judges.sh
+	WRIT_BINARY=$(CURDIR)/bin/writ-fips $(GO) test -count=1 -run '^TestCertifiedModule$$' ./internal/e2e
 	scripts/vuln.sh
 	scripts/twice.sh
 	scripts/attack.sh

@@ -1,10 +1,11 @@
 module writ
 
-go 1.26.0
+go 1.26.4
 
 require (
 	github.com/adhocore/gronx v1.20.4
 	github.com/boombuler/barcode v1.0.1-0.20190219062509-6c824513bacc
+	github.com/c2sp/wycheproof v0.0.0-20260902155932-3fa63dd0344a
 	github.com/ccojocar/zxcvbn-go v1.0.4
 	github.com/cedar-policy/cedar-go v1.9.0
 	github.com/chromedp/cdproto v0.159.0

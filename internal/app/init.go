@@ -17,6 +17,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/cli"
 	"writ/internal/fault"
+	"writ/internal/fips"
 	"writ/internal/gateway"
 	"writ/internal/identity"
 	"writ/internal/keyring"
@@ -203,6 +204,9 @@ func (s Setup) config(ready bool) (Config, error) {
 // document fills the header of the shipped template, or of the file given.
 func (s Setup) document() (*document.Policy, error) {
 	file, name := template.YAML(), "the shipped template"
+	if fips.Now().Enabled {
+		file = template.Certified()
+	}
 	if s.PolicyFile != "" {
 		b, err := os.ReadFile(s.PolicyFile)
 		if err != nil {

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/spf13/cobra"
+
+	"writ/internal/fips"
 )
 
 // serverCommands are the acts that were injected.
@@ -145,15 +148,25 @@ State stays in ./demo, or in --dir; a second start goes on with it.`,
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version of this program",
-		Long: "Prints the version of this program. It asks no server.", Example: "  writ version",
+		Use: "version", Short: "Print the version of this program, and of its cryptographic module",
+		Long: "Prints the version of this program, which cryptographic module it runs under, and what of its\ncryptography that module does not check. It asks no server.", Example: "  writ version",
 		Args: cobra.NoArgs, Annotations: offlineCommand,
 		RunE: run(func(*cobra.Command, []string) error {
+			now := fips.Now()
 			if a.json() {
-				return a.encode(map[string]string{"version": a.server.Version})
+				return a.encode(map[string]any{"version": a.server.Version, "go": runtime.Version(), "fips140": now, "outside": fips.Outside()})
 			}
-			a.say("writ %s", a.server.Version)
-			return nil
+			a.say("writ %s, %s", a.server.Version, runtime.Version())
+			if !now.Enabled {
+				a.say("Cryptographic module: %s, not in FIPS 140-3 mode.", now.Module)
+				return nil
+			}
+			a.say("Cryptographic module: %s, in FIPS 140-3 mode. It does not check:", now.Module)
+			t := newTable(a.out, "WHAT", "WHERE", "INSTEAD")
+			for _, u := range fips.Outside() {
+				t.row(u.What, u.Where, u.Instead)
+			}
+			return t.flush()
 		}),
 	}
 }
