@@ -23,6 +23,11 @@ var fuzzed = map[string]string{
 	"answers of passkeys, made":       "internal/identity/passkey FuzzCreated",
 	"answers of passkeys, proved":     "internal/identity/passkey FuzzProved",
 	"answers of another's directory":  "internal/identity/scim FuzzFilter",
+	"headers of signed calls":         "internal/vault/sigv4 FuzzParse",
+	"calls of the parameter store":    "internal/vault/ssm FuzzCalls",
+	"addresses of databases":          "internal/vault/ssm FuzzDatabaseAddress",
+	"ciphertexts of programs":         "internal/vault/kms FuzzCiphertext",
+	"forms of who am I":               "internal/vault/kms FuzzWhoAmI",
 	"what another's directory brings": "internal/identity/scim FuzzPatch",
 }
 

@@ -59,11 +59,38 @@ func (s *Service) probeSealed(ctx context.Context) (clause.Result, error) {
 	if err != nil {
 		return clause.Result{}, fmt.Errorf("read stored values: %w", err)
 	}
-	r := clause.Passed(fmt.Sprintf("of %d stored values %d are not sealed with %s, and of %d that were opened %d did not open in their place", n, clear, s.Rules.Get().Alg, opened+shut, shut))
-	if r.Population = n; clear+shut > 0 {
+	plain, err := s.plainSensitive(ctx)
+	if err != nil {
+		return clause.Result{}, err
+	}
+	r := clause.Passed(fmt.Sprintf("of %d stored values %d are not sealed with %s, and of %d that were opened %d did not open in their place; %d sensitive names are no SecureString", n, clear, s.Rules.Get().Alg, opened+shut, shut, plain))
+	if r.Population = n; clear+shut+plain > 0 {
 		r.Outcome = clause.Fail
 	}
 	return r, nil
+}
+
+// plainSensitive counts plain values under sensitive names: there should be no way to one.
+func (s *Service) plainSensitive(ctx context.Context) (n int64, err error) {
+	type path struct{ team, name string }
+	var paths []path
+	err = s.DB.Each(ctx, `SELECT team, name FROM vault_about WHERE sensitive = TRUE`, func(scan ledger.Scan) error {
+		var p path
+		err := scan(&p.team, textInto{&p.name})
+		paths = append(paths, p)
+		return err
+	})
+	for _, p := range paths {
+		if err == nil {
+			if err = noPlainBelow(ctx, s.DB, p.team, p.name); errors.Is(err, fault.Conflict) {
+				n, err = n+1, nil
+			}
+		}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look at sensitive names: %w", err)
+	}
+	return n, nil
 }
 
 // moveValue seals a value for one place and tries others.

@@ -6,11 +6,13 @@
 //	list, search, labels, tags: names in clear within encrypted pages, never values
 //
 // Promises: vault.encrypted-store (every value is sealed, whatever its type),
-// vault.access-logged (no value leaves before its entry is committed), crypto.at-rest.
+// vault.access-logged (no value leaves before its entry is committed), crypto.at-rest,
+// vault.db-private (no address of a public or unencrypted database is taken as a value).
 //
 // Refuses: a name or a value of another shape than the clients of the wire know; a second
 // write of the same version; a read outside the path of a key; a key that has ended, or
-// whose owner is gone or has no right any more; a key made by a key.
+// whose owner is gone or has no right any more; a key made by a key; a plain value under a
+// sensitive name; to go back to a time of which a version is not kept.
 //
 // Threats: a stolen database (values are sealed under the team's key, secrets of access
 // keys under their class); a value moved to another row (a box opens in its place only);
@@ -29,5 +31,6 @@
 // Tables: see schema; each says who may export and erase it.
 //
 // For: programs, engineers. Read vault.go, name.go, param.go, read.go, list.go, label.go,
-// grant.go, seen.go (who knows what), lifecycle.go, tend.go, key.go, fold.go. Children: sigv4 (signatures), ssm (the wire).
+// grant.go, seen.go (who knows what), lifecycle.go, tend.go, key.go, fold.go. Children: sigv4 (signatures),
+// aws (the address of the wires), ssm (parameters), kms (keys that programs encrypt with).
 package vault

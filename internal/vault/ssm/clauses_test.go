@@ -93,6 +93,17 @@ func TestControlsSeeValuesInTheClear(t *testing.T) {
 func TestProbesSeeWhatIsNotSealed(t *testing.T) {
 	each(t, func(t *testing.T, w *world, c client) {
 		c.good("PutParameter", `{"Name":"/a/b","Value":"x","Type":"SecureString"}`)
+		if _, err := w.vault.SetAbout(t.Context(), operator, "/a", vault.AboutChange{Sensitive: ptr(true)}); err != nil {
+			t.Fatal(err)
+		}
+		w.exec(`UPDATE vault_param SET type = 'String'`)
+		if r := w.run("vault.values-sealed"); r.Outcome != clause.Fail || !strings.Contains(r.Summary, "1 sensitive") {
+			t.Errorf("%+v", r)
+		}
+		w.exec(`UPDATE vault_param SET type = 'SecureString'`)
+		if r := w.run("vault.values-sealed"); r.Outcome != clause.Pass {
+			t.Errorf("%+v", r)
+		}
 		w.exec(`UPDATE vault_version SET value = 'x'`)
 		if r := w.run("vault.values-sealed"); r.Outcome != clause.Fail || r.Population != 1 {
 			t.Errorf("%+v", r)
