@@ -198,10 +198,8 @@ func (s *Service) knownKey(id *string) error {
 
 // takeParam finds the parameter inside a change, or begins a new one.
 func takeParam(ctx context.Context, tx *ledger.Tx, team, name string, overwrite bool) (Param, bool, error) {
-	if _, err := tx.Exec(ctx, lockParam, team, []byte(name)); err != nil {
-		return Param{}, false, err
-	}
-	p, err := readParam(ctx, tx, team, name)
+	var p Param
+	err := ledger.One(ctx, tx, lockParam+` RETURNING `+columns, p.dest(), team, []byte(name))
 	switch {
 	case errors.Is(err, fault.NotFound):
 		return Param{ID: tx.ID(), Name: name, DataType: "text"}, true, nil
