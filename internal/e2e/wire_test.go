@@ -1,13 +1,20 @@
 package e2e
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"writ/internal/nodetest"
+	"writ/internal/secret"
+	"writ/internal/vault/sigv4"
 )
 
 // The same clients that judge the wire in internal/vault/ssm, now at the public listener of the
@@ -77,4 +84,57 @@ func TestJudge_behindTheGate(t *testing.T) { // breaks: vault.access-logged
 		}
 		judge(t, "/go", bin)
 	})
+}
+
+// A service account stands behind an access key: it may what the service may, and no more once
+// the service has ended.
+func TestAccessKeyOfAService(t *testing.T) { // breaks: vault.access-logged, auth.best-practice
+	t.Parallel()
+	s := start(t, setup{})
+	v := s.owner("ana@example.test") // somebody of the team is there, without whom a service does nothing
+	must(t, 0, s.writ("token", "service", "deploy", "--role", "engineer"))
+	made := decode[struct{ Services []struct{ ID, Name string } }](t, must(t, 0, s.writ("token", "services", "--format", "json")).out)
+	if len(made.Services) != 1 {
+		t.Fatalf("%+v", made)
+	}
+	k := decode[struct {
+		ID     string `json:"access_key_id"`
+		Secret string `json:"secret_access_key"`
+	}](t, must(t, 0, s.writ("vault", "key", "create", "--path", "/shop", "--owner", "machine/"+made.Services[0].ID, "--format", "json")).out)
+	call := func(op, body string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.origin+"/-/aws/", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now().UTC()
+		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+		r.Header.Set("X-Amz-Date", now.Format("20060102T150405Z"))
+		r.Header.Set("X-Amz-Target", "AmazonSSM."+op)
+		r.Host = r.URL.Host
+		if err := sigv4.Sign(r, []string{"content-type", "host", "x-amz-date", "x-amz-target"}, sha256.Sum256([]byte(body)), sigv4.Credential{KeyID: k.ID, Day: now.Format("20060102"), Region: "eu-central-1", Service: "ssm"}, secret.NewText(k.Secret)); err != nil {
+			t.Fatal(err)
+		}
+		a, err := v.http.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		b, err := io.ReadAll(a.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.StatusCode, string(b)
+	}
+	if code, said := call("PutParameter", `{"Name":"/shop/a","Value":"1","Type":"SecureString"}`); code != http.StatusOK {
+		t.Fatalf("%d %s", code, said)
+	}
+	if _, said := call("DescribeParameters", `{"ParameterFilters":[{"Key":"Path","Values":["/shop"]}]}`); !strings.Contains(said, ":user/machine/"+made.Services[0].ID) {
+		t.Error(said)
+	}
+	must(t, 1, s.writ("vault", "key", "create", "--path", "/shop", "--owner", "machine/nobody"), "not active")
+	must(t, 0, s.writ("token", "service", "deploy", "--end"))
+	if code, said := call("GetParameter", `{"Name":"/shop/a"}`); code != http.StatusBadRequest || !strings.Contains(said, "UnrecognizedClientException") {
+		t.Errorf("%d %s", code, said)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -309,12 +310,20 @@ func TestTokensEndWithThePerson(t *testing.T) { // breaks: auth.reset-sets-new, 
 			token, _ := b.issued(wish(nil))
 			b.api(201, "POST", "services", map[string]any{"name": "export", "roles": []string{"member"}, "owner": "me"})
 			service, _ := b.issued(wish(map[string]any{"service": "export"}))
+			program := b.api(200, "GET", "services", nil)
+			sid, _ := program["services"].([]any)[0].(map[string]any)["id"].(string)
+			if v, kind, err := w.svc.ActiveService(t.Context(), sid); err != nil || kind != "customer" || !slices.Equal(v.Roles, []string{"member"}) {
+				t.Errorf("%+v %s %v", v, kind, err)
+			}
 			for _, x := range []string{token, service} {
 				if _, err := w.lookup(x, "127.0.0.1"); err != nil {
 					t.Fatal(err)
 				}
 			}
 			end(w, id, email)
+			if _, _, err := w.svc.ActiveService(t.Context(), sid); name != "reset" && !errors.Is(err, fault.NotFound) { // a reset leaves the person
+				t.Errorf("nobody stands behind the service any more: %v", err)
+			}
 			for _, x := range []string{token, service} {
 				if _, err := w.lookup(x, "127.0.0.1"); !errors.Is(err, fault.Unauthenticated) {
 					t.Errorf("%s goes on: %v", x[:9], err)
