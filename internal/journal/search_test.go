@@ -17,7 +17,7 @@ func TestSearchFindsAPersonAcrossKeyVersions_regression(t *testing.T) {
 		about := noted{Title: "t", subject: keyring.Person("ben")}
 		first := record(t, kit.DB, ana, about)
 		for _, id := range []string{"ana", "ben"} {
-			if _, err := kit.Ring.Rotate(t.Context(), keyring.Person(id)); err != nil {
+			if _, err := kit.Ring.Renew(t.Context(), keyring.Person(id)); err != nil {
 				t.Fatal(err)
 			}
 		}

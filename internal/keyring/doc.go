@@ -2,10 +2,15 @@
 // It alone writes keys.db (or, beside PostgreSQL, the database at keys.url).
 //
 // Promises: crypto.at-rest (all data keys are AES-256, wrapped and versioned),
-// crypto.key-rotation (Rotate, and the ages in Status) and data.crypto-erase (Erase).
+// crypto.key-rotation (Rotate, Rewrap, Renew, AddRoot and KeepRoot, and the ages in
+// Status) and data.crypto-erase (Erase).
 //
 //	root.key ── derives ──► root ── seals ──► KEK (versioned) ── seals ──► data keys, one per subject and version
-//	(32 bytes, 0400)                                          └─ seals ──► named secrets: page key, signing keys, index
+//	(32 bytes, 0400,                                          └─ seals ──► named secrets: page key, signing keys, index
+//	 or given)
+//
+// A KEK has a box under every root key in use: one, or two while the root is replaced.
+// The ring keeps the key derived from the root, not the root.
 //
 // A subject is whoever a key belongs to: a person, a class of data, a month of
 // strangers. keys.db names no subject: rows carry the kind and a mark, which is an

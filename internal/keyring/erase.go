@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"writ/internal/envelope"
 	"writ/internal/fault"
 )
 
@@ -111,7 +110,7 @@ func (r *Ring) complete(ctx context.Context, mark string) (erasure, error) {
 		return erasure{}, err
 	}
 	err = r.store.write(ctx, func(q querier) error {
-		if _, err := q.exec(ctx, overwriteBoxes, mark, make([]byte, r.primary.Overhead()+envelope.KeySize)); err != nil {
+		if _, err := q.exec(ctx, overwriteBoxes, mark, make([]byte, boxSize)); err != nil {
 			return err
 		}
 		_, err = q.exec(ctx, deleteKeys, mark)
@@ -143,19 +142,8 @@ func (r *Ring) complete(ctx context.Context, mark string) (erasure, error) {
 // a copy that moving rows between pages left in free space of a page is removed by
 // VACUUM. On PostgreSQL only the rows can be asked.
 func (r *Ring) verify(ctx context.Context, e erasure) error {
-	if r.store.engine() == engineSQLite {
-		left, err := r.store.holds(e.traces)
-		if err == nil && left {
-			if _, err = r.store.read().exec(ctx, "VACUUM"); err == nil {
-				left, err = r.store.holds(e.traces)
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("verify that the key is gone: %w", err)
-		}
-		if left {
-			return unverified("A file beside keys.db, or keys.db itself, still holds the destroyed key.")
-		}
+	if err := r.store.gone(ctx, e.traces); err != nil {
+		return err
 	}
 	for _, id := range e.ids {
 		if _, err := r.ByID(ctx, id); !errors.Is(err, fault.Gone) {
@@ -218,7 +206,7 @@ func tombstone(ctx context.Context, q querier, mark string) (e erasure, found bo
 	return e, true, err
 }
 
-// at lets a test stop an erasure after a step.
+// at lets a test stop the ring after a step.
 func (r *Ring) at(step string) error {
 	if r.step == nil {
 		return nil

@@ -69,7 +69,7 @@ func TestErase(t *testing.T) { // breaks: data.crypto-erase
 		_, err := r.Erase(t.Context(), ana)
 		want(t, err, fault.NotFound, "erase without a key")
 		k1 := must[envelope.Key](t)(r.Ensure(t.Context(), ana))
-		k2 := must[envelope.Key](t)(r.Rotate(t.Context(), ana))
+		k2 := must[envelope.Key](t)(r.Renew(t.Context(), ana))
 		box := k1.Seal([]byte("hello"), place)
 		must[envelope.Key](t)(r.ByID(t.Context(), k1.ID())) // in memory now
 		kept := must[envelope.Key](t)(r.Ensure(t.Context(), zoe))
@@ -93,7 +93,7 @@ func TestErase(t *testing.T) { // breaks: data.crypto-erase
 			for what, ask := range map[string]func() error{
 				"Key":    func() error { _, err := r.Key(t.Context(), ana); return err },
 				"Ensure": func() error { _, err := r.Ensure(t.Context(), ana); return err },
-				"Rotate": func() error { _, err := r.Rotate(t.Context(), ana); return err },
+				"Renew":  func() error { _, err := r.Renew(t.Context(), ana); return err },
 				"ByID 1": func() error { _, err := r.ByID(t.Context(), k1.ID()); return err },
 				"ByID 2": func() error { _, err := r.ByID(t.Context(), k2.ID()); return err },
 			} {

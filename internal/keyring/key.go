@@ -27,11 +27,11 @@ func (r *Ring) Ensure(ctx context.Context, s Subject) (envelope.Key, error) {
 	return r.issue(ctx, s, func(newest int) bool { return newest == 0 })
 }
 
-// Rotate gives a subject that has a key a new version for what is sealed from now
+// Renew gives a subject that has a key a new version for what is sealed from now
 // on; former versions keep opening what they sealed. Pseudonyms and indexes that
 // were made with Key.MAC of a former version change with it. It gives
 // fault.NotFound and fault.Gone as Key does.
-func (r *Ring) Rotate(ctx context.Context, s Subject) (envelope.Key, error) {
+func (r *Ring) Renew(ctx context.Context, s Subject) (envelope.Key, error) {
 	if _, err := r.Key(ctx, s); err != nil {
 		return envelope.Key{}, err
 	}
@@ -57,12 +57,16 @@ func (r *Ring) issue(ctx context.Context, s Subject, need func(newest int) bool)
 			return err
 		}
 		if !need(row.version) {
-			k, err = r.openRow(row)
+			k, err = r.openRow(ctx, q, row)
+			return err
+		}
+		kek, err := r.sealer(ctx, q)
+		if err != nil {
 			return err
 		}
 		k = fresh
-		box := r.primary.Seal(b.Reveal(), keyPlace(mark, fresh.ID(), row.version+1))
-		_, err = q.exec(ctx, insertKey, fresh.ID(), s.Kind, mark, row.version+1, box, now.UnixMicro())
+		box := kek.Seal(b.Reveal(), keyPlace(mark, fresh.ID(), row.version+1))
+		_, err = q.exec(ctx, insertKey, fresh.ID(), s.Kind, mark, row.version+1, kek.ID(), box, now.UnixMicro())
 		return err
 	})
 	if err != nil {
@@ -88,7 +92,7 @@ func (r *Ring) Key(ctx context.Context, s Subject) (envelope.Key, error) {
 	if err != nil {
 		return envelope.Key{}, fmt.Errorf("find the key of a %s: %w", s.Kind, err)
 	}
-	if k, err = r.openRow(row); err != nil {
+	if k, err = r.openRow(ctx, r.store.read(), row); err != nil {
 		return envelope.Key{}, err
 	}
 	keep(r, r.subjects, s, k, read, epoch)
@@ -110,7 +114,7 @@ func (r *Ring) ByID(ctx context.Context, id string) (envelope.Key, error) {
 	if err != nil {
 		return envelope.Key{}, fmt.Errorf("find key %.64q: %w", id, err)
 	}
-	if k, err = r.openRow(row); err != nil {
+	if k, err = r.openRow(ctx, r.store.read(), row); err != nil {
 		return envelope.Key{}, err
 	}
 	keep(r, r.ids, id, k, read, epoch)
@@ -139,7 +143,7 @@ func (r *Ring) Versions(ctx context.Context, s Subject) ([]envelope.Key, error) 
 	}
 	keys := make([]envelope.Key, 0, len(rows))
 	for _, row := range rows {
-		k, err := r.openRow(row)
+		k, err := r.openRow(ctx, q, row)
 		if err != nil {
 			return nil, err
 		}
@@ -156,8 +160,8 @@ type keyRow struct {
 }
 
 // openRow opens a stored key with the KEK that its box names, and no other.
-func (r *Ring) openRow(row keyRow) (envelope.Key, error) {
-	b, err := r.openBox(row.box, keyPlace(row.mark, row.id, row.version))
+func (r *Ring) openRow(ctx context.Context, q querier, row keyRow) (envelope.Key, error) {
+	b, err := r.openBox(ctx, q, row.box, keyPlace(row.mark, row.id, row.version))
 	if err != nil {
 		return envelope.Key{}, err
 	}
@@ -212,7 +216,7 @@ func micros(t int64) time.Time {
 }
 
 const (
-	insertKey       = `INSERT INTO keyring_key (id, kind, mark, version, box, created) VALUES ($1, $2, $3, $4, $5, $6)`
+	insertKey       = `INSERT INTO keyring_key (id, kind, mark, version, kek, box, created) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 	selectNewest    = `SELECT id, mark, version, box FROM keyring_key WHERE mark = $1 ORDER BY version DESC LIMIT 1`
 	selectVersions  = `SELECT id, mark, version, box FROM keyring_key WHERE mark = $1 ORDER BY version DESC`
 	selectByID      = `SELECT id, mark, version, box FROM keyring_key WHERE id = $1`

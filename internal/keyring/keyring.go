@@ -28,6 +28,10 @@ type Options struct {
 	URL  string           // keys.url, a PostgreSQL database; "" means DIR/keys.db
 	Root string           // path of the root key where it lies elsewhere; "" means DIR/root.key
 	Now  func() time.Time // the clock; required
+
+	// Given is the root key itself where no file holds it: combined from shares, or
+	// handed out by a key service. Root is not read then. The caller wipes it.
+	Given secret.Bytes
 }
 
 func (o Options) root() string {
@@ -42,6 +46,22 @@ func (o Options) check() error {
 		return fault.Newf(fault.Internal, "keyring_options", "The keyring needs a folder and a clock.")
 	}
 	return nil
+}
+
+// rootName says in a fault which root key is meant.
+func (o Options) rootName() string {
+	if !o.Given.IsZero() {
+		return "The root key that was given"
+	}
+	return o.root()
+}
+
+// readRoot returns the root key that o names; the caller wipes it.
+func (o Options) readRoot() (secret.Bytes, error) {
+	if !o.Given.IsZero() {
+		return secret.NewBytes(o.Given.Reveal()), nil
+	}
+	return readRoot(o.root())
 }
 
 // Names of the secrets that the ring makes for itself.
@@ -64,25 +84,26 @@ type Ring struct {
 	store *store
 	now   func() time.Time
 
-	// Set by Open, then only read.
-	keks    map[string]envelope.Key // by id
-	primary envelope.Key            // the newest of keks: seals
-	index   envelope.Key            // makes marks
+	index envelope.Key // makes marks; set by Open, then only read
 
 	// making lets one goroutine of this process create at a time; the store orders processes.
 	making sync.Mutex
 	// erasing lets one erasure run at a time.
 	erasing sync.Mutex
 
-	mu     sync.RWMutex
-	closed bool                    // under mu
-	named  map[string]secret.Bytes // under mu
-	cache                          // under mu
+	mu      sync.RWMutex
+	closed  bool                    // under mu
+	root    envelope.Key            // under mu; seals KEKs; derived from the root key, which is not kept
+	keks    map[string]envelope.Key // under mu; by id
+	primary envelope.Key            // under mu; the newest of keks: seals
+	named   map[string]secret.Bytes // under mu
+	cache                           // under mu
 
-	step func(string) error // tests stop an erasure here; nil otherwise
+	step func(string) error // tests stop the ring's work here; nil otherwise
 }
 
-// Create makes root.key and keys.db in o.Dir, or root.key and the tables at o.URL.
+// Create makes root.key and keys.db in o.Dir, or root.key and the tables at o.URL;
+// no root.key where o.Given is the root key.
 // It gives fault.Conflict where either is there already and changes nothing then;
 // an attempt that fails takes away what it made.
 func Create(ctx context.Context, o Options) (err error) {
@@ -98,12 +119,14 @@ func Create(ctx context.Context, o Options) (err error) {
 			return exists(file)
 		}
 	}
-	root, err := writeRoot(o.root())
-	if err != nil {
-		return err
+	root, undo := o.Given, []string(nil)
+	if root.IsZero() {
+		if root, err = writeRoot(o.root()); err != nil {
+			return err
+		}
+		defer root.Wipe()
+		undo = append(undo, o.root())
 	}
-	defer root.Wipe()
-	undo := []string{o.root()}
 	defer func() {
 		if err != nil {
 			for _, path := range undo {
@@ -149,8 +172,7 @@ func (s *store) fill(ctx context.Context, root secret.Bytes, now time.Time) erro
 			return err
 		}
 	}
-	box := seal.Seal(b.Reveal(), kekPlace(kek.ID(), 1))
-	if _, err := q.exec(ctx, insertKEK, 1, kek.ID(), box, now.UnixMicro()); err != nil {
+	if err := insertPrimary(ctx, q, seal, kek.ID(), 1, b, now); err != nil {
 		return err
 	}
 	for name, size := range map[string]int{nameIndex: envelope.KeySize, namePage: pageSize} {
@@ -164,26 +186,29 @@ func (s *store) fill(ctx context.Context, root secret.Bytes, now time.Time) erro
 	return nil
 }
 
-// Open reads root.key, opens the database of keys with it and finishes erasures
-// that a former process began. It gives fault.Sealed where root.key or keys.db is
+// Open reads root.key (or takes o.Given), opens the database of keys with it and
+// finishes erasures that a former process began. It gives fault.Sealed where root.key or keys.db is
 // missing, readable by others, damaged, or not of one pair; fault.Unavailable where
 // the database does not answer.
 func Open(ctx context.Context, o Options) (*Ring, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	root, err := readRoot(o.root())
+	root, err := o.readRoot()
 	if err != nil {
 		return nil, err
 	}
 	defer root.Wipe()
+	seal, err := rootKey(root)
+	if err != nil {
+		return nil, err
+	}
 	s, err := openStore(o)
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{o: o, store: s, now: o.Now, keks: map[string]envelope.Key{},
-		named: map[string]secret.Bytes{}, cache: newCache()}
-	if err := r.unseal(ctx, root); err != nil {
+	r := &Ring{o: o, store: s, now: o.Now, root: seal, named: map[string]secret.Bytes{}, cache: newCache()}
+	if err := r.unseal(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	if err := r.resume(ctx); err != nil {
@@ -193,24 +218,14 @@ func Open(ctx context.Context, o Options) (*Ring, error) {
 }
 
 // unseal opens the KEKs and the ring's own secrets.
-func (r *Ring) unseal(ctx context.Context, root secret.Bytes) error {
-	opener, err := rootKey(root)
-	if err != nil {
-		return err
+func (r *Ring) unseal(ctx context.Context) error {
+	err := r.learn(ctx, r.store.read())
+	if unusable(err) { // made before roots had a table of their own, or none of ours
+		if err = r.store.upgrade(ctx); err == nil {
+			err = r.learn(ctx, r.store.read())
+		}
 	}
-	type row struct {
-		version int
-		id      string
-		box     []byte
-	}
-	var rows []row
-	err = r.store.read().each(ctx, selectKEKs, func(scan func(...any) error) error {
-		var k row
-		err := scan(&k.version, &k.id, &k.box)
-		rows = append(rows, k)
-		return err
-	})
-	if unusable(err) || err == nil && len(rows) == 0 {
+	if unusable(err) {
 		return sealed("keys_damaged", r.place()+" is no database of keys.", "It must be the one this server was set up with.",
 			"Put it back from its backup, then start again.", err)
 	}
@@ -219,12 +234,6 @@ func (r *Ring) unseal(ctx context.Context, root secret.Bytes) error {
 	}
 	if err := r.store.guard(ctx); err != nil {
 		return err
-	}
-	for _, k := range rows { // by rising version: the last one is the primary
-		if r.primary, err = r.openKEK(opener, k.id, k.version, k.box); err != nil {
-			return err
-		}
-		r.keks[k.id] = r.primary
 	}
 	index, err := r.Named(ctx, nameIndex, envelope.KeySize)
 	if err != nil {
@@ -235,20 +244,6 @@ func (r *Ring) unseal(ctx context.Context, root secret.Bytes) error {
 	}
 	_, err = r.Named(ctx, namePage, pageSize)
 	return err
-}
-
-func (r *Ring) openKEK(opener envelope.Key, id string, version int, box []byte) (envelope.Key, error) {
-	if sealer, err := envelope.KeyID(box); err == nil && sealer != opener.ID() {
-		return envelope.Key{}, sealed("root_wrong", fmt.Sprintf("%s is not the root key of %s.", r.o.root(), r.place()),
-			"Both must come from the same set-up.", "Put the root.key back that belongs to these keys, or the keys that belong to this root.key.", nil)
-	}
-	b, err := opener.Open(box, kekPlace(id, version))
-	if err != nil {
-		return envelope.Key{}, sealed("keys_damaged", fmt.Sprintf("A key in %s does not open with %s.", r.place(), r.o.root()),
-			"It must be unchanged since it was written.", "Put the database of keys back from its backup.", err)
-	}
-	defer b.Wipe()
-	return envelope.NewKey(id, b)
 }
 
 // place names the database of keys for people, without the password in a URL.
@@ -287,6 +282,10 @@ func (r *Ring) Close() error {
 		b.Wipe()
 	}
 	r.named = nil
+	r.root.Wipe()
+	for _, k := range r.keks {
+		k.Wipe()
+	}
 	clear(r.subjects)
 	clear(r.ids)
 	return r.store.close()
@@ -334,8 +333,3 @@ func unusable(err error) bool {
 	return errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT) ||
 		err != nil && strings.Contains(err.Error(), "no such table")
 }
-
-const (
-	insertKEK  = `INSERT INTO keyring_kek (version, id, box, created) VALUES ($1, $2, $3, $4)`
-	selectKEKs = `SELECT version, id, box FROM keyring_kek ORDER BY version`
-)

@@ -185,16 +185,16 @@ func TestConcurrentEnsureGivesOneKey(t *testing.T) {
 	})
 }
 
-func TestRotate(t *testing.T) {
+func TestRenew(t *testing.T) {
 	both(t, func(t *testing.T, o keyring.Options, c *clock) {
 		r := keyringtest.Open(t, o)
 		s := keyring.Class("identity.password")
-		_, err := r.Rotate(t.Context(), s)
-		want(t, err, fault.NotFound, "rotate without a key")
+		_, err := r.Renew(t.Context(), s)
+		want(t, err, fault.NotFound, "renew without a key")
 		old := must[envelope.Key](t)(r.Ensure(t.Context(), s))
 		box := old.Seal([]byte("x"), place)
 		c.add(time.Hour)
-		next := must[envelope.Key](t)(r.Rotate(t.Context(), s))
+		next := must[envelope.Key](t)(r.Renew(t.Context(), s))
 		if next.ID() <= old.ID() {
 			t.Errorf("ids do not rise with time: %s after %s", next.ID(), old.ID())
 		}
@@ -221,7 +221,7 @@ func TestStatus(t *testing.T) {
 		if o.URL != "" {
 			store = "postgres"
 		}
-		expected := keyring.Status{Store: store, Root: filepath.Join(o.Dir, "root.key"), RootBesideData: true, Keys: 2,
+		expected := keyring.Status{Store: store, RootFrom: "file", Root: filepath.Join(o.Dir, "root.key"), RootID: got.RootID, Roots: 1, RootBesideData: true, Keys: 2,
 			Oldest: made, Newest: made.Add(time.Hour), KEK: 1, KEKMade: made, Erased: 1}
 		if got != expected {
 			t.Errorf("status\n got %+v\nwant %+v", got, expected)
@@ -393,7 +393,7 @@ func write(t *testing.T, o keyring.Options, rows ...row) {
 		if k.box == nil {
 			k.box = []byte{}
 		}
-		_, err := db.Exec("INSERT INTO keyring_key (id, kind, mark, version, box, created) VALUES ($1, 'person', $2, $3, $4, 1)", k.id, k.mark, k.version, k.box)
+		_, err := db.Exec("INSERT INTO keyring_key (id, kind, mark, version, kek, box, created) VALUES ($1, 'person', $2, $3, '', $4, 1)", k.id, k.mark, k.version, k.box)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -53,17 +54,21 @@ func (r *Ring) load(ctx context.Context, name string, n int) (secret.Bytes, erro
 			if found, err := q.one(ctx, selectNamed, []any{&box}, name); err != nil || found {
 				return err
 			}
-			if err := insertSecret(ctx, q, r.primary, name, secret.Random(n), r.now()); err != nil {
+			kek, err := r.sealer(ctx, q)
+			if err != nil {
 				return err
 			}
-			_, err := q.one(ctx, selectNamed, []any{&box}, name)
+			if err := insertSecret(ctx, q, kek, name, secret.Random(n), r.now()); err != nil {
+				return err
+			}
+			_, err = q.one(ctx, selectNamed, []any{&box}, name)
 			return err
 		})
 	}
 	if err != nil {
 		return secret.Bytes{}, err
 	}
-	b, err := r.openBox(box, namedPlace(name))
+	b, err := r.openBox(ctx, r.store.read(), box, namedPlace(name))
 	if err != nil {
 		return secret.Bytes{}, err
 	}
@@ -76,13 +81,14 @@ func (r *Ring) load(ctx context.Context, name string, n int) (secret.Bytes, erro
 }
 
 // openBox opens a box of keys.db with the KEK that it names.
-func (r *Ring) openBox(box []byte, place envelope.AAD) (secret.Bytes, error) {
+func (r *Ring) openBox(ctx context.Context, q querier, box []byte, place envelope.AAD) (secret.Bytes, error) {
 	id, err := envelope.KeyID(box)
 	if err == nil {
-		kek, ok := r.keks[id]
-		if !ok {
-			err = fmt.Errorf("sealed under unknown key %q", id)
-		} else {
+		var kek envelope.Key
+		if kek, err = r.kek(ctx, q, id); errors.Is(err, fault.Unavailable) || errors.Is(err, fault.Sealed) {
+			return secret.Bytes{}, err
+		}
+		if err == nil {
 			var b secret.Bytes
 			if b, err = kek.Open(box, place); err == nil {
 				return b, nil
@@ -96,7 +102,7 @@ func (r *Ring) openBox(box []byte, place envelope.AAD) (secret.Bytes, error) {
 // insertSecret seals b under kek and stores it.
 func insertSecret(ctx context.Context, q querier, kek envelope.Key, name string, b secret.Bytes, now time.Time) error {
 	defer b.Wipe()
-	_, err := q.exec(ctx, insertNamed, name, 1, kek.Seal(b.Reveal(), namedPlace(name)), now.UnixMicro())
+	_, err := q.exec(ctx, insertNamed, name, 1, kek.ID(), kek.Seal(b.Reveal(), namedPlace(name)), now.UnixMicro())
 	return err
 }
 
@@ -118,5 +124,5 @@ func checkName(name string, n int) error {
 
 const (
 	selectNamed = `SELECT box FROM keyring_named WHERE name = $1`
-	insertNamed = `INSERT INTO keyring_named (name, version, box, created) VALUES ($1, $2, $3, $4)`
+	insertNamed = `INSERT INTO keyring_named (name, version, kek, box, created) VALUES ($1, $2, $3, $4, $5)`
 )

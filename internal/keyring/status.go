@@ -10,8 +10,11 @@ import (
 // Status is what checks and the console show of the keys. It holds no secret.
 type Status struct {
 	Store          string    // "sqlite" or "postgres"
-	Root           string    // path of root.key
-	RootBesideData bool      // root.key lies in the server's folder: who steals one has both
+	RootFrom       string    // "file", or "given" by whoever opened the ring
+	Root           string    // path of the file; "" when given
+	RootID         string    // Fingerprint of the root key that this ring was opened with
+	Roots          int       // root keys that open the keys; 2 while one is being replaced
+	RootBesideData bool      // the file lies in the server's folder: who steals one has both
 	Keys           int       // live data keys, all versions
 	Newest         time.Time // when the newest data key was made; zero when there is none
 	Oldest         time.Time // when the oldest live data key that seals (the newest of its subject) was made
@@ -26,8 +29,12 @@ func (r *Ring) Status(ctx context.Context) (Status, error) {
 	if err := r.open(); err != nil {
 		return Status{}, err
 	}
-	st := Status{Store: r.store.engine(), Root: r.o.root(), RootBesideData: inside(r.o.root(), r.o.Dir)}
+	st := Status{Store: r.store.engine(), RootFrom: "given", RootID: r.rootKey().ID()}
+	if r.o.Given.IsZero() {
+		st.RootFrom, st.Root, st.RootBesideData = "file", r.o.root(), inside(r.o.root(), r.o.Dir)
+	}
 	var newest, oldest, made int64
+	var kek string
 	q := r.store.read()
 	if _, err := q.one(ctx, countKeys, []any{&st.Keys, &newest}); err != nil {
 		return Status{}, err
@@ -35,7 +42,10 @@ func (r *Ring) Status(ctx context.Context) (Status, error) {
 	if _, err := q.one(ctx, oldestSealing, []any{&oldest}); err != nil {
 		return Status{}, err
 	}
-	if _, err := q.one(ctx, newestKEK, []any{&st.KEK, &made}); err != nil {
+	if _, err := q.one(ctx, newestKEK, []any{&st.KEK, &kek, &made}); err != nil {
+		return Status{}, err
+	}
+	if _, err := q.one(ctx, countRoots, []any{&st.Roots}); err != nil {
 		return Status{}, err
 	}
 	if _, err := q.one(ctx, countErasures, []any{&st.Erased, &st.Pending}); err != nil {
@@ -61,6 +71,6 @@ func inside(file, folder string) bool {
 const (
 	countKeys     = `SELECT count(*), COALESCE(max(created), 0) FROM keyring_key`
 	oldestSealing = `SELECT COALESCE(min(made), 0) FROM (SELECT max(created) AS made FROM keyring_key GROUP BY mark) AS newest`
-	newestKEK     = `SELECT version, created FROM keyring_kek ORDER BY version DESC LIMIT 1`
+	newestKEK     = `SELECT version, id, created FROM keyring_kek ORDER BY version DESC LIMIT 1`
 	countErasures = `SELECT COALESCE(sum(CASE WHEN destroyed > 0 THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN destroyed = 0 THEN 1 ELSE 0 END), 0) FROM keyring_erasure`
 )

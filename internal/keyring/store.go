@@ -208,10 +208,13 @@ func away(act string, err error) error {
 // The tables. Boxes name the key they are sealed under; times are microseconds UTC.
 var tables = []string{
 	`CREATE TABLE keyring_turn (id BIGINT PRIMARY KEY, turn BIGINT NOT NULL)`,
-	`CREATE TABLE keyring_kek (version BIGINT PRIMARY KEY, id TEXT NOT NULL UNIQUE, box BYTEA NOT NULL, created BIGINT NOT NULL)`,
+	`CREATE TABLE keyring_kek (version BIGINT PRIMARY KEY, id TEXT NOT NULL UNIQUE, created BIGINT NOT NULL,
+		retired BIGINT NOT NULL DEFAULT 0, destroyed BIGINT NOT NULL DEFAULT 0)`,
+	`CREATE TABLE keyring_root (kek TEXT NOT NULL, root TEXT NOT NULL, box BYTEA NOT NULL, PRIMARY KEY (kek, root))`,
 	`CREATE TABLE keyring_key (id TEXT PRIMARY KEY, kind TEXT NOT NULL, mark TEXT NOT NULL, version BIGINT NOT NULL,
-		box BYTEA NOT NULL, created BIGINT NOT NULL, UNIQUE (mark, version))`,
-	`CREATE TABLE keyring_named (name TEXT PRIMARY KEY, version BIGINT NOT NULL, box BYTEA NOT NULL, created BIGINT NOT NULL)`,
+		kek TEXT NOT NULL, box BYTEA NOT NULL, created BIGINT NOT NULL, seals BIGINT NOT NULL DEFAULT 0, UNIQUE (mark, version))`,
+	`CREATE INDEX keyring_key_kek ON keyring_key (kek, id)`,
+	`CREATE TABLE keyring_named (name TEXT PRIMARY KEY, version BIGINT NOT NULL, kek TEXT NOT NULL, box BYTEA NOT NULL, created BIGINT NOT NULL)`,
 	`CREATE TABLE keyring_erasure (mark TEXT PRIMARY KEY, kind TEXT NOT NULL, intended BIGINT NOT NULL, destroyed BIGINT NOT NULL)`,
 	`CREATE TABLE keyring_destroyed (id TEXT PRIMARY KEY, mark TEXT NOT NULL, traces BYTEA NOT NULL)`,
 	`CREATE INDEX keyring_destroyed_mark ON keyring_destroyed (mark)`,
