@@ -52,6 +52,9 @@ const (
 	VaultWrite Action = "vault.write" // new versions, labels, tags, removal
 	VaultKeys  Action = "vault.manage-keys"
 
+	VaultHolders Action = "vault.manage-holders" // who opens the vault together: appoint, remove, new shares, drills
+	VaultSeal    Action = "vault.seal"           // put the keys away; holders open it again
+
 	ProvisioningManage Action = "identity.manage-provisioning" // connect the directory of any team, and set its domains
 	GlassPrepare       Action = "identity.prepare-break-glass" // hand out the shares that open an owner's session together, and end them
 )
@@ -104,17 +107,20 @@ var known = map[Action]bool{
 	VaultWrite: true,
 	VaultKeys:  true,
 
+	VaultHolders: true,
+	VaultSeal:    true,
+
 	ProvisioningManage: true,
 	GlassPrepare:       true,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a
 // person's own: a lent role does not carry them, and a token never reaches them.
-var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister, RoleGrant, ReviewDecide, SupportAgree, GlassPrepare}
+var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister, RoleGrant, ReviewDecide, SupportAgree, GlassPrepare, VaultHolders, VaultSeal}
 
 // fresh are acts for which a person must have shown a factor shortly before: they bind
 // others, or decide who comes in. A session left open on a desk does not do them.
-var fresh = []Action{PolicyApprove, ExceptionApprove, KeyRegister, PeopleManage, PeopleErase, PeopleExport, PeopleImport, RoleGrant, ServicesManage, GlassPrepare}
+var fresh = []Action{PolicyApprove, ExceptionApprove, KeyRegister, PeopleManage, PeopleErase, PeopleExport, PeopleImport, RoleGrant, ServicesManage, GlassPrepare, VaultHolders, VaultSeal}
 
 // ofTeams begins the actions of a customer's own team: the only ones that the roles of
 // customers can have.

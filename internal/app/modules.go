@@ -33,8 +33,10 @@ import (
 	"writ/internal/policy"
 	"writ/internal/policy/check"
 	"writ/internal/policy/template"
+	"writ/internal/seal"
 	"writ/internal/secret"
 	"writ/internal/vault"
+	"writ/internal/vault/holders"
 	"writ/internal/vault/ssm"
 	"writ/internal/web"
 )
@@ -55,6 +57,7 @@ type modules struct {
 	upstream *upstream.Service
 	vault    *vault.Service
 	ssm      *ssm.Door
+	holders  *holders.Service
 	gateway  *gateway.Gateway
 	policy   *policy.Service
 	check    *check.Runner
@@ -87,6 +90,9 @@ func (a *App) build(ctx context.Context) (err error) {
 	}
 	if a.vault, err = vault.New(vault.Deps{DB: a.db, Keys: a.ring, Access: a.access, Owners: keyOwners{a.identity}, Rules: clause.NewLive[vault.Rules](a.now), AutoAlias: a.config.Vault.AutoAlias,
 		Now: a.now, Log: a.log.With("module", "vault")}); err != nil {
+		return err
+	}
+	if err := a.buildHolders(); err != nil {
 		return err
 	}
 	if a.ssm, err = ssm.New(ssm.Deps{Vault: a.vault, Now: a.now, Raw: a.raw}); err != nil {
@@ -170,9 +176,9 @@ func (a *App) buildGateway() error {
 }
 
 func (a *App) buildPolicy() (err error) {
-	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.glass.Controls(a.door), a.oidc.Controls(a.door), a.vault.Controls(), a.ssm.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
+	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.glass.Controls(a.door), a.oidc.Controls(a.door), a.vault.Controls(), a.holders.Controls(), a.ssm.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
 	var slots []clause.Slot
-	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.gateway, a.journal} {
+	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.holders, a.gateway, a.journal} {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
@@ -205,7 +211,10 @@ func (a *App) face() (err error) {
 	if err != nil {
 		return err
 	}
-	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.ssm.Routes(), a.vault.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
+	if err := a.web.AddAssets(seal.Assets, "assets"); err != nil {
+		return err
+	}
+	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.ssm.Routes(), a.vault.Routes(), a.holders.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 
@@ -217,12 +226,16 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.identity.Load(ctx); err != nil {
 		return err
 	}
+	defer a.opened.Wipe()
+	if err := a.holders.Resume(ctx, a.opened); err != nil {
+		return err
+	}
 	return a.gateway.Start(ctx)
 }
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.gateway.Run, a.policy.Run}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.gateway.Run, a.policy.Run}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in

@@ -128,10 +128,10 @@ func withHalf(half hpke.PrivateKey) (Private, error) {
 
 // written is a key file. With Hash the private half is sealed under a passphrase.
 type written struct {
-	V      int         `json:"writ_holder_key"`
-	Public []byte      `json:"public"`
-	Half   []byte      `json:"private,omitempty"`
-	Box    []byte      `json:"sealed,omitempty"`
+	V      int       `json:"writ_holder_key"`
+	Public []byte    `json:"public"`
+	Half   []byte    `json:"private,omitempty"`
+	Box    []byte    `json:"sealed,omitempty"`
 	Lock   *passLock `json:"passphrase,omitempty"`
 }
 

@@ -12,7 +12,9 @@ import (
 
 // What is sealed to a key says what it is for: a share cannot be taken for an offer, nor
 // one holder's or one set's for another's.
-func shareInfo(set, holder string) []byte { return []byte("writ/seal/share/1\x00" + set + "\x00" + holder) }
+func shareInfo(set, holder string) []byte {
+	return []byte("writ/seal/share/1\x00" + set + "\x00" + holder)
+}
 
 func offerInfo(op string, holder string) []byte {
 	return []byte("writ/seal/offer/1\x00" + op + "\x00" + holder)

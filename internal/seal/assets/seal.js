@@ -107,12 +107,13 @@
     const box = await sealTo(from64(got.state.key), join("writ/seal/offer/1\0", got.state.sum, "\0", got.holder), share);
     share.fill(0);
     prf.fill(0);
-    await call("/-/api/v1/unseal", { set: got.state.set, holder: got.holder, box: to64(box) });
+    const now = await call("/-/api/v1/unseal", { set: got.state.set, holder: got.holder, box: to64(box) });
+    if (opens(now)) return starts();
     location.reload();
   }
 
   async function enrol(form) {
-    const { flow, options, salt } = await call(form.dataset.enrol, {});
+    const { options, salt } = await call(form.dataset.enrol, {});
     const made = await navigator.credentials.create(asked(options));
     let prf = result(made);
     if (!prf) { // most devices give it only to a question
@@ -124,11 +125,19 @@
     const iv = crypto.getRandomValues(new Uint8Array(12));
     const wrapped = join(iv, await subtle.wrapKey("pkcs8", pair.privateKey, await wrapping(prf), { name: "AES-GCM", iv }));
     prf.fill(0);
-    form.elements.flow.value = flow;
     form.elements.credential.value = JSON.stringify(answer(made));
     form.elements.public.value = to64(await subtle.exportKey("raw", pair.publicKey));
     form.elements.wrapped.value = to64(wrapped);
     form.submit();
+  }
+
+  // Between the last share and the start nobody answers: the page waits for who does then.
+  const opens = (now) => now.phase === "open" && now.act === "open";
+  function starts() {
+    const h1 = document.querySelector("h1"), lead = document.querySelector(".lead");
+    h1.textContent = "The vault opens";
+    lead.textContent = "Enough shares were given. The server starts; this takes a few seconds.";
+    here.hidden = true;
   }
 
   function words(e) {
@@ -142,6 +151,7 @@
     return "This device could not open your share. Use the device on which you enrolled.";
   }
 
+  const here = document.querySelector("[data-seal]");
   const able = subtle && window.PublicKeyCredential && PublicKeyCredential.parseRequestOptionsFromJSON && PublicKeyCredential.prototype.toJSON;
   let busy = false;
   for (const form of document.querySelectorAll("form[data-unseal], form[data-enrol]")) {
@@ -167,7 +177,6 @@
   }
 
   // The page follows what the other holders do, and leads on when the vault is open.
-  const here = document.querySelector("[data-seal]");
   if (!here) return;
   setInterval(async () => {
     if (busy || document.hidden) return;
@@ -175,7 +184,8 @@
       const r = await fetch("/-/api/v1/unseal", { headers: { Accept: "application/json" } });
       if (!r.ok) return;
       const now = await r.json();
-      if (now.phase !== here.dataset.seal || String(now.given) !== here.dataset.given) location.reload();
+      if (opens(now)) starts();
+      else if (now.phase !== here.dataset.seal || String(now.given) !== here.dataset.given) location.reload();
     } catch {
       // It starts; the next look finds it.
     }
