@@ -46,7 +46,7 @@ func (a *app) vaultUnseal() *cobra.Command {
 		Long: `Gives the share of the holder whose key file is named, to a sealed server or to a drill. The share
 is opened here and leaves sealed to the key of this gathering. Without --holder it says how far the
 gathering has come. Compare the operation it names with the page of the server.`,
-		Example: "  writ vault unseal\n  writ vault unseal --holder vault-share.key\n  writ vault unseal --holder vault-share.key --url https://app.example.com", Args: cobra.NoArgs,
+		Example: "  writ vault unseal\n  writ vault unseal --holder vault-share.key\n  writ vault unseal --holder vault-share.key --url https://app.example.com", Args: cobra.NoArgs, Annotations: offlineCommand,
 		RunE: run(func(c *cobra.Command, _ []string) error {
 			conn, err := a.anybody()
 			if err != nil {

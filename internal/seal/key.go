@@ -213,9 +213,9 @@ func ReadPrivate(b []byte, passphrase secret.Text) (Private, error) {
 
 // Offer opens the holder's share and seals it for a gathering.
 func (p Private) Offer(o Operation, box []byte) ([]byte, error) {
-	share, err := hpke.Open(p.half, kdf(), aead(), shareInfo(o.Set, p.ID), box)
+	share, err := openShare(p, o.Set, box)
 	if err != nil {
-		return nil, fmt.Errorf("open the share: %w", err)
+		return nil, err
 	}
 	defer clear(share)
 	to, err := kem().NewPublicKey(o.Key)
@@ -223,4 +223,12 @@ func (p Private) Offer(o Operation, box []byte) ([]byte, error) {
 		return nil, fmt.Errorf("read the server's key: %w", err)
 	}
 	return hpke.Seal(to, kdf(), aead(), offerInfo(o.Sum(), p.ID), share)
+}
+
+func openShare(p Private, set string, box []byte) ([]byte, error) {
+	share, err := hpke.Open(p.half, kdf(), aead(), shareInfo(set, p.ID), box)
+	if err != nil {
+		return nil, fmt.Errorf("open the share: %w", err)
+	}
+	return share, nil
 }

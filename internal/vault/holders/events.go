@@ -241,7 +241,7 @@ type LogBroken struct {
 
 // About implements ledger.Event.
 func (LogBroken) About() ledger.About {
-	return ledger.About{Name: "vault.seal-log-broken", Clause: sole}
+	return ledger.About{Name: "vault.seal-log-altered", Clause: sole}
 }
 
 // LinesLost counts what found no room in boot.json.
