@@ -216,6 +216,9 @@ type File struct {
 // In is the file of a folder.
 func In(dir string) *File { return &File{path: filepath.Join(dir, Name)} }
 
+// Step makes the file call fn at each step of being replaced: tests end a process there.
+func (f *File) Step(fn func(string)) { f.step = fn }
+
 // Read gives what is there; a folder without the file gives an empty one.
 func (f *File) Read() (Boot, error) {
 	f.mu.Lock()

@@ -1,8 +1,5 @@
 package seal
 
-// Step makes a file call fn at each step of being replaced.
-func (f *File) Step(fn func(string)) { f.step = fn }
-
 // Limits, for tests.
 const (
 	MaxLog    = maxLog
