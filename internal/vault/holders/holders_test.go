@@ -323,4 +323,3 @@ func TestEnrolFor(t *testing.T) {
 	w.svc.Demo = false
 	refused(t, w.svc.EnrolFor(t.Context(), actor.System("demo"), "ana", k.Key), "not_a_demo")
 }
-
