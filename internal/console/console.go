@@ -30,7 +30,7 @@ var templates embed.FS
 //go:embed assets/console.css
 var styles []byte
 
-// Deps is what a Console needs. All but Clients and Glass are required.
+// Deps is what a Console needs. All but Clients, Glass and Holders are required.
 type Deps struct {
 	Company  string // the customer-facing name
 	Origin   string // https://app.example.com
@@ -41,6 +41,7 @@ type Deps struct {
 	Gateway  *gateway.Gateway
 	Clients  Clients // nil: no pages of applications
 	Glass    Glass   // nil: no pages of break-glass
+	Holders  Holders // nil: no page of the root key's holders
 	Jobs     *jobs.Jobs
 	Access   *access.Access
 	Now      func() time.Time
@@ -172,7 +173,7 @@ func (c *Console) Routes() []web.Route {
 		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),
-	}, c.public(), c.clientRoutes(staff), c.glassRoutes(staff), c.teamRoutes(staff), c.resetRoutes(staff))
+	}, c.public(), c.clientRoutes(staff), c.glassRoutes(staff), c.holdersRoutes(staff), c.teamRoutes(staff), c.resetRoutes(staff))
 }
 
 // public are the addresses for everybody.

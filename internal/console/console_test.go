@@ -144,6 +144,7 @@ func TestWhoMayCome(t *testing.T) {
 		"GET factor-resets": access.PeopleManage, "POST factor-resets": access.PeopleManage, "POST factor-resets/agree": access.PeopleManage, "POST factor-resets/refuse": access.PeopleManage,
 		"GET gate": access.GateRead, "POST gate/mode": access.GateMaintain, "GET mail": access.MailRead,
 		"GET break-glass": access.RightsRead, "POST break-glass": access.GlassPrepare, "POST break-glass/withdraw": access.GlassPrepare, "POST break-glass/end": access.SessionsEnd,
+		"GET holders": access.RightsRead, "POST holders": access.VaultHolders, "POST holders/remove": access.VaultHolders, "POST holders/reshare": access.VaultHolders, "POST holders/drill": access.VaultHolders, "POST holders/seal": access.VaultSeal,
 		"GET applications": access.ClientsRead, "GET applications/{id}": access.ClientsRead, "GET applications/add": access.ClientsManage, "POST applications": access.ClientsManage,
 		"POST applications/{id}/secret": access.ClientsManage, "POST applications/{id}/secret/end": access.ClientsManage, "POST applications/{id}/remove": access.ClientsManage,
 		"GET provisioning": access.ProvisioningManage, "POST provisioning": access.ProvisioningManage, "POST provisioning/{id}/token": access.ProvisioningManage, "POST provisioning/{id}/end": access.ProvisioningManage,
@@ -192,8 +193,8 @@ func TestWhoMayCome(t *testing.T) {
 func TestRail(t *testing.T) {
 	w := newWorld(t)
 	for who, want := range map[string]string{
-		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Applications Gate Mail Journal",
-		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Applications Gate Journal",
+		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Gate Mail Journal",
+		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Gate Journal",
 		"suna":     "Document Revisions Exceptions Records Keys Findings People Teams",
 		"customer": "",
 	} {

@@ -38,6 +38,8 @@ import (
 	"writ/internal/policy/template"
 	"writ/internal/secret"
 	"writ/internal/sshsig"
+	"writ/internal/vault"
+	"writ/internal/vault/holders"
 	"writ/internal/web"
 )
 
@@ -72,6 +74,8 @@ type world struct {
 	kit     *ledgertest.Kit
 	people  *identity.Service
 	glass   *glass.Service
+	holders *holders.Service
+	sealed  int // times
 	policy  *policy.Service
 	check   *check.Runner
 	journal *journal.Journal
@@ -141,7 +145,7 @@ func must[T any](t testing.TB) func(T, error) T {
 // newWorld builds one with the template in force, unsigned, and its people.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	kit := ledgertest.Open(t, jobs.Schema(), journal.Schema(), identity.Schema(), gateway.Schema(), policy.Schema())
+	kit := ledgertest.Open(t, jobs.Schema(), journal.Schema(), identity.Schema(), gateway.Schema(), vault.Schema(), policy.Schema())
 	kit.Clock.Set(time.Date(2026, 11, 2, 6, 0, 0, 0, time.UTC))
 	w := &world{t: t, kit: kit, ids: map[string]string{}, keys: map[string]sshsig.Signer{}, results: map[string]func() (clause.Result, error){}}
 	w.results["identity.reviews"] = func() (clause.Result, error) {
@@ -161,6 +165,7 @@ func newWorld(t testing.TB) *world {
 		Gate: passhash.NewGate(2, 16, time.Minute), Seam: &identity.Seam{Params: cheap}}))
 	w.glass = must[*glass.Service](t)(glass.New(glass.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Mail: w.mail, Access: acc, Rules: clause.NewLive[glass.Rules](now), Record: w.journal,
 		Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log, Plant: w.people.PlantStaff}))
+	w.holders = w.keyHolders()
 	public := must[*url.URL](t)(url.Parse(origin))
 	w.gate = must[*gateway.Gateway](t)(gateway.New(gateway.Deps{DB: kit.DB, Rules: clause.NewLive[gateway.Rules](now), Sessions: sessions{w.people}, Access: acc, Keys: kit.Ring,
 		Origin: public, Upstream: must[*url.URL](t)(url.Parse("http://10.0.1.10:3000")), RoutesFile: filepath.Join(t.TempDir(), "routes.yaml"), Now: now, Log: log,
@@ -179,7 +184,7 @@ func newWorld(t testing.TB) *world {
 			return e.N, err == nil
 		}}))
 	w.console = must[*console.Console](t)(console.New(console.Deps{Company: "Harbour Ltd", Origin: origin, Policy: w.policy, Check: w.check, Journal: w.journal, Identity: w.people,
-		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
+		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Holders: w.holders, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
 			Out: http.DefaultTransport, Origin: origin, Now: now, Log: log}))}))
 	w.site = must[*web.Server](t)(web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour Ltd"} }, Log: log, Now: now}))
 	w.site.SetChrome(w.console.Chrome)
