@@ -51,6 +51,7 @@ const (
 	VaultRead  Action = "vault.read"  // values; each is recorded
 	VaultWrite Action = "vault.write" // new versions, labels, tags, removal
 	VaultKeys  Action = "vault.manage-keys"
+	VaultAudit Action = "vault.audit" // who saw what
 
 	VaultHolders Action = "vault.manage-holders" // who opens the vault together: appoint, remove, new shares, drills
 	VaultSeal    Action = "vault.seal"           // put the keys away; holders open it again
@@ -106,6 +107,7 @@ var known = map[Action]bool{
 	VaultRead:  true,
 	VaultWrite: true,
 	VaultKeys:  true,
+	VaultAudit: true,
 
 	VaultHolders: true,
 	VaultSeal:    true,

@@ -10,7 +10,7 @@ import (
 // touches somebody's account is not here: that needs a human at work.
 var byToken = []Action{
 	PolicyRead, PolicyPropose, PolicyWithdraw, ExceptionRequest, CheckRun, JournalRead, JournalExport,
-	PeopleRead, GateRead, GateMaintain, MailRead, TokensRead, VaultList, VaultRead, VaultWrite,
+	PeopleRead, GateRead, GateMaintain, MailRead, TokensRead, VaultList, VaultRead, VaultWrite, VaultAudit,
 }
 
 // ByToken lists the actions that may be scopes of a token, sorted.

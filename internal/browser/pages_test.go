@@ -176,6 +176,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "review", route: "GET " + desk + "/reviews/{id}", path: desk + "/reviews/" + f.review, words: "Emil Haas", picture: true},
 		{name: "teams", route: "GET " + desk + "/teams", path: desk + "/teams", words: "Orchard", picture: true},
 		{name: "team-staff", route: "GET " + desk + "/teams/{team}", path: desk + "/teams/staff", words: "Emil Haas", picture: true},
+		{name: "team-staff-demand", route: "GET " + desk + "/teams/{team}/demand", path: desk + "/teams/staff/demand?demand=phishing-resistant", words: "passkey", picture: true},
 		{name: "team-staff-member", route: "GET " + desk + "/teams/{team}/members/{person}", path: desk + "/teams/staff/members/" + f.people[engineer], words: "Emil Haas", picture: true},
 		{name: "provisioning", path: desk + "/provisioning", words: "", picture: true},
 		{name: "support", route: "GET /-/support", path: "/-/support", words: "Begin to look", picture: true},

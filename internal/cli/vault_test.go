@@ -30,6 +30,7 @@ func TestVaultCommands(t *testing.T) {
 	f.on("GET vault/keys", `{"keys":[{"id":"AKIAX","owner":"operator/0","path":"/shop","read_only":true,"ends":"2026-06-01T10:00:00Z"}]}`)
 	f.on("POST vault/keys", `{"access_key_id":"AKIAX","secret_access_key":"once","about":{"ends":"2026-06-01T10:00:00Z"}}`)
 	f.on("DELETE vault/keys/AKIAX", nil)
+	f.on("GET vault/seen", `{"who":"person/ana","seen":[{"thing":"param/01X","name":"/shop/db","version":3,"at":"2026-03-01T10:00:00Z"}]}`)
 
 	if status, out, errs := f.say("the value\n", cli.Server{}, "vault", "put", "/shop/db"); status != 0 || !strings.Contains(out, "version 3") {
 		t.Errorf("%d %s %s", status, out, errs)
@@ -57,6 +58,15 @@ func TestVaultCommands(t *testing.T) {
 	f.must(0, []string{"vault", "key", "create", "--path", "/shop", "--format", "json"}, `"secret_access_key"`)
 	f.must(2, []string{"vault", "key", "create"}, "path")
 	f.must(0, []string{"vault", "key", "end", "AKIAX"})
+	f.on("POST vault/grants", `{"id":"01G","who":"person/ana","path":"/shop","rights":"reader","until":"2026-06-01T10:00:00Z"}`)
+	f.on("GET vault/grants", `{"grants":[{"id":"01G","who":"person/ana","path":"/shop","rights":"reader","by":"operator/0","until":"2026-06-01T10:00:00Z"}]}`)
+	f.on("DELETE vault/grants/01G", nil)
+	f.must(0, []string{"vault", "grant", "give", "person/ana", "/shop", "reader", "--reason", "on call"}, "reader of /shop", "01G")
+	f.must(2, []string{"vault", "grant", "give", "person/ana", "/shop", "reader"}, "reason")
+	f.must(0, []string{"vault", "grant", "list"}, "person/ana", "/shop", "operator/0")
+	f.must(0, []string{"vault", "grant", "end", "01G"}, "ended")
+	f.must(0, []string{"vault", "seen", "person/ana"}, "/shop/db", "param/01X")
+	f.must(2, []string{"vault", "seen"})
 }
 
 // A program is started with the values in its environment and nowhere else.

@@ -138,7 +138,7 @@ func TestWhoMayCome(t *testing.T) {
 		"POST people/{id}/link": access.PeopleManage, "POST people/{id}/disable": access.PeopleManage, "POST people/{id}/erase": access.PeopleErase, "POST people/{id}/sessions/end": access.SessionsEnd, "POST people/{id}/browsers/forget": access.SessionsEnd,
 		"GET rights": access.RightsRead, "POST rights/lend": access.RightsRead, "POST rights/revoke": access.RightsRead, "POST rights/approve": access.RoleGrant, "POST rights/need": access.RoleGrant,
 		"GET reviews": access.RightsRead, "POST reviews": access.ReviewOpen, "GET reviews/{id}": access.RightsRead, "POST reviews/{id}/decide": access.ReviewDecide, "POST reviews/{id}/close": access.ReviewOpen,
-		"GET teams": access.PeopleRead, "GET teams/{team}": access.PeopleRead, "POST teams/{team}/invite": access.PeopleManage, "POST teams/{team}/invitations": access.PeopleManage, "POST teams/{team}/name": access.PeopleManage,
+		"GET teams": access.PeopleRead, "GET teams/{team}": access.PeopleRead, "POST teams/{team}/invite": access.PeopleManage, "POST teams/{team}/invitations": access.PeopleManage, "POST teams/{team}/name": access.PeopleManage, "GET teams/{team}/demand": access.PeopleManage, "POST teams/{team}/demand": access.PeopleManage,
 		"GET teams/{team}/members/{person}": access.PeopleManage, "POST teams/{team}/members/{person}/role": access.PeopleManage, "POST teams/{team}/members/{person}/remove": access.PeopleManage,
 		"GET people/tokens": access.TokensRead, "POST people/tokens/end": access.TokensManage, "GET people/brought-over": access.PeopleRead,
 		"GET factor-resets": access.PeopleManage, "POST factor-resets": access.PeopleManage, "POST factor-resets/agree": access.PeopleManage, "POST factor-resets/refuse": access.PeopleManage,

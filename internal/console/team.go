@@ -27,6 +27,8 @@ func (c *Console) teamRoutes(staff func(pattern string, need access.Action, at s
 		staff("POST /-/console/teams/{team}/invite", access.PeopleManage, atTeams, c.inviteTo),
 		staff("POST /-/console/teams/{team}/invitations", access.PeopleManage, atTeams, c.changeInvitation),
 		staff("POST /-/console/teams/{team}/name", access.PeopleManage, atTeams, c.renameTeam),
+		staff("GET /-/console/teams/{team}/demand", access.PeopleManage, atTeams, c.showDemand),
+		staff("POST /-/console/teams/{team}/demand", access.PeopleManage, atTeams, c.saveDemand),
 		staff("GET /-/console/teams/{team}/members/{person}", access.PeopleManage, atTeams, c.showMember),
 		staff("POST /-/console/teams/{team}/members/{person}/role", access.PeopleManage, atTeams, c.changeRole),
 		staff("POST /-/console/teams/{team}/members/{person}/remove", access.PeopleManage, atTeams, c.removeMember),
@@ -85,13 +87,14 @@ type teamPage struct {
 	At      string
 	Invites []inviteRow
 	Invite  *web.Form
+	Demand  *web.Form
 	Name    *web.Form
 }
 
 // teamTries are refusals of the forms on the page, and what was typed.
 type teamTries struct {
-	invite, name error
-	typed        url.Values
+	invite, name, demand error
+	typed                url.Values
 }
 
 func (c *Console) showTeam(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
@@ -121,6 +124,15 @@ func (c *Console) teamPage(w http.ResponseWriter, r *http.Request, who actor.Act
 		}
 		out.Invite = &web.Form{Action: out.At + "/invite#invite", Act: "Send invitation", Part: "invite", Fault: t.invite, Fields: []web.Field{
 			{Name: "email", Label: "Address", Type: "email", Value: t.typed.Get("email"), Required: true, Complete: "off", Hint: "Works once, for this address alone."}, roleField(team.Kind, t.typed["role"])}}
+		d, err := c.Identity.LookAtDemand(ctx, who, team.ID, identity.DemandNone)
+		if err != nil {
+			return err
+		}
+		now := d.Before
+		if t.demand != nil {
+			now = t.typed.Get("demand")
+		}
+		out.Demand = c.demandForm(out.At, now, t.demand)
 		if team.Kind != identity.Staff {
 			name := team.Name
 			if t.name != nil {
@@ -131,7 +143,7 @@ func (c *Console) teamPage(w http.ResponseWriter, r *http.Request, who actor.Act
 		}
 	}
 	st := http.StatusOK
-	for _, err := range []error{t.invite, t.name} {
+	for _, err := range []error{t.invite, t.name, t.demand} {
 		if err != nil {
 			st = status(err)
 		}

@@ -49,3 +49,21 @@ func TestTeamsInTheConsole(t *testing.T) {
 	w.get("ana", "/-/console/teams?q=harbour&kind="+identity.Customer).want(200, "Harbour Pilots", "1 team")
 	w.post("ana", team+"/members/"+w.ids["cem"]+"/role", url.Values{"role": {"member"}}).want(409, "last admin")
 }
+
+// TestDemandInTheConsole: an owner sees whom a demand of the staff meets before it is
+// saved; nobody else is offered it.
+func TestDemandInTheConsole(t *testing.T) {
+	w := newWorld(t)
+	at := "/-/console/teams/staff/demand"
+	w.post("emil", at, url.Values{"demand": {identity.DemandTwo}, "seen": {"yes"}}).want(403)
+	w.post("ana", at, url.Values{"demand": {"everything"}}).want(422, "A team demands")
+	w.get("ana", at+"?demand="+identity.DemandTwo).want(200, "Ask for two factors", "members")
+	w.post("ana", at, url.Values{"demand": {identity.DemandTwo}}).want(303)
+	if d, err := w.people.LookAtDemand(t.Context(), operator, "staff", identity.DemandNone); err != nil || d.Before != identity.DemandNone {
+		t.Fatalf("saved before it was seen: %+v %v", d, err)
+	}
+	w.post("ana", at, url.Values{"demand": {identity.DemandTwo}, "seen": {"yes"}}).want(303)
+	if d, err := w.people.LookAtDemand(t.Context(), operator, "staff", identity.DemandNone); err != nil || d.Before != identity.DemandTwo {
+		t.Errorf("%+v %v", d, err)
+	}
+}

@@ -31,7 +31,8 @@ var asks = map[string]access.Action{
 	"GET factor-resets": access.PeopleManage, "POST policy/dry-run": access.PolicyPropose,
 	"GET vault/params": access.VaultList, "GET vault/versions": access.VaultList, "POST vault/read": access.VaultRead, "POST vault/run": access.VaultRead,
 	"POST vault/params": access.VaultWrite, "POST vault/rollback": access.VaultWrite, "DELETE vault/params": access.VaultWrite,
-	"GET vault/keys": access.VaultKeys, "POST vault/keys": access.VaultKeys, "DELETE vault/keys/{id}": access.VaultKeys,
+	"GET vault/keys": access.VaultKeys, "POST vault/keys": access.VaultKeys, "DELETE vault/keys/{id}": access.VaultKeys, "GET vault/seen": access.VaultAudit,
+	"GET vault/grants": access.VaultAudit, "POST vault/grants": access.VaultKeys, "DELETE vault/grants/{id}": access.VaultKeys,
 	"POST journal/verify": access.JournalRead, "GET journal/export": access.JournalExport,
 }
 

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"net/http"
+	"os"
+	"strconv"
 	"testing"
 )
 
@@ -16,8 +18,15 @@ func (k *talker) vault(t *testing.T) {
 		t.Errorf("the vault keeps %q", got)
 	}
 	k.ask(t, "vault", "list", "/shop")
+	if got := decode[struct{ Seen []struct{ Name string } }](t, k.ask(t, "vault", "seen", "operator/uid-"+strconv.Itoa(os.Getuid()))).Seen; len(got) != 1 || got[0].Name != "/shop/db-password" {
+		t.Errorf("who read it knows %v", got)
+	}
 	k.ask(t, "vault", "history", "/shop/db-password")
 	k.ask(t, "vault", "rollback", "/shop/db-password", "1")
+	ana := decode[struct{ ID string }](t, k.ask(t, "user", "show", "ana@example.test")).ID
+	grant := decode[struct{ ID string }](t, k.ask(t, "vault", "grant", "give", "person/"+ana, "/shop", "reader", "--reason", "on call")).ID
+	k.ask(t, "vault", "grant", "list")
+	k.ask(t, "vault", "grant", "end", grant)
 	key := decode[struct {
 		ID string `json:"access_key_id"`
 	}](t, k.ask(t, "vault", "key", "create", "--path", "/shop", "--read-only"))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"writ/internal/actor"
 	"writ/internal/fault"
@@ -19,6 +20,7 @@ type Entry struct {
 	Method  string // for the journal: upstream
 	ACR     int    // 1, or 2 where the provider's second factor is trusted
 	AMR     []string
+	At      time.Time   // when they showed it, where the provider says so; zero = now
 	Device  secret.Text // of the device cookie; may be empty
 	Session secret.Text // of the session cookie; that session ends
 	Network string
@@ -43,6 +45,9 @@ func (s *Service) Enter(ctx context.Context, who actor.Actor, in Entry) (SignedI
 	e, err := s.entry(ctx, acc, br, SignIn{Device: in.Device, Session: in.Session, Network: in.Network, Agent: in.Agent})
 	if err != nil {
 		return SignedInAs{}, err
+	}
+	if now := s.Now(); !in.At.IsZero() && in.At.Before(now) {
+		e.b.factorAt = in.At // a provider that only remembers somebody has not asked them now
 	}
 	b := s.beginning(e, shown{acr: max(1, min(in.ACR, 2)), amr: rolesText(in.AMR), method: in.Method})
 	_, err = s.DB.Change(ctx, person(acc.id, who), func(tx *ledger.Tx) (ledger.Event, error) {

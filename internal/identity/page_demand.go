@@ -84,7 +84,7 @@ func (p *pages) showDemand(w http.ResponseWriter, r *http.Request, who actor.Act
 		return err
 	}
 	form := web.Form{Action: atDemand, Act: "Ask it of the team", Fault: f, Hidden: []web.Pair{{Name: "demand", Value: word}, {Name: "seen", Value: "yes"}},
-		Loses: demandComes(d, p.Now()), Other: &web.Link{Text: "Leave it as it is", Href: atTeam + "#demand"}}
+		Loses: DemandComes(d, p.Now()), Other: &web.Link{Text: "Leave it as it is", Href: atTeam + "#demand"}}
 	title := "Ask for two factors"
 	switch word {
 	case PhishingResistant:
@@ -95,8 +95,8 @@ func (p *pages) showDemand(w http.ResponseWriter, r *http.Request, who actor.Act
 	return p.plain(w, r, status, "require", web.View{Title: title, Data: form})
 }
 
-// demandComes says what a demand comes to.
-func demandComes(d DemandSet, now time.Time) string {
+// DemandComes says what a demand comes to, for whoever is about to make it.
+func DemandComes(d DemandSet, now time.Time) string {
 	if d.Demand == DemandNone {
 		return "Members sign in with what the service itself asks, and with what each of them has set up."
 	}

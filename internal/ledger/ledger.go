@@ -110,6 +110,7 @@ type DB struct {
 	wakes  hints
 	clock  atomic.Int64 // greatest time seen, µs
 	closed atomic.Bool
+	writes atomic.Uint64 // ends of write transactions of this process
 }
 
 // Open opens the ledger, applies the schemas and records those that are new. It
@@ -293,6 +294,7 @@ func (d *DB) Quiet(ctx context.Context, why Housekeeping, fn func(*Tx) error) er
 // run hands the attempt to the engine; where a test asks for it, after a rehearsal
 // that is undone.
 func (d *DB) run(ctx context.Context, attempt func(*Tx) error) error {
+	defer d.writes.Add(1) // before the caller knows that it is done (Memo)
 	if d.seam != nil && d.seam.Twice {
 		rehearsal := errors.New("rehearsal")
 		err := d.engine.run(ctx, func(t *Tx) error {

@@ -24,7 +24,7 @@ func (s *Service) Controls() []clause.Control {
 		{ID: "vault.moved-value-refused", Clause: "vault.encrypted-store", Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
 			Says: "Moves a sealed value to another row, version and team, and tries to open it there", Run: s.moveValue},
 		{ID: "vault.reads-have-readers", Clause: "vault.access-logged", Kind: clause.Probe, Every: time.Hour, FreshFor: 3 * time.Hour,
-			Says: "Counts access keys that nobody stands behind, that outlive their end, or whose secret is not sealed", Run: s.probeKeys},
+			Says: "Counts access keys and grants that nobody stands behind, keys that outlive their end, and secrets of keys that are not sealed", Run: s.probeKeys},
 	}
 }
 
@@ -137,8 +137,12 @@ func (s *Service) probeKeys(ctx context.Context) (clause.Result, error) {
 			return clause.Result{}, fmt.Errorf("find the owner of an access key: %w", err)
 		}
 	}
-	r := clause.Passed(fmt.Sprintf("of %d live access keys %d live longer than a year, %d are kept unsealed, and %d belong to somebody who is not there any more and do not work", n, long, clear, gone))
-	if r.Population = n; long+clear > 0 {
+	grants, stray, err := s.leftGrants(ctx)
+	if err != nil {
+		return clause.Result{}, err
+	}
+	r := clause.Passed(fmt.Sprintf("of %d live access keys %d live longer than a year, %d are kept unsealed, and %d belong to somebody who is not there any more and do not work; of %d grants of paths %d likewise", n, long, clear, gone, grants, stray))
+	if r.Population = n + grants; long+clear > 0 {
 		r.Outcome = clause.Fail
 	}
 	return r, nil

@@ -29,5 +29,5 @@
 // Tables: see schema; each says who may export and erase it.
 //
 // For: programs, engineers. Read vault.go, name.go, param.go, read.go, list.go, label.go,
-// lifecycle.go, tend.go, key.go, fold.go. Children: sigv4 (signatures), ssm (the wire).
+// grant.go, seen.go (who knows what), lifecycle.go, tend.go, key.go, fold.go. Children: sigv4 (signatures), ssm (the wire).
 package vault

@@ -146,6 +146,31 @@ func (e KeyEnded) About() ledger.About {
 	return ledger.About{Name: "vault.access-key-ended", Clause: "vault.access-logged", Object: "access-key/" + e.Key}
 }
 
+// PathGranted lets a person do under a path what their role does not let them.
+type PathGranted struct {
+	Grant  string    `class:"public"`
+	Who    string    `class:"public"`
+	Path   string    `class:"public"`
+	Rights string    `class:"public"`
+	Until  time.Time `class:"public"`
+	Why    string    `class:"personal"`
+}
+
+// About implements ledger.Event.
+func (e PathGranted) About() ledger.About {
+	return ledger.About{Name: "vault.path-granted", Clause: "access.least-privilege", Object: "grant/" + e.Grant}
+}
+
+// PathGrantEnded is a grant that was taken back before its end.
+type PathGrantEnded struct {
+	Grant string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e PathGrantEnded) About() ledger.About {
+	return ledger.About{Name: "vault.path-grant-ended", Clause: "access.least-privilege", Object: "grant/" + e.Grant}
+}
+
 // CanaryPlanted is an access key of the reserved team, made for a control.
 type CanaryPlanted struct {
 	Control string `class:"public"`

@@ -176,7 +176,7 @@ func deleteParam(ctx context.Context, tx *ledger.Tx, id string) error {
 			return err
 		}
 	}
-	return nil
+	return Unseen(ctx, tx, "param/"+id)
 }
 
 // ParseHow reads the name of a comparison; "" is Equals.

@@ -65,6 +65,7 @@ type Value struct {
 	Param
 	Text   secret.Text
 	Sealed bool     // the value was not asked for decrypted: Text is empty
+	Origin int64    // version at which this value first came
 	Labels []string // of a history
 }
 
@@ -143,13 +144,16 @@ func (s *Service) put(ctx context.Context, who actor.Actor, name string, in Put,
 		}
 		p.Changed, p.ChangedBy = tx.Now(), who.String()
 		box := k.Seal([]byte(in.Value.Reveal()), valueAt(team, p.ID, p.Version)) // clause: vault.encrypted-store (of any type)
-		if err := p.write(ctx, tx, team, isNew, box); err != nil {
+		if err := p.write(ctx, tx, team, isNew, box, p.Version); err != nil {
 			return nil, err
 		}
 		if isNew {
 			if err := putTags(ctx, tx, p.ID, in.Tags); err != nil {
 				return nil, err
 			}
+		}
+		if err := s.Saw(ctx, tx, who, "param/"+p.ID, p.Version); err != nil { // who wrote it knows it
+			return nil, err
 		}
 		done = Done{Version: p.Version, Tier: p.Tier}
 		if err := remember(ctx, tx, in.Once, done); err != nil {
@@ -322,7 +326,7 @@ func matches(pattern, value string) error {
 }
 
 // write inserts the version and makes it the newest.
-func (p *Param) write(ctx context.Context, tx *ledger.Tx, team string, isNew bool, box []byte) error {
+func (p *Param) write(ctx context.Context, tx *ledger.Tx, team string, isNew bool, box []byte, origin int64) error {
 	life, due := lifecycleText(p.Lifecycle), nextDue(p.Lifecycle, p.Changed, p.Changed)
 	if isNew {
 		n, err := tx.Exec(ctx, insertParam, p.ID, team, []byte(p.Name), string(p.Type), p.Version, p.KeyID, p.Tier, p.DataType, p.Pattern, p.Description, life, us(p.Changed), p.ChangedBy, due)
@@ -337,7 +341,7 @@ func (p *Param) write(ctx context.Context, tx *ledger.Tx, team string, isNew boo
 	} else if n != 1 {
 		return errChanged()
 	}
-	_, err := tx.Exec(ctx, insertVersion, p.ID, p.Version, box, string(p.Type), p.KeyID, p.Tier, p.DataType, p.Pattern, p.Description, life, us(p.Changed), p.ChangedBy)
+	_, err := tx.Exec(ctx, insertVersion, p.ID, p.Version, box, string(p.Type), p.KeyID, p.Tier, p.DataType, p.Pattern, p.Description, life, us(p.Changed), p.ChangedBy, origin)
 	return err
 }
 
@@ -442,8 +446,8 @@ const (
 	lockParam   = `UPDATE vault_param SET version = version WHERE team = $1 AND name = $2`
 	updateParam = `UPDATE vault_param SET version = $2, key_id = $3, tier = $4, data_type = $5, pattern = $6, description = $7, lifecycle = $8, changed = $9, changed_by = $10, due = $11
 		WHERE id = $1 AND version = $12`
-	insertVersion = `INSERT INTO vault_version (param, version, value, type, key_id, tier, data_type, pattern, description, lifecycle, changed, changed_by)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+	insertVersion = `INSERT INTO vault_version (param, version, value, type, key_id, tier, data_type, pattern, description, lifecycle, changed, changed_by, origin)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
 	labelsBefore   = `SELECT COUNT(*) FROM vault_label WHERE param = $1 AND version <= $2`
 	deleteVersions = `DELETE FROM vault_version WHERE param = $1 AND version <= $2`
 	readOnce       = `SELECT version, tier FROM vault_once WHERE once = $1 AND at > $2`

@@ -166,7 +166,18 @@ func (s *Service) seen(ctx context.Context, who actor.Actor, how Read, vs ...Val
 	if len(vs) == 1 {
 		ev.Param = vs[0].ID
 	}
-	if _, err := s.change(ctx, who, func(*ledger.Tx) (ledger.Event, error) { return ev, nil }); err != nil {
+	_, err := s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		for _, v := range vs {
+			if v.Sealed {
+				continue
+			}
+			if err := s.Saw(ctx, tx, who, "param/"+v.ID, v.Origin); err != nil {
+				return nil, err
+			}
+		}
+		return ev, nil
+	})
+	if err != nil {
 		return fmt.Errorf("record the read: %w", err)
 	}
 	return nil
@@ -177,7 +188,7 @@ const maxPage = 50
 
 // versionDest is where a row of selectVersion goes.
 func (v *Value) versionDest() []any {
-	return []any{&v.Version, (*string)(&v.Type), &v.KeyID, &v.Tier, &v.DataType, &v.Pattern, &v.Description, lifecycleInto{&v.Lifecycle}, timeInto{&v.Changed}, &v.ChangedBy}
+	return []any{&v.Version, (*string)(&v.Type), &v.KeyID, &v.Tier, &v.DataType, &v.Pattern, &v.Description, lifecycleInto{&v.Lifecycle}, timeInto{&v.Changed}, &v.ChangedBy, &v.Origin}
 }
 
 // Page is a place in a list that is read in parts: the last name or version seen.
@@ -265,5 +276,5 @@ func (s *Service) History(ctx context.Context, who actor.Actor, name string, how
 
 const (
 	versionOfLabel = `SELECT version FROM vault_label WHERE param = $1 AND label = $2`
-	selectVersion  = `SELECT version, type, key_id, tier, data_type, pattern, description, lifecycle, changed, changed_by, value FROM vault_version WHERE param = $1`
+	selectVersion  = `SELECT version, type, key_id, tier, data_type, pattern, description, lifecycle, changed, changed_by, origin, value FROM vault_version WHERE param = $1`
 )

@@ -23,7 +23,7 @@ func (s *Service) Run(ctx context.Context) error {
 			return s.writeFolded(last)
 		case <-tick.C:
 		}
-		if err := errors.Join(s.writeFolded(ctx), s.Tend(ctx)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(s.writeFolded(ctx), s.Tend(ctx), s.dropGrants(ctx)); err != nil && ctx.Err() == nil {
 			s.Log.Error("vault housekeeping", "err", err)
 		}
 	}

@@ -71,7 +71,7 @@ func (s *Service) Rollback(ctx context.Context, who actor.Actor, name string, ve
 		p.KeyID, p.Tier, p.DataType, p.Pattern, p.Description, p.Lifecycle = v.KeyID, v.Tier, v.DataType, v.Pattern, v.Description, v.Lifecycle
 		p.Changed, p.ChangedBy = tx.Now(), who.String()
 		done = Done{Version: p.Version, Tier: p.Tier}
-		return ParamRolledBack{Param: p.ID, Name: name, From: v.Version, Version: p.Version, Value: v.Text}, p.write(ctx, tx, team, false, k.Seal([]byte(v.Text.Reveal()), valueAt(team, p.ID, p.Version)))
+		return ParamRolledBack{Param: p.ID, Name: name, From: v.Version, Version: p.Version, Value: v.Text}, p.write(ctx, tx, team, false, k.Seal([]byte(v.Text.Reveal()), valueAt(team, p.ID, p.Version)), v.Origin)
 	})
 	if err != nil {
 		return Done{}, fmt.Errorf("roll back parameter: %w", err)

@@ -51,7 +51,11 @@ type Funcs struct {
 // NAME.html, whose text is the page's body; files that begin with _ hold {{define}}s
 // for all of them. Its dot has the fields of View, Brand, Chrome, Path, RequestID and
 // the method Asset.
-type Pages struct{ set map[string]*template.Template }
+//
+// All pages of a module are one set of templates, and a frame stands around a body that
+// was rendered before: a copy of the shared pieces for each page would be most of the
+// live memory of an idle server, and the collector's work.
+type Pages struct{ set *template.Template }
 
 // page is the dot of a frame.
 type page struct {
@@ -61,6 +65,7 @@ type page struct {
 	Banner    *Banner
 	Path      string
 	RequestID string
+	Main      template.HTML // the body, rendered by a template of its own
 	site      *site
 }
 
@@ -102,36 +107,35 @@ func NewPages(fsys fs.FS, f Funcs) (*Pages, error) {
 			return nil, fmt.Errorf("parse %s: %w", name, err)
 		}
 	}
-	p := &Pages{set: map[string]*template.Template{}}
 	for _, name := range bodies {
-		t, err := body(base, fsys, name)
-		if err != nil {
+		if err := body(base, fsys, name); err != nil {
 			return nil, fmt.Errorf("parse %s: %w", name, err)
 		}
-		p.set[strings.TrimSuffix(path.Base(name), ".html")] = t
 	}
-	return p, nil
+	return &Pages{set: base}, nil
 }
 
-func body(base *template.Template, fsys fs.FS, name string) (*template.Template, error) {
+// main is what a page's body is called in the set.
+func main(name string) string { return "main/" + name }
+
+func body(base *template.Template, fsys fs.FS, name string) error {
 	text, err := fs.ReadFile(fsys, name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	t, err := base.Clone()
-	if err != nil {
-		return nil, err
+	before := len(base.Templates())
+	if _, err := base.New(main(strings.TrimSuffix(path.Base(name), ".html"))).Parse(string(text)); err != nil {
+		return err
 	}
-	if _, err := t.New("main").Parse(string(text)); err != nil {
-		return nil, err
+	if len(base.Templates()) != before+1 {
+		return errors.New("a page defines no pieces: they belong to a file that begins with _")
 	}
-	return t, nil
+	return nil
 }
 
 // Render answers with the page. It renders before it sends: an error leaves the answer unbegun.
 func (p *Pages) Render(w http.ResponseWriter, r *http.Request, status int, name string, v View) error {
-	t, ok := p.set[name]
-	if !ok {
+	if p.set.Lookup(main(name)) == nil {
 		return fmt.Errorf("render: no page %q", name)
 	}
 	if v.Frame == "" {
@@ -154,7 +158,12 @@ func (p *Pages) Render(w http.ResponseWriter, r *http.Request, status int, name 
 		d.Notice = &told
 	}
 	var b bytes.Buffer
-	if err := t.ExecuteTemplate(&b, "frame-"+string(v.Frame), d); err != nil {
+	if err := p.set.ExecuteTemplate(&b, main(name), d); err != nil {
+		return fmt.Errorf("render %s: %w", name, err)
+	}
+	d.Main = template.HTML(b.String())
+	b.Reset()
+	if err := p.set.ExecuteTemplate(&b, "frame-"+string(v.Frame), d); err != nil {
 		return fmt.Errorf("render %s: %w", name, err)
 	}
 	if hasTold {

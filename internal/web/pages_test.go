@@ -96,6 +96,9 @@ func TestPagesRefuse(t *testing.T) {
 	if _, err := web.NewPages(fstest.MapFS{"x.html": {Data: []byte(`{{template "nope" .}}{{`)}}, web.Funcs{Now: clock}); err == nil {
 		t.Error("a broken template was taken")
 	}
+	if _, err := web.NewPages(fstest.MapFS{"x.html": {Data: []byte(`{{define "piece"}}{{end}}`)}}, web.Funcs{Now: clock}); err == nil {
+		t.Error("a page that defines a piece of its own, which would be every page's")
+	}
 	if _, err := web.NewPages(fstest.MapFS{}, web.Funcs{Now: clock}); err == nil {
 		t.Error("a module without templates was taken")
 	}

@@ -221,14 +221,16 @@ func (s *Service) client(ctx context.Context, id string) (Client, error) {
 	if len(id) > 64 {
 		return Client{}, noClient()
 	}
-	cs, err := s.clients(ctx, oneClient, id)
-	if err != nil {
-		return Client{}, err
-	}
-	if len(cs) != 1 {
-		return Client{}, noClient()
-	}
-	return cs[0], nil
+	return s.memo.clients.Get(s.DB, id, func() (Client, error) {
+		cs, err := s.clients(ctx, oneClient, id)
+		if err != nil {
+			return Client{}, err
+		}
+		if len(cs) != 1 {
+			return Client{}, noClient()
+		}
+		return cs[0], nil
+	})
 }
 
 func noClient() error {
@@ -361,11 +363,14 @@ func (s *Service) proves(ctx context.Context, id string, given secret.Text) (boo
 	if len(id) > 64 || given.Len() > 200 || given.IsZero() {
 		return false, nil
 	}
-	var n int64
-	if err := ledger.One(ctx, s.DB, countSecret, []any{&n}, id, sum(given)); err != nil { // clause: auth.one-way
-		return false, fmt.Errorf("look up secret: %w", err)
-	}
-	return n == 1, nil
+	hash := sum(given) // clause: auth.one-way
+	return s.memo.proofs.Get(s.DB, id+" "+hash, func() (bool, error) {
+		var n int64
+		if err := ledger.One(ctx, s.DB, countSecret, []any{&n}, id, hash); err != nil {
+			return false, fmt.Errorf("look up secret: %w", err)
+		}
+		return n == 1, nil
+	})
 }
 
 // admits reports whether somebody of the team kind may use the client.

@@ -316,27 +316,38 @@ func (s *Service) alive(ctx context.Context, f *family) error {
 	return err
 }
 
+// granted is what an access token stands for.
+type granted struct {
+	family  family
+	scopes  []string // of this token
+	expires time.Time
+}
+
 // lookup is what an access token allows now. Anything else is fault.Unauthenticated.
 func (s *Service) lookup(ctx context.Context, token secret.Text) (family, time.Time, error) {
 	dead := fault.Newf(fault.Unauthenticated, "invalid_token", "The access token is unknown, has expired or was revoked.")
 	if token.Len() != len(accessPrefix)+43 || !strings.HasPrefix(token.Reveal(), accessPrefix) { // an id token is none
 		return family{}, time.Time{}, dead
 	}
-	var id, scopes string
-	var expires int64
-	err := ledger.One(ctx, s.DB, readAccess, []any{&id, &scopes, &expires}, sum(token))
+	hash := sum(token)
+	g, err := s.memo.grants.Get(s.DB, hash, func() (g granted, err error) {
+		var id, scopes string
+		var expires int64
+		if err := ledger.One(ctx, s.DB, readAccess, []any{&id, &scopes, &expires}, hash); err != nil {
+			return g, err
+		}
+		g.family, err = readFamily(ctx, s.DB, id)
+		g.scopes, g.expires = words(scopes), at(expires)
+		return g, err
+	})
 	if errors.Is(err, fault.NotFound) {
 		return family{}, time.Time{}, dead
 	}
 	if err != nil {
 		return family{}, time.Time{}, fmt.Errorf("look up access token: %w", err)
 	}
-	f, err := readFamily(ctx, s.DB, id)
-	if err != nil {
-		return family{}, time.Time{}, err
-	}
-	now := s.Now()
-	if f.ended || !now.Before(at(expires)) || !now.Before(f.ends) {
+	f, now := g.family, s.Now()
+	if f.ended || !now.Before(g.expires) || !now.Before(f.ends) {
 		return family{}, time.Time{}, dead
 	}
 	switch err := s.alive(ctx, &f); {
@@ -345,8 +356,8 @@ func (s *Service) lookup(ctx context.Context, token secret.Text) (family, time.T
 	case err != nil:
 		return family{}, time.Time{}, err
 	}
-	f.scopes = words(scopes)
-	return f, at(expires), nil
+	f.scopes = g.scopes
+	return f, g.expires, nil
 }
 
 // revoke ends what a token stands for: a refresh token its family, an access token

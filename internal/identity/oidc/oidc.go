@@ -75,6 +75,11 @@ type Service struct {
 	fold   fold
 	pushes quota
 	send   *http.Client
+	memo   struct { // of what an introspection asks for again and again
+		clients ledger.Memo[Client]
+		proofs  ledger.Memo[bool]
+		grants  ledger.Memo[granted]
+	}
 }
 
 // How long things live.

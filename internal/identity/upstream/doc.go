@@ -20,9 +20,10 @@
 // themselves), a provider's address that leads inside (https, no redirects, no private
 // address unless listed, 5 s, 1 MiB).
 //
-// BUG(remembered): whoever is not signed in here may come in on a session that they still
-// have at the provider, and counts as having shown now who they are. One that leaves out
-// auth_time, though it is asked for, is believed to have asked anew.
+// Whoever comes in on a session that they still have at the provider has shown who they are
+// when they began that one: acts that take a fresh proof ask for one.
+//
+// BUG(remembered): a provider that leaves out auth_time is believed to have asked anew.
 //
 // Tables: identity_upstream_*; the schema says who may export and erase each.
 //

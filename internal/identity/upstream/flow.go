@@ -106,6 +106,7 @@ type proof struct {
 	issuer, subject string
 	email           string // verified, or empty
 	amr             []string
+	at              time.Time // when the provider asked them, where it says so
 	going           going
 }
 
@@ -192,6 +193,9 @@ func (s *Service) read(ctx context.Context, p *provider, found *oidc.Provider, t
 		}
 	}
 	out := proof{issuer: it.Issuer, subject: it.Subject, amr: c.AMR, going: g}
+	if c.At != 0 {
+		out.at = time.Unix(c.At, 0)
+	}
 	if c.Verified == true { // clause: auth.best-practice
 		out.email = c.Email
 	}
@@ -272,7 +276,7 @@ func (s *Service) finish(w http.ResponseWriter, r *http.Request, who actor.Actor
 	if acr == 2 {
 		amr = append(amr, "mfa")
 	}
-	return s.People.EnterFrom(w, r, identity.Entry{Person: person, Method: "upstream", ACR: acr, AMR: amr}, pr.going.To)
+	return s.People.EnterFrom(w, r, identity.Entry{Person: person, Method: "upstream", ACR: acr, AMR: amr, At: pr.at}, pr.going.To)
 }
 
 // onward is a redirect on this site; the way to it is sealed in the flow.

@@ -264,6 +264,33 @@ func TestTrustedFactors(t *testing.T) {
 	}
 }
 
+// Whom the provider only remembers comes in, and has not shown now who they are: an act
+// that takes a fresh proof asks for one.
+//
+// breaks: auth.best-practice
+func TestRememberedIsNotFresh(t *testing.T) {
+	for name, c := range map[string]struct {
+		at   time.Duration // before now
+		says int
+	}{
+		"asked now":     {0, http.StatusOK},
+		"remembered":    {time.Hour, http.StatusForbidden},
+		"in the future": {-time.Hour, http.StatusOK},
+	} {
+		e := newElsewhere(t, nil)
+		w := open(t, nil, e)
+		e.claims = func(m map[string]any) { m["auth_time"] = w.kit.Clock.Now().Add(-c.at).Unix() }
+		w.customer("ana")
+		b := w.browser()
+		if b.through(e, "dir0"); !b.here() {
+			t.Fatalf("%s: not signed in", name)
+		}
+		if p := b.do("DELETE", "/-/api/v1/sessions", nil); p.status != c.says {
+			t.Errorf("%s: %d %s", name, p.status, p.body)
+		}
+	}
+}
+
 // An address that the id token leaves out is asked for, and must be the same person's.
 //
 // breaks: auth.best-practice

@@ -1,0 +1,54 @@
+package ledger_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"writ/internal/ledger"
+	"writ/internal/ledger/ledgertest"
+)
+
+// What a memo gives is never from before a write of this process, and never older than a
+// second.
+func TestMemo(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		var m ledger.Memo[int]
+		reads := 0
+		get := func(key string) int {
+			t.Helper()
+			v, err := m.Get(kit.DB, key, func() (int, error) { reads++; return reads, nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+		if get("a") != 1 || get("a") != 1 || get("b") != 2 {
+			t.Error("what was read is not kept by its key")
+		}
+		write := func() error {
+			return kit.DB.Quiet(t.Context(), ledger.LastSeen, func(*ledger.Tx) error { return nil })
+		}
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+		if get("a") != 3 {
+			t.Error("kept across a write")
+		}
+		kit.Clock.Advance(time.Second)
+		if get("a") != 4 {
+			t.Error("kept for a second")
+		}
+		kit.Clock.Advance(-time.Minute)
+		if get("a") != 5 {
+			t.Error("kept by a clock that went back")
+		}
+		slow, err := m.Get(kit.DB, "slow", func() (int, error) { return 0, write() })
+		if slow != 0 || err != nil || get("slow") == 0 {
+			t.Error("what was read before a write is kept after it")
+		}
+		if _, err := m.Get(kit.DB, "bad", func() (int, error) { return 0, errors.New("away") }); err == nil || get("bad") == 0 {
+			t.Error("an error is kept")
+		}
+	})
+}

@@ -1,0 +1,135 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/ledger"
+	"writ/internal/web"
+)
+
+// Saw notes, inside the change that records it, that somebody is about to see a value of a
+// thing ("param/ID", "item/ID/FIELD"). version is the one at which that value first came.
+func (s *Service) Saw(ctx context.Context, tx *ledger.Tx, who actor.Actor, thing string, version int64) error { // clause: vault.access-logged
+	if _, err := tx.Exec(ctx, upsertSeen, who.String(), teamOf(who), thing, version, us(tx.Now())); err != nil {
+		return fmt.Errorf("note who saw %s: %w", thing, err)
+	}
+	return nil
+}
+
+// Unseen forgets who saw a thing, because the thing is gone.
+func Unseen(ctx context.Context, tx *ledger.Tx, thing string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM vault_seen WHERE thing = $1`, thing); err != nil {
+		return fmt.Errorf("forget who saw %s: %w", thing, err)
+	}
+	return nil
+}
+
+// Now tells what a thing is called, and at which version the value that it has now first
+// came; fault.NotFound when it is gone.
+type Now func(ctx context.Context, thing string) (name string, version int64, err error)
+
+// Things has things of another kind than parameters looked up by fn. It is called while the
+// server is put together.
+func (s *Service) Things(kind string, fn Now) { s.things[kind] = fn }
+
+// nowParam is the Now of parameters.
+func (s *Service) nowParam(ctx context.Context, thing string) (name string, version int64, err error) {
+	err = ledger.One(ctx, s.DB, nowOfParam, []any{textInto{&name}, &version}, strings.TrimPrefix(thing, "param/"))
+	return name, version, err
+}
+
+// Seen is a secret that somebody saw, with the value that it still has.
+type Seen struct {
+	Thing   string
+	Name    string
+	Version int64
+	At      time.Time // the last time
+}
+
+// SeenBy lists what somebody (kind/id) saw and what has not changed since: what is to be
+// replaced when they leave.
+func (s *Service) SeenBy(ctx context.Context, who actor.Actor, whose string) ([]Seen, error) { // clause: vault.access-logged
+	if whose != who.String() { // one's own list is one's own
+		if err := s.Access.Allow(ctx, who, access.VaultAudit, whose); err != nil {
+			return nil, err
+		}
+	}
+	if kind, id, ok := strings.Cut(whose, "/"); !ok || kind == "" || id == "" {
+		return nil, fault.New(fault.Invalid, "seen_who", fault.Public{Problem: "That is nobody.", Expected: "A kind and an id, such as person/01J…", Next: "Look at the list of people."})
+	}
+	return s.known(ctx, teamOf(who), whose)
+}
+
+// known is what somebody still knows of a team's secrets.
+func (s *Service) known(ctx context.Context, team, whose string) ([]Seen, error) {
+	var rows, out []Seen
+	err := s.DB.Each(ctx, selectSeen, func(scan ledger.Scan) error {
+		var v Seen
+		err := scan(&v.Thing, &v.Version, timeInto{&v.At})
+		rows = append(rows, v)
+		return err
+	}, whose, team)
+	if err != nil {
+		return nil, fmt.Errorf("read what somebody saw: %w", err)
+	}
+	for _, v := range rows {
+		kind, _, _ := strings.Cut(v.Thing, "/")
+		now := s.things[kind]
+		if now == nil {
+			return nil, fmt.Errorf("what is a thing of kind %q?", kind)
+		}
+		name, version, err := now(ctx, v.Thing)
+		if errors.Is(err, fault.NotFound) || err == nil && version != v.Version {
+			continue // gone, or another value by now
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look up what somebody saw: %w", err)
+		}
+		v.Name = name
+		out = append(out, v)
+	}
+	slices.SortFunc(out, func(a, b Seen) int { return strings.Compare(a.Name+"\x00"+a.Thing, b.Name+"\x00"+b.Thing) })
+	return out, nil
+}
+
+type (
+	seenWire struct {
+		Thing   string    `json:"thing"`
+		Name    string    `json:"name"`
+		Version int64     `json:"version"`
+		At      time.Time `json:"at"` // the last time
+	}
+	seenOut struct {
+		Who  string     `json:"who"`
+		Seen []seenWire `json:"seen"`
+	}
+)
+
+func (s *Service) getSeen(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	whose := r.URL.Query().Get("who")
+	seen, err := s.SeenBy(r.Context(), who, whose)
+	if err != nil {
+		return err
+	}
+	out := seenOut{Who: whose, Seen: []seenWire{}}
+	for _, v := range seen {
+		out.Seen = append(out.Seen, seenWire(v))
+	}
+	return web.WriteJSON(w, http.StatusOK, out)
+}
+
+const (
+	upsertSeen = `INSERT INTO vault_seen (who, team, thing, version, at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (who, thing, version) DO UPDATE SET at = excluded.at`
+	selectSeen = `SELECT thing, version, at FROM vault_seen WHERE who = $1 AND team = $2 ORDER BY thing`
+	nowOfParam = `SELECT p.name, v.origin FROM vault_param p JOIN vault_version v ON v.param = p.id AND v.version = p.version WHERE p.id = $1`
+)

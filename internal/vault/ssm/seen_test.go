@@ -1,0 +1,122 @@
+package ssm_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/ledger/ledgertest"
+	"writ/internal/secret"
+	"writ/internal/vault"
+)
+
+// Five hundred acts at random, and what each person knows afterwards: exactly the names
+// whose value, as it is now, they were given or wrote.
+//
+// breaks: vault.access-logged
+func TestSeenIsExact(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := open(t, kit)
+		team := func(id string) actor.Actor {
+			return actor.Actor{Kind: actor.Person, ID: id, Team: vault.Home, TeamKind: "staff", Roles: []string{"engineer"}, ACR: 2, FactorAt: kit.Clock.Now()}
+		}
+		people := []actor.Actor{team("eli"), team("fay"), team("gus")}
+		names := []string{"/a", "/b", "/c/d", "/c/e"}
+		things := map[string]*known{}
+		rnd := rand.New(rand.NewPCG(7, 7))
+		next := 0
+		for range 500 {
+			who, name := people[rnd.IntN(len(people))], names[rnd.IntN(len(names))]
+			m := things[name]
+			act := rnd.IntN(10)
+			if m == nil {
+				act = 0
+			}
+			switch {
+			case act < 2:
+				next++
+				v := fmt.Sprintf("value %d", next)
+				if m == nil {
+					m = &known{values: []string{""}, knows: map[string]map[string]bool{}}
+					things[name] = m
+				}
+				if _, err := w.vault.Put(t.Context(), who, vault.Put{Name: name, Value: secret.NewText(v), Type: vault.SecureString, Overwrite: true}); err != nil {
+					t.Fatal(err)
+				}
+				m.values = append(m.values, v)
+				m.learn(who.String(), v)
+			case act == 2:
+				v := 1 + rnd.IntN(len(m.values)-1)
+				if _, err := w.vault.Rollback(t.Context(), who, name, int64(v)); err != nil {
+					t.Fatal(err)
+				}
+				m.values = append(m.values, m.values[v])
+			case act == 3 && rnd.IntN(4) == 0:
+				if err := w.vault.Delete(t.Context(), who, name); err != nil {
+					t.Fatal(err)
+				}
+				delete(things, name)
+			case act == 4: // without its value
+				if _, err := w.vault.Get(t.Context(), who, vault.Selector{Name: name}, vault.Read{}); err != nil {
+					t.Fatal(err)
+				}
+			case act == 5:
+				if _, err := w.vault.Everything(t.Context(), who, "/", ""); err != nil {
+					t.Fatal(err)
+				}
+				for _, m := range things {
+					m.learn(who.String(), m.values[len(m.values)-1])
+				}
+			default:
+				v := 1 + rnd.IntN(len(m.values)-1)
+				if _, err := w.vault.Get(t.Context(), who, vault.Selector{Name: name, Version: int64(v)}, vault.Read{Decrypt: true}); err != nil {
+					t.Fatal(err)
+				}
+				m.learn(who.String(), m.values[v])
+			}
+		}
+		auditor := actor.Actor{Kind: actor.Person, ID: "aud", Team: vault.Home, TeamKind: "staff", Roles: []string{"auditor"}}
+		for _, p := range people {
+			var want, got []string
+			for name, m := range things {
+				if m.knows[p.String()][m.values[len(m.values)-1]] {
+					want = append(want, name)
+				}
+			}
+			seen, err := w.vault.SeenBy(t.Context(), auditor, p.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range seen {
+				got = append(got, v.Name)
+			}
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s knows %v, the list says %v", p, want, got)
+			}
+		}
+		if _, err := w.vault.SeenBy(t.Context(), people[0], people[1].String()); !errors.Is(err, fault.Denied) {
+			t.Errorf("another's list: %v", err)
+		}
+		if _, err := w.vault.SeenBy(t.Context(), people[0], people[0].String()); err != nil {
+			t.Errorf("one's own list: %v", err)
+		}
+	}, vault.Schema())
+}
+
+// known is a name's values by version, from 1, and who knows which.
+type known struct {
+	values []string
+	knows  map[string]map[string]bool
+}
+
+func (k *known) learn(who, value string) {
+	if k.knows[who] == nil {
+		k.knows[who] = map[string]bool{}
+	}
+	k.knows[who][value] = true
+}
