@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -48,7 +49,7 @@ func (d *Door) Routes() []web.Route {
 	const v1 = "/-/api/v1/unseal"
 	errs := []string{"vault_open", "set_over", "share_refused", "share_twice", "too_many_shares"}
 	return []web.Route{
-		{Pattern: "GET " + At, Who: web.Anyone, Handle: d.page},
+		{Pattern: "GET /-/unseal", Who: web.Anyone, Handle: d.page},
 		{Pattern: "GET " + v1, Who: web.Anyone, Handle: d.getState, Doc: web.Doc{Summary: "How far the opening of the vault, or a drill, has come", Out: stateOut{}}},
 		{Pattern: "POST " + v1, Who: web.Anyone, Handle: d.postGive, Doc: web.Doc{Summary: "Give a share, sealed to the key of the gathering", In: giveIn{}, Out: stateOut{}, Errors: append(errs, "proof_missing")}},
 		{Pattern: "POST " + v1 + "/box", Who: web.Anyone, Handle: d.postBox, Doc: web.Doc{Summary: "The share that is sealed to a holder's key file", In: boxIn{}, Out: boxOut{}, Errors: []string{"vault_open", "no_holder"}}},
@@ -204,8 +205,8 @@ func (d *Door) show(w http.ResponseWriter, r *http.Request, g *Gate, status int)
 	if err != nil {
 		return err
 	}
-	p := pageData{State: s, Drill: g.Act == Drill, Passkeys: g.hasPasskeys(r.Context()), Command: web.Code{Label: "With a key file, on the server or with --url", Text: "writ vault unseal --holder FILE"}}
-	v := web.View{Title: "The vault is sealed", Frame: web.Plain, Data: p, Scripts: []string{Script}, Lead: "After a restart it opens when " + web.Count(int64(s.Need), "holder") + " of " + web.Number(int64(s.Of)) + " give their share. Nothing is lost meanwhile."}
+	p := pageData{State: s, Drill: g.Act == Drill, Passkeys: g.hasPasskeys(r.Context()), Command: web.Code{Label: "On the server, or elsewhere with --url", Text: "writ vault unseal --holder FILE"}}
+	v := web.View{Title: "The vault is sealed", Frame: web.Plain, Data: p, Scripts: []string{Script}, Lead: fmt.Sprintf("It opens when %d of %d holders give their share. Nothing is lost meanwhile.", s.Need, s.Of)}
 	if p.Drill {
 		v.Title, v.Lead = "A drill of the vault's holders", "It shows that the shares are at hand and fit. The vault is open and stays so."
 	}

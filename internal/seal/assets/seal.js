@@ -134,10 +134,9 @@
   // Between the last share and the start nobody answers: the page waits for who does then.
   const opens = (now) => now.phase === "open" && now.act === "open";
   function starts() {
-    const h1 = document.querySelector("h1"), lead = document.querySelector(".lead");
-    h1.textContent = "The vault opens";
-    lead.textContent = "Enough shares were given. The server starts; this takes a few seconds.";
-    here.hidden = true;
+    document.querySelector("h1").textContent = "The vault opens";
+    document.querySelector(".lead").textContent = "Enough shares were given. The server starts; this takes a few seconds.";
+    for (let e = document.querySelector(".lead").nextElementSibling; e; e = e.nextElementSibling) e.hidden = true;
   }
 
   function words(e) {

@@ -30,7 +30,7 @@ func (s *Service) Routes() []web.Route {
 		{Pattern: "POST " + v1 + "holders/drill", Who: web.Staff, Handle: s.postDrill, Doc: web.Doc{Tag: "vault", Summary: "Begin a drill", Out: stateOut{}, Errors: []string{"no_shares", "step_up_required"}}},
 		{Pattern: "DELETE " + v1 + "root-file", Who: web.Staff, Handle: s.deleteFile, Doc: web.Doc{Tag: "vault", Summary: "Remove root.key once it opens nothing any more", Errors: []string{"no_file", "root_needed", "step_up_required"}}},
 		{Pattern: "POST " + v1 + "seal", Who: web.Staff, Handle: s.postSeal, Doc: web.Doc{Tag: "vault", Summary: "Seal the vault: holders open it again", In: sealIn{}, Errors: []string{"reason_missing", "no_shares", "step_up_required"}}},
-		{Pattern: "GET " + atHolder, Who: web.Staff, Handle: s.page},
+		{Pattern: "GET /-/vault/holder", Who: web.Staff, Handle: s.page},
 		{Pattern: "POST " + atHolder, Who: web.Staff, Handle: s.doEnrol},
 		{Pattern: "POST " + atHolder + "/passkey", Who: web.Staff, Handle: s.doPasskey},
 	}...)
