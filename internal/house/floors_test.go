@@ -30,7 +30,7 @@ const (
 var beside = map[string][]string{
 	"jobs": {"ledger"}, "ledger": {"keyring"}, "mail": {"jobs"}, "notify": {"mail"}, "canary": {"mail"},
 	"policy": {"access", "journal"}, "journal": {"access"},
-	"seal": {"web"},
+	"seal":    {"web"},
 	"console": {"report"}, "cli": {"report"},
 	"demo": {"app"}, "house": {"app"}, "e2e": {"app", "demo"}, "browser": {"app", "demo"},
 }
