@@ -202,7 +202,7 @@ func (a *App) face() (err error) {
 		return err
 	}
 	if a.console, err = console.New(console.Deps{Company: a.config.Company, Origin: a.config.Origin(), Policy: a.policy, Check: a.check,
-		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Holders: a.holders, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now}); err != nil {
+		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Holders: a.holders, Vault: a.vault, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now}); err != nil {
 		return err
 	}
 	a.web.SetChrome(a.console.Chrome)

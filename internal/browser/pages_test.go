@@ -187,11 +187,28 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "console-applications", route: "GET " + desk + "/applications", path: desk + "/applications", words: "Harvest diary", picture: true},
 		{name: "application", route: "GET " + desk + "/applications/{id}", path: desk + "/applications/" + f.app, words: "Redirects", picture: true},
 		{name: "application-add", route: "GET " + desk + "/applications/add", path: desk + "/applications/add", words: "For whom", picture: true},
+		{name: "parameters", route: "GET " + desk + "/secrets", path: desk + "/secrets", words: "/shop/db/password", picture: true},
+		{name: "access-keys", route: "GET " + desk + "/secrets/keys", path: desk + "/secrets/keys", words: "of Emil Haas", picture: true},
+		{name: "grants", route: "GET " + desk + "/secrets/grants", path: desk + "/secrets/grants", words: "may read under", picture: true},
+		{name: "seen", route: "GET " + desk + "/secrets/seen", path: desk + "/secrets/seen?who=person/" + f.people[engineer], words: "/shop/db/password", picture: true},
 		{name: "find-nothing", path: desk + "/find?q=zzzz", words: "Nothing"},
 		{name: "step-up", route: "GET /-/step-up", path: "/-/step-up?to=/-/account", words: "fresh proof", picture: true},
 		{name: "factors", path: "/-/account/factors", words: "Recovery codes", picture: true},
 		{name: "factor-remove", route: "GET /-/account/factors/remove", show: func(b *tab) { b.open("/-/account/factors"); b.leave(`//td/a[starts-with(., "Remove")]`) }, words: "Keep it", picture: true},
 		{name: "account-owner", path: "/-/account", words: "Ana Sousa"},
+	}
+}
+
+// engineers are the pages of whoever may read and write what others only list.
+func engineers(*house, *testing.T) []sheet {
+	return []sheet{
+		{name: "parameter-new", route: "GET " + desk + "/secrets/new", path: desk + "/secrets/new", words: "In levels", picture: true},
+		{name: "parameter", route: "GET " + desk + "/secrets/show", path: desk + "/secrets/show?name=/shop/db/password", words: "Look at it", picture: true},
+		{name: "parameter-shown", show: func(b *tab) {
+			b.open(desk + "/secrets/show?name=/shop/db/password")
+			b.fill("reason", "ticket 42")
+			b.press("Show the value")
+		}, words: "on this page alone", picture: true},
 	}
 }
 
@@ -249,7 +266,7 @@ var noPage = map[string]string{
 func TestEveryRouteIsLookedAt(t *testing.T) {
 	h := theHouse(t)
 	known := map[string]bool{}
-	for _, s := range slices.Concat(strangers(h, t), customers(h, t), council(h, t)) {
+	for _, s := range slices.Concat(strangers(h, t), customers(h, t), council(h, t), engineers(h, t)) {
 		known[s.route] = true
 	}
 	mounted := routes(t)
@@ -324,7 +341,7 @@ func TestPages(t *testing.T) {
 	for _, set := range []struct {
 		name, who, lands string
 		list             func(*house, *testing.T) []sheet
-	}{{"stranger", nobody, "", strangers}, {"customer", shopper, "/contacts", customers}, {"owner", owners[0].address, desk, council}} {
+	}{{"stranger", nobody, "", strangers}, {"customer", shopper, "/contacts", customers}, {"owner", owners[0].address, desk, council}, {"engineer", engineer, desk, engineers}} {
 		t.Run(set.name, func(t *testing.T) {
 			t.Parallel()
 			b := h.tab(t)

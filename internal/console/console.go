@@ -21,6 +21,7 @@ import (
 	"writ/internal/journal"
 	"writ/internal/policy"
 	"writ/internal/policy/check"
+	"writ/internal/vault"
 	"writ/internal/web"
 )
 
@@ -30,7 +31,7 @@ var templates embed.FS
 //go:embed assets/console.css
 var styles []byte
 
-// Deps is what a Console needs. All but Clients, Glass and Holders are required.
+// Deps is what a Console needs. All but Clients, Glass, Holders and Vault are required.
 type Deps struct {
 	Company  string // the customer-facing name
 	Origin   string // https://app.example.com
@@ -39,9 +40,10 @@ type Deps struct {
 	Journal  *journal.Journal
 	Identity *identity.Service
 	Gateway  *gateway.Gateway
-	Clients  Clients // nil: no pages of applications
-	Glass    Glass   // nil: no pages of break-glass
-	Holders  Holders // nil: no page of the root key's holders
+	Clients  Clients        // nil: no pages of applications
+	Glass    Glass          // nil: no pages of break-glass
+	Holders  Holders        // nil: no page of the root key's holders
+	Vault    *vault.Service // nil: no pages of parameters
 	Jobs     *jobs.Jobs
 	Access   *access.Access
 	Now      func() time.Time
@@ -173,7 +175,7 @@ func (c *Console) Routes() []web.Route {
 		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),
-	}, c.public(), c.clientRoutes(staff), c.glassRoutes(staff), c.holdersRoutes(staff), c.teamRoutes(staff), c.resetRoutes(staff))
+	}, c.public(), c.clientRoutes(staff), c.glassRoutes(staff), c.holdersRoutes(staff), c.teamRoutes(staff), c.resetRoutes(staff), c.vaultRoutes())
 }
 
 // public are the addresses for everybody.

@@ -140,6 +140,8 @@ func TestWhoMayCome(t *testing.T) {
 		"GET reviews": access.RightsRead, "POST reviews": access.ReviewOpen, "GET reviews/{id}": access.RightsRead, "POST reviews/{id}/decide": access.ReviewDecide, "POST reviews/{id}/close": access.ReviewOpen,
 		"GET teams": access.PeopleRead, "GET teams/{team}": access.PeopleRead, "POST teams/{team}/invite": access.PeopleManage, "POST teams/{team}/invitations": access.PeopleManage, "POST teams/{team}/name": access.PeopleManage, "GET teams/{team}/demand": access.PeopleManage, "POST teams/{team}/demand": access.PeopleManage,
 		"GET teams/{team}/members/{person}": access.PeopleManage, "POST teams/{team}/members/{person}/role": access.PeopleManage, "POST teams/{team}/members/{person}/remove": access.PeopleManage,
+		"GET secrets": access.VaultList, "GET secrets/new": access.VaultWrite, "GET secrets/show": access.VaultList, "POST secrets": access.VaultWrite, "POST secrets/reveal": access.VaultRead, "POST secrets/back": access.VaultWrite, "POST secrets/remove": access.VaultWrite,
+		"GET secrets/keys": access.VaultKeys, "POST secrets/keys": access.VaultKeys, "POST secrets/keys/end": access.VaultKeys, "GET secrets/grants": access.VaultAudit, "POST secrets/grants": access.VaultKeys, "POST secrets/grants/end": access.VaultKeys,
 		"GET people/tokens": access.TokensRead, "POST people/tokens/end": access.TokensManage, "GET people/brought-over": access.PeopleRead,
 		"GET factor-resets": access.PeopleManage, "POST factor-resets": access.PeopleManage, "POST factor-resets/agree": access.PeopleManage, "POST factor-resets/refuse": access.PeopleManage,
 		"GET gate": access.GateRead, "POST gate/mode": access.GateMaintain, "GET mail": access.MailRead,
@@ -193,8 +195,8 @@ func TestWhoMayCome(t *testing.T) {
 func TestRail(t *testing.T) {
 	w := newWorld(t)
 	for who, want := range map[string]string{
-		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Gate Mail Journal",
-		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Gate Journal",
+		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Parameters Gate Mail Journal",
+		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Parameters Gate Journal",
 		"suna":     "Document Revisions Exceptions Records Keys Findings People Teams",
 		"customer": "",
 	} {

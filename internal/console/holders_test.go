@@ -16,15 +16,15 @@ import (
 	"writ/internal/policy/policytest"
 	"writ/internal/seal"
 	"writ/internal/secret"
-	"writ/internal/vault/holders"
+	keyholders "writ/internal/vault/holders"
 )
 
 // roster gives the holders of the root key what they need of identity.
 type roster struct{ w *world }
 
-func (r roster) Find(ctx context.Context, who actor.Actor, ref string) (holders.Person, error) {
+func (r roster) Find(ctx context.Context, who actor.Actor, ref string) (keyholders.Person, error) {
 	p, err := r.w.people.Show(ctx, who, ref)
-	return holders.Person{ID: p.ID, Name: p.Name, Email: p.Email}, err
+	return keyholders.Person{ID: p.ID, Name: p.Name, Email: p.Email}, err
 }
 func (r roster) Name(ctx context.Context, id string) string  { return r.w.people.Name(ctx, id) }
 func (r roster) Email(ctx context.Context, id string) string { return r.w.people.Email(ctx, id) }
@@ -36,15 +36,15 @@ func (r roster) Owners(context.Context) ([]string, error)    { return []string{r
 func (r roster) FreshNow(context.Context, actor.Actor) error { return nil }
 
 // keyHolders is the module, on a folder of its own.
-func (w *world) keyHolders() *holders.Service {
+func (w *world) keyHolders() *keyholders.Service {
 	w.t.Helper()
 	dir, now := w.t.TempDir(), w.kit.Clock.Now
-	rules := clause.NewLive[holders.Rules](now)
+	rules := clause.NewLive[keyholders.Rules](now)
 	if err := rules.Set([]clause.Period{{Values: policytest.Values()}}); err != nil {
 		w.t.Fatal(err)
 	}
 	root := secret.Random(32)
-	return must[*holders.Service](w.t)(holders.New(holders.Deps{DB: w.kit.DB, Ring: w.kit.Ring, File: seal.In(dir), People: roster{w}, Mail: w.mail, Access: w.access, Rules: rules,
+	return must[*keyholders.Service](w.t)(keyholders.New(keyholders.Deps{DB: w.kit.DB, Ring: w.kit.Ring, File: seal.In(dir), People: roster{w}, Mail: w.mail, Access: w.access, Rules: rules,
 		Fingerprint: keyring.Fingerprint, Company: func() string { return "Harbour Ltd" }, Origin: "https://localhost:8443", Now: now, Log: slog.New(slog.DiscardHandler), RootFile: filepath.Join(dir, "root.key"),
 		Weakness: "the server opens by itself with root.key, which lies in the folder of the data: whoever has the folder has both",
 		Root:     func(context.Context) (secret.Bytes, error) { return secret.NewBytes(root.Reveal()), nil }, Seal: func() error { w.sealed++; return nil }}))

@@ -276,6 +276,7 @@ var places = []struct {
 	{"People", "Break-glass", atGlass, access.RightsRead},
 	{"People", "Key holders", atHolders, access.RightsRead},
 	{"People", "Applications", atClients, access.ClientsRead},
+	{"Secrets", "Parameters", atSecrets, access.VaultList},
 	{"Gate", "Gate", atGate, access.GateRead},
 	{"Gate", "Mail", atMail, access.MailRead},
 	{"Record", "Journal", atJournal, access.JournalRead},

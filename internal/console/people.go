@@ -115,6 +115,7 @@ type personPage struct {
 	Disable  *web.Form
 	Erase    *web.Form
 	Journal  string
+	Seen     string // address of the list of secrets that they know
 	Receipts []receiptRow
 }
 
@@ -181,6 +182,9 @@ func (c *Console) personPage(w http.ResponseWriter, r *http.Request, who actor.A
 	}
 	if c.Access.May(who, access.JournalRead) && p.State != "erased" {
 		out.Journal = atJournal + "?" + url.Values{"actor": {p.ID}}.Encode()
+	}
+	if c.Vault != nil && c.Access.May(who, access.VaultAudit) {
+		out.Seen = atSeen + "?" + url.Values{"who": {"person/" + p.ID}}.Encode()
 	}
 	st := http.StatusOK
 	for _, err := range []error{t.link, t.disable, t.erase, t.forget} {

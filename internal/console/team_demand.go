@@ -45,7 +45,7 @@ func (c *Console) demandPage(w http.ResponseWriter, r *http.Request, who actor.A
 	title := map[string]string{identity.DemandNone: "Ask for nothing more", identity.DemandTwo: "Ask for two factors", identity.PhishingResistant: "Ask for a passkey"}[d.Demand]
 	form := web.Form{Action: at + "/demand", Act: title, Fault: fault, Hidden: []web.Pair{{Name: "demand", Value: d.Demand}, {Name: "seen", Value: "yes"}},
 		Loses: identity.DemandComes(d, c.Identity.Now()), Other: &web.Link{Text: "Leave it as it is", Href: at + "#demand"}}
-	return c.answer(w, r, st, "demand", web.View{Title: title, Up: &web.Link{Text: teamCalled(&team), Href: at}, Data: form})
+	return c.answer(w, r, st, "one", web.View{Title: title, Up: &web.Link{Text: teamCalled(&team), Href: at}, Data: form})
 }
 
 // saveDemand saves a demand once it was seen whom it meets.

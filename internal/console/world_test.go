@@ -39,7 +39,7 @@ import (
 	"writ/internal/secret"
 	"writ/internal/sshsig"
 	"writ/internal/vault"
-	"writ/internal/vault/holders"
+	keyholders "writ/internal/vault/holders"
 	"writ/internal/web"
 )
 
@@ -74,12 +74,13 @@ type world struct {
 	kit     *ledgertest.Kit
 	people  *identity.Service
 	glass   *glass.Service
-	holders *holders.Service
+	holders *keyholders.Service
 	sealed  int // times
 	policy  *policy.Service
 	check   *check.Runner
 	journal *journal.Journal
 	gate    *gateway.Gateway
+	vault   *vault.Service
 	jobs    *jobs.Jobs
 	mail    *mail.Mailer
 	console *console.Console
@@ -118,6 +119,21 @@ func (w *world) as(name string) actor.Actor {
 	return actor.Actor{}
 }
 
+// holders gives the vault who stands behind a key or a grant.
+type holders struct{ w *world }
+
+func (h holders) OwnerOf(_ context.Context, ref string) (actor.Actor, error) {
+	for name, id := range h.w.ids {
+		if ref == "person/"+id {
+			return h.w.as(name), nil
+		}
+	}
+	if ref == operator.String() {
+		return operator, nil
+	}
+	return actor.Actor{}, fault.New(fault.Denied, "owner_gone", fault.Public{Problem: "They are not here."})
+}
+
 // door lets in whoever the header names; only tests have such a door.
 type door struct {
 	w     *world
@@ -145,7 +161,7 @@ func must[T any](t testing.TB) func(T, error) T {
 // newWorld builds one with the template in force, unsigned, and its people.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	kit := ledgertest.Open(t, jobs.Schema(), journal.Schema(), identity.Schema(), gateway.Schema(), vault.Schema(), policy.Schema())
+	kit := ledgertest.Open(t, jobs.Schema(), journal.Schema(), identity.Schema(), gateway.Schema(), policy.Schema(), vault.Schema())
 	kit.Clock.Set(time.Date(2026, 11, 2, 6, 0, 0, 0, time.UTC))
 	w := &world{t: t, kit: kit, ids: map[string]string{}, keys: map[string]sshsig.Signer{}, results: map[string]func() (clause.Result, error){}}
 	w.results["identity.reviews"] = func() (clause.Result, error) {
@@ -166,13 +182,14 @@ func newWorld(t testing.TB) *world {
 	w.glass = must[*glass.Service](t)(glass.New(glass.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Mail: w.mail, Access: acc, Rules: clause.NewLive[glass.Rules](now), Record: w.journal,
 		Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log, Plant: w.people.PlantStaff}))
 	w.holders = w.keyHolders()
+	w.vault = must[*vault.Service](t)(vault.New(vault.Deps{DB: kit.DB, Keys: kit.Ring, Access: acc, Owners: holders{w}, Rules: clause.NewLive[vault.Rules](now), Now: now, Log: log}))
 	public := must[*url.URL](t)(url.Parse(origin))
 	w.gate = must[*gateway.Gateway](t)(gateway.New(gateway.Deps{DB: kit.DB, Rules: clause.NewLive[gateway.Rules](now), Sessions: sessions{w.people}, Access: acc, Keys: kit.Ring,
 		Origin: public, Upstream: must[*url.URL](t)(url.Parse("http://10.0.1.10:3000")), RoutesFile: filepath.Join(t.TempDir(), "routes.yaml"), Now: now, Log: log,
 		Fail: func(http.ResponseWriter, *http.Request, error) {}}))
 	d := canary.New(canary.Deps{Base: origin, Addr: "127.0.0.1:1"})
 	controls := slices.Concat(w.people.Controls(d), w.glass.Controls(d), w.gate.Controls(d), w.journal.Controls())
-	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(acc.Slots(), w.people.Slots(), w.glass.Slots(), w.gate.Slots(), w.journal.Slots()),
+	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(acc.Slots(), w.people.Slots(), w.glass.Slots(), w.gate.Slots(), w.journal.Slots(), w.vault.Slots()),
 		Template: template.YAML(), Now: now, Log: log, Controls: controls, Forecasts: map[string]clause.Forecaster{"identity": foresight{w}}}))
 	controls = append(controls, w.policy.Controls(d)...)
 	for i := range controls {
@@ -186,6 +203,7 @@ func newWorld(t testing.TB) *world {
 	w.console = must[*console.Console](t)(console.New(console.Deps{Company: "Harbour Ltd", Origin: origin, Policy: w.policy, Check: w.check, Journal: w.journal, Identity: w.people,
 		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Holders: w.holders, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
 			Out: http.DefaultTransport, Origin: origin, Now: now, Log: log}))}))
+	w.console.Vault = w.vault
 	w.site = must[*web.Server](t)(web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour Ltd"} }, Log: log, Now: now}))
 	w.site.SetChrome(w.console.Chrome)
 	if err := w.site.Mount(slices.Concat(w.console.Routes(), w.journal.Routes())...); err != nil {

@@ -59,6 +59,12 @@ type Read struct {
 	Reason  string // why; personal
 }
 
+// MayRead refuses, and records, whoever may not read the name.
+func (s *Service) MayRead(ctx context.Context, who actor.Actor, name string) error {
+	_, err := s.named(ctx, who, access.VaultRead, name)
+	return err
+}
+
 // Get reads one parameter. The read is in the record before the value is in the caller's
 // hands.
 func (s *Service) Get(ctx context.Context, who actor.Actor, sel Selector, how Read) (Value, error) {

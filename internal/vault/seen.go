@@ -69,6 +69,28 @@ func (s *Service) SeenBy(ctx context.Context, who actor.Actor, whose string) ([]
 	return s.known(ctx, teamOf(who), whose)
 }
 
+// KnownBy lists who (kind/id) saw or wrote a parameter's value as it is now, and when last.
+func (s *Service) KnownBy(ctx context.Context, who actor.Actor, name string) ([]Seen, error) { // clause: vault.access-logged
+	if err := s.Access.Allow(ctx, who, access.VaultAudit, "param"+rooted(name)); err != nil {
+		return nil, err
+	}
+	p, err := readParam(ctx, s.DB, teamOf(who), name)
+	if err != nil {
+		return nil, err
+	}
+	var out []Seen
+	err = s.DB.Each(ctx, selectKnowers, func(scan ledger.Scan) error {
+		v := Seen{Thing: "param/" + p.ID}
+		err := scan(&v.Name, timeInto{&v.At})
+		out = append(out, v)
+		return err
+	}, "param/"+p.ID, p.ID, p.Version)
+	if err != nil {
+		return nil, fmt.Errorf("read who saw a parameter: %w", err)
+	}
+	return out, nil
+}
+
 // known is what somebody still knows of a team's secrets.
 func (s *Service) known(ctx context.Context, team, whose string) ([]Seen, error) {
 	var rows, out []Seen
@@ -130,6 +152,7 @@ func (s *Service) getSeen(w http.ResponseWriter, r *http.Request, who actor.Acto
 const (
 	upsertSeen = `INSERT INTO vault_seen (who, team, thing, version, at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (who, thing, version) DO UPDATE SET at = excluded.at`
-	selectSeen = `SELECT thing, version, at FROM vault_seen WHERE who = $1 AND team = $2 ORDER BY thing`
-	nowOfParam = `SELECT p.name, v.origin FROM vault_param p JOIN vault_version v ON v.param = p.id AND v.version = p.version WHERE p.id = $1`
+	selectSeen    = `SELECT thing, version, at FROM vault_seen WHERE who = $1 AND team = $2 ORDER BY thing`
+	selectKnowers = `SELECT s.who, s.at FROM vault_seen s JOIN vault_version v ON v.param = $2 AND v.version = $3 AND v.origin = s.version WHERE s.thing = $1 ORDER BY s.who LIMIT 1000`
+	nowOfParam    = `SELECT p.name, v.origin FROM vault_param p JOIN vault_version v ON v.param = p.id AND v.version = p.version WHERE p.id = $1`
 )

@@ -116,12 +116,9 @@ func (s *Service) may(ctx context.Context, who actor.Actor, action access.Action
 	if teamOf(who) == "" {
 		return fault.New(fault.Denied, "no_team", fault.Public{Problem: "This account acts in no team.", Next: "Switch to a team first."})
 	}
-	granted := false
-	if !s.Access.May(who, action) {
-		var err error
-		if granted, err = s.granted(ctx, who, action, name); err != nil {
-			return err
-		}
+	granted, err := s.lent(ctx, who, action, name)
+	if err != nil {
+		return err
 	}
 	if !granted {
 		if err := s.Access.Allow(ctx, who, action, "param"+rooted(name)); err != nil {
@@ -133,6 +130,23 @@ func (s *Service) may(ctx context.Context, who actor.Actor, action access.Action
 			Problem: "The access key does not reach this name.", Expected: "It reaches " + k.path + k.only() + ".", Next: "Use another key, or ask for a wider one."}))
 	}
 	return nil
+}
+
+// lent reports whether a grant is what lets somebody do this.
+func (s *Service) lent(ctx context.Context, who actor.Actor, action access.Action, name string) (bool, error) {
+	if s.Access.May(who, action) {
+		return false, nil
+	}
+	return s.granted(ctx, who, action, name)
+}
+
+// Can reports what may would say of a person, without recording it: pages leave out what
+// the reader cannot do.
+func (s *Service) Can(ctx context.Context, who actor.Actor, action access.Action, name string) (bool, error) {
+	if s.Access.May(who, action) {
+		return true, nil
+	}
+	return s.granted(ctx, who, action, name)
 }
 
 // named reads a name that somebody typed, for an act. Whoever may not act is told that, and

@@ -42,6 +42,15 @@ func (s *Service) Versions(ctx context.Context, who actor.Actor, name string) ([
 	return out, nil
 }
 
+// Show is one parameter without its value.
+func (s *Service) Show(ctx context.Context, who actor.Actor, name string) (Param, error) {
+	name, err := s.named(ctx, who, access.VaultList, name)
+	if err != nil {
+		return Param{}, err
+	}
+	return readParam(ctx, s.DB, teamOf(who), name)
+}
+
 // Rollback writes the value of an earlier version as a new one. Nobody is shown it, so
 // whoever may write may go back.
 func (s *Service) Rollback(ctx context.Context, who actor.Actor, name string, version int64) (Done, error) {
