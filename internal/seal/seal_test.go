@@ -135,8 +135,12 @@ func TestRefusals(t *testing.T) {
 		"an old set":            {func(d *desk) seal.Offer { o := d.offer(1); o.Set = strings.Repeat("0", 32); return o }, "set_over", "set"},
 		"nobody's key":          {func(d *desk) seal.Offer { o := d.offer(1); o.Holder = strings.Repeat("0", 32); return o }, "share_refused", "holder"},
 		"another's share":       {foreign, "share_refused", "share"},
-		"a flipped bit":         {func(d *desk) seal.Offer { o := d.offer(1); o.Box[len(o.Box)-1] ^= 1; return o }, "share_refused", "share"},
-		"nothing":               {func(d *desk) seal.Offer { o := d.offer(1); o.Box = nil; return o }, "share_refused", "share"},
+		"a share of another root, rightly sealed": {func(d *desk) seal.Offer {
+			st, _ := d.gate.State(t.Context())
+			return seal.Offer{Set: st.Set, Holder: d.keys[1].ID, Box: seal.SealFor(st.Operation, d.keys[1].ID, append(secret.Random(32).Reveal(), 2))}
+		}, "share_refused", "share"},
+		"a flipped bit": {func(d *desk) seal.Offer { o := d.offer(1); o.Box[len(o.Box)-1] ^= 1; return o }, "share_refused", "share"},
+		"nothing":       {func(d *desk) seal.Offer { o := d.offer(1); o.Box = nil; return o }, "share_refused", "share"},
 		"of another gathering": {func(d *desk) seal.Offer {
 			o := d.offer(1)
 			d.restart()
@@ -156,6 +160,78 @@ func TestRefusals(t *testing.T) {
 			}
 			d.gives(d.offer(1), 2, "")
 		})
+	}
+}
+
+// judge is passkeys that answer with the challenge they were asked.
+type judge struct{ asked string }
+
+func (j *judge) Ask(challenge []byte, of []seal.Passkey) (json.RawMessage, error) {
+	j.asked = string(challenge)
+	return json.RawMessage(`{}`), nil
+}
+
+func (j *judge) Judge(challenge []byte, of []seal.Passkey, answer []byte) (int, json.RawMessage, error) {
+	if string(answer) != string(challenge) {
+		return 0, nil, errors.New("another challenge")
+	}
+	return 0, json.RawMessage(`{"count":2}`), nil
+}
+
+// The share of a holder with a passkey counts only shortly after the passkey has signed the
+// hash of this very operation.
+//
+// breaks: people.no-sole-holder
+func TestPasskeyProves(t *testing.T) {
+	d := open(t)
+	held, err := seal.NewKey(d.keys[0].Public, &seal.Passkey{Record: json.RawMessage(`{"count":1}`), Salt: make([]byte, 32), Wrapped: make([]byte, 60)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.set, err = seal.Split(d.root, print(d.root), 2, []seal.Key{held, d.keys[1].Key, d.keys[2].Key}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.file.Change(func(b *seal.Boot) error { b.Set = &d.set; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := d.gate.Box(t.Context(), held.ID); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("a passkey's share is handed out without a proof: %v", err)
+	}
+	j := &judge{}
+	d.gate.Passkeys = j
+	if _, err := d.gate.Question(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	offer := func() seal.Offer {
+		st, _ := d.gate.State(t.Context())
+		box, err := d.keys[0].Offer(st.Operation, d.set.Shares[0].Box)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seal.Offer{Set: st.Set, Holder: held.ID, Box: box}
+	}
+	d.gives(offer(), 0, "proof_missing")
+	if _, err := d.gate.Prove(t.Context(), []byte("something else")); fault.KindOf(err) != fault.Denied {
+		t.Errorf("another challenge is taken: %v", err)
+	}
+	x, err := d.gate.Prove(t.Context(), []byte(j.asked))
+	if err != nil || x.ID != held.ID || len(j.asked) != 32 {
+		t.Fatalf("%+v %v", x, err)
+	}
+	d.now = d.now.Add(2 * time.Minute)
+	d.gives(offer(), 0, "proof_missing")
+	if _, err := d.gate.Prove(t.Context(), []byte(j.asked)); err != nil {
+		t.Fatal(err)
+	}
+	d.gives(offer(), 1, "")
+	if b, _ := d.file.Read(); !strings.Contains(string(b.Set.Shares[0].Passkey.Record), "2") {
+		t.Error("the passkey's counter is not kept")
+	}
+	before := j.asked
+	d.restart()
+	d.gate.Passkeys = j
+	if _, err := d.gate.Question(t.Context()); err != nil || j.asked == before {
+		t.Errorf("another gathering is the same operation: %v", err)
 	}
 }
 
