@@ -53,12 +53,14 @@ const (
 	VaultKeys  Action = "vault.manage-keys"
 	VaultAudit Action = "vault.audit" // who saw what
 
-	KeysRead   Action = "vault.read-keys"   // how the keys stand that data rests under, holds, destructions
-	KeysRotate Action = "vault.rotate-keys" // replace them now
-	KeysShred  Action = "vault.ask-shred"   // ask for the destruction of a key
-	KeysAgree  Action = "vault.agree-shred" // agree to one that somebody else asked for, or refuse it
-	HoldAdd    Action = "vault.add-hold"    // keep something from being destroyed
-	HoldEnd    Action = "vault.end-hold"    // two people end a hold
+	KeysRead     Action = "vault.read-keys"      // how the keys stand that data rests under, holds, destructions
+	KeysRotate   Action = "vault.rotate-keys"    // replace them now
+	KeysShred    Action = "vault.ask-shred"      // ask for the destruction of a key
+	KeysAgree    Action = "vault.agree-shred"    // agree to one that somebody else asked for, or refuse it
+	HoldAdd      Action = "vault.add-hold"       // keep something from being destroyed
+	HoldEnd      Action = "vault.end-hold"       // two people end a hold
+	VaultHolders Action = "vault.manage-holders" // who opens the vault together: appoint, remove, new shares, drills
+	VaultSeal    Action = "vault.seal"           // put the keys away; holders open it again
 
 	ProvisioningManage Action = "identity.manage-provisioning" // connect the directory of any team, and set its domains
 	GlassPrepare       Action = "identity.prepare-break-glass" // hand out the shares that open an owner's session together, and end them
@@ -113,12 +115,14 @@ var known = map[Action]bool{
 	VaultKeys:  true,
 	VaultAudit: true,
 
-	KeysRead:   true,
-	KeysRotate: true,
-	KeysShred:  true,
-	KeysAgree:  false,
-	HoldAdd:    true,
-	HoldEnd:    false,
+	KeysRead:     true,
+	KeysRotate:   true,
+	KeysShred:    true,
+	KeysAgree:    false,
+	HoldAdd:      true,
+	HoldEnd:      false,
+	VaultHolders: true,
+	VaultSeal:    true,
 
 	ProvisioningManage: true,
 	GlassPrepare:       true,
@@ -126,11 +130,11 @@ var known = map[Action]bool{
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a
 // person's own: a lent role does not carry them, and a token never reaches them.
-var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister, RoleGrant, ReviewDecide, SupportAgree, GlassPrepare, KeysAgree, HoldEnd}
+var personal = []Action{PolicyApprove, ExceptionApprove, RecordSign, KeyRegister, RoleGrant, ReviewDecide, SupportAgree, GlassPrepare, KeysAgree, HoldEnd, VaultHolders, VaultSeal}
 
 // fresh are acts for which a person must have shown a factor shortly before: they bind
 // others, or decide who comes in. A session left open on a desk does not do them.
-var fresh = []Action{PolicyApprove, ExceptionApprove, KeyRegister, PeopleManage, PeopleErase, PeopleExport, PeopleImport, RoleGrant, ServicesManage, GlassPrepare, KeysAgree, HoldEnd}
+var fresh = []Action{PolicyApprove, ExceptionApprove, KeyRegister, PeopleManage, PeopleErase, PeopleExport, PeopleImport, RoleGrant, ServicesManage, GlassPrepare, KeysAgree, HoldEnd, VaultHolders, VaultSeal}
 
 // ofTeams begins the actions of a customer's own team: the only ones that the roles of
 // customers can have.

@@ -26,6 +26,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"writ/internal/actor"
@@ -34,6 +35,9 @@ import (
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/listen"
+	"writ/internal/seal"
+	"writ/internal/secret"
+	"writ/internal/vault/unseal"
 	"writ/internal/web"
 )
 
@@ -45,6 +49,10 @@ type App struct {
 	log    *slog.Logger
 
 	closers []func() error
+	boot    *seal.File
+	source  *unseal.Source
+	setup   bool         // by init: nothing is served, and nobody opened the vault
+	opened  secret.Bytes // the root, where shares gave it; until the modules have started
 	ring    *keyring.Ring
 	db      *ledger.DB
 	certs   listen.Source
@@ -55,6 +63,9 @@ type App struct {
 
 	modules
 	web *web.Server
+
+	stop    atomic.Pointer[context.CancelFunc] // ends Serve
+	sealing atomic.Bool                        // by command
 }
 
 // Options are what Open needs beside the folder.
@@ -62,6 +73,8 @@ type Options struct {
 	Dir string
 	Now func() time.Time // nil = the system's clock
 	Log *slog.Logger
+
+	setup bool // by init
 }
 
 // open reads the settings, takes the folder, and opens keys and ledger.
@@ -80,7 +93,7 @@ func open(ctx context.Context, o Options) (*App, error) {
 }
 
 func openWith(ctx context.Context, o Options, c Config) (_ *App, err error) {
-	a := &App{dir: o.Dir, config: c, now: o.Now, log: o.Log}
+	a := &App{dir: o.Dir, config: c, now: o.Now, log: o.Log, setup: o.setup, boot: seal.In(o.Dir)}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -100,7 +113,12 @@ func openWith(ctx context.Context, o Options, c Config) (_ *App, err error) {
 		return nil, err
 	}
 	a.closers = append(a.closers, held.Close)
-	if a.ring, err = keyring.Open(ctx, keyring.Options{Dir: o.Dir, URL: c.Keys.URL, Now: a.now}); err != nil {
+	root, err := a.unsealed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Wipe()
+	if a.ring, err = keyring.Open(ctx, keyring.Options{Dir: o.Dir, URL: c.Keys.URL, Now: a.now, Given: root}); err != nil {
 		return nil, err
 	}
 	a.closers = append(a.closers, a.ring.Close)
@@ -159,7 +177,12 @@ func (a *App) certificate() (err error) {
 		return err
 	}
 	ca, err := listen.OpenAuthority(listen.AuthorityOptions{Dir: filepath.Join(a.dir, "ca"), Hosts: hosts, Now: a.now,
-		RenewBefore: func() time.Duration { return a.gateway.RenewBefore() }})
+		RenewBefore: func() time.Duration {
+			if a.gateway == nil { // sealed: the policy is not read yet
+				return sealedRenew
+			}
+			return a.gateway.RenewBefore()
+		}})
 	if err != nil {
 		return err
 	}
@@ -178,7 +201,7 @@ func ignoreClosed(l net.Listener) func() error {
 
 // Serve opens the doors and works until ctx ends.
 func (a *App) Serve(ctx context.Context) error {
-	socket, err := listenSocket(a.dir)
+	socket, err := listenSocket(a.dir, a.boot)
 	if err != nil {
 		return err
 	}
@@ -188,6 +211,7 @@ func (a *App) Serve(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	a.stop.Store(&stop)
 	public := a.gateway.Front(a.web.Handler(a.identity), a.web.Owns)
 	doors := []listen.Door{{Name: "https", Listener: a.https, TLS: listen.TLSConfig(a.certs, a.gateway.MinTLS, false), Handler: public, Malformed: a.gateway.Malformed}}
 	if a.http != nil {
@@ -218,6 +242,9 @@ func (a *App) Serve(ctx context.Context) error {
 		if err != nil && !errors.Is(err, context.Canceled) {
 			errs = append(errs, err)
 		}
+	}
+	if a.sealing.Load() {
+		errs = append(errs, ErrSealed)
 	}
 	return errors.Join(errs...)
 }

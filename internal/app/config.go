@@ -14,6 +14,7 @@ import (
 
 	"writ/internal/fault"
 	"writ/internal/identity/upstream"
+	"writ/internal/vault/unseal"
 
 	"github.com/goccy/go-yaml"
 )
@@ -65,8 +66,10 @@ type IDConfig struct {
 
 // VaultConf holds machine settings of the vault.
 type VaultConf struct {
-	AutoAlias  bool `yaml:"auto_alias,omitempty"`  // take any key alias that a client names
-	ChangeType bool `yaml:"change_type,omitempty"` // let a new version have another type than the last
+	AutoAlias  bool          `yaml:"auto_alias,omitempty"`  // take any key alias that a client names
+	ChangeType bool          `yaml:"change_type,omitempty"` // let a new version have another type than the last
+	Unseal     unseal.Config `yaml:"unseal,omitempty"`      // who opens the vault at a start; nothing = DIR/root.key
+	Demo       bool          `yaml:"demo,omitempty"`        // a demo: the keys of the holders lie beside it, and it says so
 }
 
 const configName = "writ.yaml"
@@ -124,6 +127,9 @@ func (c Config) check(name string) error {
 	}
 	if c.TermsURL != "" && !goodTermsURL(c.TermsURL) {
 		return bad("terms_url", c.TermsURL, "a URL such as https://www.example.com/terms, or a path such as /terms")
+	}
+	if key, got, want := c.Vault.Unseal.Check(); key != "" {
+		return bad(key, got, want)
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return bad("tls", c.TLS.Cert+c.TLS.Key, "both tls.cert and tls.key, or neither")

@@ -32,6 +32,7 @@ type Setup struct {
 	cli.InitOptions
 	Edits map[string]document.Literal // further parameters, for the demo
 	Names map[string]string           // address → name of an owner; else the address's first part
+	Demo  bool                        // the keys of the holders will lie beside it
 }
 
 // Init makes a folder: settings, keys, database, the adopted policy and the owners'
@@ -73,7 +74,7 @@ func Make(ctx context.Context, s Setup) (_ cli.InitResult, err error) {
 	if err := keyring.Create(ctx, keyring.Options{Dir: s.Dir, URL: c.Keys.URL, Now: time.Now}); err != nil {
 		return res, err
 	}
-	a, err := openWith(ctx, Options{Dir: s.Dir, Log: slog.New(slog.DiscardHandler)}, c)
+	a, err := openWith(ctx, Options{Dir: s.Dir, Log: slog.New(slog.DiscardHandler), setup: true}, c)
 	if err != nil {
 		return res, err
 	}
@@ -170,7 +171,7 @@ func (s Setup) config(ready bool) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	c := Config{Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: s.Upstreams, Mail: MailConfig{URL: s.Mail}}
+	c := Config{Vault: VaultConf{Demo: s.Demo}, Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: s.Upstreams, Mail: MailConfig{URL: s.Mail}}
 	if ready {
 		if err := c.fill(filepath.Join(s.Dir, configName)); err != nil {
 			return c, err

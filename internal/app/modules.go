@@ -33,9 +33,11 @@ import (
 	"writ/internal/policy"
 	"writ/internal/policy/check"
 	"writ/internal/policy/template"
+	"writ/internal/seal"
 	"writ/internal/secret"
 	"writ/internal/vault"
 	"writ/internal/vault/aws"
+	"writ/internal/vault/holders"
 	"writ/internal/vault/keys"
 	"writ/internal/vault/kms"
 	"writ/internal/vault/ssm"
@@ -61,6 +63,7 @@ type modules struct {
 	ssm      *ssm.Door
 	kms      *kms.Service
 	aws      *aws.Door
+	holders  *holders.Service
 	gateway  *gateway.Gateway
 	policy   *policy.Service
 	check    *check.Runner
@@ -96,6 +99,9 @@ func (a *App) build(ctx context.Context) (err error) {
 		return err
 	}
 	if err := a.buildKeys(); err != nil {
+		return err
+	}
+	if err := a.buildHolders(); err != nil {
 		return err
 	}
 	if err := a.buildWire(); err != nil {
@@ -179,9 +185,14 @@ func (a *App) buildGateway() error {
 }
 
 func (a *App) buildPolicy() (err error) {
-	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.glass.Controls(a.door), a.oidc.Controls(a.door), a.vault.Controls(), a.keys.Controls(), a.ssm.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
+	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.glass.Controls(a.door), a.oidc.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls(),
+		a.vault.Controls(),
+		a.ssm.Controls(a.door),
+		a.keys.Controls(),
+		a.holders.Controls(),
+	)
 	var slots []clause.Slot
-	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.gateway, a.journal} {
+	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.holders, a.gateway, a.journal} {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
@@ -209,6 +220,7 @@ func (a *App) face() (err error) {
 		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now,
 		Vault:      a.vault,
 		Encryption: a.keys,
+		Holders:    a.holders,
 	}); err != nil {
 		return err
 	}
@@ -218,7 +230,15 @@ func (a *App) face() (err error) {
 	if err != nil {
 		return err
 	}
-	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.aws.Routes(), a.kms.Routes(), a.vault.Routes(), a.keys.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
+	if err := a.web.AddAssets(seal.Assets, "assets"); err != nil {
+		return err
+	}
+	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
+		a.aws.Routes(),
+		a.kms.Routes(),
+		a.vault.Routes(),
+		a.keys.Routes(),
+		a.holders.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 
@@ -233,12 +253,16 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.identity.Load(ctx); err != nil {
 		return err
 	}
+	defer a.opened.Wipe()
+	if err := a.holders.Resume(ctx, a.opened); err != nil {
+		return err
+	}
 	return a.gateway.Start(ctx)
 }
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.gateway.Run, a.policy.Run}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.gateway.Run, a.policy.Run}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in

@@ -57,7 +57,7 @@ func (c *Config) fill(name string) error {
 		c.Upstream = f.Upstream
 	}
 	c.TrustedProxies, c.Hosts = f.TrustedProxies, f.Hosts
-	c.Database, c.Keys, c.TLS, c.Operators, c.Identity, c.Mail.From = f.Database, f.Keys, f.TLS, f.Operators, f.Identity, f.Mail.From
+	c.Database, c.Keys, c.TLS, c.Operators, c.Identity, c.Vault, c.Mail.From = f.Database, f.Keys, f.TLS, f.Operators, f.Identity, f.Vault, f.Mail.From
 	return nil
 }
 

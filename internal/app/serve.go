@@ -15,6 +15,7 @@ import (
 	"writ/internal/cli"
 	"writ/internal/gateway"
 	"writ/internal/identity"
+	"writ/internal/vault/holders"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,17 +49,27 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 }
 
 // Serve is `writ serve`.
-func Serve(ctx context.Context, o cli.ServeOptions) (err error) {
+func Serve(ctx context.Context, o cli.ServeOptions) error {
 	var h slog.Handler = slog.NewTextHandler(o.Log, nil)
 	if o.JSONLog {
 		h = slog.NewJSONHandler(o.Log, nil)
 	}
-	a, err := Start(ctx, Options{Dir: o.Dir, Log: slog.New(h)})
-	if err != nil {
-		return err
+	return Run(ctx, Options{Dir: o.Dir, Log: slog.New(h)}, (*App).Serve)
+}
+
+// Run starts a server and lets serve have it, again each time it was sealed by command.
+func Run(ctx context.Context, o Options, serve func(*App, context.Context) error) error {
+	for {
+		a, err := Start(ctx, o)
+		if err != nil {
+			return err
+		}
+		err = serve(a, ctx)
+		again := errors.Is(err, ErrSealed) && ctx.Err() == nil
+		if closed := a.Close(); closed != nil || !again {
+			return errors.Join(err, closed)
+		}
 	}
-	defer func() { err = errors.Join(err, a.Close()) }()
-	return a.Serve(ctx)
 }
 
 // Origin is the public origin.
@@ -72,6 +83,9 @@ func (a *App) AuthorityFile() string { return a.ca }
 
 // Identity is the identity module, for the demo's people.
 func (a *App) Identity() *identity.Service { return a.identity }
+
+// Holders says who holds the root key, for the demo's people.
+func (a *App) Holders() *holders.Service { return a.holders }
 
 // readSecret reads a file that the settings name: in the folder, or absolute.
 func (a *App) readSecret(name string) ([]byte, error) {

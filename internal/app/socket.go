@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -16,18 +15,12 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/seal"
 	"writ/internal/secret"
 )
 
 // maxSocketPath is what every system's sockaddr_un holds, with its ending zero.
 const maxSocketPath = 104
-
-// boot is DIR/boot.json: what must be known before anything is opened.
-type boot struct {
-	Socket string `json:"socket"` // where the socket lies
-}
-
-const bootName = "boot.json"
 
 // socketPath is DIR/writ.sock, or a place in the runtime folder when that is too long
 // for a socket.
@@ -52,7 +45,7 @@ func socketPath(dir string) (string, error) {
 }
 
 // listenSocket opens the socket for this user alone and notes where it lies.
-func listenSocket(dir string) (net.Listener, error) {
+func listenSocket(dir string, boot *seal.File) (net.Listener, error) {
 	p, err := socketPath(dir)
 	if err != nil {
 		return nil, err
@@ -67,11 +60,7 @@ func listenSocket(dir string) (net.Listener, error) {
 	if err := os.Chmod(p, 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	b, err := json.Marshal(boot{Socket: p})
-	if err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	if err := os.WriteFile(filepath.Join(dir, bootName), append(b, '\n'), 0o600); err != nil {
+	if err := boot.Change(func(b *seal.Boot) error { b.Socket = p; return nil }); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil

@@ -171,6 +171,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "person-staff", path: desk + "/people/" + f.people[engineer], words: "Emil Haas"},
 		{name: "factor-resets", route: "GET " + desk + "/factor-resets", path: desk + "/factor-resets", words: "Ask for a reset", picture: true},
 		{name: "console-break-glass", route: "GET " + desk + "/break-glass", path: desk + "/break-glass", words: "Break-glass", picture: true},
+		{name: "console-holders", route: "GET " + desk + "/holders", path: desk + "/holders", words: "Nobody holds a share", picture: true},
 		{name: "rights", route: "GET " + desk + "/rights", path: desk + "/rights", words: "Emil Haas", picture: true},
 		{name: "reviews", route: "GET " + desk + "/reviews", path: desk + "/reviews", words: "Review", picture: true},
 		{name: "review", route: "GET " + desk + "/reviews/{id}", path: desk + "/reviews/" + f.review, words: "Emil Haas", picture: true},
@@ -255,6 +256,8 @@ var noPage = map[string]string{
 	"GET /-/upstream/{name}/callback":         "leads on; mounted with a provider only",
 	"GET /-/account/sign-in":                  "mounted with a provider only; looked at in TestLinks of upstream",
 	"GET /-/maintenance":                      "looked at in TestMaintenance",
+	"GET /-/unseal":                           "looked at in TestCeremony",
+	"GET /-/vault/holder":                     "looked at in TestCeremony",
 	"GET /-/account/passkeys":                 "looked at in TestPasskeys",
 	"GET /-/account/passkeys/{id}":            "looked at in TestPasskeys",
 }

@@ -51,8 +51,14 @@ func (w *world) states() map[string]string {
 	if _, err := w.sealing.Hold(w.t.Context(), w.as("ana"), "stranger/2026-09", "A lawsuit about a sign-in."); err != nil {
 		w.t.Fatal(err)
 	}
+	if _, err := w.holders.Appoint(w.t.Context(), w.as("ana"), []string{"ana", "ben", "chiara"}); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, n := range []string{"ana", "ben", "chiara"} {
+		w.enrolHolder(n)
+	}
 	return map[string]string{
-		"encryption": "/-/console/encryption", "glass": "/-/console/break-glass", "policy": "/-/console", "policy-broken": "/-/console?show=broken", "policy-none": "/-/console?show=stale",
+		"encryption": "/-/console/encryption", "holders": "/-/console/holders", "glass": "/-/console/break-glass", "policy": "/-/console", "policy-broken": "/-/console?show=broken", "policy-none": "/-/console?show=stale",
 		"clause-broken": "/-/console/clauses/auth.reset-link-lifetime", "clause-record": "/-/console/clauses/crypto.db-at-rest", "clause-excepted": "/-/console/clauses/auth.best-practice",
 		"revisions": "/-/console/revisions", "revision": "/-/console/revisions/1.1", "revision-first": "/-/console/revisions/1.0", "revision-proposed": "/-/console/revisions/" + proposal,
 		"propose": "/-/console/propose", "propose-value": "/-/console/propose?param=" + q("auth.reset-link-lifetime/ttl"), "propose-set": "/-/console/propose?param=" + q("crypto.current-public/deny"),

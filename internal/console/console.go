@@ -48,6 +48,7 @@ type Deps struct {
 	Glass      Glass          // break-glass
 	Vault      *vault.Service // parameters
 	Encryption Encryption     // keys
+	Holders    Holders        // of the root key
 }
 
 // Console is the pages. It is safe for concurrent use.
@@ -179,6 +180,7 @@ func (c *Console) Routes() []web.Route {
 	}, c.public(), c.clientRoutes(staff), c.glassRoutes(staff), c.teamRoutes(staff), c.resetRoutes(staff),
 		c.vaultRoutes(),
 		c.encryptionRoutes(staff),
+		c.holdersRoutes(staff),
 	)
 }
 

@@ -148,6 +148,7 @@ func TestWhoMayCome(t *testing.T) {
 		"GET encryption": access.KeysRead, "POST encryption/rotate": access.KeysRotate, "POST encryption/shreds": access.KeysShred, "POST encryption/shreds/agree": access.KeysAgree, "POST encryption/shreds/refuse": access.KeysAgree,
 		"GET encryption/certificates/{id}": access.KeysRead, "POST encryption/holds": access.HoldAdd, "POST encryption/holds/end": access.HoldEnd,
 		"GET break-glass": access.RightsRead, "POST break-glass": access.GlassPrepare, "POST break-glass/withdraw": access.GlassPrepare, "POST break-glass/end": access.SessionsEnd,
+		"GET holders": access.RightsRead, "POST holders": access.VaultHolders, "POST holders/remove": access.VaultHolders, "POST holders/reshare": access.VaultHolders, "POST holders/drill": access.VaultHolders, "POST holders/seal": access.VaultSeal,
 		"GET applications": access.ClientsRead, "GET applications/{id}": access.ClientsRead, "GET applications/add": access.ClientsManage, "POST applications": access.ClientsManage,
 		"POST applications/{id}/secret": access.ClientsManage, "POST applications/{id}/secret/end": access.ClientsManage, "POST applications/{id}/remove": access.ClientsManage,
 		"GET provisioning": access.ProvisioningManage, "POST provisioning": access.ProvisioningManage, "POST provisioning/{id}/token": access.ProvisioningManage, "POST provisioning/{id}/end": access.ProvisioningManage,
@@ -196,8 +197,8 @@ func TestWhoMayCome(t *testing.T) {
 func TestRail(t *testing.T) {
 	w := newWorld(t)
 	for who, want := range map[string]string{
-		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Applications Parameters Encryption keys Gate Mail Journal",
-		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Applications Parameters Encryption keys Gate Journal",
+		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Parameters Encryption keys Gate Mail Journal",
+		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Parameters Encryption keys Gate Journal",
 		"suna":     "Document Revisions Exceptions Records Keys Findings People Teams",
 		"customer": "",
 	} {

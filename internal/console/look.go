@@ -274,6 +274,7 @@ var places = []struct {
 	{"People", "Rights", atRights, access.RightsRead},
 	{"People", "Reviews", atReviews, access.RightsRead},
 	{"People", "Break-glass", atGlass, access.RightsRead},
+	{"People", "Key holders", atHolders, access.RightsRead},
 	{"People", "Applications", atClients, access.ClientsRead},
 	{"Secrets", "Parameters", atSecrets, access.VaultList},
 	{"Secrets", "Encryption keys", atEncryption, access.KeysRead},

@@ -184,7 +184,7 @@ func (c *Console) personPage(w http.ResponseWriter, r *http.Request, who actor.A
 		out.Journal = atJournal + "?" + url.Values{"actor": {p.ID}}.Encode()
 	}
 	if c.Vault != nil && c.Access.May(who, access.VaultAudit) {
-		out.Seen = atSeen + "?" + url.Values{"who": {"person/" + p.ID}}.Encode()
+		out.Seen = atSeen + "?who=person/" + url.QueryEscape(p.ID)
 	}
 	st := http.StatusOK
 	for _, err := range []error{t.link, t.disable, t.erase, t.forget} {

@@ -39,6 +39,7 @@ import (
 	"writ/internal/secret"
 	"writ/internal/sshsig"
 	"writ/internal/vault"
+	keyholders "writ/internal/vault/holders"
 	"writ/internal/vault/keys"
 	"writ/internal/web"
 )
@@ -75,6 +76,8 @@ type world struct {
 	people  *identity.Service
 	glass   *glass.Service
 	sealing *keys.Service
+	holders *keyholders.Service
+	sealed  int // times
 	policy  *policy.Service
 	check   *check.Runner
 	journal *journal.Journal
@@ -180,6 +183,7 @@ func newWorld(t testing.TB) *world {
 		Gate: passhash.NewGate(2, 16, time.Minute), Seam: &identity.Seam{Params: cheap}}))
 	w.glass = must[*glass.Service](t)(glass.New(glass.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Mail: w.mail, Access: acc, Rules: clause.NewLive[glass.Rules](now), Record: w.journal,
 		Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log, Plant: w.people.PlantStaff}))
+	w.holders = w.keyHolders()
 	w.vault = must[*vault.Service](t)(vault.New(vault.Deps{DB: kit.DB, Keys: kit.Ring, Access: acc, Owners: holders{w}, Rules: clause.NewLive[vault.Rules](now), Now: now, Log: log}))
 	rules := clause.NewLive[keys.Rules](now)
 	if err := rules.Set([]clause.Period{{Values: policytest.Values()}}); err != nil {
@@ -204,7 +208,7 @@ func newWorld(t testing.TB) *world {
 			return e.N, err == nil
 		}}))
 	w.console = must[*console.Console](t)(console.New(console.Deps{Company: "Harbour Ltd", Origin: origin, Policy: w.policy, Check: w.check, Journal: w.journal, Identity: w.people,
-		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Encryption: w.sealing, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
+		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Encryption: w.sealing, Holders: w.holders, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
 			Out: http.DefaultTransport, Origin: origin, Now: now, Log: log}))}))
 	w.console.Vault = w.vault
 	w.site = must[*web.Server](t)(web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour Ltd"} }, Log: log, Now: now}))

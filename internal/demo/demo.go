@@ -72,7 +72,7 @@ type person struct {
 }
 
 // Run makes what is missing and serves until ctx ends.
-func Run(ctx context.Context, o cli.DemoOptions) (err error) {
+func Run(ctx context.Context, o cli.DemoOptions) error {
 	if o.Dir == "" {
 		o.Dir = "demo"
 	}
@@ -99,28 +99,27 @@ func Run(ctx context.Context, o cli.DemoOptions) (err error) {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	srv, err := app.Start(ctx, app.Options{Dir: dir, Log: log})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, srv.Close()) }()
-	fernhill, err := sampleApp(dir, srv)
-	if err != nil {
-		return err
-	}
-	if err := populate(ctx, dir, srv, fernhill, &st); err != nil {
-		return err
-	}
-	return running{o, at, dir, srv, fernhill}.serve(ctx, st)
+	return app.Run(ctx, app.Options{Dir: dir, Log: log}, func(srv *app.App, ctx context.Context) error {
+		fernhill, err := sampleApp(dir, srv)
+		if err != nil {
+			return err
+		}
+		if err := populate(ctx, dir, srv, fernhill, &st); err != nil {
+			return err
+		}
+		return running{o, at, dir, srv, fernhill}.serve(ctx, st)
+	})
 }
+
+var owners = []string{"ana@example.test", "ben@example.test", "chloe@example.test"}
 
 // build runs init once.
 func build(ctx context.Context, dir string, at places) (state, error) {
-	owners := []string{"ana@example.test", "ben@example.test", "chloe@example.test"}
 	res, err := app.Make(ctx, app.Setup{
 		InitOptions: cli.InitOptions{Dir: dir, App: "https://localhost:" + at.https[strings.LastIndexByte(at.https, ':')+1:], Upstreams: []string{"http://" + at.sample},
 			Owners: owners, HTTPS: at.https, HTTP: at.plain, Company: "Fernhill"},
 		Names: map[string]string{owners[0]: "Ana Sousa", owners[1]: "Ben Okafor", owners[2]: "Chloe Lindqvist"},
+		Demo:  true,
 		Edits: map[string]document.Literal{"use.no-automation/public_paths": document.Words("/", "/pricing", "/static/")},
 	})
 	if err != nil || !res.Changed {
@@ -189,6 +188,9 @@ func populate(ctx context.Context, dir string, srv *app.App, f *sample.App, st *
 			return err
 		}
 		st.People = append(st.People, person{Email: c.email, Role: "admin of the customer team " + c.team, Password: pw.Reveal()})
+	}
+	if err := holders(ctx, dir, srv, owners); err != nil {
+		return err
 	}
 	return writeState(dir, *st)
 }
@@ -265,6 +267,9 @@ func (r running) tell(st state) {
 	fmt.Fprintf(w, "A link works once; renew a lost one with: bin/writ user link EMAIL --dir %s\n", dir)
 	fmt.Fprintf(w, "The policy stands unsigned until the author and the owners sign it:\n")
 	fmt.Fprintf(w, "  ssh-keygen -t ed25519 -N '' -f ana.key\n  bin/writ policy approve --dir %s --key ana.key --as ana@example.test\n", dir)
+	fmt.Fprintf(w, "The vault opens by itself here, and two of Ana, Ben and Chloe open it when it is sealed. Their key files\n")
+	fmt.Fprintf(w, "lie in %s, on one disk, as no company should do it. To try it:\n", filepath.Join(dir, holdersDir))
+	fmt.Fprintf(w, "  bin/writ vault seal --dir %s --reason 'to see it'\n  bin/writ vault unseal --dir %s --holder %s\n", dir, dir, filepath.Join(dir, holdersDir, "ana.key"))
 	fmt.Fprintf(w, "\nYour browser does not know this certificate authority: %s\n", srv.AuthorityFile())
 	fmt.Fprintf(w, "Import it as an authority for websites (it can only speak for localhost), or accept the warning once.\n")
 	fmt.Fprintf(w, "Ctrl-C stops everything; the state stays in %s.\n\n", dir)

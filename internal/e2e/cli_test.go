@@ -69,6 +69,7 @@ func TestFormatJSON(t *testing.T) {
 	k.ask(t, "gateway", "maintenance", "off")
 	k.ask(t, "prove", "auth.reset-link-lifetime")
 	k.json(t, 1, k.writ("check"))
+	k.seal(t)
 	s.stop()
 	for line := range strings.Lines(s.log.String()) {
 		if !json.Valid([]byte(line)) {

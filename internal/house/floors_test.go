@@ -9,7 +9,7 @@ import (
 // floors is the plan of the house. Imports go down only. A new package is one word here.
 var floors = [][]string{
 	{"secret", "fault", "actor", "clause", "merkle", "envelope", "passhash", "canon", "sshsig", "shamir", "pan", "fips"},
-	{"ledger", "keyring", "jobs", "web", "mail", "notify", "listen", "trace", "canary", "pgtest", "nodetest"},
+	{"ledger", "keyring", "seal", "jobs", "web", "mail", "notify", "listen", "trace", "canary", "pgtest", "nodetest"},
 	{"journal", "policy", "access"},
 	{"identity", "vault", "gateway", "bastion", "watch", "incident", "recovery", "supply", "change", "people"},
 	{"console", "report", "cli"},
@@ -30,6 +30,7 @@ const (
 var beside = map[string][]string{
 	"jobs": {"ledger"}, "ledger": {"keyring"}, "mail": {"jobs"}, "notify": {"mail"}, "canary": {"mail"},
 	"policy": {"access", "journal"}, "journal": {"access"},
+	"seal":    {"web"},
 	"console": {"report"}, "cli": {"report"},
 	"demo": {"app"}, "house": {"app"}, "e2e": {"app", "demo"}, "browser": {"app", "demo"},
 }

@@ -76,6 +76,21 @@ func Dummy(p Params) secret.Text {
 	return secret.NewText(h.encode())
 }
 
+// Stretch makes 32 bytes of a passphrase, for a key that seals one file. It fails on
+// parameters outside the caps.
+func Stretch(p Params, passphrase secret.Text, salt []byte) (secret.Bytes, error) {
+	p.SaltBytes = len(salt)
+	if err := p.Check(); err != nil {
+		return secret.Bytes{}, fmt.Errorf("stretch a passphrase: %w", err)
+	}
+	b, err := derive(p, passphrase, salt, outputBytes)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("stretch a passphrase: %w", err)
+	}
+	defer clear(b)
+	return secret.NewBytes(b), nil
+}
+
 // derive is the hash function itself. The caller has checked the caps.
 func derive(p Params, password secret.Text, salt []byte, n int) ([]byte, error) {
 	if p.Scheme == PBKDF2 {

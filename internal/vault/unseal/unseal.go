@@ -1,0 +1,228 @@
+// Package unseal finds the root key in the way that writ.yaml declares, when the server may
+// open by itself.
+//
+//	file         DIR/root.key, as `writ init` makes it (the keyring reads it)
+//	key-file     another file, which nobody but its owner may read
+//	credential   one that the service manager hands over (LoadCredential=, with or without a TPM)
+//	environment  WRIT_ROOT_KEY, read once and taken out of the environment
+//	kms          a file that a key management service decrypts, asked with a plain Signature V4
+//	shares       not by itself: holders give their shares (package seal)
+//
+// Promises: people.no-sole-holder, crypto.at-rest, as far as each way goes: Weakness says in
+// words what it lacks, and the controls of package holders repeat it.
+//
+// Refuses: a key file that others may read; a root key that is malformed; a service that is
+// not asked over TLS, unless it is on this machine.
+//
+// Threats: a stolen disk (only kms, credential and shares keep the key off it); a program of
+// the same account that reads files or environments. There is no table and nothing to export
+// or erase.
+//
+// For: operators. Read unseal.go, kms.go.
+package unseal
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"writ/internal/fault"
+	"writ/internal/secret"
+)
+
+// The kinds of unsealing.
+const (
+	File        = "file"
+	KeyFile     = "key-file"
+	Credential  = "credential"
+	Environment = "environment"
+	KMS         = "kms"
+	Shares      = "shares"
+)
+
+// Variable is where the kind environment looks.
+const Variable = "WRIT_ROOT_KEY"
+
+// credentialDir is how the service manager says where credentials lie.
+const credentialDir = "CREDENTIALS_DIRECTORY"
+
+// Config is vault.unseal in writ.yaml.
+type Config struct {
+	Kind       string    `yaml:"kind,omitempty"`       // "" = file
+	Path       string    `yaml:"path,omitempty"`       // key-file: where it is
+	Credential string    `yaml:"credential,omitempty"` // credential: its name
+	KMS        KMSConfig `yaml:"kms,omitempty"`
+}
+
+// Is is the kind.
+func (c Config) Is() string {
+	if c.Kind == "" {
+		return File
+	}
+	return c.Kind
+}
+
+// Check says what is wrong with a setting: its key, what it is and what is wanted.
+func (c Config) Check() (key, got, want string) {
+	switch c.Is() {
+	case File, Environment, Shares:
+	case KeyFile:
+		if !filepath.IsAbs(c.Path) {
+			return "vault.unseal.path", c.Path, "an absolute path of a key file"
+		}
+	case Credential:
+		if c.Credential == "" || c.Credential != filepath.Base(c.Credential) {
+			return "vault.unseal.credential", c.Credential, "the name of a credential, such as writ-root-key"
+		}
+	case KMS:
+		return c.KMS.check()
+	default:
+		return "vault.unseal.kind", c.Kind, "one of file, key-file, credential, environment, kms, shares"
+	}
+	return "", "", ""
+}
+
+// Weakness says what this way of opening lacks, in a sentence; "" where it lacks nothing.
+func (c Config) Weakness(dir string) string {
+	switch c.Is() {
+	case File:
+		return "the server opens by itself with root.key, which lies in the folder of the data: whoever has the folder has both"
+	case KeyFile:
+		if inside(c.Path, dir) {
+			return "the server opens by itself with a key file that lies in the folder of the data: whoever has the folder has both"
+		}
+		return "the server opens by itself with a key file on this machine"
+	case Credential:
+		return "the server opens by itself with a credential of the service manager"
+	case Environment:
+		return "the server opens by itself with a root key from its environment, which whoever starts it has written down somewhere"
+	case KMS:
+		return "the server opens by itself through a key management service: whoever may ask that, and has the folder, has both"
+	}
+	return ""
+}
+
+func inside(file, dir string) bool {
+	f, errF := filepath.EvalSymlinks(file)
+	d, errD := filepath.EvalSymlinks(dir)
+	if errF != nil || errD != nil {
+		return true // not known to be apart
+	}
+	if d, errD = filepath.Abs(d); errD != nil {
+		return true
+	}
+	rel, err := filepath.Rel(d, f)
+	return err != nil || rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// Source finds the root key, as often as it is asked.
+type Source struct {
+	c    Config
+	dir  string
+	kept secret.Bytes // of the environment, which is asked once
+	sign Signer
+}
+
+// New makes the source of a folder.
+func New(c Config, dir string, sign Signer) *Source { return &Source{c: c, dir: dir, sign: sign} }
+
+// Provider is what the record says of it.
+func (s *Source) Provider() string { return s.c.Is() }
+
+// Root is the root key: fault.Sealed where it is not there or not to be used. The caller
+// wipes it.
+func (s *Source) Root(ctx context.Context) (secret.Bytes, error) {
+	switch s.c.Is() {
+	case File:
+		return read(filepath.Join(s.dir, "root.key"), 0o700)
+	case KeyFile:
+		return read(s.c.Path, 0o400)
+	case Credential:
+		d := os.Getenv(credentialDir)
+		if d == "" {
+			return secret.Bytes{}, sealed("credential_missing", "The service manager handed over no credentials.", "A unit with LoadCredential="+s.c.Credential+":FILE.", "Add it to the unit, or start the server by its unit.")
+		}
+		return read(filepath.Join(d, s.c.Credential), 0o400)
+	case Environment:
+		return s.environment()
+	case KMS:
+		return s.kms(ctx)
+	}
+	return secret.Bytes{}, sealed("shares_wanted", "The root key is held by several people.", "", "They give their shares at /-/unseal.")
+}
+
+// environment reads the variable and takes it away, so that no child and no later look at
+// the process finds it.
+func (s *Source) environment() (secret.Bytes, error) { // clause: crypto.at-rest
+	if s.kept.IsZero() {
+		text := []byte(os.Getenv(Variable))
+		defer clear(text)
+		if err := os.Unsetenv(Variable); err != nil {
+			return secret.Bytes{}, fmt.Errorf("take the root key out of the environment: %w", err)
+		}
+		b, ok := parse(text)
+		if !ok {
+			return secret.Bytes{}, sealed("root_malformed", "The environment has no root key in "+Variable+".", "32 bytes in base64, and nothing else.", "Set it where the server is started.")
+		}
+		s.kept = b
+	}
+	return secret.NewBytes(s.kept.Reveal()), nil
+}
+
+// maxText is more than a root key has as text.
+const maxText = 256
+
+// read reads a key file that nobody may do more with than most says.
+func read(path string, most fs.FileMode) (secret.Bytes, error) { // clause: people.no-sole-holder
+	f, err := os.Open(path)
+	if err != nil {
+		return secret.Bytes{}, sealed("root_missing", "The root key cannot be read: "+err.Error()+".", "A file with the root key this server was set up with.", "Put it there, readable by the server's account alone (0400).")
+	}
+	defer f.Close()
+	i, err := f.Stat()
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("look at %s: %w", path, err)
+	}
+	if !i.Mode().IsRegular() || i.Mode().Perm()&^most != 0 {
+		return secret.Bytes{}, sealed("root_exposed", fmt.Sprintf("%s has mode %v: more than its owner's reading.", path, i.Mode()), "Mode 0400.", "If nobody else can have read it, run chmod 400 "+path+"; otherwise replace the root key.")
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxText+1))
+	defer clear(text)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	b, ok := parse(text)
+	if !ok {
+		return secret.Bytes{}, sealed("root_malformed", path+" does not hold a root key.", "32 bytes in base64, and nothing else.", "Put the right file there.")
+	}
+	return b, nil
+}
+
+const rootLen = 32
+
+// parse reads 32 bytes of base64 between white space. It says nothing about why it refuses:
+// a text could repeat a part of the key.
+func parse(text []byte) (secret.Bytes, bool) {
+	text = bytes.TrimSpace(text)
+	if len(text) != base64.StdEncoding.EncodedLen(rootLen) {
+		return secret.Bytes{}, false
+	}
+	out := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	defer clear(out)
+	n, err := base64.StdEncoding.Strict().Decode(out, text)
+	if err != nil || n != rootLen {
+		return secret.Bytes{}, false
+	}
+	return secret.NewBytes(out[:n]), true
+}
+
+func sealed(code, problem, expected, next string) error {
+	return &fault.Error{Kind: fault.Sealed, Code: code, Err: errors.New(code), Public: fault.Public{Problem: problem, Expected: expected, Next: next}}
+}
