@@ -22,7 +22,7 @@ import (
 // Keys is what the door needs of a keyring.Ring.
 type Keys interface {
 	Ensure(ctx context.Context, s keyring.Subject) (envelope.Key, error)
-	Rotate(ctx context.Context, s keyring.Subject) (envelope.Key, error)
+	Renew(ctx context.Context, s keyring.Subject) (envelope.Key, error)
 	Key(ctx context.Context, s keyring.Subject) (envelope.Key, error)
 	ByID(ctx context.Context, id string) (envelope.Key, error)
 }
@@ -179,7 +179,7 @@ func (s *Service) Rotate(ctx context.Context, who actor.Actor, ref string) error
 	if err := s.manages(ctx, who, k.Path, k.ID); err != nil {
 		return err
 	}
-	if _, err := s.Keys.Rotate(ctx, subject(k.ID)); err != nil {
+	if _, err := s.Keys.Renew(ctx, subject(k.ID)); err != nil {
 		return fmt.Errorf("renew a key: %w", err)
 	}
 	return s.changeKey(ctx, who, ref, func(tx *ledger.Tx, k Key) (ledger.Event, error) {
