@@ -156,12 +156,12 @@ func (a *app) versionCommand() *cobra.Command {
 			if a.json() {
 				return a.encode(map[string]any{"version": a.server.Version, "go": runtime.Version(), "fips140": now, "outside": fips.Outside()})
 			}
-			a.say("writ %s, %s", a.server.Version, runtime.Version())
+			a.say("writ %s", a.server.Version)
 			if !now.Enabled {
-				a.say("Cryptographic module: %s, not in FIPS 140-3 mode.", now.Module)
+				a.say("%s. Cryptographic module: %s, not in FIPS 140-3 mode.", runtime.Version(), now.Module)
 				return nil
 			}
-			a.say("Cryptographic module: %s, in FIPS 140-3 mode. It does not check:", now.Module)
+			a.say("%s. Cryptographic module: %s, in FIPS 140-3 mode. It does not check:", runtime.Version(), now.Module)
 			t := newTable(a.out, "WHAT", "WHERE", "INSTEAD")
 			for _, u := range fips.Outside() {
 				t.row(u.What, u.Where, u.Instead)
