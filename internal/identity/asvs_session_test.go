@@ -317,6 +317,7 @@ func asvsAdminStartsReset(t *testing.T) {
 	}
 	token := tokenOf(t, w.letterOf(mailbox("sam"), "reset").Text)
 	sam.api(200, "GET", "session", nil) // nothing is changed until sam does it
+	w.browser().signIn(mailbox("sam"), good)
 	if a := w.browser().ask("POST", "recovery/"+token, obj{"new": nextPassword}); a.Status != 200 {
 		t.Errorf("sam's own use: %d %s", a.Status, a.Body)
 	}
@@ -390,13 +391,14 @@ func decoded(t *testing.T, what, s string) int {
 func asvsRandom(t *testing.T) {
 	w := open(t)
 	_, email := w.customer("ana")
-	seen := map[string]bool{}
+	seen, drawn := map[string]bool{}, map[string][]string{}
 	keep := func(what, s string, bytes int) {
 		t.Helper()
 		if bytes < 16 || seen[s] {
 			t.Errorf("%s has %d bytes, seen before: %v", what, bytes, seen[s])
 		}
 		seen[s] = true
+		drawn[what] = append(drawn[what], s)
 	}
 	for range 200 {
 		as, err := w.svc.SignIn(t.Context(), stranger(1), identity.SignIn{Email: email, Password: secret.NewText(good)})
@@ -406,7 +408,19 @@ func asvsRandom(t *testing.T) {
 		keep("a session", as.Token.Reveal(), decoded(t, "session", as.Token.Reveal()))
 		keep("a browser", as.Device.Reveal(), decoded(t, "browser", as.Device.Reveal()))
 		token := identity.NewTokenText(identity.PersonalToken).Reveal()
-		keep("a token", token, (len(token)-len("writ_pat_")-6)*3/4) // letters and digits, less the check sum
+		token = token[len("writ_pat_") : len(token)-6] // letters and digits, less the check sum
+		keep("a token", token, len(token)*3/4)
+	}
+	for what, all := range drawn { // no place stays, as it would where less is drawn and the rest filled up
+		for i := range all[0] {
+			places := map[byte]bool{}
+			for _, s := range all {
+				places[s[i]] = true
+			}
+			if len(places) < 10 {
+				t.Errorf("place %d of %s takes %d values in %d draws", i, what, len(places), len(all))
+			}
+		}
 	}
 	b := w.browser()
 	b.signIn(email, good)
@@ -415,12 +429,14 @@ func asvsRandom(t *testing.T) {
 		keep("a recovery code", c, len(strings.ReplaceAll(c, "-", ""))*5/8)
 	}
 	keep("a seed", p.seed.Text().Reveal(), len(p.seed.Text().Reveal())*5/8)
-	flow := b.signIn(email, good)["flow"].(string)
-	keep("a flow", flow, decoded(t, "flow", flow))
 	_, other := w.customer("ben")
-	b.api(202, "POST", "recovery", obj{"email": other})
-	link := tokenOf(t, w.letterOf(other, "reset").Text)
-	keep("a link", link, decoded(t, "link", link))
+	for range 3 {
+		flow := b.signIn(email, good)["flow"].(string)
+		keep("a flow", flow, decoded(t, "flow", flow))
+		b.api(202, "POST", "recovery", obj{"email": other})
+		link := tokenOf(t, w.letterOf(other, "reset").Text)
+		keep("a link", link, decoded(t, "link", link))
+	}
 }
 
 func asvsNewToken(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"writ/internal/jobs"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/passhash"
+	"writ/internal/secret"
 )
 
 // raw searches the folders of a test for bytes.
@@ -288,6 +289,36 @@ type held struct {
 func (h *held) Header() http.Header         { return h.header }
 func (h *held) WriteHeader(s int)           { h.status = s }
 func (h *held) Write(b []byte) (int, error) { return h.body.Write(b) }
+
+// A verifier that lets something through, or keeps the owner out, fails the control.
+//
+// breaks: auth.compare
+func TestRecomputeSeesABrokenVerifier(t *testing.T) {
+	w := open(t)
+	w.wants("identity.recompute", clause.Pass)
+	right := func(phc, typed secret.Text) bool {
+		ok, err := passhash.Verify(phc, typed)
+		return ok && err == nil
+	}
+	var first secret.Text
+	for name, verify := range map[string]func(phc, typed secret.Text) bool{
+		"takes every password": func(secret.Text, secret.Text) bool { return true },
+		"takes none":           func(secret.Text, secret.Text) bool { return false },
+		"does not read the digest to its end": func(phc, typed secret.Text) bool {
+			if first.IsZero() {
+				first = phc
+			}
+			return right(first, typed) // altered or not
+		},
+	} {
+		if r, err := w.svc.TellsApart(verify); err != nil || r.Outcome != clause.Fail {
+			t.Errorf("a verifier that %s: %s %v", name, r.Outcome, err)
+		}
+	}
+	if r, err := w.svc.TellsApart(right); err != nil || r.Outcome != clause.Pass {
+		t.Errorf("the right one: %s %v", r.Outcome, err)
+	}
+}
 
 // Each probe must see a store that does not hold what the clause says.
 func TestProbesSeeABrokenStore(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"writ/internal/clause"
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/secret"
@@ -24,6 +25,11 @@ func (s *Service) CopyPassword(ctx context.Context, from, to string) error {
 		_, err := tx.Exec(ctx, `UPDATE identity_password SET phc = $2 WHERE person = $1`, to, box)
 		return err
 	})
+}
+
+// TellsApart is the judgement of identity.recompute about a verifier.
+func (s *Service) TellsApart(verify func(phc, typed secret.Text) bool) (clause.Result, error) {
+	return s.tellsApart(func(phc, typed secret.Text) (bool, error) { return verify(phc, typed), nil })
 }
 
 // Housekeeping runs every round of Run once.

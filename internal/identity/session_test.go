@@ -88,6 +88,16 @@ func asvsAbsolute(t *testing.T) {
 	b.api(200, "GET", "session", nil)
 	w.kit.Clock.Advance(time.Second)
 	b.api(401, "GET", "session", nil)
+
+	_, staff, _ := w.staff("sam", "engineer") // theirs ends after a day
+	for range 47 {
+		w.kit.Clock.Advance(30 * time.Minute)
+		staff.api(200, "GET", "session", nil)
+	}
+	w.kit.Clock.Advance(30*time.Minute - time.Microsecond)
+	staff.api(200, "GET", "session", nil)
+	w.kit.Clock.Advance(time.Microsecond)
+	staff.api(401, "GET", "session", nil)
 	w.noneLives()
 }
 

@@ -245,6 +245,12 @@ func TestLookEnds(t *testing.T) { // breaks: use.need-to-see
 		}},
 		{"the staff disabled", func(l *looking) { l.disable(l.staff) }},
 		{"the customer disabled", func(l *looking) { l.disable(l.customer) }},
+		{"the customer no longer active", func(l *looking) {
+			l.exec(`UPDATE identity_person SET state = 'disabled' WHERE id = $1`, l.customer)
+		}},
+		{"the staff no longer active", func(l *looking) {
+			l.exec(`UPDATE identity_person SET state = 'disabled' WHERE id = $1`, l.staff)
+		}},
 		{"the customer erased", func(l *looking) {
 			if _, err := l.svc.Erase(l.t.Context(), operator, l.customer, l.one(`SELECT handle FROM identity_person WHERE id = $1`, l.customer)); err != nil {
 				l.t.Fatal(err)
@@ -257,6 +263,9 @@ func TestLookEnds(t *testing.T) { // breaks: use.need-to-see
 			c := l.browser()
 			c.signIn(l.email, good)
 			c.api(200, "DELETE", "sessions", nil)
+		}},
+		{"a policy that asks more of the staff's session", func(l *looking) {
+			l.set(clause.Values{"access.mfa-by-technology/min_factor": identity.PhishingResistant})
 		}},
 		{"the right gone", func(l *looking) {
 			l.exec(`UPDATE identity_member SET roles = 'auditor' WHERE person = $1`, l.staff)

@@ -44,6 +44,31 @@ func setLeaf(t *testing.T, kit *ledgertest.Kit, n int64, leaf []byte) {
 	sql(t, kit, `UPDATE journal_entry SET leaf = $1 WHERE n = $2`, leaf, n)
 }
 
+// rewrite alters a leaf and makes every stored hash fit.
+func rewrite(t *testing.T, kit *ledgertest.Kit, n int64) {
+	t.Helper()
+	setLeaf(t, kit, n, altered(leafAt(t, kit, n)))
+	var leaves [][]byte
+	err := kit.DB.Each(t.Context(), `SELECT leaf FROM journal_entry ORDER BY n`, func(scan ledger.Scan) error {
+		var leaf []byte
+		err := scan(&leaf)
+		leaves = append(leaves, leaf)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := merkle.NewEdge(0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, leaf := range leaves {
+		for k, h := range e.Append(merkle.LeafHash(leaf)) {
+			sql(t, kit, `UPDATE journal_hash SET hash = $1 WHERE i = $2`, h[:], merkle.StoredCount(int64(i))+int64(k))
+		}
+	}
+}
+
 // tamperings are what somebody with write access may do, and the finding that names it.
 var tamperings = []struct {
 	name string
@@ -70,6 +95,19 @@ var tamperings = []struct {
 		setLeaf(t, kit, 17, leaf)
 		sql(t, kit, `UPDATE journal_hash SET hash = $1 WHERE i = $2`, h[:], tlog.StoredHashIndex(0, 17))
 	}, "altered", 17, "above entry 17"},
+	{"a leaf and all hashes are altered", func(t *testing.T, kit *ledgertest.Kit, _ journal.Head) {
+		rewrite(t, kit, 17)
+	}, "forked", -1, "another tree of"},
+	{"a leaf and all hashes are altered, and no checkpoint is kept", func(t *testing.T, kit *ledgertest.Kit, _ journal.Head) {
+		rewrite(t, kit, 17)
+		sql(t, kit, `DELETE FROM journal_checkpoint`)
+	}, "forked", -1, "the signed root"},
+	{"a stored hash is dropped", func(t *testing.T, kit *ledgertest.Kit, _ journal.Head) {
+		sql(t, kit, `DELETE FROM journal_hash WHERE i = $1`, tlog.StoredHashIndex(0, 16))
+	}, "missing", 16, "stored hash of entry 16"},
+	{"the id beside an entry is altered", func(t *testing.T, kit *ledgertest.Kit, _ journal.Head) {
+		sql(t, kit, `UPDATE journal_entry SET id = 'another' WHERE n = 17`)
+	}, "altered", 17, "stored beside entry 17"},
 	{"an entry is dropped", func(t *testing.T, kit *ledgertest.Kit, _ journal.Head) {
 		sql(t, kit, `DELETE FROM journal_entry WHERE n = 17`)
 	}, "missing", 17, "entry 17 is missing"},
@@ -91,6 +129,7 @@ var tamperings = []struct {
 		sql(t, kit, `DELETE FROM journal_entry WHERE n >= $1`, old.Size)
 		sql(t, kit, `DELETE FROM journal_hash WHERE i >= $1`, merkle.StoredCount(old.Size))
 		sql(t, kit, `UPDATE journal_head SET size = $1, root = $2, note = $3 WHERE one = 1`, old.Size, old.Root[:], old.Note)
+		sql(t, kit, `UPDATE journal_stream SET count = (SELECT COUNT(*) FROM journal_entry e WHERE e.stream = journal_stream.name)`)
 	}, "truncated", -2, "a tree of"},
 	{"an entry is added behind the end", func(t *testing.T, kit *ledgertest.Kit, old journal.Head) {
 		sql(t, kit, `INSERT INTO journal_entry (n, id, stream, sn, leaf) VALUES (5000, 'x', 'test.noted', 99, '{}')`)

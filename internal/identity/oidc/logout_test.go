@@ -152,7 +152,7 @@ func testLogoutByClient(t *testing.T) {
 	}
 	for name, kv := range map[string][]string{
 		"an unregistered address": {"id_token_hint", it, "post_logout_redirect_uri", bye + "x"}, "another client's": {"id_token_hint", it, "post_logout_redirect_uri", bye + "2"},
-		"nobody's": {"post_logout_redirect_uri", bye}, "a changed token": {"id_token_hint", it[:len(it)-2] + "xx", "post_logout_redirect_uri", bye},
+		"another client's beside the token": {"id_token_hint", it, "client_id", other.client.ID, "post_logout_redirect_uri", bye + "2"}, "nobody's": {"post_logout_redirect_uri", bye}, "a changed token": {"id_token_hint", it[:len(it)-2] + "xx", "post_logout_redirect_uri", bye},
 	} {
 		if p := out(kv...); p.status != 400 || p.out != "" || !here() {
 			t.Errorf("%s: %d %s", name, p.status, p.out)

@@ -222,7 +222,11 @@ func testTokensEnd(t *testing.T) {
 	// One sign-out leaves what was allowed offline.
 	p = b.signIn(far.url("scope", "openid offline_access"), email)
 	long = far.redeem(p.query().Get("code"))
+	short = near.redeem(near.code(b, email))
 	b.press(b.get("/-/sign-out"))
+	if w.userinfo(short.field("access_token")).status != 401 || near.refresh(short.field("refresh_token")).field("error") != "invalid_grant" {
+		t.Error("a token outlives the sign-out")
+	}
 	for range 2 {
 		w.kit.Clock.Advance(14 * 24 * time.Hour)
 		if long = far.refresh(long.field("refresh_token")); long.status != 200 {

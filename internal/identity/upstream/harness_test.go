@@ -89,6 +89,7 @@ type elsewhere struct {
 	iss    bool                               // promises iss
 	info   map[string]any
 	asked  atomic.Int64 // for the document
+	again  bool         // takes a code more than once
 	doc    func(map[string]any)
 	jwks   func() any
 }
@@ -147,7 +148,9 @@ func (e *elsewhere) authorize(to string) string {
 func (e *elsewhere) token(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	q := e.codes[r.FormValue("code")]
-	delete(e.codes, r.FormValue("code"))
+	if !e.again {
+		delete(e.codes, r.FormValue("code"))
+	}
 	e.mu.Unlock()
 	id, key, _ := r.BasicAuth()
 	if id != "writ" || key != "s3cret" || q == nil || q.Get("redirect_uri") != r.FormValue("redirect_uri") || oauth2.S256ChallengeFromVerifier(r.FormValue("code_verifier")) != q.Get("code_challenge") {
@@ -273,9 +276,11 @@ func with(t testing.TB, kit *ledgertest.Kit, fill func(p *upstream.Provider), es
 	return w
 }
 
-func (w *world) customer(name string) string {
+func (w *world) customer(name string) string { return w.customerAt(name, "example.test") }
+
+func (w *world) customerAt(name, domain string) string {
 	w.t.Helper()
-	c, err := w.people.CreateCustomer(w.t.Context(), operator, identity.NewCustomer{Email: name + "@example.test", Name: name, Password: secret.NewText(good)})
+	c, err := w.people.CreateCustomer(w.t.Context(), operator, identity.NewCustomer{Email: name + "@" + domain, Name: name, Password: secret.NewText(good)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -351,6 +356,30 @@ func (b *browser) signIn(name string) {
 	if p := b.do("POST", "/-/sign-in", url.Values{"email": {name + "@example.test"}, "password": {good}, "to": {"/-/account"}}); p.status != 200 {
 		b.w.t.Fatalf("%d %s", p.status, p.body)
 	}
+}
+
+// lend gives another browser the cookie of a sign-in on its way.
+func (b *browser) lend(to *browser) {
+	b.w.t.Helper()
+	u, err := url.Parse(b.w.base)
+	if err != nil {
+		b.w.t.Fatal(err)
+	}
+	for _, c := range b.c.Jar.Cookies(u) {
+		if strings.HasSuffix(c.Name, "writ-upstream") {
+			to.c.Jar.SetCookies(u, []*http.Cookie{c})
+			return
+		}
+	}
+	b.w.t.Fatal("no sign-in is on its way")
+}
+
+// refusals are the causes on record, in their order.
+func (w *world) refusals() (causes []string) {
+	for _, r := range w.kit.Recorded("identity.upstream-refused") {
+		causes = append(causes, fmt.Sprint(r.Fields["cause"]))
+	}
+	return causes
 }
 
 // through goes to a provider and comes back.

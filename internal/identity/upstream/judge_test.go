@@ -389,6 +389,10 @@ func TestCompanyAsksAgain(t *testing.T) {
 	if p := w.browser().from(v, "ana"); p.status != 200 || v.asked != 1 {
 		t.Fatalf("in another browser of hers: %d, asked %d times", p.status, v.asked)
 	}
+	to, err := url.Parse(b.get("/-/upstream/dir0").away) // some providers know the one word, some the other
+	if err != nil || to.Query().Get("prompt") != "login" || to.Query().Get("max_age") != "0" {
+		t.Errorf("%v, asked for %s", err, to.RawQuery)
+	}
 	if p := b.from(v, "ana"); p.status != 200 || v.asked != 2 {
 		t.Errorf("once more: %d, asked %d times", p.status, v.asked)
 	}

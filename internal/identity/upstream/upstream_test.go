@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -100,6 +101,7 @@ func testFaultsRefused(t *testing.T) {
 			e := newElsewhere(t, nil)
 			w := open(t, func(p *upstream.Provider) { p.HD = "example.test" }, e)
 			w.customer("ana")
+			w.customerAt("ana", "elsewhere.test")
 			bend(e)
 			b := w.browser()
 			if p := b.through(e, "dir0"); p.status != 401 || b.here() {
@@ -122,6 +124,7 @@ func testFaultsRefused(t *testing.T) {
 // breaks: auth.best-practice
 func TestAnswersAreBound(t *testing.T) {
 	one, two := newElsewhere(t, nil), newElsewhere(t, nil)
+	one.iss, two.iss, one.again = false, false, true // neither guards what is ours to guard
 	w := open(t, nil, one, two)
 	w.customer("ana")
 	b := w.browser()
@@ -136,13 +139,11 @@ func TestAnswersAreBound(t *testing.T) {
 	thief := w.browser()
 	p = thief.get("/-/upstream/dir0")
 	back = one.authorize(p.away)
-	u, _ := url.Parse(w.base)
-	kept := thief.c.Jar.Cookies(u)
+	again := w.browser()
+	thief.lend(again) // before it is cleared
 	if got := thief.get(back); got.path != "/" && got.status != 404 {
 		t.Fatalf("the first time: %d %s", got.status, got.path)
 	}
-	again := w.browser()
-	again.c.Jar.SetCookies(u, kept) // the cookie was copied before it was cleared
 	if got := again.get(back); got.status != 401 || again.here() {
 		t.Errorf("a replayed state: %d", got.status)
 	}
@@ -155,8 +156,13 @@ func TestAnswersAreBound(t *testing.T) {
 	if got := w.browser().get("/-/upstream/unheard"); got.status != 404 {
 		t.Errorf("an unknown provider: %d", got.status)
 	}
-	if got := w.browser().get("/-/upstream/dir0?to=https://evil.example.test"); !strings.HasPrefix(got.away, one.srv.URL) {
-		t.Errorf("an open redirect: %s", got.away)
+	if got, want := fmt.Sprint(w.refusals()), "[no-flow other-provider replayed late]"; got != want {
+		t.Errorf("refused for %s, want %s", got, want)
+	}
+	led := w.browser()
+	p = led.get("/-/upstream/dir0?to=https://evil.example.test")
+	if got := led.get(one.authorize(p.away)); got.away != "" || got.path != "/" {
+		t.Errorf("an open redirect: %s%s", got.away, got.path)
 	}
 }
 
@@ -185,8 +191,9 @@ func linkStory(t *testing.T, kit *ledgertest.Kit) {
 	back := e.authorize(p.away)
 	ben := w.browser()
 	ben.signIn("ben")
-	if got := ben.get(back); got.status != 401 {
-		t.Errorf("somebody else took ana's answer: %d", got.status)
+	ana.lend(ben)
+	if got := ben.get(back); got.status != 401 || fmt.Sprint(w.refusals()) != "[not-linked other-session]" {
+		t.Errorf("somebody else took ana's answer: %d, refused for %v", got.status, w.refusals())
 	}
 	p = act(ana, "link")
 	if got := ana.get(e.authorize(p.away)); got.status != 200 || !strings.Contains(got.body, "You can now sign in with Directory 0.") || !strings.Contains(got.body, "Take back") {
@@ -350,10 +357,19 @@ func TestFetchLimits(t *testing.T) {
 	if p := w.browser().through(e, "dir0"); p.status != 401 {
 		t.Errorf("huge keys: %d", p.status)
 	}
+	clear := httptest.NewServer(e.srv.Config.Handler)
+	defer clear.Close()
+	e.jwks, e.doc = nil, func(d map[string]any) { d["jwks_uri"] = clear.URL + "/jwks" }
+	bare := open(t, nil, e)
+	bare.customer("ana")
+	if p := bare.browser().through(e, "dir0"); p.status != 401 {
+		t.Errorf("keys in clear: %d", p.status)
+	}
 	moved := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, e.srv.URL+r.URL.Path, 302) }))
 	defer moved.Close()
 	w.pool.AddCert(moved.Certificate())
 	m := &elsewhere{t: t, srv: moved}
+	e.doc = func(d map[string]any) { d["issuer"] = moved.URL }
 	w2 := open(t, nil, m)
 	if p := w2.browser().get("/-/upstream/dir0"); p.status != 503 {
 		t.Errorf("a redirect was followed: %d %s", p.status, p.away)
