@@ -59,6 +59,9 @@ const (
 	KeysAgree  Action = "vault.agree-shred" // agree to one that somebody else asked for, or refuse it
 	HoldAdd    Action = "vault.add-hold"    // keep something from being destroyed
 	HoldEnd    Action = "vault.end-hold"    // two people end a hold
+	VaultItems  Action = "vault.items"  // the company's credentials that are shared with one: see, make, change, share
+	VaultReveal Action = "vault.reveal" // their secrets; each reveal is recorded
+	VaultCare   Action = "vault.care"   // see every item without its secrets, and name an owner where there is none
 
 	ProvisioningManage Action = "identity.manage-provisioning" // connect the directory of any team, and set its domains
 	GlassPrepare       Action = "identity.prepare-break-glass" // hand out the shares that open an owner's session together, and end them
@@ -119,6 +122,9 @@ var known = map[Action]bool{
 	KeysAgree:  false,
 	HoldAdd:    true,
 	HoldEnd:    false,
+	VaultItems:  true,
+	VaultReveal: false, // it never reads what people keep
+	VaultCare:   true,
 
 	ProvisioningManage: true,
 	GlassPrepare:       true,

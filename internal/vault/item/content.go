@@ -26,6 +26,7 @@ const (
 	MaxFile    = 1 << 20 // bytes of one attached file
 	maxFiles   = 10
 	maxRotate  = 3650 // days
+	usualDays  = 365  // between replacements, where nobody says otherwise
 	maxVersion = 20   // how many are kept
 	maxItems   = 10000
 )
@@ -63,6 +64,9 @@ var Kinds = []Kind{
 	{"document", "Document", []Spec{notes}, ""},
 }
 
+// replaced reports whether such items have a secret that is replaced from time to time.
+func (k Kind) replaced() bool { return k.main != "" && k.ID != "note" }
+
 // KindOf finds one.
 func KindOf(id string) (Kind, bool) {
 	i := slices.IndexFunc(Kinds, func(k Kind) bool { return k.ID == id })
@@ -95,7 +99,7 @@ type Draft struct {
 	Values                map[string]secret.Text // by field; what is not there stays as it is, "" takes it out
 	Custom                []Custom               // all of them
 	Critical, Sensitive   bool
-	Rotate                int // days; 0 = never
+	Rotate                int // days; 0 = a year, and never where there is nothing to replace
 }
 
 // head is what a version is, beside its secrets.
@@ -260,6 +264,9 @@ func (c content) check() error {
 			continue // letters and digits that a machine made
 		}
 		for _, text := range []string{f.Label, c.value(f.ID)} {
+			if strings.Contains(strings.ToLower(text), "otpauth:") { // from another field it would be handed out
+				return invalid(f.ID, "seed_elsewhere", "The seed of one-time codes belongs into the field of that name, which never shows it again.")
+			}
 			if err := noCard(f.ID, text); err != nil {
 				return err
 			}

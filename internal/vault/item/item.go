@@ -14,7 +14,6 @@ import (
 
 	"writ/internal/access"
 	"writ/internal/actor"
-	"writ/internal/canary"
 	"writ/internal/clause"
 	"writ/internal/envelope"
 	"writ/internal/fault"
@@ -63,13 +62,7 @@ type Keys interface {
 	Versions(ctx context.Context, s keyring.Subject) ([]envelope.Key, error)
 }
 
-// Planted is somebody whom a control put there for one run.
-type Planted struct {
-	Person, Email string
-	Password      secret.Text
-}
-
-// Deps are what a Service is made of. Plant may be nil.
+// Deps are what a Service is made of. All are needed.
 type Deps struct {
 	DB     *ledger.DB
 	Keys   Keys
@@ -86,9 +79,6 @@ type Deps struct {
 	Origin  string // https://app.example.com
 	Now     func() time.Time
 	Log     *slog.Logger
-	// Plant puts a member of staff there for a control, and returns what removes them.
-	// Without it there is no canary of people.
-	Plant func(ctx context.Context, door *canary.Door, control, role string) (Planted, func(), error)
 }
 
 // Service is the company's vault. It is safe for concurrent use.
@@ -103,6 +93,7 @@ func New(d Deps) (*Service, error) {
 		d.Company == nil || !strings.HasPrefix(d.Origin, "https://") || d.Now == nil || d.Log == nil {
 		return nil, errors.New("item: a dependency is missing")
 	}
+	d.People = reserved{d.People}
 	set, err := web.NewPages(pageFS, web.Funcs{Now: d.Now, More: map[string]any{"code": func(text string) web.Code { return web.Code{Text: text} }}})
 	if err != nil {
 		return nil, err

@@ -83,3 +83,8 @@ func (s seed) code(now time.Time) (secret.Text, time.Duration, error) {
 	}
 	return secret.NewText(text), time.Duration(period-unix%period) * time.Second, nil
 }
+
+// seedOf is a key as people type it.
+func seedOf(b secret.Bytes) string {
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b.Reveal())
+}

@@ -39,11 +39,13 @@ CREATE TABLE vault_item_version (
     PRIMARY KEY (item, version)
 );
 -- The secrets of each version, each sealed in its place and padded. Seeds of one-time
--- codes lie under a key of their own and are never handed out. Export, erase: as the item.
+-- codes lie under a key of their own and are never handed out. origin: the version at which
+-- this value first came. Export, erase: as the item.
 CREATE TABLE vault_item_field (
     item    TEXT   NOT NULL REFERENCES vault_item (id),
     version BIGINT NOT NULL,
     field   TEXT   NOT NULL,
+    origin  BIGINT NOT NULL,
     value   BYTEA  NOT NULL,
     PRIMARY KEY (item, version, field)
 );
