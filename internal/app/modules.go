@@ -36,6 +36,7 @@ import (
 	"writ/internal/secret"
 	"writ/internal/vault"
 	"writ/internal/vault/aws"
+	"writ/internal/vault/item"
 	"writ/internal/vault/keys"
 	"writ/internal/vault/kms"
 	"writ/internal/vault/ssm"
@@ -61,6 +62,7 @@ type modules struct {
 	ssm      *ssm.Door
 	kms      *kms.Service
 	aws      *aws.Door
+	items    *item.Service
 	gateway  *gateway.Gateway
 	policy   *policy.Service
 	check    *check.Runner
@@ -88,11 +90,18 @@ func (a *App) build(ctx context.Context) (err error) {
 		Now: a.now, Log: a.log.With("module", "journal"), Revision: func() string { return a.policy.Version() }}); err != nil {
 		return err
 	}
-	if err := a.buildIdentity(); err != nil {
+	list, err := banned.New(banned.Options{Words: []string{a.config.Company, a.config.Hostname()}, File: a.config.Identity.BannedFile})
+	if err != nil {
+		return err
+	}
+	if err := a.buildIdentity(list); err != nil {
 		return err
 	}
 	if a.vault, err = vault.New(vault.Deps{DB: a.db, Keys: a.ring, Access: a.access, Owners: keyOwners{a.identity}, Rules: clause.NewLive[vault.Rules](a.now), AutoAlias: a.config.Vault.AutoAlias, ChangeType: a.config.Vault.ChangeType,
 		Now: a.now, Log: a.log.With("module", "vault")}); err != nil {
+		return err
+	}
+	if err := a.buildItems(list); err != nil {
 		return err
 	}
 	if err := a.buildKeys(); err != nil {
@@ -111,11 +120,7 @@ func (a *App) build(ctx context.Context) (err error) {
 	return a.buildPolicy()
 }
 
-func (a *App) buildIdentity() error {
-	list, err := banned.New(banned.Options{Words: []string{a.config.Company, a.config.Hostname()}, File: a.config.Identity.BannedFile})
-	if err != nil {
-		return err
-	}
+func (a *App) buildIdentity(list *banned.List) error {
 	makers, err := a.makers()
 	if err != nil {
 		return err
@@ -179,9 +184,9 @@ func (a *App) buildGateway() error {
 }
 
 func (a *App) buildPolicy() (err error) {
-	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.glass.Controls(a.door), a.oidc.Controls(a.door), a.vault.Controls(), a.keys.Controls(), a.ssm.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
+	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.glass.Controls(a.door), a.oidc.Controls(a.door), a.vault.Controls(), a.keys.Controls(), a.ssm.Controls(a.door), a.items.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
 	var slots []clause.Slot
-	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.gateway, a.journal} {
+	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.items, a.keys, a.gateway, a.journal} {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
@@ -206,7 +211,7 @@ func (a *App) face() (err error) {
 		return err
 	}
 	if a.console, err = console.New(console.Deps{Company: a.config.Company, Origin: a.config.Origin(), Policy: a.policy, Check: a.check,
-		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now,
+		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Items: a.items, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now,
 		Vault:      a.vault,
 		Encryption: a.keys,
 	}); err != nil {
@@ -218,7 +223,7 @@ func (a *App) face() (err error) {
 	if err != nil {
 		return err
 	}
-	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.aws.Routes(), a.kms.Routes(), a.vault.Routes(), a.keys.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
+	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.aws.Routes(), a.kms.Routes(), a.vault.Routes(), a.items.Routes(), a.keys.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 
@@ -238,7 +243,7 @@ func (a *App) start(ctx context.Context) error {
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.gateway.Run, a.policy.Run}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.items.Run, a.gateway.Run, a.policy.Run}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in

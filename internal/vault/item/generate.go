@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/ccojocar/zxcvbn-go/data"
 
@@ -131,31 +132,61 @@ var wordList = sync.OnceValue(func() []string {
 const weakBelow = 60
 
 // Strength is how many bits a password is worth at most: by length and kinds of characters,
-// less for repetition and runs. A password on the list of banned ones is worth nothing, and
-// that is asked apart (NIST SP 800-63B, 3.1.1.2: length and a list, not rules).
+// less for repetition, runs, common words and years. A password on the list of banned ones is
+// worth nothing, and that is asked apart (NIST SP 800-63B: length and a list, not rules).
 func Strength(t secret.Text) float64 {
-	text := t.Reveal()
-	pool, distinct := 0, map[rune]bool{}
+	text := []rune(t.Reveal())
+	pool := 0
 	for _, k := range []struct {
 		in string
 		n  int
 	}{{"abcdefghijklmnopqrstuvwxyz", 26}, {"ABCDEFGHIJKLMNOPQRSTUVWXYZ", 26}, {"0123456789", 10}, {" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", 33}} {
-		if strings.ContainsAny(text, k.in) {
+		if strings.ContainsAny(string(text), k.in) {
 			pool += k.n
 		}
 	}
-	var before rune
-	steps := 0
-	for _, r := range text {
-		distinct[r] = true
-		if r > 0x7e {
-			pool = max(pool, 128)
+	each := math.Log2(float64(max(pool, 2)))
+	parts := map[string]bool{} // a part that comes again is worth nothing more
+	bits := 0.0
+	for i := 0; i < len(text); {
+		n, worth := part(text[i:], each)
+		if w := string(text[i : i+n]); !parts[w] || n == 1 && i+1 < len(text) && !parts[string(text[i:i+2])] {
+			bits += worth
+			parts[w] = true
 		}
-		if d := r - before; d < -1 || d > 1 { // neither the same again nor the next one
-			steps++
+		if i+1 < len(text) {
+			parts[string(text[i:i+2])] = true
 		}
-		before = r
+		i += n
 	}
-	n := min(steps, 2*len(distinct))
-	return float64(n) * math.Log2(float64(max(pool, 2)))
+	return bits
 }
+
+// part is how many characters hang together at the beginning of a text, and what they are
+// worth: a common word, a year, a run of the same or of neighbours, else one character.
+func part(text []rune, each float64) (int, float64) {
+	for n := min(8, len(text)); n >= 4; n-- {
+		if commonWords()[strings.ToLower(string(text[:n]))] {
+			return n, 13
+		}
+	}
+	if len(text) >= 4 && (string(text[:2]) == "19" || string(text[:2]) == "20") && unicode.IsDigit(text[2]) && unicode.IsDigit(text[3]) {
+		return 4, 7
+	}
+	n := 1
+	for n < len(text) && text[n]-text[n-1] >= -1 && text[n]-text[n-1] <= 1 {
+		n++
+	}
+	if n >= 3 {
+		return n, each + math.Log2(float64(n))
+	}
+	return 1, each
+}
+
+var commonWords = sync.OnceValue(func() map[string]bool {
+	set := map[string]bool{}
+	for _, w := range wordList() {
+		set[w] = true
+	}
+	return set
+})
