@@ -15,6 +15,7 @@ import (
 	"writ/internal/cli"
 	"writ/internal/gateway"
 	"writ/internal/identity"
+	"writ/internal/vault/item"
 
 	"golang.org/x/sys/unix"
 )
@@ -72,6 +73,9 @@ func (a *App) AuthorityFile() string { return a.ca }
 
 // Identity is the identity module, for the demo's people.
 func (a *App) Identity() *identity.Service { return a.identity }
+
+// Items is the company's vault, for the demo's first items.
+func (a *App) Items() *item.Service { return a.items }
 
 // readSecret reads a file that the settings name: in the folder, or absolute.
 func (a *App) readSecret(name string) ([]byte, error) {

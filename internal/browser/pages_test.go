@@ -66,6 +66,7 @@ func strangers(h *house, t *testing.T) []sheet {
 		{name: "address-lost", route: "GET /-/address", show: func(b *tab) { b.forgetMe(); b.open("/-/address") }, words: "does not work", refused: true},
 		{name: "break-glass", path: "/-/break-glass", words: "Break the glass", picture: true},
 		{name: "break-glass-drill", path: "/-/break-glass?drill=yes", words: "Practise"},
+		{name: "once-dead", route: "GET /-/once/{token}", path: "/-/once/" + dead, words: "not known", refused: true, picture: true},
 		{name: "trust", route: "GET /-/trust", path: "/-/trust", words: "How to check this yourself", picture: true},
 		{name: "not-found", path: "/-/no-such-page", words: "Request", refused: true, picture: true},
 		{name: "sample-home", path: "/", words: "Create an account", picture: true},

@@ -4,6 +4,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -118,11 +119,15 @@ func (c *Console) itemPage(w http.ResponseWriter, r *http.Request, who actor.Act
 		}
 		p.Past = append(p.Past, row)
 	}
+	v := web.View{Title: i.Title, Up: &web.Link{Text: "Company vault", Href: atItems}, Data: p}
 	st := http.StatusOK
 	if t.fail != nil {
 		st = status(t.fail)
+		if t.field == "" && !slices.ContainsFunc([]*web.Form{p.Out, p.In, p.Attach, p.Share, p.MakeLink, p.Delete}, func(f *web.Form) bool { return f != nil && f.Fault != nil }) {
+			v.Fault = t.fail // its form is not on this reader's page
+		}
 	}
-	return c.answer(w, r, st, "item", web.View{Title: i.Title, Up: &web.Link{Text: "Company vault", Href: atItems}, Data: p})
+	return c.answer(w, r, st, "item", v)
 }
 
 func (c *Console) itemFacts(r *http.Request, i item.Item) []fact {
