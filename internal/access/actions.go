@@ -53,15 +53,15 @@ const (
 	VaultKeys  Action = "vault.manage-keys"
 	VaultAudit Action = "vault.audit" // who saw what
 
-	KeysRead   Action = "vault.read-keys"   // how the keys stand that data rests under, holds, destructions
-	KeysRotate Action = "vault.rotate-keys" // replace them now
-	KeysShred  Action = "vault.ask-shred"   // ask for the destruction of a key
-	KeysAgree  Action = "vault.agree-shred" // agree to one that somebody else asked for, or refuse it
-	HoldAdd    Action = "vault.add-hold"    // keep something from being destroyed
-	HoldEnd    Action = "vault.end-hold"    // two people end a hold
-	VaultItems  Action = "vault.items"  // the company's credentials that are shared with one: see, make, change, share
-	VaultReveal Action = "vault.reveal" // their secrets; each reveal is recorded
-	VaultCare   Action = "vault.care"   // see every item without its secrets, and name an owner where there is none
+	KeysRead    Action = "vault.read-keys"   // how the keys stand that data rests under, holds, destructions
+	KeysRotate  Action = "vault.rotate-keys" // replace them now
+	KeysShred   Action = "vault.ask-shred"   // ask for the destruction of a key
+	KeysAgree   Action = "vault.agree-shred" // agree to one that somebody else asked for, or refuse it
+	HoldAdd     Action = "vault.add-hold"    // keep something from being destroyed
+	HoldEnd     Action = "vault.end-hold"    // two people end a hold
+	VaultItems  Action = "vault.items"       // the company's credentials that are shared with one: see, make, change, share
+	VaultReveal Action = "vault.reveal"      // their secrets; each reveal is recorded
+	VaultCare   Action = "vault.care"        // see every item without its secrets, and name an owner where there is none
 
 	ProvisioningManage Action = "identity.manage-provisioning" // connect the directory of any team, and set its domains
 	GlassPrepare       Action = "identity.prepare-break-glass" // hand out the shares that open an owner's session together, and end them
@@ -116,12 +116,12 @@ var known = map[Action]bool{
 	VaultKeys:  true,
 	VaultAudit: true,
 
-	KeysRead:   true,
-	KeysRotate: true,
-	KeysShred:  true,
-	KeysAgree:  false,
-	HoldAdd:    true,
-	HoldEnd:    false,
+	KeysRead:    true,
+	KeysRotate:  true,
+	KeysShred:   true,
+	KeysAgree:   false,
+	HoldAdd:     true,
+	HoldEnd:     false,
 	VaultItems:  true,
 	VaultReveal: false, // it never reads what people keep
 	VaultCare:   true,

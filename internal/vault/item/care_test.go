@@ -161,11 +161,25 @@ func TestImport(t *testing.T) {
 		if v, err := w.svc.Reveal(ctx, ana, done.Rows[1].ID, "password", ""); err != nil || v.Text.Reveal() != "plum 72 horse" {
 			t.Errorf("brought over: %v", err)
 		}
-		if n := len(kit.Recorded("vault.item-created", "vault.items-imported")); n != 3 {
+		if n := len(kit.Recorded("vault.item-created", "vault.items-staged", "vault.items-imported")); n != 4 {
 			t.Errorf("%d entries", n)
 		}
+		// What an import left behind counts nowhere, and is erased.
+		w.exec(`UPDATE vault_item SET team = 'staged/x' WHERE id = $1`, done.Rows[0].ID)
+		w.tend()
+		if seen, err := w.vault.SeenBy(ctx, ana, "person/ana"); err != nil || count() != 1 || len(seen) != 1 || len(kit.Recorded("vault.item-owner-left", "vault.item-erased")) != 0 {
+			t.Errorf("a staged item counts: %d items, seen %v %v", count(), seen, err)
+		}
+		if r := w.run("vault.items-owned"); r.Population != 1 {
+			t.Errorf("the probe counts %d", r.Population)
+		}
+		kit.Clock.Advance(16 * time.Minute)
+		w.tend()
+		if n := len(kit.Recorded("vault.item-erased")); n != 1 || count() != 1 {
+			t.Errorf("%d erased, %d left", n, count())
+		}
 		again, err := w.svc.Bring(ctx, ana, item.Import{File: in.File})
-		if err != nil || again.Good != 0 || !strings.Contains(again.Rows[0].Problem, "already") {
+		if err != nil || again.Good != 1 || !strings.Contains(again.Rows[1].Problem, "already") {
 			t.Errorf("again: %+v %v", again, err)
 		}
 		_, err = w.svc.Bring(ctx, operator, item.Import{File: secret.NewBytes([]byte("url,password\nhttps://x.example,y z y z\n"))})

@@ -39,12 +39,14 @@ func (s *Service) HolderControls() []clause.Control {
 // probe looks at all items but those of controls.
 func (s *Service) probe(ctx context.Context) (clause.Result, error) {
 	var teams []string
-	if err := s.DB.Each(ctx, `SELECT DISTINCT team FROM vault_item WHERE team <> $1 ORDER BY team`, func(scan ledger.Scan) error {
+	if err := s.DB.Each(ctx, teamsWithItems, func(scan ledger.Scan) error {
 		var t string
 		err := scan(&t)
-		teams = append(teams, t)
+		if t != canaryTeam {
+			teams = append(teams, t)
+		}
 		return err
-	}, canaryTeam); err != nil {
+	}, stagedTeam, stagedEnd); err != nil {
 		return clause.Result{}, fmt.Errorf("read teams: %w", err)
 	}
 	now := s.Now()

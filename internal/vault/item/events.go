@@ -11,11 +11,12 @@ const creds = "vault.company-creds"
 
 // ItemCreated is a new item. Its title is nobody's business but its holders'.
 type ItemCreated struct {
-	Item      string `class:"public"`
-	Kind      string `class:"public"`
-	Critical  bool   `class:"public"`
-	Sensitive bool   `class:"public"`
-	Rotate    int64  `class:"public"` // days; 0 = never
+	Item      string   `class:"public"`
+	Kind      string   `class:"public"`
+	Owners    []string `class:"public"`
+	Critical  bool     `class:"public"`
+	Sensitive bool     `class:"public"`
+	Rotate    int64    `class:"public"` // days; 0 = never
 }
 
 // About implements ledger.Event.
@@ -260,8 +261,21 @@ func (e ItemLeft) About() ledger.About {
 	return ledger.About{Name: "vault.item-owner-left", Clause: creds, Object: thing(e.Item), Subject: keyring.Person(e.Holder)}
 }
 
+// ItemsStaged are items of an import that do not count yet: the next entry of the import makes
+// them count all at once, or they are erased.
+type ItemsStaged struct {
+	Import string `class:"public"`
+	Count  int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e ItemsStaged) About() ledger.About {
+	return ledger.About{Name: "vault.items-staged", Clause: creds, Object: "item-import/" + e.Import}
+}
+
 // ItemsImported are items that came from another keeper of passwords.
 type ItemsImported struct {
+	Import  string `class:"public"`
 	Source  string `class:"public"`
 	Count   int64  `class:"public"`
 	LeftOut int64  `class:"public"`
@@ -269,7 +283,7 @@ type ItemsImported struct {
 
 // About implements ledger.Event.
 func (e ItemsImported) About() ledger.About {
-	return ledger.About{Name: "vault.items-imported", Clause: creds}
+	return ledger.About{Name: "vault.items-imported", Clause: creds, Object: "item-import/" + e.Import}
 }
 
 // CanarySwept is what a control made of items, removed again.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"writ/internal/access"
 	"writ/internal/actor"
@@ -48,7 +49,7 @@ type Result struct {
 	Done   bool
 }
 
-// Bring tries an import, or does it: all good rows in one change, or none.
+// Bring tries an import, or does it: all good rows come to count in one change, or none.
 func (s *Service) Bring(ctx context.Context, who actor.Actor, in Import) (Result, error) { // clause: vault.company-creds
 	if err := s.Access.Allow(ctx, who, access.VaultItems, ""); err != nil {
 		return Result{}, err
@@ -116,21 +117,60 @@ func (s *Service) bring(ctx context.Context, who actor.Actor, in Import, out Res
 	if err != nil {
 		return Result{}, err
 	}
+	if err := s.room(ctx, teamOf(who), len(made)); err != nil {
+		return Result{}, err
+	}
+	id := s.DB.ID()
+	if err := s.stage(ctx, who, id, made, roster); err != nil {
+		return Result{}, fmt.Errorf("bring items over: %w", err) // what was staged is erased by Tend
+	}
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		for _, p := range made {
-			ev, err := s.insert(ctx, tx, who, p, roster)
-			if err != nil {
-				return nil, err
-			}
-			tx.Also(ev)
+		n, err := tx.Exec(ctx, `UPDATE vault_item SET team = $2 WHERE team = $1`, stagedTeam+id, teamOf(who))
+		if err == nil && n != int64(len(made)) {
+			err = fault.Newf(fault.Conflict, "import_cut", "The import took too long and was taken back. Try it again.")
 		}
-		return ItemsImported{Source: out.Source, Count: int64(len(made)), LeftOut: int64(len(out.Rows) - len(made))}, nil
+		return ItemsImported{Import: id, Source: out.Source, Count: int64(len(made)), LeftOut: int64(len(out.Rows) - len(made))}, err
 	})
 	if err != nil {
 		return Result{}, fmt.Errorf("bring items over: %w", err)
 	}
 	out.Done = true
 	return out, nil
+}
+
+// Items of an import lie in a team of their own until all are there: then one statement makes
+// them count. One change for all would hold the writer, which is everybody's, too long.
+const (
+	stagedTeam = "staged/"
+	stageSize  = 8
+	stageTime  = 15 * time.Minute // after which what does not count is erased
+)
+
+// stage stores items a few at a time, fewer where the writer is busy.
+func (s *Service) stage(ctx context.Context, who actor.Actor, id string, made []prepared, roster []Member) error {
+	size := stageSize
+	for len(made) > 0 {
+		part := made[:min(size, len(made))]
+		_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+			for _, p := range part {
+				ev, err := s.insert(ctx, tx, who, p, stagedTeam+id, roster)
+				if err != nil {
+					return nil, err
+				}
+				tx.Also(ev)
+			}
+			return ItemsStaged{Import: id, Count: int64(len(part))}, nil
+		})
+		if code, _ := fault.PublicOf(err); code == "cut_off" && size > 1 {
+			size /= 2
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		made = made[len(part):]
+	}
+	return nil
 }
 
 // pass is what shows that somebody tried a file: it fits this file, person and owners alone.

@@ -128,12 +128,12 @@ func (s *Service) held(ctx context.Context, it row, typed string) (string, error
 // Share lets somebody use an item, or changes what they may do with it. People who take care
 // of all items name an owner where there is none any more, and do nothing else.
 func (s *Service) Share(ctx context.Context, who actor.Actor, id, with string, level Level) (Item, error) {
-	if level.rank() < 1 {
-		return Item{}, invalid("level", "level_unknown", "An item is shared with a viewer, an editor or an owner.")
-	}
 	it, err := s.guard(ctx, who, access.VaultItems, id, "")
 	if err != nil {
 		return Item{}, err
+	}
+	if level.rank() < 1 {
+		return Item{}, invalid("level", "level_unknown", "An item is shared with a viewer, an editor or an owner.")
 	}
 	roster, err := s.People.Roster(ctx, it.team)
 	if err != nil {

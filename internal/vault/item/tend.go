@@ -30,8 +30,8 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// Tend ends check-outs whose time is over, erases items 30 days after they were deleted, and
-// records items whose last owner has left. Two nodes may do it at once.
+// Tend ends check-outs whose time is over, erases items 30 days after they were deleted and
+// what an import left behind, and records items whose last owner has left. Two nodes may do it at once.
 func (s *Service) Tend(ctx context.Context) error {
 	return errors.Join(s.endOuts(ctx), s.eraseDeleted(ctx), s.noteLeft(ctx))
 }
@@ -60,19 +60,19 @@ func (s *Service) endOuts(ctx context.Context) error {
 
 func (s *Service) eraseDeleted(ctx context.Context) error {
 	var ids []string
-	before := us(s.Now().Add(-keptDeleted))
-	err := s.DB.Each(ctx, `SELECT id FROM vault_item WHERE deleted <= $1 ORDER BY deleted LIMIT 200`, func(scan ledger.Scan) error {
+	before, staged := us(s.Now().Add(-keptDeleted)), us(s.Now().Add(-stageTime))
+	err := s.DB.Each(ctx, `SELECT id FROM vault_item WHERE `+over+` LIMIT 200`, func(scan ledger.Scan) error {
 		var id string
 		err := scan(&id)
 		ids = append(ids, id)
 		return err
-	}, before)
+	}, before, stagedTeam, stagedEnd, staged)
 	if err != nil {
 		return fmt.Errorf("read deleted items: %w", err)
 	}
 	for _, id := range ids {
 		_, err := s.DB.Change(ctx, housekeeper, func(tx *ledger.Tx) (ledger.Event, error) {
-			n, err := tx.Exec(ctx, `UPDATE vault_item SET deleted = deleted WHERE id = $1 AND deleted <= $2`, id, before)
+			n, err := tx.Exec(ctx, `UPDATE vault_item SET deleted = deleted WHERE id = $5 AND (`+over+`)`, before, stagedTeam, stagedEnd, staged, id)
 			if err == nil && n != 1 {
 				err = unknown() // another node did it, or an owner took it back
 			}
@@ -120,12 +120,12 @@ func erase(ctx context.Context, tx *ledger.Tx, id string) error {
 // takes over, so that the finding names them.
 func (s *Service) noteLeft(ctx context.Context) error {
 	var teams []string
-	err := s.DB.Each(ctx, `SELECT DISTINCT team FROM vault_item ORDER BY team`, func(scan ledger.Scan) error {
+	err := s.DB.Each(ctx, teamsWithItems, func(scan ledger.Scan) error {
 		var t string
 		err := scan(&t)
 		teams = append(teams, t)
 		return err
-	})
+	}, stagedTeam, stagedEnd)
 	if err != nil {
 		return fmt.Errorf("read teams: %w", err)
 	}
@@ -184,6 +184,10 @@ func (s *Service) leave(ctx context.Context, it row, roster []Member) error {
 const leftMark = "writ/left"
 
 const (
+	stagedEnd = "staged0" // the next text after all that begin with stagedTeam
+	// over are items that were deleted 30 days ago, or that an import left behind.
+	over           = `deleted <= $1 OR team >= $2 AND team < $3 AND made <= $4`
+	teamsWithItems = `SELECT DISTINCT team FROM vault_item WHERE team < $1 OR team >= $2 ORDER BY team`
 	dropHolderOnce = `DELETE FROM vault_item_holder WHERE item = $1 AND who = $2`
 	markLeft       = `UPDATE vault_item_holder SET by_ = $3 WHERE item = $1 AND who = $2 AND by_ <> $3`
 )
@@ -195,6 +199,9 @@ func (s *Service) SeenName(ctx context.Context, seen string) (string, int64, err
 	var team string
 	if err := ledger.One(ctx, s.DB, `SELECT team FROM vault_item WHERE id = $1`, []any{&team}, id); err != nil {
 		return "", 0, err
+	}
+	if strings.HasPrefix(team, stagedTeam) {
+		return "", 0, unknown() // it does not count yet
 	}
 	it, err := load(ctx, s.DB, team, id)
 	if err != nil {

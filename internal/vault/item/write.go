@@ -87,8 +87,13 @@ func (s *Service) store(ctx context.Context, tx *ledger.Tx, who actor.Actor, v s
 	if _, err := tx.Exec(ctx, insertVersion, v.id, v.version, v.past, joined(v.changed), us(tx.Now()), who.String()); err != nil {
 		return err
 	}
-	for _, id := range slices.Sorted(maps.Keys(v.fields)) {
-		if _, err := tx.Exec(ctx, insertField, v.id, v.version, id, v.origin[id], v.fields[id]); err != nil {
+	if len(v.fields) > 0 { // in one statement: the writer is everybody's
+		q, args := insertFields, []any{v.id, v.version}
+		for i, id := range slices.Sorted(maps.Keys(v.fields)) {
+			q += fmt.Sprintf("%s($1, $2, $%d, $%d, $%d)", []string{" ", ", "}[min(i, 1)], len(args)+1, len(args)+2, len(args)+3)
+			args = append(args, id, v.origin[id], v.fields[id])
+		}
+		if _, err := tx.Exec(ctx, q, args...); err != nil {
 			return err
 		}
 	}
@@ -98,6 +103,9 @@ func (s *Service) store(ctx context.Context, tx *ledger.Tx, who actor.Actor, v s
 				return err
 			}
 		}
+	}
+	if v.version <= maxVersion {
+		return nil
 	}
 	for _, q := range []string{pruneFields, pruneVersions} {
 		if _, err := tx.Exec(ctx, q, v.id, v.version-maxVersion); err != nil {
@@ -122,12 +130,15 @@ func (s *Service) Create(ctx context.Context, who actor.Actor, in NewItem) (Item
 	if err != nil {
 		return Item{}, err
 	}
+	if err := s.room(ctx, made.team, 1); err != nil {
+		return Item{}, err
+	}
 	roster, err := s.People.Roster(ctx, teamOf(who))
 	if err != nil {
 		return Item{}, err
 	}
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		return s.insert(ctx, tx, who, made, roster)
+		return s.insert(ctx, tx, who, made, made.team, roster)
 	})
 	if err != nil {
 		return Item{}, fmt.Errorf("make an item: %w", err)
@@ -194,16 +205,10 @@ func (s *Service) ownersOf(ctx context.Context, who actor.Actor, refs []string) 
 	return ids, nil
 }
 
-func (s *Service) insert(ctx context.Context, tx *ledger.Tx, who actor.Actor, p prepared, roster []Member) (ledger.Event, error) {
-	var n int64
-	if err := ledger.One(ctx, tx, `SELECT COUNT(*) FROM vault_item WHERE team = $1`, []any{&n}, p.team); err != nil {
-		return nil, err
-	}
-	if n >= maxItems {
-		return nil, fault.Newf(fault.Limited, "items_many", "A team has at most %d items.", maxItems)
-	}
+// insert stores a new item in a team; a staged one lies in a team of its own until it counts.
+func (s *Service) insert(ctx context.Context, tx *ledger.Tx, who actor.Actor, p prepared, team string, roster []Member) (ledger.Event, error) {
 	now := us(tx.Now())
-	if _, err := tx.Exec(ctx, insertItem, p.id, p.team, p.kind, p.head, p.in.Critical, p.in.Sensitive, int64(p.in.Rotate), dueAfter(tx.Now(), p.in.Rotate), now, p.vendor, p.hosts, p.password, now, who.String()); err != nil {
+	if _, err := tx.Exec(ctx, insertItem, p.id, team, p.kind, p.head, p.in.Critical, p.in.Sensitive, int64(p.in.Rotate), dueAfter(tx.Now(), p.in.Rotate), now, p.vendor, p.hosts, p.password, now, who.String()); err != nil {
 		return nil, err
 	}
 	var holders []Holder
@@ -212,12 +217,23 @@ func (s *Service) insert(ctx context.Context, tx *ledger.Tx, who actor.Actor, p 
 		if _, err := tx.Exec(ctx, putHolder, p.id, "person/"+o, string(Owner), now, who.String()); err != nil {
 			return nil, err
 		}
-		tx.Also(ItemShared{Item: p.id, With: "person/" + o, Level: string(Owner)})
 	}
 	if err := s.enoughHolders(p.in.Critical, holders, roster); err != nil {
 		return nil, err
 	}
-	return ItemCreated{Item: p.id, Kind: p.kind, Critical: p.in.Critical, Sensitive: p.in.Sensitive, Rotate: int64(p.in.Rotate)}, s.store(ctx, tx, who, p.sealedVersion)
+	return ItemCreated{Item: p.id, Kind: p.kind, Owners: p.owners, Critical: p.in.Critical, Sensitive: p.in.Sensitive, Rotate: int64(p.in.Rotate)}, s.store(ctx, tx, who, p.sealedVersion)
+}
+
+// room refuses more items than a team may have.
+func (s *Service) room(ctx context.Context, team string, more int) error {
+	var n int64
+	if err := ledger.One(ctx, s.DB, `SELECT COUNT(*) FROM vault_item WHERE team = $1`, []any{&n}, team); err != nil {
+		return fmt.Errorf("count items: %w", err)
+	}
+	if n+int64(more) > maxItems {
+		return fault.Newf(fault.Limited, "items_many", "A team has at most %d items.", maxItems)
+	}
+	return nil
 }
 
 // Edit makes a new version.
@@ -423,7 +439,7 @@ const (
 	updateItem    = `UPDATE vault_item SET version = $2, head = $3, critical = $4, sensitive = $5, rotate = $6, due = $7, secret_set = $8, vendor = $9, host = $10, password = $11, changed = $12, changed_by = $13 WHERE id = $1`
 	lockItem      = `UPDATE vault_item SET version = version WHERE id = $1`
 	insertVersion = `INSERT INTO vault_item_version (item, version, head, fields, changed, changed_by) VALUES ($1, $2, $3, $4, $5, $6)`
-	insertField   = `INSERT INTO vault_item_field (item, version, field, origin, value) VALUES ($1, $2, $3, $4, $5)`
+	insertFields  = `INSERT INTO vault_item_field (item, version, field, origin, value) VALUES`
 	pruneFields   = `DELETE FROM vault_item_field WHERE item = $1 AND version <= $2`
 	pruneVersions = `DELETE FROM vault_item_version WHERE item = $1 AND version <= $2`
 	deleteItem    = `UPDATE vault_item SET deleted = $2 WHERE id = $1`
