@@ -15,10 +15,7 @@ import (
 
 func bytesOf(u web.Upload) secret.Bytes { return secret.NewBytes(u.Body) }
 
-type itemForm struct {
-	Kinds []web.Link
-	Form  web.Form
-}
+type itemForm struct{ Form web.Form }
 
 // blankRows are how many fields of one's own can be added at once.
 const blankRows = 2
@@ -51,11 +48,12 @@ func (c *Console) editItem(w http.ResponseWriter, r *http.Request, who actor.Act
 // itemForm is the form of a new item, or of what is there.
 func (c *Console) itemForm(w http.ResponseWriter, r *http.Request, i item.Item, f url.Values, fail error) error {
 	kind, _ := item.KindOf(i.Kind)
+	var kinds []web.Link
 	title, up := "New item", &web.Link{Text: "Company vault", Href: atItems}
 	p := itemForm{Form: web.Form{Action: atItems, Act: "Keep it", Hidden: []web.Pair{{Name: "kind", Value: i.Kind}}, Fault: inForm(fail), Other: &web.Link{Text: "Make a password first", Href: atItems + "/password"}}}
 	if i.ID == "" {
 		for _, k := range item.Kinds {
-			p.Kinds = append(p.Kinds, web.Link{Text: k.Name, Href: atItems + "/new?kind=" + k.ID, Here: k.ID == i.Kind})
+			kinds = append(kinds, web.Link{Text: k.Name, Href: atItems + "/new?kind=" + k.ID, Here: k.ID == i.Kind})
 		}
 	} else {
 		title, up = "Edit "+i.Title, &web.Link{Text: i.Title, Href: itemHref(i.ID)}
@@ -79,7 +77,7 @@ func (c *Console) itemForm(w http.ResponseWriter, r *http.Request, i item.Item, 
 	if fail != nil {
 		st = status(fail)
 	}
-	return c.answer(w, r, st, "item-edit", web.View{Title: title, Up: up, Data: p})
+	return c.answer(w, r, st, "item-edit", web.View{Title: title, Up: up, Tabs: kinds, Data: p})
 }
 
 // inForm renames the fields of a refusal as the form calls them.

@@ -186,3 +186,29 @@ func TestImport(t *testing.T) {
 		coded(t, err, "owner_needed")
 	}, tables...)
 }
+
+// A large import holds the writer for a few items at a time, and comes to count at once.
+func TestLargeImport(t *testing.T) {
+	w := open(t)
+	var b strings.Builder
+	b.WriteString("name,url,username,password\n")
+	for n := range 300 {
+		fmt.Fprintf(&b, "Site %d,https://s%d.example,user,plum %d horse\n", n, n, n)
+	}
+	in := item.Import{File: secret.NewBytes([]byte(b.String()))}
+	try, err := w.svc.Bring(t.Context(), w.as("ana"), in)
+	good(t, err)
+	in.Pass = try.Pass
+	done, err := w.svc.Bring(t.Context(), w.as("ana"), in)
+	good(t, err)
+	l, err := w.svc.List(t.Context(), w.as("ana"), item.Query{})
+	if err != nil || !done.Done || len(l) != 300 {
+		t.Errorf("%d items: %v", len(l), err)
+	}
+	if n := len(w.kit.Recorded("vault.items-staged")); n < 300/8 {
+		t.Errorf("staged in %d changes", n)
+	}
+	if v, err := w.svc.Reveal(t.Context(), w.as("ana"), done.Rows[299].ID, "password", ""); err != nil || v.Text.Reveal() != "plum 299 horse" {
+		t.Errorf("the last one: %v", err)
+	}
+}
