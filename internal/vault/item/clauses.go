@@ -149,7 +149,7 @@ func (t *trial) sweep(control string) error {
 	if err != nil || len(rows) == 0 {
 		return err
 	}
-	_, err = t.DB.Change(ctx, actor.System("canary"), func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = t.change(ctx, actor.System("canary"), func(tx *ledger.Tx) (ledger.Event, error) {
 		for _, it := range rows {
 			if err := erase(ctx, tx, it.ID); err != nil {
 				return nil, err

@@ -124,7 +124,7 @@ func (s *Service) bring(ctx context.Context, who actor.Actor, in Import, out Res
 	if err := s.stage(ctx, who, id, made, roster); err != nil {
 		return Result{}, fmt.Errorf("bring items over: %w", err) // what was staged is erased by Tend
 	}
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		n, err := tx.Exec(ctx, `UPDATE vault_item SET team = $2 WHERE team = $1`, stagedTeam+id, teamOf(who))
 		if err == nil && n != int64(len(made)) {
 			err = fault.Newf(fault.Conflict, "import_cut", "The import took too long and was taken back. Try it again.")
@@ -151,7 +151,7 @@ func (s *Service) stage(ctx context.Context, who actor.Actor, id string, made []
 	size := stageSize
 	for len(made) > 0 {
 		part := made[:min(size, len(made))]
-		_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		_, err := s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 			for _, p := range part {
 				ev, err := s.insert(ctx, tx, who, p, stagedTeam+id, roster)
 				if err != nil {

@@ -104,6 +104,20 @@ func New(d Deps) (*Service, error) {
 // Slots are the rules this package obeys.
 func (s *Service) Slots() []clause.Slot { return []clause.Slot{s.Rules} }
 
+// change makes one. One that was cut off because the writer is busy changed nothing: it is
+// made again, a few times.
+func (s *Service) change(ctx context.Context, who actor.Actor, fn func(*ledger.Tx) (ledger.Event, error)) (r ledger.Receipt, err error) {
+	for range 4 {
+		if r, err = s.DB.Change(ctx, who, fn); err == nil || ctx.Err() != nil {
+			return r, err
+		}
+		if code, _ := fault.PublicOf(err); code != "cut_off" {
+			return r, err
+		}
+	}
+	return r, err
+}
+
 // home is the team whose items the operator and the server act on.
 const home = "staff"
 

@@ -74,7 +74,7 @@ func (s *Service) MakeLink(ctx context.Context, who actor.Actor, id string, fiel
 	}
 	l := Link{ID: s.DB.ID(), Fields: fields, Maker: who.ID}
 	token := secret.RandomText(32)
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if _, err := s.still(ctx, tx, who, it, Editor); err != nil {
 			return nil, err
 		}
@@ -96,7 +96,7 @@ func (s *Service) EndLink(ctx context.Context, who actor.Actor, id, link string)
 	if err != nil {
 		return err
 	}
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		n, err := tx.Exec(ctx, endLink, link, it.ID, us(tx.Now()))
 		if err == nil && n == 0 {
 			err = fault.New(fault.NotFound, "link_unknown", fault.Public{Problem: "There is no such link that waits.", Next: "Look at the item."})
@@ -155,7 +155,7 @@ func (s *Service) offer(ctx context.Context, who actor.Actor, token secret.Text)
 
 // openedAgain counts a second opening, for the owner to see, and refuses it.
 func (s *Service) openedAgain(ctx context.Context, who actor.Actor, item string, l Link) error { // clause: vault.company-creds
-	if _, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	if _, err := s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		_, err := tx.Exec(ctx, `UPDATE vault_item_link SET again = again + 1 WHERE id = $1`, l.ID)
 		return LinkRefused{Item: item, Link: l.ID, Cause: "opened"}, err
 	}); err != nil {
@@ -200,7 +200,7 @@ func (s *Service) OpenLink(ctx context.Context, who actor.Actor, token secret.Te
 		return Opened{}, fmt.Errorf("seal an opener's address: %w", err)
 	}
 	box := k.Seal(pad([]byte(address)), place("vault_item_link.opener", o.it.team, o.ID, 1))
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		n, err := tx.Exec(ctx, openLink, o.ID, us(tx.Now()), box)
 		if err == nil && n != 1 {
 			err = deadLink("This link was opened at the same moment by somebody else.") // clause: vault.company-creds

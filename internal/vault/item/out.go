@@ -52,7 +52,7 @@ func (s *Service) CheckOut(ctx context.Context, who actor.Actor, id, reason stri
 		return Item{}, fmt.Errorf("seal a reason: %w", err)
 	}
 	box := k.Seal(pad([]byte(why)), place("vault_item_out.reason", it.team, id, 1))
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		now, err := s.still(ctx, tx, who, it, Viewer)
 		if err != nil {
 			return nil, err
@@ -93,7 +93,7 @@ func notOut() error {
 
 // backAgain ends a check-out. Two may do it at once: one wins.
 func (s *Service) backAgain(ctx context.Context, who actor.Actor, id, holder, cause string) error {
-	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err := s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		n, err := tx.Exec(ctx, deleteOut, id, holder)
 		if err == nil && n != 1 {
 			err = notOut()

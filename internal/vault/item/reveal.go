@@ -78,7 +78,7 @@ func (s *Service) give(ctx context.Context, who actor.Actor, id, field, reason s
 	if err != nil {
 		return Revealed{}, err
 	}
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if _, err := s.still(ctx, tx, who, it, Viewer); err != nil {
 			return nil, err
 		}
@@ -138,7 +138,7 @@ func (s *Service) Attach(ctx context.Context, who actor.Actor, id, name string, 
 	}
 	head := k.Seal(pad([]byte(name)), place("vault_item_file.name", it.team, f.ID, 1))
 	box := k.Seal(pad(body.Reveal()), place("vault_item_file.body", it.team, f.ID, 1))
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if _, err := s.still(ctx, tx, who, it, Editor); err != nil {
 			return nil, err
 		}
@@ -176,7 +176,7 @@ func (s *Service) Download(ctx context.Context, who actor.Actor, id, file, reaso
 	if err != nil {
 		return File{}, secret.Bytes{}, err
 	}
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if _, err := s.still(ctx, tx, who, it, Viewer); err != nil {
 			return nil, err
 		}
@@ -215,7 +215,7 @@ func (s *Service) Detach(ctx context.Context, who actor.Actor, id, file string) 
 	if err != nil {
 		return err
 	}
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if _, err := s.still(ctx, tx, who, it, Editor); err != nil {
 			return nil, err
 		}

@@ -197,7 +197,7 @@ func (s *Service) Unshare(ctx context.Context, who actor.Actor, id, from string)
 
 // holders changes who holds an item, and refuses what leaves too few.
 func (s *Service) holders(ctx context.Context, who actor.Actor, it row, roster []Member, ev ledger.Event, act func(*ledger.Tx, row) ([]Holder, error)) (Item, error) {
-	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err := s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if _, err := tx.Exec(ctx, lockItem, it.ID); err != nil {
 			return nil, err
 		}

@@ -71,7 +71,7 @@ func (s *Service) eraseDeleted(ctx context.Context) error {
 		return fmt.Errorf("read deleted items: %w", err)
 	}
 	for _, id := range ids {
-		_, err := s.DB.Change(ctx, housekeeper, func(tx *ledger.Tx) (ledger.Event, error) {
+		_, err := s.change(ctx, housekeeper, func(tx *ledger.Tx) (ledger.Event, error) {
 			n, err := tx.Exec(ctx, `UPDATE vault_item SET deleted = deleted WHERE id = $5 AND (`+over+`)`, before, stagedTeam, stagedEnd, staged, id)
 			if err == nil && n != 1 {
 				err = unknown() // another node did it, or an owner took it back
@@ -160,7 +160,7 @@ func (s *Service) leave(ctx context.Context, it row, roster []Member) error {
 		if stays && h.By == leftMark {
 			continue
 		}
-		_, err := s.DB.Change(ctx, housekeeper, func(tx *ledger.Tx) (ledger.Event, error) {
+		_, err := s.change(ctx, housekeeper, func(tx *ledger.Tx) (ledger.Event, error) {
 			q, args := dropHolderOnce, []any{it.ID, h.Who}
 			var ev ledger.Event = ItemUnshared{Item: it.ID, From: h.Who}
 			if stays {

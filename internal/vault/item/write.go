@@ -137,7 +137,7 @@ func (s *Service) Create(ctx context.Context, who actor.Actor, in NewItem) (Item
 	if err != nil {
 		return Item{}, err
 	}
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		return s.insert(ctx, tx, who, made, made.team, roster)
 	})
 	if err != nil {
@@ -330,7 +330,7 @@ func (s *Service) replace(ctx context.Context, who actor.Actor, it row, c conten
 	if err != nil {
 		return Item{}, err
 	}
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		now, err := s.still(ctx, tx, who, it, Editor)
 		if err != nil {
 			return nil, err
@@ -340,13 +340,13 @@ func (s *Service) replace(ctx context.Context, who actor.Actor, it row, c conten
 				return nil, err
 			}
 		}
-		set, due := us(now.Set), now.due
+		set, due, dated := us(now.Set), now.due, v.mainSet || d.Rotate != now.Rotate
 		if v.mainSet {
 			set, due = us(tx.Now()), dueAfter(tx.Now(), d.Rotate)
 		} else if d.Rotate != now.Rotate {
 			due = dueAfter(now.Set, d.Rotate)
 		}
-		if _, err := tx.Exec(ctx, updateItem, it.ID, v.version, v.head, d.Critical, d.Sensitive, int64(d.Rotate), due, set, v.vendor, v.hosts, v.password, us(tx.Now()), who.String()); err != nil {
+		if _, err := tx.Exec(ctx, updateItem, it.ID, v.version, v.head, d.Critical, d.Sensitive, int64(d.Rotate), due, set, v.vendor, v.hosts, v.password, us(tx.Now()), who.String(), dated); err != nil {
 			return nil, err
 		}
 		return done(v), s.store(ctx, tx, who, v)
@@ -357,24 +357,37 @@ func (s *Service) replace(ctx context.Context, who actor.Actor, it row, c conten
 	return s.Show(ctx, who, it.ID)
 }
 
-// still is the item as it is inside a change: it must be as it was looked at, and who acts
-// must still have it.
+// still holds an item inside a change: it must be as it was looked at, and who acts must still
+// have it. Two statements, because the writer is everybody's.
 func (s *Service) still(ctx context.Context, tx *ledger.Tx, who actor.Actor, it row, need Level) (row, error) {
-	if _, err := tx.Exec(ctx, lockItem, it.ID); err != nil {
-		return row{}, err
+	n, err := tx.Exec(ctx, lockSame, it.ID, it.Version, it.deleted != nil)
+	if err == nil && n != 1 {
+		err = fault.New(fault.Conflict, "item_changed", fault.Public{Problem: "The item was changed at the same moment.", Next: "Look at it again."})
 	}
-	now, err := load(ctx, tx, it.team, it.ID)
 	if err != nil {
 		return row{}, err
 	}
-	now.Level = levelOf(who, now.Holders)
-	switch {
-	case now.Version != it.Version || (now.deleted == nil) != (it.deleted == nil):
-		return row{}, fault.New(fault.Conflict, "item_changed", fault.Public{Problem: "The item was changed at the same moment.", Next: "Look at it again."})
-	case now.Level.rank() < need.rank():
+	it.Holders, it.Out = nil, nil
+	err = tx.Each(ctx, holdersAndOut, func(scan ledger.Scan) error {
+		var h Holder
+		var until int64
+		if err := scan(&h.Who, (*string)(&h.Level), &until); err != nil {
+			return err
+		}
+		if until > 0 {
+			it.Out = &Out{Person: h.Who, Until: at(until)}
+		} else {
+			it.Holders = append(it.Holders, h)
+		}
+		return nil
+	}, it.ID)
+	if err != nil {
+		return row{}, err
+	}
+	if it.Level = levelOf(who, it.Holders); it.Level.rank() < need.rank() {
 		return row{}, unknown()
 	}
-	return now, now.free(who, tx.Now())
+	return it, it.free(who, tx.Now())
 }
 
 // dueAfter is the date of the next replacement.
@@ -392,7 +405,7 @@ func (s *Service) Delete(ctx context.Context, who actor.Actor, id string) error 
 	if err != nil {
 		return err
 	}
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if _, err := s.still(ctx, tx, who, it, Owner); err != nil {
 			return nil, err
 		}
@@ -420,7 +433,7 @@ func (s *Service) Undelete(ctx context.Context, who actor.Actor, id string) (Ite
 	if it.Level != Owner {
 		return Item{}, s.DB.Refuse(ctx, who, ItemRefused{Item: id, Code: "level"}, unknown())
 	}
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if _, err := s.still(ctx, tx, who, it, Owner); err != nil {
 			return nil, err
 		}
@@ -436,8 +449,10 @@ func (s *Service) Undelete(ctx context.Context, who actor.Actor, id string) (Ite
 const (
 	insertItem = `INSERT INTO vault_item (id, team, kind, version, head, critical, sensitive, rotate, due, secret_set, vendor, host, password, made, changed, changed_by, deleted)
 		VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, NULL)`
-	updateItem    = `UPDATE vault_item SET version = $2, head = $3, critical = $4, sensitive = $5, rotate = $6, due = $7, secret_set = $8, vendor = $9, host = $10, password = $11, changed = $12, changed_by = $13 WHERE id = $1`
+	updateItem    = `UPDATE vault_item SET version = $2, head = $3, critical = $4, sensitive = $5, rotate = $6, due = CASE WHEN $14 THEN $7 ELSE due END, secret_set = $8, vendor = $9, host = $10, password = $11, changed = $12, changed_by = $13 WHERE id = $1`
 	lockItem      = `UPDATE vault_item SET version = version WHERE id = $1`
+	lockSame      = `UPDATE vault_item SET version = version WHERE id = $1 AND version = $2 AND (deleted IS NOT NULL) = $3`
+	holdersAndOut = `SELECT who, level, 0 FROM vault_item_holder WHERE item = $1 UNION ALL SELECT person, '', until FROM vault_item_out WHERE item = $1`
 	insertVersion = `INSERT INTO vault_item_version (item, version, head, fields, changed, changed_by) VALUES ($1, $2, $3, $4, $5, $6)`
 	insertFields  = `INSERT INTO vault_item_field (item, version, field, origin, value) VALUES`
 	pruneFields   = `DELETE FROM vault_item_field WHERE item = $1 AND version <= $2`
