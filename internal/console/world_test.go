@@ -218,7 +218,7 @@ func newWorld(t testing.TB) *world {
 		Origin: public, Upstream: must[*url.URL](t)(url.Parse("http://10.0.1.10:3000")), RoutesFile: filepath.Join(t.TempDir(), "routes.yaml"), Now: now, Log: log,
 		Fail: func(http.ResponseWriter, *http.Request, error) {}}))
 	d := canary.New(canary.Deps{Base: origin, Addr: "127.0.0.1:1"})
-	controls := slices.Concat(w.people.Controls(d), w.glass.Controls(d), w.items.Controls(d), w.gate.Controls(d), w.journal.Controls())
+	controls := slices.Concat(w.people.Controls(d), w.glass.Controls(d), w.gate.Controls(d), w.journal.Controls())
 	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(acc.Slots(), w.people.Slots(), w.glass.Slots(), w.items.Slots(), w.gate.Slots(), w.journal.Slots(), w.vault.Slots()),
 		Template: template.YAML(), Now: now, Log: log, Controls: controls, Forecasts: map[string]clause.Forecaster{"identity": foresight{w}}}))
 	controls = append(controls, w.policy.Controls(d)...)
