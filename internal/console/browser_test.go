@@ -55,7 +55,6 @@ func (w *world) states() map[string]string {
 	w.post("ana", item+"/share", url.Values{"with": {"role:engineer"}, "level": {"viewer"}}).want(303)
 	return map[string]string{
 		"items": itemsAt, "item": item, "item-new": itemsAt + "/new", "item-edit": item + "/edit", "item-report": itemsAt + "/report", "item-import": itemsAt + "/import", "item-password": itemsAt + "/password", "items-none": itemsAt + "?q=nothing",
-		"glass": "/-/console/break-glass", "policy": "/-/console", "policy-broken": "/-/console?show=broken", "policy-none": "/-/console?show=stale",
 		"encryption": "/-/console/encryption", "glass": "/-/console/break-glass", "policy": "/-/console", "policy-broken": "/-/console?show=broken", "policy-none": "/-/console?show=stale",
 		"clause-broken": "/-/console/clauses/auth.reset-link-lifetime", "clause-record": "/-/console/clauses/crypto.db-at-rest", "clause-excepted": "/-/console/clauses/auth.best-practice",
 		"revisions": "/-/console/revisions", "revision": "/-/console/revisions/1.1", "revision-first": "/-/console/revisions/1.0", "revision-proposed": "/-/console/revisions/" + proposal,
