@@ -61,6 +61,9 @@ const (
 	HoldEnd      Action = "vault.end-hold"       // two people end a hold
 	VaultHolders Action = "vault.manage-holders" // who opens the vault together: appoint, remove, new shares, drills
 	VaultSeal    Action = "vault.seal"           // put the keys away; holders open it again
+	VaultItems   Action = "vault.items"          // the company's credentials that are shared with one: see, make, change, share
+	VaultReveal  Action = "vault.reveal"         // their secrets; each reveal is recorded
+	VaultCare    Action = "vault.care"           // see every item without its secrets, and name an owner where there is none
 
 	ProvisioningManage Action = "identity.manage-provisioning" // connect the directory of any team, and set its domains
 	GlassPrepare       Action = "identity.prepare-break-glass" // hand out the shares that open an owner's session together, and end them
@@ -123,6 +126,9 @@ var known = map[Action]bool{
 	HoldEnd:      false,
 	VaultHolders: true,
 	VaultSeal:    true,
+	VaultItems:   true,
+	VaultReveal:  false, // it never reads what people keep
+	VaultCare:    true,
 
 	ProvisioningManage: true,
 	GlassPrepare:       true,

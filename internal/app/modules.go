@@ -38,6 +38,7 @@ import (
 	"writ/internal/vault"
 	"writ/internal/vault/aws"
 	"writ/internal/vault/holders"
+	"writ/internal/vault/item"
 	"writ/internal/vault/keys"
 	"writ/internal/vault/kms"
 	"writ/internal/vault/ssm"
@@ -64,6 +65,7 @@ type modules struct {
 	kms      *kms.Service
 	aws      *aws.Door
 	holders  *holders.Service
+	items    *item.Service
 	gateway  *gateway.Gateway
 	policy   *policy.Service
 	check    *check.Runner
@@ -91,11 +93,18 @@ func (a *App) build(ctx context.Context) (err error) {
 		Now: a.now, Log: a.log.With("module", "journal"), Revision: func() string { return a.policy.Version() }}); err != nil {
 		return err
 	}
-	if err := a.buildIdentity(); err != nil {
+	list, err := banned.New(banned.Options{Words: []string{a.config.Company, a.config.Hostname()}, File: a.config.Identity.BannedFile})
+	if err != nil {
+		return err
+	}
+	if err := a.buildIdentity(list); err != nil {
 		return err
 	}
 	if a.vault, err = vault.New(vault.Deps{DB: a.db, Keys: a.ring, Access: a.access, Owners: keyOwners{a.identity}, Rules: clause.NewLive[vault.Rules](a.now), AutoAlias: a.config.Vault.AutoAlias, ChangeType: a.config.Vault.ChangeType,
 		Now: a.now, Log: a.log.With("module", "vault")}); err != nil {
+		return err
+	}
+	if err := a.buildItems(list); err != nil {
 		return err
 	}
 	if err := a.buildKeys(); err != nil {
@@ -117,11 +126,7 @@ func (a *App) build(ctx context.Context) (err error) {
 	return a.buildPolicy()
 }
 
-func (a *App) buildIdentity() error {
-	list, err := banned.New(banned.Options{Words: []string{a.config.Company, a.config.Hostname()}, File: a.config.Identity.BannedFile})
-	if err != nil {
-		return err
-	}
+func (a *App) buildIdentity(list *banned.List) error {
 	makers, err := a.makers()
 	if err != nil {
 		return err
@@ -190,9 +195,11 @@ func (a *App) buildPolicy() (err error) {
 		a.ssm.Controls(a.door),
 		a.keys.Controls(),
 		a.holders.Controls(),
+		a.items.Controls(a.door),
+		a.items.HolderControls(),
 	)
 	var slots []clause.Slot
-	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.holders, a.gateway, a.journal} {
+	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.holders, a.items, a.gateway, a.journal} {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
@@ -217,7 +224,7 @@ func (a *App) face() (err error) {
 		return err
 	}
 	if a.console, err = console.New(console.Deps{Company: a.config.Company, Origin: a.config.Origin(), Policy: a.policy, Check: a.check,
-		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now,
+		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Items: a.items, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now,
 		Vault:      a.vault,
 		Encryption: a.keys,
 		Holders:    a.holders,
@@ -239,6 +246,7 @@ func (a *App) face() (err error) {
 		a.vault.Routes(),
 		a.keys.Routes(),
 		a.holders.Routes(),
+		a.items.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 
@@ -262,7 +270,7 @@ func (a *App) start(ctx context.Context) error {
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.gateway.Run, a.policy.Run}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.items.Run, a.gateway.Run, a.policy.Run}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in

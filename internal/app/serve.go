@@ -16,6 +16,7 @@ import (
 	"writ/internal/gateway"
 	"writ/internal/identity"
 	"writ/internal/vault/holders"
+	"writ/internal/vault/item"
 
 	"golang.org/x/sys/unix"
 )
@@ -86,6 +87,9 @@ func (a *App) Identity() *identity.Service { return a.identity }
 
 // Holders says who holds the root key, for the demo's people.
 func (a *App) Holders() *holders.Service { return a.holders }
+
+// Items is the company's vault, for the demo's first items.
+func (a *App) Items() *item.Service { return a.items }
 
 // readSecret reads a file that the settings name: in the folder, or absolute.
 func (a *App) readSecret(name string) ([]byte, error) {

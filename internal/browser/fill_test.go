@@ -13,6 +13,8 @@ import (
 
 // fillings are what the pages show: made once, in the first test that wants them.
 type fillings struct {
+	item      string // of the company's vault
+	once      string // a link to it, that nobody opens
 	proposal  string // version of a revision that waits for signatures
 	exception string // one that waits for a signature
 	held      string // one that holds
@@ -75,6 +77,18 @@ func (h *house) filled(t *testing.T) *fillings {
 	var opened struct{ ID string }
 	chloe.call("POST", "reviews", obj{}, &opened)
 	f.review = opened.ID
+	var kept struct{ ID string }
+	ana.call("POST", "vault/items", obj{"kind": "login", "title": "Domain registrar", "folder": "Operations", "vendor": "Larch Domains", "critical": true, "rotate_days": 180, "owners": []string{owners[0].address, owners[1].address},
+		"values": obj{"url": "https://login.larchdomains.example", "username": "hostmaster", "password": "correct horse plum 71", "totp": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "notes": "renew in June"},
+		"custom": []obj{{"label": "Customer number", "value": "F-2041"}, {"label": "Telephone PIN", "secret": true, "value": "4711"}}}, &kept)
+	f.item = kept.ID
+	ana.call("POST", "vault/items/"+f.item+"/shares", obj{"with": "role:engineer", "level": "viewer"}, nil)
+	ana.call("POST", "vault/items/"+f.item+"/files", obj{"name": "contract.txt", "body": "dGhlIGNvbnRyYWN0"}, nil)
+	var link struct{ URL string }
+	ana.call("POST", "vault/items/"+f.item+"/links", obj{"fields": []string{"password"}, "reason": "for the auditor"}, &link)
+	f.once = link.URL
+	ana.call("POST", "vault/items", obj{"kind": "note", "title": "Office alarm", "folder": "Office", "values": obj{"text": "behind the coats"}}, nil)
+	ana.call("POST", "vault/items", obj{"kind": "login", "title": "Newsletter", "vendor": "Swift Post", "values": obj{"username": "news", "password": "summer2026"}}, nil)
 	var all struct {
 		People []struct{ ID, Email, Handle string }
 	}

@@ -66,6 +66,8 @@ func strangers(h *house, t *testing.T) []sheet {
 		{name: "address-lost", route: "GET /-/address", show: func(b *tab) { b.forgetMe(); b.open("/-/address") }, words: "does not work", refused: true},
 		{name: "break-glass", path: "/-/break-glass", words: "Break the glass", picture: true},
 		{name: "break-glass-drill", path: "/-/break-glass?drill=yes", words: "Practise"},
+		{name: "once", route: "GET /-/once/{token}", show: func(b *tab) { b.open(h.filled(b.t).once) }, words: "shares a secret with you", picture: true},
+		{name: "once-dead", path: "/-/once/" + dead, words: "not known", refused: true},
 		{name: "trust", route: "GET /-/trust", path: "/-/trust", words: "How to check this yourself", picture: true},
 		{name: "not-found", path: "/-/no-such-page", words: "Request", refused: true, picture: true},
 		{name: "sample-home", path: "/", words: "Create an account", picture: true},
@@ -181,6 +183,24 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "team-staff-member", route: "GET " + desk + "/teams/{team}/members/{person}", path: desk + "/teams/staff/members/" + f.people[engineer], words: "Emil Haas", picture: true},
 		{name: "provisioning", path: desk + "/provisioning", words: "", picture: true},
 		{name: "support", route: "GET /-/support", path: "/-/support", words: "Begin to look", picture: true},
+		{name: "items", route: "GET " + desk + "/items", path: desk + "/items", words: "Domain registrar", picture: true},
+		{name: "items-none", path: desk + "/items?q=nothing", words: "No item fits"},
+		{name: "items-deleted", path: desk + "/items?deleted=1", words: "erased after 30 days"},
+		{name: "item-new", route: "GET " + desk + "/items/new", path: desk + "/items/new?kind=login", words: "One-time codes", picture: true},
+		{name: "item-wrong", show: func(b *tab) {
+			b.open(desk + "/items/new?kind=note")
+			b.fill("title", "Card")
+			b.fill("v-text", "4111 1111 1111 1111")
+			b.press("Keep it")
+		}, words: "payment card", refused: true, picture: true},
+		{name: "item", route: "GET " + desk + "/items/{id}", path: desk + "/items/" + f.item, words: "everybody who is engineer", picture: true},
+		{name: "item-asked", show: func(b *tab) { b.open(desk + "/items/" + f.item); b.press("Reveal of Password") }, words: "Why", refused: true, picture: true},
+		{name: "item-shown", show: func(b *tab) { b.fill("reason", "ticket 42"); b.press("Reveal it") }, words: "correct horse plum 71", picture: true},
+		{name: "item-edit", route: "GET " + desk + "/items/{id}/edit", path: desk + "/items/" + f.item + "/edit", words: "Empty: it stays as it is", picture: true},
+		{name: "item-report", route: "GET " + desk + "/items/report", path: desk + "/items/report", words: "weak", picture: true},
+		{name: "item-import", route: "GET " + desk + "/items/import", path: desk + "/items/import", words: "Try it", picture: true},
+		{name: "item-password", route: "GET " + desk + "/items/password", path: desk + "/items/password", words: "Made of"},
+		{name: "item-made", show: func(b *tab) { b.open(desk + "/items/password"); b.press("Make it") }, words: "bits of chance", picture: true},
 		{name: "gate", route: "GET " + desk + "/gate", path: desk + "/gate", words: "Routes", picture: true},
 		{name: "mail", route: "GET " + desk + "/mail", path: desk + "/mail", words: "", picture: true},
 		{name: "find", route: "GET " + desk + "/find", path: desk + "/find?q=reset", words: "", picture: true},

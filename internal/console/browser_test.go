@@ -57,7 +57,10 @@ func (w *world) states() map[string]string {
 	for _, n := range []string{"ana", "ben", "chiara"} {
 		w.enrolHolder(n)
 	}
+	item := w.bank("own-label-1", "", "own-value-1", "")
+	w.post("ana", item+"/share", url.Values{"with": {"role:engineer"}, "level": {"viewer"}}).want(303)
 	return map[string]string{
+		"items": itemsAt, "item": item, "item-new": itemsAt + "/new", "item-edit": item + "/edit", "item-report": itemsAt + "/report", "item-import": itemsAt + "/import", "item-password": itemsAt + "/password", "items-none": itemsAt + "?q=nothing",
 		"encryption": "/-/console/encryption", "holders": "/-/console/holders", "glass": "/-/console/break-glass", "policy": "/-/console", "policy-broken": "/-/console?show=broken", "policy-none": "/-/console?show=stale",
 		"clause-broken": "/-/console/clauses/auth.reset-link-lifetime", "clause-record": "/-/console/clauses/crypto.db-at-rest", "clause-excepted": "/-/console/clauses/auth.best-practice",
 		"revisions": "/-/console/revisions", "revision": "/-/console/revisions/1.1", "revision-first": "/-/console/revisions/1.0", "revision-proposed": "/-/console/revisions/" + proposal,

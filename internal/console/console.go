@@ -46,6 +46,7 @@ type Deps struct {
 
 	Clients    Clients        // applications
 	Glass      Glass          // break-glass
+	Items      Items          // the company's vault
 	Vault      *vault.Service // parameters
 	Encryption Encryption     // keys
 	Holders    Holders        // of the root key
@@ -179,6 +180,7 @@ func (c *Console) Routes() []web.Route {
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),
 	}, c.public(), c.clientRoutes(staff), c.glassRoutes(staff), c.teamRoutes(staff), c.resetRoutes(staff),
 		c.vaultRoutes(),
+		c.itemRoutes(staff),
 		c.encryptionRoutes(staff),
 		c.holdersRoutes(staff),
 	)

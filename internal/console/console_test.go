@@ -151,6 +151,11 @@ func TestWhoMayCome(t *testing.T) {
 		"GET holders": access.RightsRead, "POST holders": access.VaultHolders, "POST holders/remove": access.VaultHolders, "POST holders/reshare": access.VaultHolders, "POST holders/drill": access.VaultHolders, "POST holders/seal": access.VaultSeal,
 		"GET applications": access.ClientsRead, "GET applications/{id}": access.ClientsRead, "GET applications/add": access.ClientsManage, "POST applications": access.ClientsManage,
 		"POST applications/{id}/secret": access.ClientsManage, "POST applications/{id}/secret/end": access.ClientsManage, "POST applications/{id}/remove": access.ClientsManage,
+		"GET items": access.VaultItems, "GET items/new": access.VaultItems, "POST items": access.VaultItems, "GET items/report": access.VaultItems, "GET items/import": access.VaultItems, "POST items/import": access.VaultItems,
+		"GET items/password": access.VaultItems, "POST items/password": access.VaultItems, "GET items/{id}": access.VaultItems, "GET items/{id}/edit": access.VaultItems, "POST items/{id}": access.VaultItems,
+		"POST items/{id}/reveal": access.VaultReveal, "POST items/{id}/share": access.VaultItems, "POST items/{id}/unshare": access.VaultItems, "POST items/{id}/link": access.VaultReveal, "POST items/{id}/link/end": access.VaultItems,
+		"POST items/{id}/checkout": access.VaultReveal, "POST items/{id}/checkin": access.VaultItems, "POST items/{id}/attach": access.VaultItems, "POST items/{id}/file": access.VaultReveal, "POST items/{id}/detach": access.VaultItems,
+		"POST items/{id}/restore": access.VaultItems, "POST items/{id}/delete": access.VaultItems,
 		"GET provisioning": access.ProvisioningManage, "POST provisioning": access.ProvisioningManage, "POST provisioning/{id}/token": access.ProvisioningManage, "POST provisioning/{id}/end": access.ProvisioningManage,
 	}
 	seen := 0
@@ -197,9 +202,9 @@ func TestWhoMayCome(t *testing.T) {
 func TestRail(t *testing.T) {
 	w := newWorld(t)
 	for who, want := range map[string]string{
-		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Parameters Encryption keys Gate Mail Journal",
+		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Parameters Encryption keys Company vault Gate Mail Journal",
 		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Parameters Encryption keys Gate Journal",
-		"suna":     "Document Revisions Exceptions Records Keys Findings People Teams",
+		"suna":     "Document Revisions Exceptions Records Keys Findings People Teams Company vault",
 		"customer": "",
 	} {
 		var got []string

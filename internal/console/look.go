@@ -278,6 +278,7 @@ var places = []struct {
 	{"People", "Applications", atClients, access.ClientsRead},
 	{"Secrets", "Parameters", atSecrets, access.VaultList},
 	{"Secrets", "Encryption keys", atEncryption, access.KeysRead},
+	{"Secrets", "Company vault", atItems, access.VaultItems},
 	{"Gate", "Gate", atGate, access.GateRead},
 	{"Gate", "Mail", atMail, access.MailRead},
 	{"Record", "Journal", atJournal, access.JournalRead},

@@ -40,6 +40,7 @@ import (
 	"writ/internal/sshsig"
 	"writ/internal/vault"
 	keyholders "writ/internal/vault/holders"
+	"writ/internal/vault/item"
 	"writ/internal/vault/keys"
 	"writ/internal/web"
 )
@@ -69,6 +70,29 @@ func (g sessions) Lookup(ctx context.Context, t secret.Text) (actor.Actor, gatew
 	return who, gateway.SessionFacts{SignedIn: s.Started}, err
 }
 
+// members gives the company's vault the people of a team, as app does.
+type members struct{ s *identity.Service }
+
+func (m members) Roster(ctx context.Context, team string) (out []item.Member, err error) {
+	ps, err := m.s.Roster(ctx, team)
+	for _, p := range ps {
+		out = append(out, item.Member{ID: p.ID, Name: p.Name, Handle: p.Handle, Roles: p.Roles})
+	}
+	return out, err
+}
+
+func (m members) Find(ctx context.Context, team, ref string) (item.Member, error) {
+	all, err := m.Roster(ctx, team)
+	for _, x := range all {
+		if ref == x.ID || ref == x.Handle {
+			return x, nil
+		}
+	}
+	return item.Member{}, errors.Join(err, fault.New(fault.NotFound, "no_person", fault.Public{Problem: "Nobody."}))
+}
+
+func (m members) Name(ctx context.Context, id string) string { return m.s.Name(ctx, id) }
+
 // world is a whole console on real services, with controls whose results are scripted.
 type world struct {
 	t       testing.TB
@@ -78,6 +102,7 @@ type world struct {
 	sealing *keys.Service
 	holders *keyholders.Service
 	sealed  int // times
+	items   *item.Service
 	policy  *policy.Service
 	check   *check.Runner
 	journal *journal.Journal
@@ -190,13 +215,15 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w.sealing = must[*keys.Service](t)(keys.New(keys.Deps{DB: kit.DB, Ring: kit.Ring, Access: acc, People: w.people, Teams: w.people, Journal: proofs{w.journal}, Rules: rules, Now: now, Log: log}))
+	w.items = must[*item.Service](t)(item.New(item.Deps{DB: kit.DB, Keys: kit.Ring, Access: acc, People: members{w.people}, Rules: clause.NewLive[item.Rules](now), Seen: w.vault.Saw, MinHolders: func() int { return 2 },
+		Banned: func(secret.Text, ...string) bool { return false }, Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log}))
 	public := must[*url.URL](t)(url.Parse(origin))
 	w.gate = must[*gateway.Gateway](t)(gateway.New(gateway.Deps{DB: kit.DB, Rules: clause.NewLive[gateway.Rules](now), Sessions: sessions{w.people}, Access: acc, Keys: kit.Ring,
 		Origin: public, Upstream: must[*url.URL](t)(url.Parse("http://10.0.1.10:3000")), RoutesFile: filepath.Join(t.TempDir(), "routes.yaml"), Now: now, Log: log,
 		Fail: func(http.ResponseWriter, *http.Request, error) {}}))
 	d := canary.New(canary.Deps{Base: origin, Addr: "127.0.0.1:1"})
 	controls := slices.Concat(w.people.Controls(d), w.glass.Controls(d), w.gate.Controls(d), w.journal.Controls())
-	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(acc.Slots(), w.people.Slots(), w.glass.Slots(), w.gate.Slots(), w.journal.Slots(), w.vault.Slots()),
+	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(acc.Slots(), w.people.Slots(), w.glass.Slots(), w.items.Slots(), w.gate.Slots(), w.journal.Slots(), w.vault.Slots()),
 		Template: template.YAML(), Now: now, Log: log, Controls: controls, Forecasts: map[string]clause.Forecaster{"identity": foresight{w}}}))
 	controls = append(controls, w.policy.Controls(d)...)
 	for i := range controls {
@@ -208,7 +235,7 @@ func newWorld(t testing.TB) *world {
 			return e.N, err == nil
 		}}))
 	w.console = must[*console.Console](t)(console.New(console.Deps{Company: "Harbour Ltd", Origin: origin, Policy: w.policy, Check: w.check, Journal: w.journal, Identity: w.people,
-		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Encryption: w.sealing, Holders: w.holders, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
+		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Encryption: w.sealing, Items: w.items, Holders: w.holders, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
 			Out: http.DefaultTransport, Origin: origin, Now: now, Log: log}))}))
 	w.console.Vault = w.vault
 	w.site = must[*web.Server](t)(web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour Ltd"} }, Log: log, Now: now}))

@@ -172,6 +172,9 @@ func populate(ctx context.Context, dir string, srv *app.App, f *sample.App, st *
 		return err
 	}
 	st.People = append(st.People, person{Email: "emil@example.test", Role: "engineer", Link: eng.URL.Reveal()})
+	if err := credentials(ctx, srv); err != nil {
+		return err
+	}
 	for _, c := range []struct {
 		email, name, team string
 		contacts          []sample.Contact

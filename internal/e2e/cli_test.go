@@ -61,6 +61,7 @@ func TestFormatJSON(t *testing.T) {
 	k.glass(t)
 	k.vault(t)
 	k.encryption(t)
+	k.items(t)
 	k.care(t)
 	k.applications(t)
 	k.programs(t)

@@ -40,6 +40,11 @@ var asks = map[string]access.Action{
 	"GET encryption": access.KeysRead, "POST encryption/rotate": access.KeysRotate, "GET encryption/shreds": access.KeysRead, "POST encryption/shreds": access.KeysShred,
 	"POST encryption/shreds/{id}/agree": access.KeysAgree, "DELETE encryption/shreds/{id}": access.KeysAgree, "GET encryption/shreds/{id}/certificate": access.KeysRead,
 	"GET encryption/holds": access.KeysRead, "POST encryption/holds": access.HoldAdd, "DELETE encryption/holds/{id}": access.HoldEnd,
+	"GET vault/items": access.VaultItems, "POST vault/items": access.VaultItems, "GET vault/items/{id}": access.VaultItems, "PUT vault/items/{id}": access.VaultItems, "DELETE vault/items/{id}": access.VaultItems, "POST vault/items/{id}/restore": access.VaultItems,
+	"POST vault/items/{id}/reveal": access.VaultReveal, "POST vault/items/{id}/code": access.VaultReveal, "POST vault/items/{id}/shares": access.VaultItems, "DELETE vault/items/{id}/shares": access.VaultItems,
+	"POST vault/items/{id}/links": access.VaultReveal, "DELETE vault/items/{id}/links/{link}": access.VaultItems, "POST vault/items/{id}/checkout": access.VaultReveal, "DELETE vault/items/{id}/checkout": access.VaultItems,
+	"POST vault/items/{id}/files": access.VaultItems, "POST vault/items/{id}/files/{file}/read": access.VaultReveal, "DELETE vault/items/{id}/files/{file}": access.VaultItems,
+	"POST vault/generate": access.VaultItems, "GET vault/item-report": access.VaultItems, "POST vault/item-import": access.VaultItems,
 	"POST journal/verify": access.JournalRead, "GET journal/export": access.JournalExport,
 }
 

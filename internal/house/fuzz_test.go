@@ -28,6 +28,12 @@ var fuzzed = map[string]string{
 	"addresses of databases":          "internal/vault/ssm FuzzDatabaseAddress",
 	"ciphertexts of programs":         "internal/vault/kms FuzzCiphertext",
 	"forms of who am I":               "internal/vault/kms FuzzWhoAmI",
+	"numbers of cards":                "internal/pan FuzzFind",
+	"archives of 1Password":           "internal/vault/item/bring FuzzPUX",
+	"exports of Bitwarden":            "internal/vault/item/bring FuzzBitwarden",
+	"exports of KeePass":              "internal/vault/item/bring FuzzKeePass",
+	"tables of browsers":              "internal/vault/item/bring FuzzTable",
+	"seeds of one-time codes":         "internal/vault/item FuzzSeed",
 	"what another's directory brings": "internal/identity/scim FuzzPatch",
 }
 

@@ -99,6 +99,44 @@ func ReadForm(r *http.Request) (url.Values, error) {
 	return v, nil
 }
 
+// Upload is a file that came with a form.
+type Upload struct {
+	Name string
+	Body []byte
+}
+
+// ReadUpload parses a form with files: at most 100 parts, all in memory, within the route's
+// limit of bytes. Errors: Media, Malformed, TooLarge.
+func ReadUpload(r *http.Request) (url.Values, map[string]Upload, error) {
+	m, err := r.MultipartReader()
+	if err != nil {
+		return nil, nil, fault.New(fault.Media, "not_upload", fault.Public{Problem: "The body is not a form with files.", Expected: "Content-Type: multipart/form-data."})
+	}
+	values, files := url.Values{}, map[string]Upload{}
+	for range 100 {
+		p, err := m.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return values, files, nil
+		}
+		var b []byte
+		if err == nil {
+			b, err = io.ReadAll(p)
+		}
+		if big := (*http.MaxBytesError)(nil); errors.As(err, &big) {
+			return nil, nil, fmt.Errorf("read form: %w", err)
+		}
+		if err != nil {
+			break
+		}
+		if name := p.FileName(); name != "" {
+			files[p.FormName()] = Upload{name, b}
+		} else {
+			values.Add(p.FormName(), string(b))
+		}
+	}
+	return nil, nil, fault.New(fault.Malformed, "malformed_form", fault.Public{Problem: "The form could not be read."})
+}
+
 // Redirect answers 303 to a path of this site; anything else is an error, because a
 // redirect that leaves the site carries the reader's trust with it.
 func Redirect(w http.ResponseWriter, _ *http.Request, to string) error {

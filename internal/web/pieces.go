@@ -209,6 +209,7 @@ type Form struct {
 	Method string // "post" (default) or "get"
 	Fields []Field
 	Hidden []Pair
+	Upload bool   // has a Field of type file; the handler reads it with ReadUpload
 	Act    string // the button says the act: "Send invitation"
 	Quiet  bool   // the button is not the page's one primary act
 	Loses  string // a destructive act: what will be lost; makes the button a warning

@@ -1,0 +1,210 @@
+package bring_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"writ/internal/fault"
+	"writ/internal/vault/item/bring"
+)
+
+// archive is a zip of some files.
+func archive(files ...string) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for i := 0; i+1 < len(files); i += 2 {
+		f, err := z.Create(files[i])
+		if err == nil {
+			_, err = f.Write([]byte(files[i+1]))
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+const puxData = `{"accounts":[{"attrs":{"accountName":"x"},"vaults":[{"attrs":{"name":"Finance"},"items":[
+{"uuid":"a","state":"active","categoryUuid":"001","overview":{"title":"Elm Bank","url":"https://elmbank.example","urls":[{"label":"site","url":"https://elmbank.example"},{"url":"https://m.elmbank.example"}]},
+ "details":{"loginFields":[{"value":"treasury","designation":"username"},{"value":"plum 71","designation":"password"},{"value":"9","name":"branch"}],"notesPlain":"call Ilse","sections":[{"title":"Security","fields":[
+  {"title":"one-time password","value":{"totp":"otpauth://totp/x?secret=JBSWY3DPEHPK3PXP"}},{"title":"PIN","value":{"concealed":"4711"}},{"title":"since","value":{"date":1700000000}}]}]}},
+{"uuid":"b","state":"active","categoryUuid":"003","overview":{"title":"Alarm"},"details":{"notesPlain":"the code"}},
+{"uuid":"c","state":"active","categoryUuid":"002","overview":{"title":"Card"},"details":{"sections":[]}},
+{"uuid":"d","state":"active","categoryUuid":"112","overview":{"title":"Mail API"},"details":{"sections":[{"title":"","fields":[{"title":"credential","value":{"concealed":"sk-1"}}]}]}},
+{"uuid":"e","state":"archived","categoryUuid":"001","overview":{"title":"Old"},"details":{}},
+{"uuid":"f","state":"active","categoryUuid":"114","overview":{"title":"Deploy"},"details":{"sections":[{"title":"","fields":[{"title":"private key","value":{"sshKey":{"privateKey":"-----BEGIN","metadata":{}}}}]}]}},
+{"uuid":"g","state":"active","categoryUuid":"006","overview":{"title":"Contract"},"details":{"documentAttributes":{"fileName":"c.pdf"}}}]}]}]}`
+
+const bitwardenData = `{"encrypted":false,"folders":[{"id":"f1","name":"Finance"}],"items":[
+{"type":1,"name":"Elm Bank","folderId":"f1","notes":"call Ilse","fields":[{"name":"PIN","value":"4711","type":1},{"name":"branch","value":"9","type":0}],"login":{"uris":[{"match":null,"uri":"https://elmbank.example"}],"username":"treasury","password":"plum 71","totp":"JBSWY3DPEHPK3PXP"}},
+{"type":2,"name":"Alarm","notes":"the code","secureNote":{"type":0}},
+{"type":3,"name":"Card","card":{"number":"4111111111111111"}},
+{"type":4,"name":"Me","identity":{}},
+{"type":1,"name":"Gone","deletedDate":"2026-01-01T00:00:00Z","login":{}},
+{"type":5,"name":"Deploy","sshKey":{"privateKey":"-----BEGIN","publicKey":"ssh-ed25519 A"}}]}`
+
+const keepassData = `<?xml version="1.0" encoding="utf-8" standalone="yes"?>
+<KeePassFile><Meta><Generator>KeePass</Generator></Meta><Root><Group><UUID>x</UUID><Name>Database</Name>
+<Group><Name>Finance</Name><Entry><String><Key>Title</Key><Value>Elm Bank</Value></String><String><Key>UserName</Key><Value>treasury</Value></String>
+<String><Key>Password</Key><Value ProtectInMemory="True">plum &amp; 71</Value></String><String><Key>URL</Key><Value>https://elmbank.example</Value></String><String><Key>Notes</Key><Value>call Ilse</Value></String>
+<String><Key>PIN</Key><Value ProtectInMemory="True">4711</Value></String><String><Key>TimeOtp-Secret-Base32</Key><Value>JBSW Y3DP EHPK 3PXP</Value></String><String><Key>TimeOtp-Algorithm</Key><Value>HMAC-SHA-256</Value></String>
+<Binary><Key>c.pdf</Key><Value Ref="0"/></Binary>
+<History><Entry><String><Key>Title</Key><Value>Former</Value></String></Entry></History></Entry></Group>
+<Group><Name>Recycle Bin</Name><Entry><String><Key>Title</Key><Value>Gone</Value></String></Entry></Group>
+</Group></Root></KeePassFile>`
+
+func shown(r bring.Row) string {
+	out := fmt.Sprintf("%d %s %q in %q", r.N, r.Kind, r.Title, r.Folder)
+	if r.Problem != "" {
+		return out + " ✗ " + r.Problem
+	}
+	out += fmt.Sprintf(" %v %s", r.URLs, r.User)
+	for _, f := range []string{"password", "totp", "notes", "key", "private", "text"} {
+		if t, ok := r.Secrets[f]; ok {
+			out += " " + f + "=" + t.Reveal()
+		}
+	}
+	for _, m := range r.More {
+		out += fmt.Sprintf(" +%s(%v)=%s", m.Label, m.Secret, m.Value.Reveal())
+	}
+	for _, told := range r.Told {
+		out += " ! " + told
+	}
+	return out
+}
+
+func TestRead(t *testing.T) {
+	bank := func(n int, more string) string {
+		return fmt.Sprintf(`%d login "Elm Bank" in "Finance" [https://elmbank.example`, n) + more
+	}
+	for _, c := range []struct {
+		name, source string
+		file         []byte
+		want         []string
+	}{
+		{"1PUX", "1password-1pux", archive("export.attributes", "{}", "files/1", "x", "export.data", puxData), []string{
+			bank(1, ` https://m.elmbank.example] treasury password=plum 71 totp=otpauth://totp/x?secret=JBSWY3DPEHPK3PXP notes=call Ilse +branch(true)=9 +Security: PIN(true)=4711 ! "Security: since" is left out: it is no text`),
+			`2 note "Alarm" in "Finance" []  text=the code`, `3 login "Card" in "Finance" ✗ it is a payment card, and no card data is kept`, `4 api-key "Mail API" in "Finance" []  key=sk-1`,
+			`5 login "Old" in "Finance" ✗ it is archived there`, `6 ssh-key "Deploy" in "Finance" []  private=-----BEGIN`, `7 document "Contract" in "Finance" []  ! its file is left out: attach it by hand`}},
+		{"1Password CSV", "1password-csv", []byte("Title,Url,Username,Password,OTPAuth,Favorite,Archived,Tags,Notes\nElm Bank,https://elmbank.example,treasury,\"plum, 71\",,false,false,Finance,call Ilse\n"),
+			[]string{bank(1, `] treasury password=plum, 71 notes=call Ilse`)}},
+		{"Bitwarden JSON", "bitwarden-json", []byte(bitwardenData), []string{
+			bank(1, `] treasury password=plum 71 totp=JBSWY3DPEHPK3PXP notes=call Ilse +PIN(true)=4711 +branch(false)=9`), `2 note "Alarm" in "" []  text=the code`,
+			`3 login "Card" in "" ✗ it is a payment card, and no card data is kept`, `4 login "Me" in "" ✗ it is a person's identity, which has no place in a company's vault`, `5 login "Gone" in "" ✗ it is deleted there`,
+			`6 ssh-key "Deploy" in "" []  private=-----BEGIN +Public key(false)=ssh-ed25519 A`}},
+		{"Bitwarden CSV", "bitwarden-csv", []byte("folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\nFinance,,login,Elm Bank,call Ilse,\"PIN: 4711\nbranch: 9\",0,https://elmbank.example,treasury,plum 71,\n,,note,Alarm,the code,,0,,,,\n"),
+			[]string{bank(1, `] treasury password=plum 71 notes=call Ilse +PIN(true)=4711 +branch(true)=9`), `2 note "Alarm" in "" []  text=the code`}},
+		{"KeePass", "keepass-xml", []byte(keepassData), []string{
+			bank(1, `] treasury password=plum & 71 totp=otpauth://totp/x?secret=JBSWY3DPEHPK3PXP&algorithm=SHA-256 notes=call Ilse +PIN(true)=4711 ! 1 of its files left out: attach them by hand`),
+			`2 login "Gone" in "Recycle Bin" ✗ it is in the recycle bin there`}},
+		{"Chrome", "browser-csv", []byte("\xef\xbb\xbfname,url,username,password,note\nelmbank.example,https://elmbank.example/login,treasury,plum 71,\n,https://post.example/x,,\"two\nlines\",\n,,,,\na,b,c,d,e,f\n"),
+			[]string{`1 login "elmbank.example" in "" [https://elmbank.example/login] treasury password=plum 71`, "2 login \"post.example\" in \"\" [https://post.example/x]  password=two\nlines",
+				`3 login "" in "" ✗ it has no title, no address and no user`, `4 login "" in "" ✗ it has more columns than the first line names`}},
+		{"Firefox", "browser-csv", []byte(`"url","username","password","httpRealm","formActionOrigin","guid","timeCreated","timeLastUsed","timePasswordChanged"` + "\n" + `"https://elmbank.example","treasury","plum 71",,"https://elmbank.example","{x}","1","2","3"` + "\n"),
+			[]string{`1 login "elmbank.example" in "" [https://elmbank.example] treasury password=plum 71`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, source := range []string{"", c.source} { // seen from the file, and named
+				was, rows, err := bring.Read(source, c.file)
+				if err != nil || was != c.source {
+					t.Fatalf("%q read as %q: %v", source, was, err)
+				}
+				var got []string
+				for _, r := range rows {
+					got = append(got, shown(r))
+				}
+				if strings.Join(got, "\n") != strings.Join(c.want, "\n") {
+					t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+				}
+			}
+		})
+	}
+}
+
+// bomb is an archive whose one file says that it is small, or that is large indeed.
+func bomb() []byte { return archive("export.data", strings.Repeat("0", 65<<20)) }
+
+func lying() []byte {
+	b := bomb()
+	var size [4]byte
+	size[0], size[3] = 0, 4 // 64 MiB + 1 MiB, as the directory writes it
+	i := bytes.LastIndex(b, []byte("PK\x01\x02"))
+	copy(b[i+24:], []byte{10, 0, 0, 0})
+	return b
+}
+
+func TestRefused(t *testing.T) {
+	deep := "<KeePassFile>" + strings.Repeat("<Group>", 100)
+	for name, c := range map[string]struct {
+		source string
+		file   []byte
+		says   string
+	}{
+		"empty":                   {"", nil, "empty, or larger"},
+		"too large":               {"", make([]byte, bring.MaxFile+1), "empty, or larger"},
+		"unknown":                 {"lastpass", []byte("x"), "is not known"},
+		"no archive":              {"1password-1pux", []byte("PK\x03\x04 and nothing"), "no archive"},
+		"no data in it":           {"", archive("else", "{}"), "no export.data"},
+		"a path up":               {"", archive("../../export.data", puxData, "export.data", puxData), "leads out of it"},
+		"a path from the top":     {"", archive("/etc/passwd", "x", "export.data", puxData), "leads out of it"},
+		"a path of another world": {"", archive(`..\x`, "x", "export.data", puxData), "leads out of it"},
+		"a bomb":                  {"", bomb(), "grows too large"},
+		"a bomb that lies":        {"", lying(), "cannot be read, or grows too large"},
+		"no JSON in it":           {"", archive("export.data", "not json"), "not the JSON of 1Password"},
+		"encrypted":               {"", []byte(`{"encrypted":true,"items":[]}`), "encrypted"},
+		"no items":                {"", []byte(`{"items":[]}`), "nothing that could come over"},
+		"no JSON":                 {"", []byte(`{`), "not the JSON of Bitwarden"},
+		"entities":                {"", []byte(`<!DOCTYPE x [<!ENTITY a "b">]><KeePassFile>&a;</KeePassFile>`), "DOCTYPE"},
+		"own entity":              {"", []byte(`<KeePassFile><Root>&a;</Root></KeePassFile>`), "not the XML"},
+		"cut off":                 {"", []byte(keepassData[:len(keepassData)-20]), "not the XML"},
+		"another XML":             {"", []byte(`<html></html>`), "not the XML"},
+		"deep":                    {"", []byte(deep), "nested too deeply"},
+		"no head":                 {"", []byte("a,b\n1,2\n"), "names no column"},
+		"open quote":              {"", []byte("url,password\nx,\"y\n"), "Line 2"},
+		"many":                    {"", []byte("url,password\n" + strings.Repeat("x.example,y\n", bring.MaxRows+1)), "more than 2,000"},
+	} {
+		_, rows, err := bring.Read(c.source, c.file)
+		_, pub := fault.PublicOf(err)
+		if fault.KindOf(err) != fault.Invalid || !strings.Contains(pub.Problem, c.says) || rows != nil {
+			t.Errorf("%s: %v with %d rows, want %q", name, err, len(rows), c.says)
+		}
+	}
+}
+
+func fuzz(f *testing.F, source string, seeds ...[]byte) {
+	for _, s := range seeds {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		_, rows, err := bring.Read(source, file)
+		if err != nil && (fault.KindOf(err) != fault.Invalid || rows != nil) {
+			t.Errorf("%d rows with %v", len(rows), err)
+		}
+		if err == nil && (len(rows) == 0 || len(rows) > bring.MaxRows) {
+			t.Errorf("%d rows", len(rows))
+		}
+		for _, r := range rows {
+			if r.Problem == "" && r.Title == "" {
+				t.Error("a good row without a title")
+			}
+		}
+	})
+}
+
+func FuzzPUX(f *testing.F) {
+	fuzz(f, "1password-1pux", archive("export.data", puxData), archive("../x", "y"))
+}
+
+func FuzzBitwarden(f *testing.F) { fuzz(f, "bitwarden-json", []byte(bitwardenData)) }
+
+func FuzzKeePass(f *testing.F) { fuzz(f, "keepass-xml", []byte(keepassData)) }
+
+func FuzzTable(f *testing.F) {
+	fuzz(f, "browser-csv", []byte("name,url,username,password,note\na,b,c,d,e\n"), []byte("folder,type,name,notes,fields,login_password\n,note,a,b,\"c: d\",e\n"))
+}

@@ -1,0 +1,214 @@
+package bring
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// The limits of an archive.
+const (
+	maxEntries  = 10000
+	maxUnpacked = 64 << 20
+)
+
+type pux struct {
+	Accounts []struct {
+		Vaults []struct {
+			Attrs struct {
+				Name string `json:"name"`
+			} `json:"attrs"`
+			Items []puxItem `json:"items"`
+		} `json:"vaults"`
+	} `json:"accounts"`
+}
+
+type puxItem struct {
+	State    string `json:"state"` // active, archived
+	Category string `json:"categoryUuid"`
+	Overview struct {
+		Title string `json:"title"`
+		URL   string `json:"url"`
+		URLs  []struct {
+			URL string `json:"url"`
+		} `json:"urls"`
+	} `json:"overview"`
+	Details struct {
+		LoginFields []struct {
+			Value       string `json:"value"`
+			Name        string `json:"name"`
+			Designation string `json:"designation"`
+		} `json:"loginFields"`
+		Notes    string          `json:"notesPlain"`
+		Password string          `json:"password"`
+		Document json.RawMessage `json:"documentAttributes"`
+		Sections []struct {
+			Title  string `json:"title"`
+			Fields []struct {
+				Title string                     `json:"title"`
+				Value map[string]json.RawMessage `json:"value"`
+			} `json:"fields"`
+		} `json:"sections"`
+	} `json:"details"`
+}
+
+// readPUX reads the one file of the archive that holds the items; it writes none.
+func readPUX(file []byte) ([]Row, error) {
+	raw, files, err := unpack(file)
+	if err != nil {
+		return nil, err
+	}
+	var doc pux
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return nil, bad("The archive's export.data is not the JSON of 1Password.")
+	}
+	var rows []Row
+	for _, a := range doc.Accounts {
+		for _, v := range a.Vaults {
+			for _, i := range v.Items {
+				if len(rows) == MaxRows {
+					return nil, tooMany()
+				}
+				r := i.row(v.Attrs.Name)
+				if len(i.Details.Document) > 0 && string(i.Details.Document) != "null" && files > 0 {
+					r.Told = append(r.Told, "its file is left out: attach it by hand")
+				}
+				rows = append(rows, r)
+			}
+		}
+	}
+	return rows, nil
+}
+
+// unpack finds export.data, and refuses an archive that could do harm.
+func unpack(file []byte) (data []byte, files int, err error) {
+	z, err := zip.NewReader(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		return nil, 0, bad("The file is no archive of 1Password.")
+	}
+	if len(z.File) > maxEntries {
+		return nil, 0, bad("The archive holds too many files.")
+	}
+	var total uint64
+	for _, f := range z.File {
+		if f.Name == "" || strings.ContainsAny(f.Name, "\\\x00") || strings.HasPrefix(f.Name, "/") || strings.Contains("/"+f.Name+"/", "/../") {
+			return nil, 0, bad("The archive holds a path that leads out of it.")
+		}
+		if total += f.UncompressedSize64; total > maxUnpacked || f.UncompressedSize64 > maxUnpacked {
+			return nil, 0, bad("The archive grows too large when it is unpacked.")
+		}
+		if strings.HasPrefix(f.Name, "files/") {
+			files++
+		}
+	}
+	for _, f := range z.File {
+		if f.Name != "export.data" {
+			continue
+		}
+		r, err := f.Open()
+		if err != nil {
+			return nil, 0, bad("The archive's export.data cannot be read.")
+		}
+		b, err := io.ReadAll(io.LimitReader(r, maxUnpacked+1)) // its head may have told less
+		if err != nil || len(b) > maxUnpacked {
+			return nil, 0, bad("The archive's export.data cannot be read, or grows too large.")
+		}
+		return b, files, r.Close()
+	}
+	return nil, 0, bad("The archive holds no export.data.")
+}
+
+// puxKinds are 1Password's categories that have a place of their own here.
+var puxKinds = map[string]string{"001": "login", "003": "note", "005": "login", "006": "document", "112": "api-key", "114": "ssh-key"}
+
+func (p puxItem) row(vault string) Row {
+	r := Row{Item: Item{Kind: puxKinds[p.Category], Title: strings.TrimSpace(p.Overview.Title), Folder: strings.TrimSpace(vault)}}
+	switch {
+	case p.Category == "002":
+		r.Problem = "it is a payment card, and no card data is kept"
+		return r
+	case p.State == "archived":
+		r.Problem = "it is archived there"
+		return r
+	}
+	if p.Overview.URL != "" {
+		r.URLs = append(r.URLs, p.Overview.URL)
+	}
+	for _, u := range p.Overview.URLs {
+		if u.URL != "" && u.URL != p.Overview.URL {
+			r.URLs = append(r.URLs, u.URL)
+		}
+	}
+	r.put("notes", p.Details.Notes)
+	r.put("password", p.Details.Password)
+	for _, f := range p.Details.LoginFields {
+		switch f.Designation {
+		case "username":
+			r.User = f.Value
+		case "password":
+			r.put("password", f.Value)
+		default:
+			r.more(f.Name, f.Value, true)
+		}
+	}
+	for _, s := range p.Details.Sections {
+		for _, f := range s.Fields {
+			r.section(s.Title, f.Title, f.Value)
+		}
+	}
+	r.asNote()
+	r.main()
+	return r
+}
+
+// section takes over a field of a section.
+func (r *Row) section(section, title string, value map[string]json.RawMessage) {
+	label := strings.TrimSpace(strings.Trim(section+": "+title, ": "))
+	for kind, raw := range value {
+		var text string
+		if json.Unmarshal(raw, &text) != nil {
+			var key struct {
+				PrivateKey string `json:"privateKey"`
+			}
+			if kind == "sshKey" && json.Unmarshal(raw, &key) == nil && key.PrivateKey != "" {
+				r.put("private", key.PrivateKey)
+				continue
+			}
+			if s := string(raw); s != "null" && s != "{}" && s != "[]" {
+				r.Told = append(r.Told, fmt.Sprintf("%q is left out: it is no text", label))
+			}
+			continue
+		}
+		switch {
+		case kind == "totp":
+			r.put("totp", text)
+		case kind == "creditCardNumber" || kind == "creditCardType":
+			if text != "" {
+				r.Problem = "it holds a payment card, and no card data is kept"
+			}
+		default:
+			r.more(label, text, kind == "concealed")
+		}
+	}
+}
+
+// main puts the one secret of a key where its kind has it.
+func (r *Row) main() {
+	if r.Kind != "api-key" && r.Kind != "" {
+		return
+	}
+	if p, ok := r.Secrets["password"]; ok && r.Kind == "api-key" {
+		delete(r.Secrets, "password")
+		r.Secrets["key"] = p
+	}
+	for n, m := range r.More {
+		if r.Kind == "api-key" && m.Secret && r.Secrets["key"].IsZero() {
+			r.put("key", m.Value.Reveal())
+			r.More = append(r.More[:n:n], r.More[n+1:]...)
+			return
+		}
+	}
+}
