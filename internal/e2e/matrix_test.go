@@ -36,6 +36,7 @@ var asks = map[string]access.Action{
 	"GET encryption": access.KeysRead, "POST encryption/rotate": access.KeysRotate, "GET encryption/shreds": access.KeysRead, "POST encryption/shreds": access.KeysShred,
 	"POST encryption/shreds/{id}/agree": access.KeysAgree, "DELETE encryption/shreds/{id}": access.KeysAgree, "GET encryption/shreds/{id}/certificate": access.KeysRead,
 	"GET encryption/holds": access.KeysRead, "POST encryption/holds": access.HoldAdd, "DELETE encryption/holds/{id}": access.HoldEnd,
+	"POST vault/values": access.VaultRead, "POST vault/newest": access.VaultList,
 	"POST journal/verify": access.JournalRead, "GET journal/export": access.JournalExport,
 }
 

@@ -3,6 +3,7 @@ package e2e
 import (
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 )
@@ -33,8 +34,28 @@ func (k *talker) vault(t *testing.T) {
 	k.ask(t, "vault", "key", "list")
 	k.ask(t, "vault", "key", "end", key.ID)
 	must(t, 3, k.writ("run", "/shop", "--", "sh", "-c", `[ "$DB_PASSWORD" = "correct horse" ] && exit 3`))
+	must(t, 3, k.writ("run", "/shop", "--restart", "--", "sh", "-c", `[ "$DB_PASSWORD" = "correct horse" ] && exit 3`))
+	k.template(t)
 	k.ask(t, "vault", "delete", "/shop/db-password")
 	must(t, 1, k.writ("vault", "get", "/shop/db-password"), "There is no parameter")
+}
+
+// template writes a file with a value in it, and nothing where one is missing.
+func (k *talker) template(t *testing.T) {
+	t.Helper()
+	in, out := filepath.Join(t.TempDir(), "in"), filepath.Join(t.TempDir(), "out")
+	write := func(text string) {
+		if err := os.WriteFile(in, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`password: {{param "/shop/db-password:1" | json}}`)
+	k.ask(t, "vault", "template", in, out, "--reason", "a start")
+	write(`{{param "/shop/none"}}`)
+	must(t, 3, k.writ("vault", "template", in, out), "/shop/none")
+	if b, err := os.ReadFile(out); err != nil || string(b) != `password: "correct horse"` {
+		t.Errorf("%s %v", b, err)
+	}
 }
 
 // care is what the operator does for a customer who asks.

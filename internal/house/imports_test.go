@@ -44,7 +44,7 @@ var rare = []struct {
 	{"net/http/pprof", "", "registers itself on the default mux"},
 	{"expvar", "", "registers itself on the default mux"},
 	{"html/template", "web mail console report demo identity policy journal gateway", "pages and letters"},
-	{"text/template", "", "does not escape"},
+	{"text/template", "cli", "does not escape; files of other programs, with quoting of their own"},
 	{"encoding/gob", "", "decodes foreign bytes into types at will"},
 	{"encoding/xml", "", "not needed, and hard to read strictly"},
 	{"reflect", "clause ledger policy web", "tags of rules, classes of fields, types of the API document"},

@@ -23,7 +23,7 @@ func (s *Service) Routes() []web.Route {
 		r.Tokens = false
 		return r
 	}
-	return []web.Route{
+	return append(s.deliverRoutes(),
 		on("GET "+v1+"params", s.getParams, web.Doc{Summary: "Names under a path, without values", Query: []string{"path", "after"}, Out: paramsOut{}, Errors: []string{"path_invalid", "outside_path"}}),
 		on("POST "+v1+"params", s.postParam, web.Doc{Summary: "Write a new version of a parameter", In: paramIn{}, Out: doneOut{}, Status: 201,
 			Errors: []string{"param_exists", "type_needed", "type_changed", "value_empty", "value_long", "pattern_mismatch"}}),
@@ -38,8 +38,7 @@ func (s *Service) Routes() []web.Route {
 		key(on("DELETE "+v1+"grants/{id}", s.deleteGrant, web.Doc{Summary: "Take a grant back at once", Errors: []string{"grant_unknown"}})),
 		key(on("GET "+v1+"keys", s.getKeys, web.Doc{Summary: "The access keys of the team", Out: keysOut{}})),
 		key(on("POST "+v1+"keys", s.postKey, web.Doc{Summary: "Make an access key; its secret is shown this once", In: keyIn{}, Out: issuedOut{}, Status: 201, Errors: []string{"path_invalid", "key_life", "person_needed"}})),
-		key(on("DELETE "+v1+"keys/{id}", s.deleteKey, web.Doc{Summary: "End an access key at once", Errors: []string{"key_unknown"}})),
-	}
+		key(on("DELETE "+v1+"keys/{id}", s.deleteKey, web.Doc{Summary: "End an access key at once", Errors: []string{"key_unknown"}})))
 }
 
 type (
