@@ -65,7 +65,8 @@ type IDConfig struct {
 
 // VaultConf holds machine settings of the vault.
 type VaultConf struct {
-	AutoAlias bool `yaml:"auto_alias,omitempty"` // take any key alias that a client names
+	AutoAlias bool     `yaml:"auto_alias,omitempty"` // take any key alias that a client names
+	Scan      []string `yaml:"scan,omitempty"`       // places that are searched for credentials twice a day; in this folder or absolute
 }
 
 const configName = "writ.yaml"
@@ -202,6 +203,9 @@ func (c Config) write(dir string) error {
 	}
 	if len(c.Hosts) == 0 {
 		c.Hosts = nil
+	}
+	if len(c.Vault.Scan) == 0 {
+		c.Vault.Scan = nil
 	}
 	var back Config // the encoder does not carry every text: a name may come back as another, or as syntax
 	if err := yaml.UnmarshalWithOptions(b, &back, yaml.Strict()); err != nil || fmt.Sprintf("%#v", back) != fmt.Sprintf("%#v", c) {

@@ -30,6 +30,7 @@ import (
 type Setup struct {
 	cli.InitOptions
 	Edits map[string]document.Literal // further parameters, for the demo
+	Scan  []string                    // places that are searched for credentials
 	Names map[string]string           // address → name of an owner; else the address's first part
 }
 
@@ -169,7 +170,7 @@ func (s Setup) config(ready bool) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	c := Config{Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: s.Upstreams, Mail: MailConfig{URL: s.Mail}}
+	c := Config{Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: s.Upstreams, Mail: MailConfig{URL: s.Mail}, Vault: VaultConf{Scan: s.Scan}}
 	if ready {
 		if err := c.fill(filepath.Join(s.Dir, configName)); err != nil {
 			return c, err

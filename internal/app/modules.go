@@ -57,10 +57,11 @@ type modules struct {
 	vault    *vault.Service
 	keys     *keys.Service
 	ssm      *ssm.Door
-	gateway  *gateway.Gateway
-	policy   *policy.Service
-	check    *check.Runner
-	console  *console.Console
+	deliver
+	gateway *gateway.Gateway
+	policy  *policy.Service
+	check   *check.Runner
+	console *console.Console
 }
 
 // schemas lists every module's tables.
@@ -95,6 +96,9 @@ func (a *App) build(ctx context.Context) (err error) {
 		return err
 	}
 	if a.ssm, err = ssm.New(ssm.Deps{Vault: a.vault, Now: a.now, Raw: a.raw}); err != nil {
+		return err
+	}
+	if err := a.buildDeliver(); err != nil {
 		return err
 	}
 	if err := a.buildGateway(); err != nil {
@@ -175,9 +179,9 @@ func (a *App) buildGateway() error {
 }
 
 func (a *App) buildPolicy() (err error) {
-	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.glass.Controls(a.door), a.oidc.Controls(a.door), a.vault.Controls(), a.keys.Controls(), a.ssm.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
+	controls := slices.Concat(a.identity.Controls(a.door), a.identity.DirectoryControls(a.door), a.glass.Controls(a.door), a.oidc.Controls(a.door), a.vault.Controls(), a.scan.Controls(), a.keys.Controls(), a.ssm.Controls(a.door), a.gateway.Controls(a.door), a.journal.Controls())
 	var slots []clause.Slot
-	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.gateway, a.journal} {
+	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.scan, a.keys, a.gateway, a.journal} {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
@@ -214,7 +218,7 @@ func (a *App) face() (err error) {
 	if err != nil {
 		return err
 	}
-	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.ssm.Routes(), a.vault.Routes(), a.keys.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
+	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.ssm.Routes(), a.vault.Routes(), a.scan.Routes(), a.keys.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 
@@ -241,6 +245,10 @@ func (a *App) runs() []func(context.Context) error {
 // the journal: a signature shows at once, not at the next hour.
 func (a *App) recheck(_ context.Context, entries []journal.Entry) error {
 	for _, e := range entries {
+		if e.Stream == "vault.scan-finished" || e.Stream == "vault.scan-hit-decided" {
+			a.check.Soon("vault.secret-home")
+			continue
+		}
 		if module, _, _ := strings.Cut(e.Stream, "."); slices.Contains([]string{"policy", "exception", "record"}, module) && e.Stream != "policy.act-refused" {
 			a.check.Soon("gov.")
 			return nil

@@ -103,10 +103,16 @@ func (s *source) values(ctx context.Context) (map[string]string, error) {
 		return nil, err
 	}
 	var out struct{ Values []pair }
-	if err := conn.post(ctx, "vault/run", map[string]string{"path": s.path, "reason": s.in.reason}, &out); err != nil {
+	if err := conn.post(ctx, "vault/run", map[string]string{"path": s.path, "reason": s.in.reason, "host": hostname()}, &out); err != nil {
 		return nil, err
 	}
 	return variables(out.Values)
+}
+
+// hostname is this machine's name, for the record; "" where it has none.
+func hostname() string {
+	name, _ := os.Hostname() // only a word in the record
+	return name
 }
 
 // variables are the pairs as a program's environment has them.

@@ -37,6 +37,8 @@ var asks = map[string]access.Action{
 	"POST encryption/shreds/{id}/agree": access.KeysAgree, "DELETE encryption/shreds/{id}": access.KeysAgree, "GET encryption/shreds/{id}/certificate": access.KeysRead,
 	"GET encryption/holds": access.KeysRead, "POST encryption/holds": access.HoldAdd, "DELETE encryption/holds/{id}": access.HoldEnd,
 	"POST vault/values": access.VaultRead, "POST vault/newest": access.VaultList,
+	"GET vault/scans": access.VaultList, "POST vault/scans": access.VaultList, "POST vault/scans/comparisons": access.VaultList,
+	"POST vault/scans/comparisons/{id}": access.VaultList, "POST vault/scans/decisions": access.VaultWrite,
 	"POST journal/verify": access.JournalRead, "GET journal/export": access.JournalExport,
 }
 

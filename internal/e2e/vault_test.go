@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // vault keeps a secret, shows it, and hands it to nobody without a record.
@@ -36,8 +38,41 @@ func (k *talker) vault(t *testing.T) {
 	must(t, 3, k.writ("run", "/shop", "--", "sh", "-c", `[ "$DB_PASSWORD" = "correct horse" ] && exit 3`))
 	must(t, 3, k.writ("run", "/shop", "--restart", "--", "sh", "-c", `[ "$DB_PASSWORD" = "correct horse" ] && exit 3`))
 	k.template(t)
+	k.scan(t)
 	k.ask(t, "vault", "delete", "/shop/db-password")
 	must(t, 1, k.writ("vault", "get", "/shop/db-password"), "There is no parameter")
+}
+
+// scan finds a value of the vault in a file, and says what became of it.
+func (k *talker) scan(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "conf"), []byte("password: correct horse\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.json(t, 1, k.writ("vault", "scan", dir))
+	must(t, 1, k.writ("vault", "scan", dir), "The value of /shop/db-password", "corr… (13 characters)")
+	must(t, 0, k.writ("vault", "scan", dir, "--local"), "0 hits")
+	ps := decode[struct {
+		Places []struct {
+			ID   string
+			Open []struct{ ID string }
+		}
+	}](t, k.ask(t, "vault", "scans")).Places
+	i := slices.IndexFunc(ps, func(p struct {
+		ID   string
+		Open []struct{ ID string }
+	}) bool {
+		return len(p.Open) == 1
+	})
+	if i < 0 {
+		t.Fatalf("%+v", ps)
+	}
+	until := time.Now().AddDate(0, 1, 0).Format(time.DateOnly)
+	k.ask(t, "vault", "hit", "except", ps[i].ID, ps[i].Open[0].ID, "--until", until, "--reason", "a trial of the scan")
+	k.ask(t, "vault", "hit", "mend", ps[i].ID, ps[i].Open[0].ID, "--reason", "a trial of the scan")
+	must(t, 0, k.writ("vault", "scan", dir, "--until", until, "--reason", "a trial of the scan"), "1 excepted")
+	must(t, 0, k.writ("vault", "scan", dir), "0 hits", "1 excepted")
 }
 
 // template writes a file with a value in it, and nothing where one is missing.

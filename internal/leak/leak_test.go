@@ -348,7 +348,9 @@ func TestSARIF(t *testing.T) {
 	var s struct {
 		Version string
 		Runs    []struct {
-			Tool    struct{ Driver struct{ Rules []struct{ ID string } } }
+			Tool struct {
+				Driver struct{ Rules []struct{ ID string } }
+			}
 			Results []struct {
 				RuleID    string
 				Message   struct{ Text string }

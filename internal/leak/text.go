@@ -127,3 +127,13 @@ func lineAt(text []byte, at int) []byte {
 
 // noText reports whether bytes are no text: rules would find only noise in them.
 func noText(b []byte) bool { return bytes.IndexByte(b[:min(len(b), 8<<10)], 0) >= 0 }
+
+// Match is the rule that a text alone comes under, "" = none.
+func (r *Rules) Match(name string, text []byte) (rule string) {
+	r.search(name, text, func(h Hit, _ string, _ int) {
+		if rule == "" {
+			rule = h.Rule
+		}
+	})
+	return rule
+}

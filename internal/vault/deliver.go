@@ -3,12 +3,14 @@ package vault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/ledger"
+	"writ/internal/secret"
 	"writ/internal/web"
 )
 
@@ -124,3 +126,64 @@ func (s *Service) postNewest(w http.ResponseWriter, r *http.Request, who actor.A
 	}
 	return web.WriteJSON(w, http.StatusOK, newestOut{vs})
 }
+
+// RunStarted is a program that was given the values under a path, to start with.
+type RunStarted struct {
+	Path  string `class:"public"`
+	Count int64  `class:"public"`
+	Host  string `class:"personal"`
+}
+
+// About implements ledger.Event.
+func (e RunStarted) About() ledger.About {
+	return ledger.About{Name: "vault.run-started", Clause: "vault.secret-home"}
+}
+
+// started records the start of a program; that its values were read is an entry already.
+func (s *Service) started(ctx context.Context, who actor.Actor, in runIn, n int) error {
+	host := in.Host
+	if len(host) > 100 {
+		host = host[:100]
+	}
+	if _, err := s.change(ctx, who, func(*ledger.Tx) (ledger.Event, error) {
+		return RunStarted{Path: in.Path, Count: int64(n), Host: host}, nil
+	}); err != nil {
+		return fmt.Errorf("record the start of a program: %w", err)
+	}
+	return nil
+}
+
+// EachSecret hands over the newest value of every parameter of a team, to be compared with
+// something. It is the server's own look: whoever calls it lets no value out.
+func (s *Service) EachSecret(ctx context.Context, team string, fn func(name string, kind Type, v secret.Bytes) error) error {
+	type row struct {
+		id, name string
+		kind     Type
+		version  int64
+		box      []byte
+	}
+	var rows []row
+	err := s.DB.Each(ctx, newestBoxes, func(scan ledger.Scan) error {
+		var r row
+		err := scan(&r.id, textInto{&r.name}, (*string)(&r.kind), &r.version, &r.box)
+		rows = append(rows, r)
+		return err
+	}, team)
+	if err != nil {
+		return fmt.Errorf("read the newest values: %w", err)
+	}
+	for _, r := range rows {
+		b, err := s.open(ctx, valueAt(team, r.id, r.version), r.box)
+		if err != nil {
+			return err
+		}
+		err = fn(r.name, r.kind, b)
+		b.Wipe()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const newestBoxes = `SELECT p.id, p.name, p.type, p.version, v.value FROM vault_param p JOIN vault_version v ON v.param = p.id AND v.version = p.version WHERE p.team = $1 ORDER BY p.id`

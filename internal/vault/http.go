@@ -81,6 +81,7 @@ type (
 	runIn struct {
 		Path   string `json:"path"`
 		Reason string `json:"reason,omitzero"`
+		Host   string `json:"host,omitzero"` // where the program starts
 	}
 	namedOut struct {
 		Name  string `json:"name"`
@@ -181,6 +182,9 @@ func (s *Service) postRun(w http.ResponseWriter, r *http.Request, who actor.Acto
 	}
 	vs, err := s.Everything(r.Context(), who, in.Path, in.Reason)
 	if err != nil {
+		return err
+	}
+	if err := s.started(r.Context(), who, in, len(vs)); err != nil {
 		return err
 	}
 	out := runOut{Values: []namedOut{}}

@@ -1,0 +1,29 @@
+package app
+
+import (
+	"path/filepath"
+
+	"writ/internal/clause"
+	"writ/internal/vault/scan"
+)
+
+// deliver are the parts of the vault that look where secrets should not be.
+type deliver struct {
+	scan *scan.Service
+}
+
+func (a *App) buildDeliver() (err error) {
+	var places []string
+	for _, p := range a.config.Vault.Scan {
+		if !filepath.IsAbs(p) {
+			p = a.path(p)
+		}
+		places = append(places, filepath.Clean(p))
+	}
+	if a.scan, err = scan.New(scan.Deps{DB: a.db, Values: a.vault, Access: a.access, Record: a.journal, Rules: clause.NewLive[scan.Rules](a.now), Places: places,
+		Now: a.now, Log: a.log.With("module", "scan")}); err != nil {
+		return err
+	}
+	a.scan.Schedule(a.jobs)
+	return nil
+}
