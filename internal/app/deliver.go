@@ -4,12 +4,14 @@ import (
 	"path/filepath"
 
 	"writ/internal/clause"
+	"writ/internal/vault/bundle"
 	"writ/internal/vault/scan"
 )
 
-// deliver are the parts of the vault that look where secrets should not be.
+// deliver are the parts of the vault that hand values on, and look where they should not be.
 type deliver struct {
-	scan *scan.Service
+	scan   *scan.Service
+	bundle *bundle.Service
 }
 
 func (a *App) buildDeliver() (err error) {
@@ -25,5 +27,6 @@ func (a *App) buildDeliver() (err error) {
 		return err
 	}
 	a.scan.Schedule(a.jobs)
-	return nil
+	a.bundle, err = bundle.New(bundle.Deps{DB: a.db, Values: a.vault, Keys: a.ring, Access: a.access, Origin: a.config.Origin(), Now: a.now})
+	return err
 }

@@ -59,6 +59,9 @@ from a bundle (writ vault bundle create) while the server cannot be reached, and
 			if in.every < time.Second || in.jitter < 0 || in.jitter > in.every || in.grace < 0 {
 				return &usageError{errors.New("--every is a second or more, --jitter at most as long, and --grace not negative")}
 			}
+			if (in.bundle == "") != (in.key == "") {
+				return &usageError{errors.New("--offline and --machine-key belong together")}
+			}
 			src := &source{a: a, path: args[0], in: in}
 			if in.restart {
 				return a.supervise(c.Context(), src, bin, args[1:])
@@ -79,6 +82,8 @@ from a bundle (writ vault bundle create) while the server cannot be reached, and
 	}
 	f := c.Flags()
 	f.StringVar(&in.reason, "reason", "", "why; it stands in the record")
+	f.StringVar(&in.bundle, "offline", "", "bundle to use while the server cannot be reached")
+	f.StringVar(&in.key, "machine-key", "", "with --offline: file with this machine's key")
 	f.BoolVar(&in.restart, "restart", false, "stay, and start the program anew when a value under the path changed")
 	f.DurationVar(&in.every, "every", time.Minute, "with --restart: how often to ask for changes")
 	f.DurationVar(&in.jitter, "jitter", 10*time.Second, "with --restart: up to so much is added to each wait, so that many programs do not ask at once")
@@ -96,8 +101,18 @@ type source struct {
 // pair is a name with its value. It lives until the program is started.
 type pair struct{ Name, Value string }
 
-// values reads all under the path, in one recorded act, as variables.
+// values reads all under the path as variables: from the server, and from the bundle only
+// when it cannot be reached.
 func (s *source) values(ctx context.Context) (map[string]string, error) {
+	env, err := s.fromServer(ctx)
+	if err != nil && s.in.bundle != "" && away(err) {
+		return s.fromBundle()
+	}
+	return env, err
+}
+
+// fromServer reads them in one recorded act.
+func (s *source) fromServer(ctx context.Context) (map[string]string, error) {
 	conn, err := s.a.open(ctx)
 	if err != nil {
 		return nil, err
@@ -105,6 +120,11 @@ func (s *source) values(ctx context.Context) (map[string]string, error) {
 	var out struct{ Values []pair }
 	if err := conn.post(ctx, "vault/run", map[string]string{"path": s.path, "reason": s.in.reason, "host": hostname()}, &out); err != nil {
 		return nil, err
+	}
+	if s.in.bundle != "" {
+		if err := s.report(ctx, conn); err != nil { // the uses stay noted, and are told at the next contact
+			fmt.Fprintf(s.a.err, "Uses of bundles could not be reported: %s\n", visible(sentence(err.Error())))
+		}
 	}
 	return variables(out.Values)
 }

@@ -26,7 +26,7 @@ func (a *app) supervise(ctx context.Context, src *source, bin string, args []str
 	defer signal.Stop(signals)
 	ctx = context.WithoutCancel(ctx) // a signal that goes through to the program must not end our own calls
 	was, err := src.versions(ctx)    // first: a change in between is seen at the next look
-	if err != nil {
+	if err != nil && (src.in.bundle == "" || !away(err)) {
 		return err
 	}
 	env, err := src.values(ctx)

@@ -39,6 +39,7 @@ func (k *talker) vault(t *testing.T) {
 	must(t, 3, k.writ("run", "/shop", "--restart", "--", "sh", "-c", `[ "$DB_PASSWORD" = "correct horse" ] && exit 3`))
 	k.template(t)
 	k.scan(t)
+	k.bundle(t)
 	k.ask(t, "vault", "delete", "/shop/db-password")
 	must(t, 1, k.writ("vault", "get", "/shop/db-password"), "There is no parameter")
 }
@@ -73,6 +74,32 @@ func (k *talker) scan(t *testing.T) {
 	k.ask(t, "vault", "hit", "mend", ps[i].ID, ps[i].Open[0].ID, "--reason", "a trial of the scan")
 	must(t, 0, k.writ("vault", "scan", dir, "--until", until, "--reason", "a trial of the scan"), "1 excepted")
 	must(t, 0, k.writ("vault", "scan", dir), "0 hits", "1 excepted")
+}
+
+// bundle lets a machine start a program while the server is away, which is told later.
+func (k *talker) bundle(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	key, file := filepath.Join(dir, "machine.key"), filepath.Join(dir, "shop.bundle")
+	public := decode[struct{ Public string }](t, k.ask(t, "vault", "machine-key", key)).Public
+	made := decode[identified](t, k.ask(t, "vault", "bundle", "create", file, "--name", "/shop/db-password", "--for", public, "--ttl", "2d"))
+	offline := func(dir string) command {
+		return command{args: []string{"run", "/shop", "--dir", dir, "--offline", file, "--machine-key", key, "--", "sh", "-c", `[ "$DB_PASSWORD" = "correct horse" ] && exit 3`}}
+	}
+	must(t, 3, offline(dir), "The server cannot be reached", "1 value") // no server runs there
+	must(t, 3, offline(k.dir))
+	bs := decode[struct {
+		Bundles []struct {
+			ID   string
+			Used int
+		}
+	}](t, k.ask(t, "vault", "bundle", "list")).Bundles
+	if len(bs) != 1 || bs[0].ID != made.ID || bs[0].Used != 1 {
+		t.Errorf("%+v", bs)
+	}
+	k.ask(t, "vault", "bundle", "revoke", made.ID)
+	must(t, 3, offline(k.dir))
+	must(t, 1, offline(dir), "revoked")
 }
 
 // template writes a file with a value in it, and nothing where one is missing.

@@ -24,6 +24,11 @@ var fuzzed = map[string]string{
 	"answers of passkeys, proved":     "internal/identity/passkey FuzzProved",
 	"answers of another's directory":  "internal/identity/scim FuzzFilter",
 	"what another's directory brings": "internal/identity/scim FuzzPatch",
+	"packs of repositories":           "internal/leak FuzzPack",
+	"lists of exceptions of a scan":   "internal/leak FuzzIgnore",
+	"rules of scanners":               "internal/leak FuzzRules",
+	"bundles":                         "internal/parcel FuzzBundle",
+	"files of settings, brought over": "internal/vault/transfer FuzzRead",
 }
 
 func TestWaysInAreFuzzed(t *testing.T) {
