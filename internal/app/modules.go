@@ -218,7 +218,7 @@ func (a *App) face() (err error) {
 	if err != nil {
 		return err
 	}
-	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.ssm.Routes(), a.vault.Routes(), a.bundle.Routes(), a.scan.Routes(), a.keys.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
+	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.ssm.Routes(), a.vault.Routes(), a.transfer.Routes(), a.bundle.Routes(), a.scan.Routes(), a.keys.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 

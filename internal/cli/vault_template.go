@@ -260,5 +260,5 @@ func (a *app) versionsOf(ctx context.Context, names []string) (string, error) {
 
 // deliverCommands hand values on, and look where they should not be.
 func (a *app) deliverCommands() []*cobra.Command {
-	return []*cobra.Command{a.vaultTemplate(), a.vaultScan(), a.vaultScans(), a.vaultHit(), a.vaultMachineKey(), a.vaultBundle()}
+	return []*cobra.Command{a.vaultTemplate(), a.vaultScan(), a.vaultScans(), a.vaultHit(), a.vaultMachineKey(), a.vaultBundle(), a.vaultImport(), a.vaultExport()}
 }

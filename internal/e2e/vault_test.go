@@ -40,6 +40,7 @@ func (k *talker) vault(t *testing.T) {
 	k.template(t)
 	k.scan(t)
 	k.bundle(t)
+	k.carry(t)
 	k.ask(t, "vault", "delete", "/shop/db-password")
 	must(t, 1, k.writ("vault", "get", "/shop/db-password"), "There is no parameter")
 }
@@ -74,6 +75,25 @@ func (k *talker) scan(t *testing.T) {
 	k.ask(t, "vault", "hit", "mend", ps[i].ID, ps[i].Open[0].ID, "--reason", "a trial of the scan")
 	must(t, 0, k.writ("vault", "scan", dir, "--until", until, "--reason", "a trial of the scan"), "1 excepted")
 	must(t, 0, k.writ("vault", "scan", dir), "0 hits", "1 excepted")
+}
+
+// carry brings values in, and out again under a reason and with a second person.
+func (k *talker) carry(t *testing.T) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "old.env")
+	if err := os.WriteFile(file, []byte("OLD_KEY=\"brought over\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.ask(t, "vault", "import", file, "--as", "dotenv", "--path", "/old", "--dry-run")
+	must(t, 1, k.writ("vault", "get", "/old/old-key"), "There is no parameter")
+	k.ask(t, "vault", "import", file, "--path", "/old")
+	must(t, 0, k.writ("vault", "get", "/old/old-key"), "brought over")
+	e := decode[identified](t, k.ask(t, "vault", "export", "ask", "/old", "--reason", "a move elsewhere"))
+	must(t, 1, k.writ("vault", "export", "take", e.ID), "Nobody else has agreed")
+	k.json(t, 0, k.as("ana@example.test", "vault", "export", "approve", e.ID))
+	must(t, 0, k.writ("vault", "export", "take", e.ID, "--as-form", "dotenv"), `OLD_KEY="brought over"`)
+	k.ask(t, "vault", "export", "list")
+	k.json(t, 1, k.writ("vault", "export", "take", e.ID))
 }
 
 // bundle lets a machine start a program while the server is away, which is told later.

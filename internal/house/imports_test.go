@@ -33,7 +33,7 @@ var rare = []struct {
 	{"github.com/pressly/goose/v3*", "ledger", "migrations"},
 	{"github.com/wneessen/go-mail*", "mail", "letters leave by one door"},
 	{"net/smtp", "", "frozen, and mail has its door"},
-	{"github.com/goccy/go-yaml*", "app gateway policy cli", "files people write"},
+	{"github.com/goccy/go-yaml*", "app gateway policy cli vault", "files people write"},
 	{"github.com/pelletier/go-toml*", "leak", "rules of scanners"},
 	{"github.com/spf13/cobra*", "cli", "commands"},
 	{"github.com/cedar-policy/cedar-go*", "access", "one place decides"},
