@@ -61,8 +61,7 @@ func (c *cutOff) bundle(id string, ago, life time.Duration) string {
 func (c *cutOff) start(dir, bundle string) (status int, errs string) {
 	c.t.Helper()
 	c.env = nil
-	f := *c.fake
-	f.dir = dir
+	f := &fake{t: c.t, dir: dir}
 	status, _, errs = f.say("", cli.Server{Exec: func(_ string, _, env []string) error { c.env = env; return nil }}, "run", "/shop", "--offline", bundle, "--machine-key", c.key, "--", "sh")
 	return status, errs
 }
