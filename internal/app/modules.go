@@ -208,6 +208,8 @@ func (a *App) face() (err error) {
 	if a.console, err = console.New(console.Deps{Company: a.config.Company, Origin: a.config.Origin(), Policy: a.policy, Check: a.check,
 		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now,
 		Vault:      a.vault,
+		Scans:      a.scan,
+		Bundles:    a.bundle,
 		Encryption: a.keys,
 	}); err != nil {
 		return err

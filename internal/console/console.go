@@ -48,6 +48,8 @@ type Deps struct {
 	Glass      Glass          // break-glass
 	Vault      *vault.Service // parameters
 	Encryption Encryption     // keys
+	Scans      Scans          // where secrets should not be
+	Bundles    Bundles        // values that machines carry
 }
 
 // Console is the pages. It is safe for concurrent use.
@@ -178,6 +180,7 @@ func (c *Console) Routes() []web.Route {
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),
 	}, c.public(), c.clientRoutes(staff), c.glassRoutes(staff), c.teamRoutes(staff), c.resetRoutes(staff),
 		c.vaultRoutes(),
+		c.scanRoutes(staff),
 		c.encryptionRoutes(staff),
 	)
 }
