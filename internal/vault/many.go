@@ -23,7 +23,7 @@ type ParamsImported struct {
 
 // About implements ledger.Event.
 func (e ParamsImported) About() ledger.About {
-	return ledger.About{Name: "vault.params-brought-over", Clause: "vault.secret-home"}
+	return ledger.About{Name: "vault.params-put", Clause: "vault.secret-home"}
 }
 
 // Planned is what a Put of several would do.

@@ -135,7 +135,7 @@ func TestImport(t *testing.T) { // breaks: vault.secret-home
 		if got := try(in); got != "true /shop/db-url:version2 /shop/key:version2" {
 			t.Errorf("over: %s", got)
 		}
-		puts, acts := w.kit.Recorded("vault.param-put"), w.kit.Recorded("vault.params-brought-over")
+		puts, acts := w.kit.Recorded("vault.param-put"), w.kit.Recorded("vault.params-put")
 		if len(puts) != 4 || len(acts) != 2 || fmt.Sprint(acts[1].Fields["count"]) != "2" {
 			t.Errorf("%d puts in %d acts", len(puts), len(acts))
 		}
