@@ -162,7 +162,7 @@ func (c *Console) hitPage(w http.ResponseWriter, r *http.Request, who actor.Acto
 		out := scansPage{Facts: []fact{{Name: "What", Text: h.Says, Sub: h.Name}, {Name: "Where", Text: path.Join(placeName(p), h.File), Sub: h.Commit}, {Name: "Shown", Text: h.Masked}, {Name: "Found", Time: h.Found}, {Name: "Seen last", Time: h.Seen}}}
 		out.Form = &web.Form{Action: atScans + "/hit", Act: "Say what became of it", Fault: fail, Hidden: []web.Pair{{Name: "place", Value: p.ID}, {Name: "hit", Value: h.ID}}, Other: &web.Link{Text: "Not now", Href: atScans},
 			Fields: []web.Field{{Name: "reason", Label: "What was done, or why it may stay", Value: d.Reason, Required: true, Max: 300, Complete: "off", Hint: "Such as: revoked at the provider, and removed."},
-				{Name: "until", Label: "Excepted until", Type: "date", Value: until, Hint: "Empty: it is mended. If the next scan sees it again, it is open again."}}}
+				{Name: "until", Label: "Excepted until", Value: until, Max: 10, Complete: "off", Hint: "A day such as 2027-03-31. Empty: it is mended. If the next scan sees it again, it is open again."}}}
 		return c.answer(w, r, st, "scans", web.View{Title: "A credential that was found", Lead: "It is a finding until it is mended or excepted.", Up: &web.Link{Text: "Where secrets should not be", Href: atScans}, Data: out})
 	}
 	return fault.New(fault.NotFound, "hit_unknown", fault.Public{Problem: "There is no such open hit.", Next: "Look at the list of scans."})
