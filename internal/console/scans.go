@@ -126,13 +126,13 @@ func (c *Console) hitRow(ctx context.Context, p scan.Place, h scan.Hit, may bool
 	if may {
 		what.Href = atScans + "/hit?" + url.Values{"place": {p.ID}, "hit": {h.ID}}.Encode()
 	}
-	at := path.Join(placeName(p), h.File)
+	at := h.File
 	if h.Line > 0 {
 		at += ":" + strconv.FormatInt(h.Line, 10)
 	}
-	place := web.Cell{Text: at}
+	place := web.Cell{Text: at, Sub: "in " + placeName(p)}
 	if h.Commit != "" {
-		place.Sub = "in the history, since " + h.Commit[:min(12, len(h.Commit))]
+		place.Sub += ", in the history since " + h.Commit[:min(12, len(h.Commit))]
 	}
 	open := h.State != "excepted" || !c.Now().Before(h.Until)
 	state := web.Cell{Mark: &web.Mark{State: web.Broken, Word: "open", At: h.Found}}
