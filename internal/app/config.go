@@ -70,6 +70,7 @@ type VaultConf struct {
 	ChangeType bool          `yaml:"change_type,omitempty"` // let a new version have another type than the last
 	Unseal     unseal.Config `yaml:"unseal,omitempty"`      // who opens the vault at a start; nothing = DIR/root.key
 	Demo       bool          `yaml:"demo,omitempty"`        // a demo: the keys of the holders lie beside it, and it says so
+	Scan       []string      `yaml:"scan,omitempty"`        // places that are searched for credentials twice a day; in this folder or absolute
 }
 
 const configName = "writ.yaml"
@@ -209,6 +210,9 @@ func (c Config) write(dir string) error {
 	}
 	if len(c.Hosts) == 0 {
 		c.Hosts = nil
+	}
+	if len(c.Vault.Scan) == 0 {
+		c.Vault.Scan = nil
 	}
 	var back Config // the encoder does not carry every text: a name may come back as another, or as syntax
 	if err := yaml.UnmarshalWithOptions(b, &back, yaml.Strict()); err != nil || fmt.Sprintf("%#v", back) != fmt.Sprintf("%#v", c) {

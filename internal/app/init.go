@@ -31,6 +31,7 @@ import (
 type Setup struct {
 	cli.InitOptions
 	Edits map[string]document.Literal // further parameters, for the demo
+	Scan  []string                    // places that are searched for credentials
 	Names map[string]string           // address → name of an owner; else the address's first part
 	Demo  bool                        // the keys of the holders will lie beside it
 }
@@ -171,7 +172,7 @@ func (s Setup) config(ready bool) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	c := Config{Vault: VaultConf{Demo: s.Demo}, Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: s.Upstreams, Mail: MailConfig{URL: s.Mail}}
+	c := Config{Vault: VaultConf{Demo: s.Demo, Scan: s.Scan}, Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: s.Upstreams, Mail: MailConfig{URL: s.Mail}}
 	if ready {
 		if err := c.fill(filepath.Join(s.Dir, configName)); err != nil {
 			return c, err

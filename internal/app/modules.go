@@ -70,6 +70,7 @@ type modules struct {
 	policy   *policy.Service
 	check    *check.Runner
 	console  *console.Console
+	deliver
 }
 
 // schemas lists every module's tables.
@@ -114,6 +115,9 @@ func (a *App) build(ctx context.Context) (err error) {
 		return err
 	}
 	if err := a.buildWire(); err != nil {
+		return err
+	}
+	if err := a.buildDeliver(); err != nil {
 		return err
 	}
 	if err := a.buildGateway(); err != nil {
@@ -195,11 +199,12 @@ func (a *App) buildPolicy() (err error) {
 		a.ssm.Controls(a.door),
 		a.keys.Controls(),
 		a.holders.Controls(),
+		a.scan.Controls(),
 		a.items.Controls(a.door),
 		a.items.HolderControls(),
 	)
 	var slots []clause.Slot
-	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.holders, a.items, a.gateway, a.journal} {
+	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.holders, a.items, a.scan, a.gateway, a.journal} {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
@@ -226,6 +231,8 @@ func (a *App) face() (err error) {
 	if a.console, err = console.New(console.Deps{Company: a.config.Company, Origin: a.config.Origin(), Policy: a.policy, Check: a.check,
 		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Items: a.items, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now,
 		Vault:      a.vault,
+		Scans:      a.scan,
+		Bundles:    a.bundle,
 		Encryption: a.keys,
 		Holders:    a.holders,
 	}); err != nil {
@@ -247,6 +254,9 @@ func (a *App) face() (err error) {
 		a.keys.Routes(),
 		a.holders.Routes(),
 		a.items.Routes(),
+		a.transfer.Routes(),
+		a.bundle.Routes(),
+		a.scan.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 
@@ -277,6 +287,10 @@ func (a *App) runs() []func(context.Context) error {
 // the journal: a signature shows at once, not at the next hour.
 func (a *App) recheck(_ context.Context, entries []journal.Entry) error {
 	for _, e := range entries {
+		if e.Stream == "vault.scan-finished" || e.Stream == "vault.scan-hit-decided" {
+			a.check.Soon("vault.secret-home")
+			continue
+		}
 		if module, _, _ := strings.Cut(e.Stream, "."); slices.Contains([]string{"policy", "exception", "record"}, module) && e.Stream != "policy.act-refused" {
 			a.check.Soon("gov.")
 			return nil

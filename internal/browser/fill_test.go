@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"writ/internal/demo/sample"
+	"writ/internal/parcel"
 	"writ/internal/policy/document"
 	"writ/internal/sshsig"
 )
@@ -22,6 +23,7 @@ type fillings struct {
 	review    string // of rights, open
 	app       string // an application that asks people
 	redirect  string // and where it is answered
+	hit       string // address of a credential that was found
 }
 
 // authorize is where the application sends somebody to sign in.
@@ -102,8 +104,34 @@ func (h *house) filled(t *testing.T) *fillings {
 	emil.call("POST", "vault/params", obj{"name": "/shop/features/gift-wrap", "value": "on", "type": "String"}, nil)
 	ana.call("POST", "vault/keys", obj{"path": "/shop", "read_only": true, "owner": "person/" + f.people[engineer]}, nil)
 	ana.call("POST", "vault/grants", obj{"who": "person/" + f.people["sana@example.test"], "path": "/shop/features", "rights": "reader", "reason": "Answers customers who ask what is on."}, nil)
+	f.travel(emil)
 	h.fill = f
 	return f
+}
+
+// travel has a credential found where it should not be, and a machine that carries values.
+func (f *fillings) travel(emil *signer) {
+	emil.call("POST", "vault/scans", obj{"host": "build-2", "path": "/srv/checkout/shop", "report": obj{"place": ".", "files": 1204, "bytes": 9 << 20, "skipped": 3, "unread": []string{}, "known": false, "rules": 28,
+		"hits": []obj{{"id": "0123456789abcdef", "rule": "env-file", "says": "A credential in a file of the environment", "file": "deploy/production.env", "line": 12, "commit": strings.Repeat("ab", 20), "masked": "hQ7x… (24 characters)"}}}}, nil)
+	var out struct {
+		Places []struct {
+			ID   string
+			Open []struct{ ID string }
+		}
+	}
+	emil.call("GET", "vault/scans", nil, &out)
+	for _, p := range out.Places {
+		for _, h := range p.Open {
+			f.hit = desk + "/secrets/scans/hit?place=" + p.ID + "&hit=" + h.ID
+		}
+	}
+	var server struct{ Key string }
+	emil.call("GET", "vault/bundles/key", nil, &server)
+	key, err := parcel.NewKey(server.Key)
+	if err != nil {
+		emil.t.Fatal(err)
+	}
+	emil.call("POST", "vault/bundles", obj{"names": []string{"/shop/db/password"}, "machine": key.Machine().String(), "hours": 48}, nil)
 }
 
 // signer accepts a link, signs in and registers a fresh key.

@@ -211,6 +211,8 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "access-keys", route: "GET " + desk + "/secrets/keys", path: desk + "/secrets/keys", words: "of Emil Haas", picture: true},
 		{name: "grants", route: "GET " + desk + "/secrets/grants", path: desk + "/secrets/grants", words: "may read under", picture: true},
 		{name: "seen", route: "GET " + desk + "/secrets/seen", path: desk + "/secrets/seen?who=person/" + f.people[engineer], words: "/shop/db/password", picture: true},
+		{name: "scans", route: "GET " + desk + "/secrets/scans", path: desk + "/secrets/scans", words: "production.env", picture: true},
+		{name: "bundles", route: "GET " + desk + "/secrets/bundles", path: desk + "/secrets/bundles", words: "/shop/db/password", picture: true},
 		{name: "find-nothing", path: desk + "/find?q=zzzz", words: "Nothing"},
 		{name: "step-up", route: "GET /-/step-up", path: "/-/step-up?to=/-/account", words: "fresh proof", picture: true},
 		{name: "factors", path: "/-/account/factors", words: "Recovery codes", picture: true},
@@ -220,9 +222,10 @@ func council(h *house, t *testing.T) []sheet {
 }
 
 // engineers are the pages of whoever may read and write what others only list.
-func engineers(*house, *testing.T) []sheet {
+func engineers(h *house, t *testing.T) []sheet {
 	return []sheet{
 		{name: "parameter-new", route: "GET " + desk + "/secrets/new", path: desk + "/secrets/new", words: "In levels", picture: true},
+		{name: "scan-hit", route: "GET " + desk + "/secrets/scans/hit", path: h.filled(t).hit, words: "Say what became of it", picture: true},
 		{name: "parameter", route: "GET " + desk + "/secrets/show", path: desk + "/secrets/show?name=/shop/db/password", words: "Look at it", picture: true},
 		{name: "parameter-shown", show: func(b *tab) {
 			b.open(desk + "/secrets/show?name=/shop/db/password")

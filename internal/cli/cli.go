@@ -21,6 +21,8 @@ type Server struct {
 
 	// Exec puts another program into this process; nil = the system's own.
 	Exec func(bin string, args, env []string) error
+	// Ticks says when a program that runs is to be asked about again; nil = the clock.
+	Ticks <-chan time.Time
 }
 
 // InitOptions are the answers that `writ init` needs.

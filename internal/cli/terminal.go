@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -39,6 +40,13 @@ func withoutEcho(f *os.File, read func() error) error {
 		return fmt.Errorf("set terminal: %w", err)
 	}
 	return interruptible(read, func() { _ = unix.IoctlSetTermios(fd, ioctlSet, old) }) // nothing better can be done
+}
+
+// takeTerminal puts this process in front of the terminal again, after a program was.
+func takeTerminal(fd int) {
+	signal.Ignore(syscall.SIGTTOU) // who asks for it from behind is stopped otherwise
+	defer signal.Reset(syscall.SIGTTOU)
+	_ = unix.IoctlSetPointerInt(fd, unix.TIOCSPGRP, unix.Getpgrp()) // the terminal may be gone
 }
 
 // interruptible runs read, which is blocked in the kernel, so that ctrl-C ends the

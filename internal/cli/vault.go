@@ -19,11 +19,12 @@ func (a *app) vaultCommand() *cobra.Command {
 		`The parameter store: names in levels (/service/database/password), values in versions. Values
 come from standard input only, so that they stand in no list of processes and no history.`,
 		"  writ vault put /shop/db/password < password.txt\n  writ vault get /shop/db/password\n  writ vault list /shop\n  writ vault key create --path /shop --read-only",
-		a.vaultPut(), a.vaultGet(), a.vaultList(), a.vaultHistory(), a.vaultRollback(), a.vaultDelete(), a.vaultSeen(), a.vaultGrant(), a.vaultKey(),
-		a.vaultKMS(), a.vaultMark(), a.vaultAbout(), a.vaultFind(), a.vaultDiff(),
-		a.vaultItem(),
-		a.vaultRotate(), a.vaultShred(), a.vaultHold(),
-		a.vaultUnseal(), a.vaultSeal(), a.vaultHolders(), a.vaultHolderKey())
+		append(a.deliverCommands(),
+			a.vaultPut(), a.vaultGet(), a.vaultList(), a.vaultHistory(), a.vaultRollback(), a.vaultDelete(), a.vaultSeen(), a.vaultGrant(), a.vaultKey(),
+			a.vaultKMS(), a.vaultMark(), a.vaultAbout(), a.vaultFind(), a.vaultDiff(),
+			a.vaultItem(),
+			a.vaultRotate(), a.vaultShred(), a.vaultHold(),
+			a.vaultUnseal(), a.vaultSeal(), a.vaultHolders(), a.vaultHolderKey())...)
 }
 
 // maxValue is more than a value may have.

@@ -50,6 +50,8 @@ type Deps struct {
 	Vault      *vault.Service // parameters
 	Encryption Encryption     // keys
 	Holders    Holders        // of the root key
+	Scans      Scans          // where secrets should not be
+	Bundles    Bundles        // values that machines carry
 }
 
 // Console is the pages. It is safe for concurrent use.
@@ -181,6 +183,7 @@ func (c *Console) Routes() []web.Route {
 	}, c.public(), c.clientRoutes(staff), c.glassRoutes(staff), c.teamRoutes(staff), c.resetRoutes(staff),
 		c.vaultRoutes(),
 		c.itemRoutes(staff),
+		c.scanRoutes(staff),
 		c.encryptionRoutes(staff),
 		c.holdersRoutes(staff),
 	)

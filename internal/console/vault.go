@@ -89,7 +89,7 @@ func (c *Console) showSecrets(w http.ResponseWriter, r *http.Request, who actor.
 	if next != "" {
 		t.Older = atSecrets + "?" + url.Values{"path": {path}, "q": {q}, "after": {next}}.Encode()
 	}
-	out := peoplePage{Table: t}
+	out := peoplePage{Table: t, Acts: c.travelActs()}
 	if c.Access.May(who, access.VaultWrite) {
 		out.Acts = append(out.Acts, web.Link{Text: "Write a new one", Href: atSecrets + "/new"})
 	}

@@ -28,6 +28,7 @@ import (
 	"writ/internal/identity/oidc"
 	"writ/internal/jobs"
 	"writ/internal/journal"
+	"writ/internal/leak"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/mail"
 	"writ/internal/passhash"
@@ -39,9 +40,11 @@ import (
 	"writ/internal/secret"
 	"writ/internal/sshsig"
 	"writ/internal/vault"
+	"writ/internal/vault/bundle"
 	keyholders "writ/internal/vault/holders"
 	"writ/internal/vault/item"
 	"writ/internal/vault/keys"
+	"writ/internal/vault/scan"
 	"writ/internal/web"
 )
 
@@ -108,6 +111,9 @@ type world struct {
 	journal *journal.Journal
 	gate    *gateway.Gateway
 	vault   *vault.Service
+	scans   *scan.Service
+	bundles *bundle.Service
+	found   leak.Report // of the place that is declared
 	jobs    *jobs.Jobs
 	mail    *mail.Mailer
 	console *console.Console
@@ -238,6 +244,10 @@ func newWorld(t testing.TB) *world {
 		Gateway: w.gate, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Encryption: w.sealing, Items: w.items, Holders: w.holders, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
 			Out: http.DefaultTransport, Origin: origin, Now: now, Log: log}))}))
 	w.console.Vault = w.vault
+	w.scans = must[*scan.Service](t)(scan.New(scan.Deps{DB: kit.DB, Values: w.vault, Access: acc, Record: w.journal, Rules: clause.NewLive[scan.Rules](now), Places: []string{"/srv/shop"}, Now: now, Log: log,
+		Look: func(context.Context, string, leak.Options) (leak.Report, error) { return w.found, nil }}))
+	w.bundles = must[*bundle.Service](t)(bundle.New(bundle.Deps{DB: kit.DB, Values: w.vault, Keys: kit.Ring, Access: acc, Origin: origin, Now: now}))
+	w.console.Scans, w.console.Bundles = w.scans, w.bundles
 	w.site = must[*web.Server](t)(web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour Ltd"} }, Log: log, Now: now}))
 	w.site.SetChrome(w.console.Chrome)
 	if err := w.site.Mount(slices.Concat(w.console.Routes(), w.journal.Routes())...); err != nil {

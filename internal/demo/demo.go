@@ -91,6 +91,9 @@ func Run(ctx context.Context, o cli.DemoOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := deployed(dir); err != nil {
+		return err
+	}
 	settings, err := app.ReadConfig(dir) // an older demo keeps the addresses it was made with
 	if err != nil {
 		return err
@@ -120,6 +123,7 @@ func build(ctx context.Context, dir string, at places) (state, error) {
 			Owners: owners, HTTPS: at.https, HTTP: at.plain, Company: "Fernhill"},
 		Names: map[string]string{owners[0]: "Ana Sousa", owners[1]: "Ben Okafor", owners[2]: "Chloe Lindqvist"},
 		Demo:  true,
+		Scan:  []string{appFolder},
 		Edits: map[string]document.Literal{"use.no-automation/public_paths": document.Words("/", "/pricing", "/static/")},
 	})
 	if err != nil || !res.Changed {
@@ -134,6 +138,18 @@ func build(ctx context.Context, dir string, at places) (state, error) {
 		st.People = append(st.People, person{Email: l.Email, Role: "owner of the policy", Link: l.URL})
 	}
 	return st, writeState(dir, st)
+}
+
+// appFolder is the sample application as it is deployed: what its server is made of, and so
+// where a credential must not stand. Writ searches it twice a day.
+const appFolder = "application"
+
+func deployed(dir string) error {
+	to := filepath.Join(dir, appFolder)
+	if err := os.RemoveAll(to); err != nil {
+		return err
+	}
+	return os.CopyFS(to, sample.Files())
 }
 
 func readState(dir string, st *state) error {

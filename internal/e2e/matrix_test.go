@@ -45,6 +45,11 @@ var asks = map[string]access.Action{
 	"POST vault/items/{id}/links": access.VaultReveal, "DELETE vault/items/{id}/links/{link}": access.VaultItems, "POST vault/items/{id}/checkout": access.VaultReveal, "DELETE vault/items/{id}/checkout": access.VaultItems,
 	"POST vault/items/{id}/files": access.VaultItems, "POST vault/items/{id}/files/{file}/read": access.VaultReveal, "DELETE vault/items/{id}/files/{file}": access.VaultItems,
 	"POST vault/generate": access.VaultItems, "GET vault/item-report": access.VaultItems, "POST vault/item-import": access.VaultItems,
+	"POST vault/values": access.VaultRead, "POST vault/newest": access.VaultList,
+	"GET vault/scans": access.VaultList, "POST vault/scans": access.VaultList, "POST vault/scans/comparisons": access.VaultList,
+	"POST vault/scans/comparisons/{id}": access.VaultList, "POST vault/scans/decisions": access.VaultWrite,
+	"POST vault/imports": access.VaultWrite, "GET vault/exports": access.VaultList, "POST vault/exports": access.VaultRead, "POST vault/exports/{id}/approve": access.VaultKeys, "POST vault/exports/{id}/take": access.VaultRead,
+	"GET vault/bundles": access.VaultList, "GET vault/bundles/key": access.VaultList, "POST vault/bundles": access.VaultRead, "POST vault/bundles/uses": access.VaultRead, "DELETE vault/bundles/{id}": access.VaultWrite,
 	"POST journal/verify": access.JournalRead, "GET journal/export": access.JournalExport,
 }
 

@@ -3,6 +3,8 @@ package e2e
 import (
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -35,6 +37,11 @@ func (k *talker) vault(t *testing.T) {
 	k.ask(t, "vault", "key", "end", key.ID)
 	k.vaultMore(t)
 	must(t, 3, k.writ("run", "/shop", "--", "sh", "-c", `[ "$DB_PASSWORD" = "correct horse" ] && exit 3`))
+	must(t, 3, k.writ("run", "/shop", "--restart", "--", "sh", "-c", `[ "$DB_PASSWORD" = "correct horse" ] && exit 3`))
+	k.template(t)
+	k.scan(t)
+	k.bundle(t)
+	k.carry(t)
 	k.ask(t, "vault", "delete", "/shop/db-password")
 	must(t, 1, k.writ("vault", "get", "/shop/db-password"), "There is no parameter")
 }
@@ -76,6 +83,101 @@ func (k *talker) vaultMore(t *testing.T) {
 		Keys []struct{ Aliases []string }
 	}](t, k.ask(t, "vault", "kms", "list")); len(l.Keys) != 1 || len(l.Keys[0].Aliases) != 2 {
 		t.Errorf("%+v", l)
+	}
+}
+
+// scan finds a value of the vault in a file, and says what became of it.
+func (k *talker) scan(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "conf"), []byte("password: correct horse\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.json(t, 1, k.writ("vault", "scan", dir))
+	must(t, 1, k.writ("vault", "scan", dir), "The value of /shop/db-password", "corr… (13 characters)")
+	must(t, 0, k.writ("vault", "scan", dir, "--local"), "0 hits")
+	ps := decode[struct {
+		Places []struct {
+			ID   string
+			Open []struct{ ID string }
+		}
+	}](t, k.ask(t, "vault", "scans")).Places
+	i := slices.IndexFunc(ps, func(p struct {
+		ID   string
+		Open []struct{ ID string }
+	}) bool {
+		return len(p.Open) == 1
+	})
+	if i < 0 {
+		t.Fatalf("%+v", ps)
+	}
+	until := time.Now().AddDate(0, 1, 0).Format(time.DateOnly)
+	k.ask(t, "vault", "hit", "except", ps[i].ID, ps[i].Open[0].ID, "--until", until, "--reason", "a trial of the scan")
+	k.ask(t, "vault", "hit", "mend", ps[i].ID, ps[i].Open[0].ID, "--reason", "a trial of the scan")
+	must(t, 0, k.writ("vault", "scan", dir, "--until", until, "--reason", "a trial of the scan"), "1 excepted")
+	must(t, 0, k.writ("vault", "scan", dir), "0 hits", "1 excepted")
+}
+
+// carry brings values in, and out again under a reason and with a second person.
+func (k *talker) carry(t *testing.T) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "old.env")
+	if err := os.WriteFile(file, []byte("OLD_KEY=\"brought over\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.ask(t, "vault", "import", file, "--as", "dotenv", "--path", "/old", "--dry-run")
+	must(t, 1, k.writ("vault", "get", "/old/old-key"), "There is no parameter")
+	k.ask(t, "vault", "import", file, "--path", "/old")
+	must(t, 0, k.writ("vault", "get", "/old/old-key"), "brought over")
+	e := decode[identified](t, k.ask(t, "vault", "export", "ask", "/old", "--reason", "a move elsewhere"))
+	must(t, 1, k.writ("vault", "export", "take", e.ID), "Nobody else has agreed")
+	k.json(t, 0, k.as("ana@example.test", "vault", "export", "approve", e.ID))
+	must(t, 0, k.writ("vault", "export", "take", e.ID, "--as-form", "dotenv"), `OLD_KEY="brought over"`)
+	k.ask(t, "vault", "export", "list")
+	k.json(t, 1, k.writ("vault", "export", "take", e.ID))
+}
+
+// bundle lets a machine start a program while the server is away, which is told later.
+func (k *talker) bundle(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	key, file := filepath.Join(dir, "machine.key"), filepath.Join(dir, "shop.bundle")
+	public := decode[struct{ Public string }](t, k.ask(t, "vault", "machine-key", key)).Public
+	made := decode[identified](t, k.ask(t, "vault", "bundle", "create", file, "--name", "/shop/db-password", "--for", public, "--ttl", "2d"))
+	offline := func(dir string) command {
+		return command{args: []string{"run", "/shop", "--dir", dir, "--offline", file, "--machine-key", key, "--", "sh", "-c", `[ "$DB_PASSWORD" = "correct horse" ] && exit 3`}}
+	}
+	must(t, 3, offline(dir), "The server cannot be reached", "1 value") // no server runs there
+	must(t, 3, offline(k.dir))
+	bs := decode[struct {
+		Bundles []struct {
+			ID   string
+			Used int
+		}
+	}](t, k.ask(t, "vault", "bundle", "list")).Bundles
+	if len(bs) != 1 || bs[0].ID != made.ID || bs[0].Used != 1 {
+		t.Errorf("%+v", bs)
+	}
+	k.ask(t, "vault", "bundle", "revoke", made.ID)
+	must(t, 3, offline(k.dir))
+	must(t, 1, offline(dir), "revoked")
+}
+
+// template writes a file with a value in it, and nothing where one is missing.
+func (k *talker) template(t *testing.T) {
+	t.Helper()
+	in, out := filepath.Join(t.TempDir(), "in"), filepath.Join(t.TempDir(), "out")
+	write := func(text string) {
+		if err := os.WriteFile(in, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`password: {{param "/shop/db-password:1" | json}}`)
+	k.ask(t, "vault", "template", in, out, "--reason", "a start")
+	write(`{{param "/shop/none"}}`)
+	must(t, 3, k.writ("vault", "template", in, out), "/shop/none")
+	if b, err := os.ReadFile(out); err != nil || string(b) != `password: "correct horse"` {
+		t.Errorf("%s %v", b, err)
 	}
 }
 

@@ -35,6 +35,11 @@ var fuzzed = map[string]string{
 	"tables of browsers":              "internal/vault/item/bring FuzzTable",
 	"seeds of one-time codes":         "internal/vault/item FuzzSeed",
 	"what another's directory brings": "internal/identity/scim FuzzPatch",
+	"packs of repositories":           "internal/leak FuzzPack",
+	"lists of exceptions of a scan":   "internal/leak FuzzIgnore",
+	"rules of scanners":               "internal/leak FuzzRules",
+	"bundles":                         "internal/parcel FuzzBundle",
+	"files of settings, brought over": "internal/vault/transfer FuzzRead",
 }
 
 func TestWaysInAreFuzzed(t *testing.T) {

@@ -3,6 +3,7 @@ package vault
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"writ/internal/access"
@@ -23,7 +24,7 @@ func (s *Service) Routes() []web.Route {
 		r.Tokens = false
 		return r
 	}
-	return append([]web.Route{
+	return slices.Concat(s.deliverRoutes(), aboutRoutes(s, on), []web.Route{
 		on("GET "+v1+"params", s.getParams, web.Doc{Summary: "Names under a path, without values", Query: []string{"path", "after"}, Out: paramsOut{}, Errors: []string{"path_invalid", "outside_path"}}),
 		on("POST "+v1+"params", s.postParam, web.Doc{Summary: "Write a new version of a parameter", In: paramIn{}, Out: doneOut{}, Status: 201,
 			Errors: []string{"param_exists", "type_needed", "type_changed", "value_empty", "value_long", "pattern_mismatch"}}),
@@ -39,7 +40,7 @@ func (s *Service) Routes() []web.Route {
 		key(on("GET "+v1+"keys", s.getKeys, web.Doc{Summary: "The access keys of the team", Out: keysOut{}})),
 		key(on("POST "+v1+"keys", s.postKey, web.Doc{Summary: "Make an access key; its secret is shown this once", In: keyIn{}, Out: issuedOut{}, Status: 201, Errors: []string{"path_invalid", "key_life", "person_needed"}})),
 		key(on("DELETE "+v1+"keys/{id}", s.deleteKey, web.Doc{Summary: "End an access key at once", Errors: []string{"key_unknown"}})),
-	}, aboutRoutes(s, on)...)
+	})
 }
 
 type (
@@ -84,6 +85,7 @@ type (
 	runIn struct {
 		Path   string `json:"path"`
 		Reason string `json:"reason,omitzero"`
+		Host   string `json:"host,omitzero"` // where the program starts
 	}
 	namedOut struct {
 		Name  string `json:"name"`
@@ -187,6 +189,9 @@ func (s *Service) postRun(w http.ResponseWriter, r *http.Request, who actor.Acto
 	}
 	vs, err := s.Everything(r.Context(), who, in.Path, in.Reason)
 	if err != nil {
+		return err
+	}
+	if err := s.started(r.Context(), who, in, len(vs)); err != nil {
 		return err
 	}
 	out := runOut{Values: []namedOut{}}

@@ -135,35 +135,12 @@ func (s *Service) Put(ctx context.Context, who actor.Actor, in Put) (Done, error
 }
 
 func (s *Service) put(ctx context.Context, who actor.Actor, name string, in Put, k envelope.Key) (done Done, err error) {
-	team := teamOf(who)
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if err := repeated(ctx, tx, in.Once, &done); err != nil {
 			return nil, err
 		}
-		p, isNew, err := takeParam(ctx, tx, team, name, in.Overwrite)
+		p, err := s.writeNext(ctx, tx, who, name, in, k)
 		if err != nil {
-			return nil, err
-		}
-		if err := p.apply(in, isNew, s.ChangeType); err != nil {
-			return nil, err
-		}
-		if err := noPlainHere(ctx, tx, team, p); err != nil {
-			return nil, err
-		}
-		if err := makeRoom(ctx, tx, p, in.MostKept); err != nil {
-			return nil, err
-		}
-		p.Changed, p.ChangedBy = tx.Now(), who.String()
-		box := k.Seal([]byte(in.Value.Reveal()), valueAt(team, p.ID, p.Version)) // clause: vault.encrypted-store (of any type)
-		if err := p.write(ctx, tx, team, isNew, box, p.Version); err != nil {
-			return nil, err
-		}
-		if isNew {
-			if err := putTags(ctx, tx, p.ID, in.Tags); err != nil {
-				return nil, err
-			}
-		}
-		if err := s.Saw(ctx, tx, who, "param/"+p.ID, p.Version); err != nil { // who wrote it knows it
 			return nil, err
 		}
 		done = Done{Version: p.Version, Tier: p.Tier}
@@ -176,6 +153,35 @@ func (s *Service) put(ctx context.Context, who actor.Actor, name string, in Put,
 		return done, nil
 	}
 	return done, err
+}
+
+// writeNext writes the next version of a name inside a change.
+func (s *Service) writeNext(ctx context.Context, tx *ledger.Tx, who actor.Actor, name string, in Put, k envelope.Key) (Param, error) {
+	team := teamOf(who)
+	p, isNew, err := takeParam(ctx, tx, team, name, in.Overwrite)
+	if err == nil {
+		err = p.apply(in, isNew, s.ChangeType)
+	}
+	if err == nil {
+		err = noPlainHere(ctx, tx, team, p)
+	}
+	if err == nil {
+		err = makeRoom(ctx, tx, p, in.MostKept)
+	}
+	if err != nil {
+		return p, err
+	}
+	p.Changed, p.ChangedBy = tx.Now(), who.String()
+	box := k.Seal([]byte(in.Value.Reveal()), valueAt(team, p.ID, p.Version)) // clause: vault.encrypted-store (of any type)
+	if err := p.write(ctx, tx, team, isNew, box, p.Version); err != nil {
+		return p, err
+	}
+	if isNew {
+		if err := putTags(ctx, tx, p.ID, in.Tags); err != nil {
+			return p, err
+		}
+	}
+	return p, s.Saw(ctx, tx, who, "param/"+p.ID, p.Version) // who wrote it knows it
 }
 
 // maxAgain bounds how often a put that came too late is tried once more.

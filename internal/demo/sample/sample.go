@@ -28,6 +28,9 @@ import (
 //go:embed pages/*.html static openapi.json
 var files embed.FS
 
+// Files are what the application is deployed with.
+func Files() fs.FS { return files }
+
 // Contact is one person in a team's address book.
 type Contact struct {
 	ID      int    `json:"id"`
