@@ -220,7 +220,7 @@ func newWorld(t testing.TB) *world {
 	if err := rules.Set([]clause.Period{{Values: policytest.Values()}}); err != nil {
 		t.Fatal(err)
 	}
-	w.sealing = must[*keys.Service](t)(keys.New(keys.Deps{DB: kit.DB, Ring: kit.Ring, Access: acc, People: w.people, Teams: w.people, Journal: proofs{w.journal}, Rules: rules, Now: now, Log: log}))
+	w.sealing = must[*keys.Service](t)(keys.New(keys.Deps{DB: kit.DB, Ring: kit.Ring, Access: acc, People: w.people, Teams: w.people, Journal: proofs{w.journal}, Rules: rules, Quorum: func() int { return 2 }, Now: now, Log: log}))
 	w.items = must[*item.Service](t)(item.New(item.Deps{DB: kit.DB, Keys: kit.Ring, Access: acc, People: members{w.people}, Rules: clause.NewLive[item.Rules](now), Seen: w.vault.Saw, MinHolders: func() int { return 2 },
 		Banned: func(secret.Text, ...string) bool { return false }, Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log}))
 	public := must[*url.URL](t)(url.Parse(origin))

@@ -8,7 +8,7 @@
 // A Hit says where, by which rule, and of the secret its first four characters and its
 // length at most. The secret itself is never printed, kept or sent.
 //
-// Rules are written in the format of gitleaks (docs/adr/0016), so that a company's own or a
+// Rules are written in the format of gitleaks (docs/adr/0015), so that a company's own or a
 // larger set of that project's can be used; the shipped ones are rules.toml.
 //
 // Values that are kept elsewhere are found by a mark: a keyed MAC of each word, which

@@ -25,7 +25,7 @@ func (s *Service) Controls() []clause.Control {
 		look("key-holders", "Looks whether enough holders share the root key, are still here, and hold what is in use", s.probeHolders),
 		look("key-drill", "Looks when the shares of the root key were last tried", s.probeDrill),
 		look("key-opening", "Says how the vault opens at a start, and what that lacks", s.probeOpening),
-		{ID: "vault.key-canary", Clause: sole, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
+		{ID: "vault.holders-canary", Clause: sole, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
 			Says: "Tries to open a planted vault with a share too few, with one holder twice and with an old set, and to remove the last holder but one", Run: s.attack},
 	}
 }
@@ -130,16 +130,16 @@ type trial struct {
 func (s *Service) attack(ctx context.Context) (_ clause.Result, err error) {
 	dir, err := os.MkdirTemp("", "writ-canary-")
 	if err != nil {
-		return clause.Result{}, fmt.Errorf("vault.key-canary: %w", err)
+		return clause.Result{}, fmt.Errorf("vault.holders-canary: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	t := &trial{file: seal.In(dir)}
 	if err := t.plant(s); err != nil {
-		return clause.Result{}, fmt.Errorf("vault.key-canary: %w", err)
+		return clause.Result{}, fmt.Errorf("vault.holders-canary: %w", err)
 	}
 	defer t.gate.Close()
 	if err := errors.Join(t.story(ctx), s.removal(ctx, t)); err != nil {
-		return clause.Result{}, fmt.Errorf("vault.key-canary: %w", err)
+		return clause.Result{}, fmt.Errorf("vault.holders-canary: %w", err)
 	}
 	return clause.Judge("a share too few, one holder twice, an old set and a foreign share opened nothing, and the last holder but one stayed", t.steps...), nil
 }
@@ -237,7 +237,7 @@ func (s *Service) removal(ctx context.Context, t *trial) error {
 				return nil, err
 			}
 		}
-		return CanaryHoldersPlanted{Control: "vault.key-canary"}, nil
+		return CanaryHoldersPlanted{Control: "vault.holders-canary"}, nil
 	})
 	if err != nil {
 		return err
@@ -253,7 +253,7 @@ func (s *Service) removal(ctx context.Context, t *trial) error {
 		}
 		t.steps = append(t.steps, clause.Step{Act: act, Expected: expected, Got: got, OK: got == expected, Control: i == 0})
 	}
-	return sweep(CanaryHoldersSwept{Control: "vault.key-canary"})
+	return sweep(CanaryHoldersSwept{Control: "vault.holders-canary"})
 }
 
 const sweepHolders = `DELETE FROM vault_holder WHERE team = $1`

@@ -70,6 +70,7 @@ func (p proofs) ProofOf(ctx context.Context, entry string) (keys.Proof, error) {
 
 // world is a vault, its keys and a journal.
 type world struct {
+	quorum  int // 0 = two
 	t       testing.TB
 	db      *ledger.DB
 	ring    *keyring.Ring
@@ -117,7 +118,7 @@ func with(t testing.TB, db *ledger.DB, ring *keyring.Ring, clock *ledgertest.Clo
 	w.must(err)
 	w.journal, err = journal.New(journal.Deps{DB: db, Ring: ring, Access: acc, Origin: "https://app.example.test", Now: clock.Now, Log: log, Revision: func() string { return "1" }})
 	w.must(err)
-	w.svc, err = keys.New(keys.Deps{DB: db, Ring: ring, Access: acc, People: w.people, Teams: w.people, Journal: proofs{w.journal}, Rules: w.rules,
+	w.svc, err = keys.New(keys.Deps{DB: db, Ring: ring, Access: acc, People: w.people, Teams: w.people, Journal: proofs{w.journal}, Rules: w.rules, Quorum: func() int { return w.quorum },
 		Now: clock.Now, Log: log, Classes: []string{"old.class"}})
 	w.must(err)
 	return w

@@ -84,6 +84,7 @@ type Deps struct {
 	Holders []Holder // of other modules; the vault's own is built in
 	Journal Journal
 	Rules   *clause.Live[Rules]
+	Quorum  func() int // people who want a destruction, as the policy says now
 	Now     func() time.Time
 	Log     *slog.Logger
 
@@ -101,7 +102,7 @@ type Service struct {
 
 // New makes a Service.
 func New(d Deps) (*Service, error) {
-	if d.DB == nil || d.Ring == nil || d.Access == nil || d.People == nil || d.Teams == nil || d.Journal == nil || d.Rules == nil || d.Now == nil || d.Log == nil {
+	if d.DB == nil || d.Ring == nil || d.Access == nil || d.People == nil || d.Teams == nil || d.Journal == nil || d.Rules == nil || d.Quorum == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("keys: a dependency is missing")
 	}
 	return &Service{Deps: d}, nil

@@ -9,9 +9,8 @@ import (
 
 // Rules are the parameters of the policy that this package obeys.
 type Rules struct {
-	Every  time.Duration `clause:"crypto.key-rotation/every"`
-	Std    string        `clause:"data.crypto-erase/std"`
-	Quorum int           `clause:"people.no-sole-holder/quorum_need"` // people who want a destruction
+	Every time.Duration `clause:"crypto.key-rotation/every"`
+	Std   string        `clause:"data.crypto-erase/std"`
 }
 
 // method is the one way in which this build makes data unreadable.
@@ -24,8 +23,6 @@ func (r *Rules) Validate() error {
 		return fmt.Errorf("crypto.key-rotation: every %v is shorter than a day", r.Every)
 	case r.Std != method:
 		return fmt.Errorf("data.crypto-erase: std %q is not %s", r.Std, method)
-	case r.Quorum < 2:
-		return fmt.Errorf("people.no-sole-holder: quorum_need %d is one person alone", r.Quorum)
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func (s *Service) Ask(ctx context.Context, who actor.Actor, typed, reason string
 }
 
 // need is how many people it takes now.
-func (s *Service) need() int { return max(2, s.Rules.Get().Quorum) }
+func (s *Service) need() int { return max(2, s.Quorum()) }
 
 // holdsKey refuses what was never sealed, or is destroyed already.
 func (s *Service) holdsKey(ctx context.Context, t target) error {

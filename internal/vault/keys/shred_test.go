@@ -13,7 +13,6 @@ import (
 	"writ/internal/fault"
 	"writ/internal/journal/verify"
 	"writ/internal/keyring"
-	"writ/internal/policy/policytest"
 	"writ/internal/vault/keys"
 )
 
@@ -99,9 +98,7 @@ func TestQuorum(t *testing.T) { // breaks: data.crypto-erase
 		w.refused("denied", err)
 		w.must(w.opens(v))
 
-		three := policytest.Values()
-		three["people.no-sole-holder/quorum_need"] = int64(3)
-		w.must(w.rules.Set([]clause.Period{{Values: three}})) // stricter since it was asked for
+		w.quorum = 3 // stricter since it was asked for
 		got, err := w.svc.Agree(t.Context(), w.ben(), x.ID)
 		w.must(err)
 		if got.State != "asked" || w.opens(v) != nil {
