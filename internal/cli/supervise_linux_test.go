@@ -60,7 +60,7 @@ func TestRunRestarts(t *testing.T) { // breaks: vault.secret-home
 	var errs strings.Builder
 	ended := make(chan int, 1)
 	go func() {
-		ended <- cli.Main(context.Background(), []string{"--dir", f.dir, "run", "/shop", "--restart", "--", "sh", "-c", `echo $KEY; trap 'echo over; exit 0' TERM; [ "$KEY" = v3 ] && exit 7; while :; do read x || sleep 0.05; done`}, strings.NewReader(""), out, &errs, cli.Server{Ticks: ticks})
+		ended <- cli.Main(context.Background(), []string{"--dir", f.dir, "run", "/shop", "--restart", "--", "sh", "-c", `trap 'echo over; exit 0' TERM; echo $KEY; [ "$KEY" = v3 ] && exit 7; while :; do read x || sleep 0.05; done`}, strings.NewReader(""), out, &errs, cli.Server{Ticks: ticks})
 	}()
 	if got := next(); got != "v1" {
 		t.Fatalf("the first start has %q", got)
