@@ -116,7 +116,7 @@ func (a *app) vaultShred() *cobra.Command {
 	var list bool
 	c := &cobra.Command{
 		Use: "shred [TARGET]", Short: "Destroy a key for ever, with others who agree",
-		Long: `Asks for the destruction of the key of TARGET: person/HANDLE, team/ID (a customer's vault), class/NAME,
+		Long: `Asks for the destruction of the key of TARGET: person/HANDLE, team/ID (a customer's vault), kms/ID, class/NAME,
 stranger/2026-11 (a month of strangers), backup/NAME. What was sealed under it can never be read
 again, here or in a backup. It is done when as many people agree as the policy says (--agree ID, signed
 in with --as); who asked counts once. A legal hold refuses it. --certificate ID prints the certificate
@@ -231,7 +231,7 @@ two people end it.`,
 func (a *app) holdAdd() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "add TARGET|everything", Short: "Add a hold", Long: "Adds a hold on person/HANDLE, team/ID, class/NAME, stranger/2026-11, backup/NAME, or on everything.",
+		Use: "add TARGET|everything", Short: "Add a hold", Long: "Adds a hold on person/HANDLE, team/ID, kms/ID, class/NAME, stranger/2026-11, backup/NAME, or on everything.",
 		Example: "  writ vault hold add person/ana --reason 'a lawsuit'\n  writ vault hold add everything --reason 'the court has asked'", Args: cobra.ExactArgs(1),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			conn, err := a.open(c.Context())

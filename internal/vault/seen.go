@@ -11,6 +11,7 @@ import (
 
 	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/clause"
 	"writ/internal/fault"
 	"writ/internal/ledger"
 	"writ/internal/web"
@@ -121,6 +122,53 @@ func (s *Service) known(ctx context.Context, team, whose string) ([]Seen, error)
 	}
 	slices.SortFunc(out, func(a, b Seen) int { return strings.Compare(a.Name+"\x00"+a.Thing, b.Name+"\x00"+b.Thing) })
 	return out, nil
+}
+
+// probeLeavers counts what people who left still know: a secret may be used by whoever has
+// seen it, so it is to be replaced when they go.
+func (s *Service) probeLeavers(ctx context.Context) (clause.Result, error) { // clause: crypto.key-rotation
+	var who []string
+	teams := map[string][]string{}
+	err := s.DB.Each(ctx, `SELECT DISTINCT who, team FROM vault_seen ORDER BY who`, func(scan ledger.Scan) error {
+		var w, team string
+		err := scan(&w, &team)
+		if len(teams[w]) == 0 {
+			who = append(who, w)
+		}
+		teams[w] = append(teams[w], team)
+		return err
+	})
+	if err != nil {
+		return clause.Result{}, fmt.Errorf("read who saw secrets: %w", err)
+	}
+	var people, left, secrets int64
+	for _, w := range who {
+		if !strings.HasPrefix(w, "person/") {
+			continue
+		}
+		people++
+		if _, err := s.ownerOf(ctx, w); err == nil {
+			continue
+		} else if !errors.Is(err, fault.Denied) {
+			return clause.Result{}, fmt.Errorf("find who saw a secret: %w", err)
+		}
+		for _, team := range teams[w] {
+			known, err := s.known(ctx, team, w)
+			if err != nil {
+				return clause.Result{}, err
+			}
+			secrets += int64(len(known))
+			if len(known) > 0 {
+				left++
+			}
+		}
+	}
+	r := clause.Passed(fmt.Sprintf("of %d people who saw or wrote secrets, %d left and still know %d that were not replaced", people, left, secrets))
+	if r.Population = people; secrets > 0 {
+		r.Outcome = clause.Fail
+		r.Summary += ": writ vault seen person/ID lists them"
+	}
+	return r, nil
 }
 
 type (

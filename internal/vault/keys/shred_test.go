@@ -284,3 +284,21 @@ func TestNoCertificateWhileSomethingOpens(t *testing.T) { // breaks: data.crypto
 		w.expect("vault.certificates-hold", clause.Pass, "of 1 certificates")
 	})
 }
+
+// A key that programs encrypt with ends like any other.
+//
+// breaks: data.crypto-erase
+func TestShredOfAKMSKey(t *testing.T) {
+	w := open(t)
+	sub := keyring.Subject{Kind: "kms", ID: "2f1c0e52-7b1a-4d0e-9d53-0c6f6f1f2a10"}
+	_, err := w.kit.Ring.Ensure(t.Context(), sub)
+	w.must(err)
+	x := w.ask("kms/" + sub.ID)
+	_, err = w.svc.Agree(t.Context(), w.ben(), x.ID)
+	w.must(err)
+	if _, err := w.kit.Ring.Key(t.Context(), sub); !errors.Is(err, fault.Gone) {
+		t.Errorf("the key answers: %v", err)
+	}
+	_, err = w.svc.Ask(t.Context(), operator, "kms/"+sub.ID, "once more")
+	w.refused("nothing_sealed", err)
+}

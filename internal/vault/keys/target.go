@@ -15,7 +15,7 @@ import (
 // target is what a hold keeps and a destruction ends.
 type target struct {
 	subject keyring.Subject
-	name    string // as the tables have it: person/ID, team/ID, class/NAME, stranger/2026-11, backup/NAME
+	name    string // as the tables have it: person/ID, team/ID, kms/ID, class/NAME, stranger/2026-11, backup/NAME
 	label   string // as people see it; of a person the kind alone
 }
 
@@ -29,7 +29,7 @@ func teamVault(team string) keyring.Subject { return keyring.Subject{Kind: "vaul
 
 func unknownTarget(typed string) error {
 	return fault.New(fault.Invalid, "target_invalid", fault.Public{Problem: fmt.Sprintf("%.80q is nothing that has a key of its own.", typed),
-		Expected: "person/HANDLE, team/ID, class/NAME, stranger/2026-11 or backup/NAME.", Next: "Correct it and try again.",
+		Expected: "person/HANDLE, team/ID, kms/ID, class/NAME, stranger/2026-11 or backup/NAME.", Next: "Correct it and try again.",
 		Fields: []fault.Field{{Name: "target", Code: "target_invalid", Problem: "This has no key of its own."}}})
 }
 
@@ -48,6 +48,8 @@ func (s *Service) find(ctx context.Context, who actor.Actor, typed string) (targ
 		return target{teamVault(id), "team/" + id, "the vault of team/" + id}, err
 	case "class", "backup":
 		return target{keyring.Subject{Kind: kind, ID: ref}, typed, typed}, nil
+	case "kms":
+		return target{keyring.Subject{Kind: kind, ID: ref}, typed, "the key " + typed}, nil
 	case "stranger":
 		month, err := time.Parse("2006-01", ref)
 		if err != nil {

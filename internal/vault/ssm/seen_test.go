@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"writ/internal/actor"
+	"writ/internal/clause"
 	"writ/internal/fault"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/secret"
@@ -119,4 +121,50 @@ func (k *known) learn(who, value string) {
 		k.knows[who] = map[string]bool{}
 	}
 	k.knows[who][value] = true
+}
+
+// Whoever leaves leaves with what they know, until it is replaced.
+//
+// breaks: crypto.key-rotation
+func TestLeaversKnow(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := open(t, kit)
+		probe := func() clause.Result {
+			t.Helper()
+			for _, c := range w.vault.Controls() {
+				if c.ID == "vault.leavers-know-nothing" {
+					r, err := c.Run(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					return r
+				}
+			}
+			t.Fatal("no such control")
+			return clause.Result{}
+		}
+		put := func(v string) {
+			t.Helper()
+			if _, err := w.vault.Put(t.Context(), operator, vault.Put{Name: "/shop/db", Value: secret.NewText(v), Type: vault.SecureString, Overwrite: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put("one")
+		eli := w.owners["person/eli"]
+		eli.ACR, eli.FactorAt = 2, kit.Clock.Now()
+		if _, err := w.vault.Get(t.Context(), eli, vault.Selector{Name: "/shop/db"}, vault.Read{Decrypt: true}); err != nil {
+			t.Fatal(err)
+		}
+		if r := probe(); r.Outcome != clause.Pass || r.Population != 1 {
+			t.Errorf("while they are here: %+v", r)
+		}
+		delete(w.owners, "person/eli")
+		if r := probe(); r.Outcome != clause.Fail || !strings.Contains(r.Summary, "1 left and still know 1") {
+			t.Errorf("after they left: %+v", r)
+		}
+		put("two")
+		if r := probe(); r.Outcome != clause.Pass {
+			t.Errorf("after it was replaced: %+v", r)
+		}
+	}, vault.Schema())
 }
