@@ -66,7 +66,7 @@ func TestMailbox(t *testing.T) {
 	}
 	mailbox := m[1]
 	b := h.tab(t)
-	b.look(source, sheet{name: "mailbox-empty", path: mailbox, words: "No letter yet"})
+	b.look(source, sheet{name: "mailbox-begun", path: mailbox, words: "Every letter that Writ has sent"})
 	api := &client{t, "https://localhost:" + port + "/-/api/v1/", trusting(t, said.String())}
 	api.call("POST", "sign-up", obj{"email": "pia@example.test", "password": aPassword, "name": "Pia"}, nil)
 	for end := time.Now().Add(patience); time.Now().Before(end) && !strings.Contains(b.text(), "pia@example.test"); time.Sleep(100 * time.Millisecond) {

@@ -36,12 +36,12 @@ func (c *Console) encryptionRoutes(staff func(string, access.Action, string, web
 		return nil
 	}
 	return []web.Route{
-		staff("GET "+atEncryption, access.KeysRead, atEncryption, c.showEncryption),
+		staff("GET /-/console/encryption", access.KeysRead, atEncryption, c.showEncryption),
 		staff("POST "+atEncryption+"/rotate", access.KeysRotate, atEncryption, c.rotateKeys),
 		staff("POST "+atEncryption+"/shreds", access.KeysShred, atEncryption, c.askShred),
 		staff("POST "+atEncryption+"/shreds/agree", access.KeysAgree, atEncryption, c.agreeShred),
 		staff("POST "+atEncryption+"/shreds/refuse", access.KeysAgree, atEncryption, c.refuseShred),
-		staff("GET "+atEncryption+"/certificates/{id}", access.KeysRead, atEncryption, c.showCertificate),
+		staff("GET /-/console/encryption/certificates/{id}", access.KeysRead, atEncryption, c.showCertificate),
 		staff("POST "+atEncryption+"/holds", access.HoldAdd, atEncryption, c.addHold),
 		staff("POST "+atEncryption+"/holds/end", access.HoldEnd, atEncryption, c.endHold),
 	}

@@ -40,12 +40,12 @@ const (
 func (c *Console) scanRoutes(staff func(string, access.Action, string, web.Handler) web.Route) []web.Route {
 	var out []web.Route
 	if c.Scans != nil {
-		out = append(out, staff("GET "+atScans, access.VaultList, atSecrets, c.showScans),
-			staff("GET "+atScans+"/hit", access.VaultWrite, atSecrets, c.showHit),
+		out = append(out, staff("GET /-/console/secrets/scans", access.VaultList, atSecrets, c.showScans),
+			staff("GET /-/console/secrets/scans/hit", access.VaultWrite, atSecrets, c.showHit),
 			staff("POST "+atScans+"/hit", access.VaultWrite, atSecrets, c.decideHit))
 	}
 	if c.Bundles != nil {
-		out = append(out, staff("GET "+atBundles, access.VaultList, atSecrets, c.showBundles),
+		out = append(out, staff("GET /-/console/secrets/bundles", access.VaultList, atSecrets, c.showBundles),
 			staff("POST "+atBundles+"/revoke", access.VaultWrite, atSecrets, c.revokeBundle))
 	}
 	return out

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"writ/internal/journal"
 )
 
 // TestParametersInTheConsole: an engineer writes, looks with a reason, goes back and
@@ -34,8 +36,9 @@ func TestParametersInTheConsole(t *testing.T) {
 	if cc := p.Header().Get("Cache-Control"); cc != "no-store" {
 		t.Errorf("a revealed value may be kept: %q", cc)
 	}
-	if r := w.kit.Recorded("vault.param-read"); len(r) != 1 || r[0].Fields["why"] != "ticket 42" {
-		t.Errorf("recorded %+v", r)
+	w.settle()
+	if es, err := w.journal.List(t.Context(), journal.Query{Act: "vault.param-read", Actor: w.ids["dev"]}); err != nil || len(es) != 1 {
+		t.Errorf("recorded %+v %v", es, err)
 	}
 	w.post("dev", at+"/back", url.Values{"name": {"/shop/db"}, "version": {"1"}}).want(303)
 	w.post("dev", at+"/back", url.Values{"name": {"/shop/db"}, "version": {"9"}}).want(404, "could not find version 9")
