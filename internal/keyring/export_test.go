@@ -9,9 +9,6 @@ import (
 // verified), of a change of roots and of a rotation.
 func (r *Ring) StopAt(f func(step string) error) { r.step = f }
 
-// ParseRoot is the parser of root.key.
-var ParseRoot = parseRoot
-
 // Multiply stores n keys of as many subjects in one transaction: one commit each would
 // take minutes.
 func Multiply(ctx context.Context, r *Ring, n int) error {

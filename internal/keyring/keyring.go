@@ -57,11 +57,11 @@ func (o Options) rootName() string {
 }
 
 // readRoot returns the root key that o names; the caller wipes it.
-func (o Options) readRoot() (secret.Bytes, error) {
+func (o Options) ReadRoot() (secret.Bytes, error) {
 	if !o.Given.IsZero() {
 		return secret.NewBytes(o.Given.Reveal()), nil
 	}
-	return readRoot(o.root())
+	return ReadRoot(o.root())
 }
 
 // Names of the secrets that the ring makes for itself.
@@ -195,7 +195,7 @@ func Open(ctx context.Context, o Options) (*Ring, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	root, err := o.readRoot()
+	root, err := o.ReadRoot()
 	if err != nil {
 		return nil, err
 	}

@@ -16,9 +16,11 @@ import (
 	"writ/internal/secret"
 )
 
+// RootSize is the length of a root key in bytes.
+const RootSize = 32
+
 const (
-	rootSize = 32
-	maxRoot  = 256 // bytes of root.key that are read at most
+	maxRoot = 256 // bytes of root.key that are read at most
 )
 
 // rootKey turns the bytes of root.key into the key that seals KEKs. Its id is a
@@ -32,9 +34,9 @@ func rootKey(b secret.Bytes) (envelope.Key, error) {
 	return envelope.NewKey("root-"+hex.EncodeToString(fingerprint[:8]), base.Derive("writ/keyring/kek/1"))
 }
 
-// readRoot reads root.key. Every failure is fault.Sealed and names the file; none
+// ReadRoot reads a file with a root key, such as root.key. Every failure is fault.Sealed and names the file; none
 // repeats a byte of its content.
-func readRoot(path string) (secret.Bytes, error) {
+func ReadRoot(path string) (secret.Bytes, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return secret.Bytes{}, sealed("root_missing", path+" is missing.", "It must hold the root key this server was set up with.",
@@ -59,7 +61,7 @@ func readRoot(path string) (secret.Bytes, error) {
 	if err != nil {
 		return secret.Bytes{}, sealed("root_unreadable", path+" cannot be read.", "", "Look at the file system.", err)
 	}
-	b, ok := parseRoot(text)
+	b, ok := ParseRoot(text)
 	if !ok {
 		return secret.Bytes{}, sealed("root_malformed", path+" does not hold a root key.", "It must hold 32 bytes in base64, and nothing else.",
 			"Put the file back from where the root key is kept.", nil)
@@ -67,20 +69,20 @@ func readRoot(path string) (secret.Bytes, error) {
 	return b, nil
 }
 
-// parseRoot reads 32 bytes of padded base64 between white space. It says nothing
+// ParseRoot reads 32 bytes of padded base64 between white space. It says nothing
 // about why it refuses: an error text could repeat a part of the key.
-func parseRoot(text []byte) (secret.Bytes, bool) {
+func ParseRoot(text []byte) (secret.Bytes, bool) {
 	if len(text) > maxRoot {
 		return secret.Bytes{}, false
 	}
 	text = bytes.TrimSpace(text)
-	if len(text) != base64.StdEncoding.EncodedLen(rootSize) {
+	if len(text) != base64.StdEncoding.EncodedLen(RootSize) {
 		return secret.Bytes{}, false
 	}
 	out := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
 	defer clear(out)
 	n, err := base64.StdEncoding.Strict().Decode(out, text)
-	if err != nil || n != rootSize {
+	if err != nil || n != RootSize {
 		return secret.Bytes{}, false
 	}
 	return secret.NewBytes(out[:n]), true
@@ -88,7 +90,7 @@ func parseRoot(text []byte) (secret.Bytes, bool) {
 
 // writeRoot makes root.key and returns its key bytes. It never replaces a file.
 func writeRoot(path string) (secret.Bytes, error) {
-	b := secret.Random(rootSize)
+	b := secret.Random(RootSize)
 	text := append(base64.StdEncoding.AppendEncode(nil, b.Reveal()), '\n')
 	defer clear(text)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"writ/internal/keyring"
 	"writ/internal/secret"
 	"writ/internal/vault/sigv4"
 )
@@ -125,7 +126,7 @@ func (s *Source) answer(r *http.Request) (secret.Bytes, error) {
 		return secret.Bytes{}, sealed("kms_refused", fmt.Sprintf("The key management service refused to decrypt the root key (%d %s).", resp.StatusCode, code), "An access key that may decrypt with the key of the blob.", "Look at the service's own log.")
 	}
 	defer clear(out.Plaintext)
-	if len(out.Plaintext) != rootLen {
+	if len(out.Plaintext) != keyring.RootSize {
 		return secret.Bytes{}, sealed("root_malformed", "What the key management service decrypted is no root key.", "32 bytes.", "Encrypt the decoded content of root.key.")
 	}
 	return secret.NewBytes(out.Plaintext), nil

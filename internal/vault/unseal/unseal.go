@@ -22,18 +22,15 @@
 package unseal
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"writ/internal/fault"
+	"writ/internal/keyring"
 	"writ/internal/secret"
 )
 
@@ -141,15 +138,15 @@ func (s *Source) Provider() string { return s.c.Is() }
 func (s *Source) Root(ctx context.Context) (secret.Bytes, error) {
 	switch s.c.Is() {
 	case File:
-		return read(filepath.Join(s.dir, "root.key"), 0o700)
+		return keyring.ReadRoot(filepath.Join(s.dir, "root.key"))
 	case KeyFile:
-		return read(s.c.Path, 0o400)
+		return read(s.c.Path)
 	case Credential:
 		d := os.Getenv(credentialDir)
 		if d == "" {
 			return secret.Bytes{}, sealed("credential_missing", "The service manager handed over no credentials.", "A unit with LoadCredential="+s.c.Credential+":FILE.", "Add it to the unit, or start the server by its unit.")
 		}
-		return read(filepath.Join(d, s.c.Credential), 0o400)
+		return read(filepath.Join(d, s.c.Credential))
 	case Environment:
 		return s.environment()
 	case KMS:
@@ -167,7 +164,7 @@ func (s *Source) environment() (secret.Bytes, error) { // clause: crypto.at-rest
 		if err := os.Unsetenv(Variable); err != nil {
 			return secret.Bytes{}, fmt.Errorf("take the root key out of the environment: %w", err)
 		}
-		b, ok := parse(text)
+		b, ok := keyring.ParseRoot(text)
 		if !ok {
 			return secret.Bytes{}, sealed("root_malformed", "The environment has no root key in "+Variable+".", "32 bytes in base64, and nothing else.", "Set it where the server is started.")
 		}
@@ -176,51 +173,13 @@ func (s *Source) environment() (secret.Bytes, error) { // clause: crypto.at-rest
 	return secret.NewBytes(s.kept.Reveal()), nil
 }
 
-// maxText is more than a root key has as text.
-const maxText = 256
-
-// read reads a key file that nobody may do more with than most says.
-func read(path string, most fs.FileMode) (secret.Bytes, error) { // clause: people.no-sole-holder
-	f, err := os.Open(path)
-	if err != nil {
-		return secret.Bytes{}, sealed("root_missing", "The root key cannot be read: "+err.Error()+".", "A file with the root key this server was set up with.", "Put it there, readable by the server's account alone (0400).")
-	}
-	defer f.Close()
-	i, err := f.Stat()
-	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("look at %s: %w", path, err)
-	}
-	if !i.Mode().IsRegular() || i.Mode().Perm()&^most != 0 {
+// read reads a key file that its owner may read and nobody, its owner too, may do more with.
+func read(path string) (secret.Bytes, error) { // clause: people.no-sole-holder
+	i, err := os.Stat(path)
+	if err == nil && i.Mode().Perm()&^0o400 != 0 {
 		return secret.Bytes{}, sealed("root_exposed", fmt.Sprintf("%s has mode %v: more than its owner's reading.", path, i.Mode()), "Mode 0400.", "If nobody else can have read it, run chmod 400 "+path+"; otherwise replace the root key.")
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxText+1))
-	defer clear(text)
-	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	b, ok := parse(text)
-	if !ok {
-		return secret.Bytes{}, sealed("root_malformed", path+" does not hold a root key.", "32 bytes in base64, and nothing else.", "Put the right file there.")
-	}
-	return b, nil
-}
-
-const rootLen = 32
-
-// parse reads 32 bytes of base64 between white space. It says nothing about why it refuses:
-// a text could repeat a part of the key.
-func parse(text []byte) (secret.Bytes, bool) {
-	text = bytes.TrimSpace(text)
-	if len(text) != base64.StdEncoding.EncodedLen(rootLen) {
-		return secret.Bytes{}, false
-	}
-	out := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
-	defer clear(out)
-	n, err := base64.StdEncoding.Strict().Decode(out, text)
-	if err != nil || n != rootLen {
-		return secret.Bytes{}, false
-	}
-	return secret.NewBytes(out[:n]), true
+	return keyring.ReadRoot(path)
 }
 
 func sealed(code, problem, expected, next string) error {
