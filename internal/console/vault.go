@@ -99,6 +99,12 @@ func (c *Console) showSecrets(w http.ResponseWriter, r *http.Request, who actor.
 	if c.Access.May(who, access.VaultAudit) {
 		out.Acts = append(out.Acts, web.Link{Text: "Grants to people", Href: atGrants})
 	}
+	if c.Scans != nil {
+		out.Acts = append(out.Acts, web.Link{Text: "Where secrets should not be", Href: atScans})
+	}
+	if c.Bundles != nil {
+		out.Acts = append(out.Acts, web.Link{Text: "Bundles of machines", Href: atBundles})
+	}
 	return c.show(w, r, "people", web.View{Title: "Parameters", Lead: "Secrets and settings of programs. Every value is sealed, and whoever reads one is in the journal first.", Data: out})
 }
 

@@ -14,7 +14,7 @@ func TestParametersInTheConsole(t *testing.T) {
 	w := newWorld(t)
 	const at = "/-/console/secrets"
 	show := at + "/show?name=%2Fshop%2Fdb"
-	w.get("dev", at).want(200, "There is nothing here yet.")
+	w.get("dev", at).want(200, "There is nothing here yet.", "Where secrets should not be", "Bundles of machines")
 	w.post("dev", at, url.Values{"new": {"yes"}, "name": {"shop//db"}, "value": {"x"}, "kind": {"SecureString"}}).want(422, "A level of the name is empty")
 	w.post("dev", at, url.Values{"new": {"yes"}, "name": {"/shop/db"}, "value": {""}, "kind": {"SecureString"}}).want(422, "at least one character")
 	w.post("dev", at, url.Values{"new": {"yes"}, "name": {"/shop/db"}, "value": {"first\r\nvalue"}, "kind": {"SecureString"}, "description": {"The shop's database"}}).want(303)
