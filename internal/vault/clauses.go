@@ -25,6 +25,8 @@ func (s *Service) Controls() []clause.Control {
 			Says: "Moves a sealed value to another row, version and team, and tries to open it there", Run: s.moveValue},
 		{ID: "vault.reads-have-readers", Clause: "vault.access-logged", Kind: clause.Probe, Every: time.Hour, FreshFor: 3 * time.Hour,
 			Says: "Counts access keys and grants that nobody stands behind, keys that outlive their end, and secrets of keys that are not sealed", Run: s.probeKeys},
+		{ID: "vault.own-database-private", Clause: "vault.db-private", Kind: clause.Probe, Every: time.Hour, FreshFor: 3 * time.Hour,
+			Says: "Looks where the database lies that this vault keeps its values in", Run: s.probeDatabase},
 		{ID: "vault.leavers-know-nothing", Clause: "crypto.key-rotation", Kind: clause.Probe, Every: time.Hour, FreshFor: 3 * time.Hour,
 			Says: "Looks for secrets that somebody who left has seen, and that were not replaced since", Run: s.probeLeavers},
 	}

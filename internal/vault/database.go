@@ -1,11 +1,13 @@
 package vault
 
 import (
+	"context"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 
+	"writ/internal/clause"
 	"writ/internal/fault"
 	"writ/internal/secret"
 )
@@ -42,6 +44,18 @@ func (s *Service) CheckDatabase(v secret.Text) error { // clause: vault.db-priva
 		}
 	}
 	return nil
+}
+
+// probeDatabase holds the vault's own database to what it asks of others.
+func (s *Service) probeDatabase(context.Context) (clause.Result, error) {
+	if s.Database.IsZero() {
+		return clause.Passed("the vault's values lie in an encrypted file of this machine, which nothing reaches over a network"), nil
+	}
+	if err := s.CheckDatabase(s.Database); err != nil {
+		code, said := fault.PublicOf(err)
+		return clause.Failed("the database of the vault itself: " + said.Problem + " (" + code + ")"), nil
+	}
+	return clause.Passed("the address of the vault's own database names no public host and no unencrypted connection; a name is not looked up"), nil
 }
 
 // readDatabase takes hosts and options out of an address: a URL, also with jdbc: before it

@@ -56,7 +56,7 @@ type Owners interface {
 	OwnerOf(ctx context.Context, ref string) (actor.Actor, error)
 }
 
-// Deps are what a Service is made of. All are needed but AutoAlias.
+// Deps are what a Service is made of. All are needed but those that say otherwise.
 type Deps struct {
 	DB     *ledger.DB
 	Keys   Keys
@@ -65,6 +65,9 @@ type Deps struct {
 	Rules  *clause.Live[Rules]
 	Now    func() time.Time
 	Log    *slog.Logger
+
+	// Database is the address of the server's own database; empty = a file.
+	Database secret.Text
 
 	// AutoAlias takes any key alias that a client names as an alias of the vault's own
 	// key. Without it only alias/aws/ssm is known.

@@ -26,6 +26,8 @@ func (d *Door) Controls(door *canary.Door) []clause.Control {
 			Says: "Reads a value unsigned, with a wrong secret, outside the path of a key and with a key that has ended", Run: d.attack(door, "vault.read-needs-key", (*trial).reads)},
 		{ID: "vault.sensitive-needs-secure", Clause: "vault.encrypted-store", Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
 			Says: "Writes a plain value under a name that is sensitive", Run: d.attack(door, "vault.sensitive-needs-secure", (*trial).sensitive)},
+		{ID: "vault.public-database-refused", Clause: "vault.db-private", Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
+			Says: "Stores the addresses of a database in the public network and of one without encryption", Run: d.attack(door, "vault.public-database-refused", (*trial).database)},
 		{ID: "vault.value-nowhere", Clause: "crypto.at-rest", Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
 			Says: "Stores a random value through the wire and searches every stored byte for it", Run: d.attack(door, "vault.value-nowhere", (*trial).nowhere)},
 	}
@@ -151,6 +153,18 @@ func (t *trial) sensitive() string {
 	}
 	t.works("write a SecureString there", "PutParameter", put("SecureString"))
 	return "a sensitive name took a SecureString and nothing plain"
+}
+
+func (t *trial) database() string {
+	for act, v := range map[string]string{
+		"store the address of a database in the public network": "postgres://app@203.0.113.7/shop?sslmode=verify-full",
+		"store the address of one without encryption":           "postgres://app@10.1.2.3/shop?sslmode=disable",
+	} {
+		status, code, _ := t.call(t.key, "PutParameter", map[string]any{"Name": t.path + "/database", "Value": v, "Type": "SecureString"}, nil)
+		t.steps = append(t.steps, clause.Step{Act: act, Expected: "ValidationException", Got: code, OK: status == http.StatusBadRequest && code == "ValidationException"})
+	}
+	t.works("store the address of a private and encrypted one", "PutParameter", map[string]any{"Name": t.path + "/database", "Value": "postgres://app@10.1.2.3/shop?sslmode=verify-full", "Type": "SecureString"})
+	return "the addresses of a public database and of an unencrypted one were refused, and that of a private one was taken"
 }
 
 func (t *trial) nowhere() string {

@@ -10,6 +10,8 @@ import (
 
 	"writ/internal/clause"
 	"writ/internal/ledger/ledgertest"
+	"writ/internal/policy/policytest"
+	"writ/internal/secret"
 	"writ/internal/vault"
 )
 
@@ -110,6 +112,35 @@ func TestProbesSeeWhatIsNotSealed(t *testing.T) {
 		}
 		w.exec(`UPDATE vault_access_key SET secret = 'x'`)
 		if r := w.run("vault.reads-have-readers"); r.Outcome != clause.Fail {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// A vault that takes the address of a public database, or lies in one, is told.
+//
+// breaks: vault.db-private
+func TestControlsSeePublicDatabases(t *testing.T) {
+	each(t, func(t *testing.T, w *world, _ client) {
+		own := func(url string) clause.Result {
+			t.Helper()
+			was := w.vault.Database
+			defer func() { w.vault.Database = was }()
+			w.vault.Database = secret.NewText(url)
+			return w.run("vault.own-database-private")
+		}
+		for url, want := range map[string]clause.Outcome{"postgres://writ@203.0.113.7/writ?sslmode=verify-full": clause.Fail, "postgres://writ@10.0.0.9/writ?sslmode=disable": clause.Fail,
+			"postgres://writ@10.0.0.9/writ?sslmode=verify-full": clause.Pass, "postgres://writ@127.0.0.1/writ?sslmode=disable": clause.Pass} {
+			if r := own(url); r.Outcome != want {
+				t.Errorf("%s: %+v", url, r)
+			}
+		}
+		values := policytest.Values()
+		values["vault.db-private/public"] = true // as if nothing were refused
+		if err := w.vault.Rules.Set([]clause.Period{{Values: values}}); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.run("vault.public-database-refused"); r.Outcome != clause.Fail {
 			t.Errorf("%+v", r)
 		}
 	})
