@@ -160,11 +160,15 @@ func (t *trial) sweep(control string) error {
 	return err
 }
 
+// begin waits for its turn and clears the reserved team; end clears it again.
 func (t *trial) begin(control string) (end func(), err error) {
+	t.trials.Lock()
 	if err := t.sweep(control); err != nil { // leftovers of a run that was cut off
+		t.trials.Unlock()
 		return nil, err
 	}
 	return func() {
+		defer t.trials.Unlock()
 		if err := t.sweep(control); err != nil {
 			t.Log.Error("sweep what a control planted", "control", control, "err", err)
 		}

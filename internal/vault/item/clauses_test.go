@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,4 +116,26 @@ func TestCanaries(t *testing.T) {
 	w.outcome("vault.item-canary", clause.Fail, "let through: reveal it at the public door without a session")
 	w.front = nil
 	w.outcome("vault.item-canary", clause.Pass, "")
+}
+
+// The two controls share a reserved team. At the same moment, as after a start, neither takes
+// away what the other has planted.
+func TestCanariesTogether(t *testing.T) {
+	w := open(t)
+	var wg sync.WaitGroup
+	for range 5 {
+		for _, id := range []string{"vault.item-canary", "vault.item-last-holder"} {
+			wg.Go(func() {
+				for _, c := range slices.Concat(w.svc.Controls(w.door), w.svc.HolderControls()) {
+					if c.ID != id {
+						continue
+					}
+					if r, err := c.Run(t.Context()); err != nil || r.Outcome != clause.Pass {
+						t.Errorf("%s: %+v %v", id, r, err)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -84,7 +85,8 @@ type Deps struct {
 // Service is the company's vault. It is safe for concurrent use.
 type Service struct {
 	Deps
-	set *web.Pages
+	set    *web.Pages
+	trials sync.Mutex // one control at a time: they share a reserved team, and sweep it
 }
 
 // New makes a Service.
