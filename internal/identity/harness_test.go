@@ -331,6 +331,24 @@ func (w *world) quiet(to string) {
 	}
 }
 
+// told counts the letters with a subject among all that were sent to somebody and not
+// asked for yet.
+func (w *world) told(to, subject string) (n int) {
+	w.t.Helper()
+	w.drain()
+	for {
+		ctx, stop := context.WithTimeout(w.t.Context(), 300*time.Millisecond)
+		m, err := w.door.Letter(ctx, to)
+		stop()
+		if err != nil {
+			return n
+		}
+		if m.Subject == subject {
+			n++
+		}
+	}
+}
+
 // drain waits until the queue is empty.
 func (w *world) drain() {
 	w.t.Helper()
