@@ -255,15 +255,7 @@ func (s *Service) seal(ctx context.Context, sub keyring.Subject, column, row str
 
 // open decrypts what seal made.
 func (s *Service) open(ctx context.Context, column, row string, box []byte) (secret.Bytes, error) {
-	id, err := envelope.KeyID(box)
-	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("open %s: %w", column, err)
-	}
-	k, err := s.Ring.ByID(ctx, id)
-	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("open %s: %w", column, err)
-	}
-	return k.Open(box, place(column, row))
+	return keyring.OpenBox(ctx, s.Ring, place(column, row), box)
 }
 
 // place names the column as "table.column".

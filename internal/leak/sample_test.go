@@ -58,7 +58,7 @@ func (m maker) leaks() []sample {
 	add("stripe webhook", "pay.ts", j("whs", "ec_", m.of(alnum, 32)))
 	add("google", "map.html", j("key=AI", "za", m.of(url64, 35)))
 	add("azure", "app.config", j("DefaultEndpointsProtocol=https;AccountName=shop;Account", "Key=", m.of(b64, 86), "=="))
-	add("npm", ".npmrc", j("//registry.npmjs.org/:_auth", "Token=npm", "_", m.of(alnum, 36)))
+	add("npm", ".npmrc", j("//packages.example.test/:_auth", "Token=npm", "_", m.of(alnum, 36)))
 	add("pypi", ".pypirc", j("password = py", "pi-AgEIcHlwaS5vcmc", m.of(url64, 60)))
 	add("docker login", "config.json", j(`{"auths":{"https://index.docker.io/v1/":{"auth":"`, base64.StdEncoding.EncodeToString([]byte("deploy:"+m.of(alnum, 16))), `"}}}`))
 	add("sendgrid", "mail.go", j("S", "G.", m.of(url64, 22), ".", m.of(url64, 43)))

@@ -203,19 +203,7 @@ func (s *Service) seal(ctx context.Context, sub keyring.Subject, at envelope.AAD
 
 // open decrypts what seal made.
 func (s *Service) open(ctx context.Context, at envelope.AAD, box []byte) (secret.Bytes, error) {
-	id, err := envelope.KeyID(box)
-	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("open %s.%s: %w", at.Table, at.Column, err)
-	}
-	k, err := s.Keys.ByID(ctx, id)
-	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("open %s.%s: %w", at.Table, at.Column, err)
-	}
-	b, err := k.Open(box, at)
-	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("open %s.%s: %w", at.Table, at.Column, err)
-	}
-	return b, nil
+	return keyring.OpenBox(ctx, s.Keys, at, box)
 }
 
 // keyFor is the subject that the values of a team's vault are sealed under.

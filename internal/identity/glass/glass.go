@@ -121,18 +121,7 @@ func (s *Service) Slots() []clause.Slot { return []clause.Slot{s.Rules} }
 
 // Run ends what is over and looks for holders who left, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(20 * time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := s.Tend(ctx); err != nil && ctx.Err() == nil {
-				s.Log.Error("break-glass housekeeping", "err", err)
-			}
-		}
-	}
+	return jobs.Tend(ctx, 20*time.Second, s.Log, "break-glass housekeeping", s.Tend)
 }
 
 // class is the key under which shares lie while they are gathered.
@@ -147,15 +136,7 @@ func (s *Service) seal(ctx context.Context, sub keyring.Subject, column, row str
 }
 
 func (s *Service) unseal(ctx context.Context, column, row string, box []byte) (secret.Bytes, error) {
-	id, err := envelope.KeyID(box)
-	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("open %s: %w", column, err)
-	}
-	k, err := s.Ring.ByID(ctx, id)
-	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("open %s: %w", column, err)
-	}
-	return k.Open(box, boxed(column, row))
+	return keyring.OpenBox(ctx, s.Ring, boxed(column, row), box)
 }
 
 func boxed(column, row string) envelope.AAD {

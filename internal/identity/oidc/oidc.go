@@ -159,17 +159,9 @@ func (s *Service) seal(ctx context.Context, column, row string, v any) ([]byte, 
 
 // unseal decrypts what seal made.
 func (s *Service) unseal(ctx context.Context, column, row string, box []byte, v any) error {
-	id, err := envelope.KeyID(box)
+	b, err := keyring.OpenBox(ctx, s.Ring, place(column, row), box)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", column, err)
-	}
-	k, err := s.Ring.ByID(ctx, id)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", column, err)
-	}
-	b, err := k.Open(box, place(column, row))
-	if err != nil {
-		return fmt.Errorf("open %s: %w", column, err)
+		return err
 	}
 	return json.Unmarshal(b.Reveal(), v)
 }

@@ -144,7 +144,7 @@ func (s *Service) Issue(ctx context.Context, who actor.Actor, in Wish) ([]byte, 
 	}
 	out := Issued{ID: h.ID, Machine: h.Machine, Names: h.Names, Issuer: who.String(), Made: h.Issued, Ends: h.Ends}
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		_, err := tx.Exec(ctx, insertBundle, out.ID, teamOf(who), out.Machine, strings.Join(out.Names, "\n"), out.Issuer, us(out.Made), us(out.Ends))
+		_, err := tx.Exec(ctx, insertBundle, out.ID, vault.TeamOf(who), out.Machine, strings.Join(out.Names, "\n"), out.Issuer, us(out.Made), us(out.Ends))
 		return BundleIssued{Bundle: out.ID, Machine: out.Machine, Names: out.Names, Ends: out.Ends}, err
 	})
 	if err != nil {
@@ -158,7 +158,7 @@ func (s *Service) Bundles(ctx context.Context, who actor.Actor) ([]Issued, error
 	if err := s.Access.Allow(ctx, who, access.VaultList, "param/"); err != nil {
 		return nil, err
 	}
-	return s.find(ctx, selectBundles+` WHERE team = $1 ORDER BY issued DESC, id LIMIT 500`, teamOf(who))
+	return s.find(ctx, selectBundles+` WHERE team = $1 ORDER BY issued DESC, id LIMIT 500`, vault.TeamOf(who))
 }
 
 func (s *Service) find(ctx context.Context, query string, args ...any) (out []Issued, err error) {
@@ -186,7 +186,7 @@ func (s *Service) Revoke(ctx context.Context, who actor.Actor, id string) error 
 		return err
 	}
 	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		n, err := tx.Exec(ctx, revokeBundle, id, teamOf(who), us(tx.Now()))
+		n, err := tx.Exec(ctx, revokeBundle, id, vault.TeamOf(who), us(tx.Now()))
 		if err == nil && n == 0 {
 			err = fault.New(fault.NotFound, "bundle_unknown", fault.Public{Problem: "There is no live bundle of that id.", Next: "Look at the list: writ vault bundle list."})
 		}
@@ -224,7 +224,7 @@ func (s *Service) Report(ctx context.Context, who actor.Actor, uses []Use) (revo
 			return nil, fault.Newf(fault.Invalid, "use_form", "A use is not as writ run notes it.")
 		}
 		_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-			n, err := tx.Exec(ctx, useBundle, u.Bundle, teamOf(who), us(u.At))
+			n, err := tx.Exec(ctx, useBundle, u.Bundle, vault.TeamOf(who), us(u.At))
 			if err == nil && n == 0 {
 				err = fault.New(fault.NotFound, "bundle_unknown", fault.Public{Problem: "There is no bundle " + u.Bundle + " of this team.", Next: "Take the line out of the machine's notes."})
 			}
@@ -234,7 +234,7 @@ func (s *Service) Report(ctx context.Context, who actor.Actor, uses []Use) (revo
 			return nil, fmt.Errorf("record the use of a bundle: %w", err)
 		}
 	}
-	bs, err := s.find(ctx, selectBundles+` WHERE team = $1 AND revoked > 0 AND ends > $2 ORDER BY id LIMIT 500`, teamOf(who), us(s.Now()))
+	bs, err := s.find(ctx, selectBundles+` WHERE team = $1 AND revoked > 0 AND ends > $2 ORDER BY id LIMIT 500`, vault.TeamOf(who), us(s.Now()))
 	for _, b := range bs {
 		revoked = append(revoked, b.ID)
 	}
@@ -248,13 +248,6 @@ func at(us int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMicro(us).UTC()
-}
-
-func teamOf(who actor.Actor) string {
-	if who.Kind == actor.Operator || who.Kind == actor.Writ {
-		return vault.Home
-	}
-	return who.Team
 }
 
 const (

@@ -156,18 +156,7 @@ func (s *Service) Slots() []clause.Slot { return []clause.Slot{s.Rules} }
 
 // Run looks for holders who left and for drills that are over, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(20 * time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := s.Tend(ctx); err != nil && ctx.Err() == nil {
-				s.Log.Error("housekeeping of holders", "err", err)
-			}
-		}
-	}
+	return jobs.Tend(ctx, 20*time.Second, s.Log, "housekeeping of holders", s.Tend)
 }
 
 func (s *Service) at(step string) error {

@@ -14,6 +14,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/ledger"
 	"writ/internal/secret"
+	"writ/internal/vault"
 	"writ/internal/vault/item/bring"
 	"writ/internal/web"
 )
@@ -113,11 +114,11 @@ func (s *Service) bring(ctx context.Context, who actor.Actor, in Import, out Res
 	if len(made) == 0 || len(made) < len(out.Rows) && !in.Some {
 		return Result{}, fault.New(fault.Conflict, "import_rows", fault.Public{Problem: fmt.Sprintf("%d of %d rows cannot come over, so none did.", len(out.Rows)-len(made), len(out.Rows)), Next: "Mend them, or ask for the good ones only."})
 	}
-	roster, err := s.People.Roster(ctx, teamOf(who))
+	roster, err := s.People.Roster(ctx, vault.TeamOf(who))
 	if err != nil {
 		return Result{}, err
 	}
-	if err := s.room(ctx, teamOf(who), len(made)); err != nil {
+	if err := s.room(ctx, vault.TeamOf(who), len(made)); err != nil {
 		return Result{}, err
 	}
 	id := s.DB.ID()
@@ -125,7 +126,7 @@ func (s *Service) bring(ctx context.Context, who actor.Actor, in Import, out Res
 		return Result{}, fmt.Errorf("bring items over: %w", err) // what was staged is erased by Tend
 	}
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		n, err := tx.Exec(ctx, `UPDATE vault_item SET team = $2 WHERE team = $1`, stagedTeam+id, teamOf(who))
+		n, err := tx.Exec(ctx, `UPDATE vault_item SET team = $2 WHERE team = $1`, stagedTeam+id, vault.TeamOf(who))
 		if err == nil && n != int64(len(made)) {
 			err = fault.Newf(fault.Conflict, "import_cut", "The import took too long and was taken back. Try it again.")
 		}
@@ -175,7 +176,7 @@ func (s *Service) stage(ctx context.Context, who actor.Actor, id string, made []
 
 // pass is what shows that somebody tried a file: it fits this file, person and owners alone.
 func (s *Service) pass(ctx context.Context, who actor.Actor, in Import) (string, error) {
-	k, err := s.Keys.Ensure(ctx, indexKey(teamOf(who)))
+	k, err := s.Keys.Ensure(ctx, indexKey(vault.TeamOf(who)))
 	if err != nil {
 		return "", fmt.Errorf("key of indexes: %w", err)
 	}

@@ -120,16 +120,6 @@ func (s *Service) change(ctx context.Context, who actor.Actor, fn func(*ledger.T
 	return r, err
 }
 
-// home is the team whose items the operator and the server act on.
-const home = "staff"
-
-func teamOf(who actor.Actor) string {
-	if who.Kind == actor.Operator || who.Kind == actor.Writ {
-		return home
-	}
-	return who.Team
-}
-
 // The keys of a team's items: one for heads, fields and files, one for the seeds of codes,
 // one for blind indexes. All die with the team.
 func contentKey(team string) keyring.Subject { return keyring.Subject{Kind: "vault-item", ID: team} }
@@ -143,17 +133,9 @@ func place(column, team, row string, version int64) envelope.AAD {
 }
 
 func (s *Service) open(ctx context.Context, at envelope.AAD, box []byte) (secret.Bytes, error) {
-	id, err := envelope.KeyID(box)
+	b, err := keyring.OpenBox(ctx, s.Keys, at, box)
 	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("open %s.%s: %w", at.Table, at.Column, err)
-	}
-	k, err := s.Keys.ByID(ctx, id)
-	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("open %s.%s: %w", at.Table, at.Column, err)
-	}
-	b, err := k.Open(box, at)
-	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("open %s.%s: %w", at.Table, at.Column, err)
+		return secret.Bytes{}, err
 	}
 	return unpad(b)
 }

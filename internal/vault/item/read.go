@@ -15,6 +15,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/ledger"
 	"writ/internal/secret"
+	"writ/internal/vault"
 )
 
 // Item is one as its reader may see it: all but the secrets.
@@ -117,7 +118,7 @@ func (s *Service) guard(ctx context.Context, who actor.Actor, action access.Acti
 	if err := s.Access.Allow(ctx, who, action, thing(id)); err != nil {
 		return row{}, err
 	}
-	it, err := load(ctx, s.DB, teamOf(who), id)
+	it, err := load(ctx, s.DB, vault.TeamOf(who), id)
 	if errors.Is(err, fault.NotFound) {
 		return row{}, s.DB.Refuse(ctx, who, ItemRefused{Code: "unknown"}, err)
 	}
@@ -194,7 +195,7 @@ func (s *Service) List(ctx context.Context, who actor.Actor, q Query) ([]Item, e
 	if err := s.Access.Allow(ctx, who, access.VaultItems, ""); err != nil {
 		return nil, err
 	}
-	rows, err := s.all(ctx, teamOf(who))
+	rows, err := s.all(ctx, vault.TeamOf(who))
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/vault"
 )
 
 // The findings of a report.
@@ -37,7 +38,7 @@ func (s *Service) Report(ctx context.Context, who actor.Actor) (found []Found, l
 	if err := s.Access.Allow(ctx, who, access.VaultItems, ""); err != nil {
 		return nil, 0, err
 	}
-	team := teamOf(who)
+	team := vault.TeamOf(who)
 	rows, err := s.all(ctx, team)
 	if err != nil {
 		return nil, 0, err

@@ -10,24 +10,14 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/jobs"
 	"writ/internal/ledger"
 	"writ/internal/vault"
 )
 
 // Run ends what is over and erases what was deleted, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(20 * time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := s.Tend(ctx); err != nil && ctx.Err() == nil {
-				s.Log.Error("housekeeping of the company's vault", "err", err)
-			}
-		}
-	}
+	return jobs.Tend(ctx, 20*time.Second, s.Log, "housekeeping of the company's vault", s.Tend)
 }
 
 // Tend ends check-outs whose time is over, erases items 30 days after they were deleted and

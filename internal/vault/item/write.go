@@ -13,6 +13,7 @@ import (
 	"writ/internal/envelope"
 	"writ/internal/fault"
 	"writ/internal/ledger"
+	"writ/internal/vault"
 )
 
 // keptDeleted is how long a deleted item can be taken back.
@@ -133,7 +134,7 @@ func (s *Service) Create(ctx context.Context, who actor.Actor, in NewItem) (Item
 	if err := s.room(ctx, made.team, 1); err != nil {
 		return Item{}, err
 	}
-	roster, err := s.People.Roster(ctx, teamOf(who))
+	roster, err := s.People.Roster(ctx, vault.TeamOf(who))
 	if err != nil {
 		return Item{}, err
 	}
@@ -170,7 +171,7 @@ func (s *Service) prepare(ctx context.Context, who actor.Actor, in NewItem) (pre
 	if out.owners, err = s.ownersOf(ctx, who, in.Owners); err != nil {
 		return prepared{}, err
 	}
-	out.sealedVersion, err = s.seal(ctx, sealedVersion{id: s.DB.ID(), team: teamOf(who), kind: in.Kind, version: 1, changed: changed}, c, nil)
+	out.sealedVersion, err = s.seal(ctx, sealedVersion{id: s.DB.ID(), team: vault.TeamOf(who), kind: in.Kind, version: 1, changed: changed}, c, nil)
 	return out, err
 }
 
@@ -188,7 +189,7 @@ func rotation(k Kind, days int) (int, error) { // clause: vault.company-creds
 // ownersOf finds the people who shall own an item.
 func (s *Service) ownersOf(ctx context.Context, who actor.Actor, refs []string) (ids []string, err error) {
 	for _, ref := range refs {
-		m, err := s.member(ctx, teamOf(who), ref)
+		m, err := s.member(ctx, vault.TeamOf(who), ref)
 		if err != nil {
 			return nil, err
 		}

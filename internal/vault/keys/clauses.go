@@ -103,16 +103,8 @@ func (s *Service) plant(ctx context.Context) (sub keyring.Subject, k envelope.Ke
 // try opens a value with what a ring gives, and says how that went.
 func try(ctx context.Context, ring *keyring.Ring, act string, v Sealed, expected string) (clause.Step, error) {
 	st := clause.Step{Act: act, Expected: expected, Got: "opened", Control: expected == "opened"}
-	id, err := envelope.KeyID(v.Box)
-	if err == nil {
-		var k envelope.Key
-		if k, err = ring.ByID(ctx, id); err == nil {
-			var b secret.Bytes
-			if b, err = k.Open(v.Box, v.Place); err == nil {
-				b.Wipe()
-			}
-		}
-	}
+	b, err := keyring.OpenBox(ctx, ring, v.Place, v.Box)
+	b.Wipe()
 	if errors.Is(err, fault.Unavailable) {
 		return st, fmt.Errorf("%s: %w", act, err)
 	}

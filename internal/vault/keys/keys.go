@@ -153,15 +153,7 @@ func reasonAt(table, row string) envelope.AAD {
 
 // open opens a value in its place.
 func (s *Service) open(ctx context.Context, v Sealed) (secret.Bytes, error) {
-	id, err := envelope.KeyID(v.Box)
-	if err != nil {
-		return secret.Bytes{}, err
-	}
-	k, err := s.Ring.ByID(ctx, id)
-	if err != nil {
-		return secret.Bytes{}, err
-	}
-	return k.Open(v.Box, v.Place)
+	return keyring.OpenBox(ctx, s.Ring, v.Place, v.Box)
 }
 
 // maxReason is the longest reason, in bytes.

@@ -12,6 +12,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/leak"
 	"writ/internal/ledger"
+	"writ/internal/vault"
 )
 
 // The states of a hit.
@@ -134,7 +135,7 @@ func (s *Service) Decide(ctx context.Context, who actor.Actor, in Decision) erro
 		return fault.New(fault.Invalid, "hit_until", fault.Public{Problem: "An exception ends within a year.", Expected: "A day after today, such as " + s.Now().AddDate(0, 3, 0).Format(time.DateOnly) + "."})
 	}
 	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		if err := ledger.One(ctx, tx, `SELECT id FROM vault_scan WHERE id = $1 AND team = $2`, []any{new(string)}, in.Place, teamOf(who)); err != nil {
+		if err := ledger.One(ctx, tx, `SELECT id FROM vault_scan WHERE id = $1 AND team = $2`, []any{new(string)}, in.Place, vault.TeamOf(who)); err != nil {
 			return nil, errNoHit(err)
 		}
 		hits, err := hitsOf(ctx, tx, in.Place)

@@ -92,7 +92,7 @@ func (s *Service) Compare(ctx context.Context, who actor.Actor) (Comparison, err
 	if err := s.Access.Allow(ctx, who, access.VaultList, "param/"); err != nil {
 		return Comparison{}, err
 	}
-	c, err := s.compare(ctx, teamOf(who))
+	c, err := s.compare(ctx, vault.TeamOf(who))
 	if err != nil {
 		return Comparison{}, err
 	}
@@ -167,11 +167,4 @@ func (m *marks) end(id, who string) (asked int64, err error) {
 	}
 	delete(m.open, id)
 	return c.asked, nil
-}
-
-func teamOf(who actor.Actor) string {
-	if who.Kind == actor.Operator || who.Kind == actor.Writ {
-		return vault.Home
-	}
-	return who.Team
 }

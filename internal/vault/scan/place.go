@@ -113,7 +113,7 @@ type Filed struct {
 
 // file records a scan, and makes the place's hits those that it saw.
 func (s *Service) file(ctx context.Context, who actor.Actor, r Report) (out Filed, err error) { // clause: vault.secret-home
-	team := teamOf(who)
+	team := vault.TeamOf(who)
 	receipt, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		now := us(tx.Now())
 		id, err := s.place(ctx, tx, team, r.Host, r.Path)
@@ -211,7 +211,7 @@ func (s *Service) Scans(ctx context.Context, who actor.Actor) ([]Place, error) {
 	if err := s.Access.Allow(ctx, who, access.VaultList, "param/"); err != nil {
 		return nil, err
 	}
-	return s.places(ctx, teamOf(who))
+	return s.places(ctx, vault.TeamOf(who))
 }
 
 func (s *Service) places(ctx context.Context, team string) ([]Place, error) {

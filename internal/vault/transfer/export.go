@@ -41,7 +41,7 @@ func (s *Service) Ask(ctx context.Context, who actor.Actor, path, reason string)
 	}
 	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		e.ID, e.Asked = tx.ID(), tx.Now()
-		_, err := tx.Exec(ctx, insertExport, e.ID, teamOf(who), e.Path, e.Reason, e.Asker, us(e.Asked))
+		_, err := tx.Exec(ctx, insertExport, e.ID, vault.TeamOf(who), e.Path, e.Reason, e.Asker, us(e.Asked))
 		return ExportAsked{Export: e.ID, Path: e.Path, Why: e.Reason}, err
 	})
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Service) Agree(ctx context.Context, who actor.Actor, id string) error {
 		return fault.New(fault.Denied, "person_needed", fault.Public{Problem: "A person agrees, signed in.", Next: "Sign in, and agree there."})
 	}
 	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		e, err := s.one(ctx, tx, teamOf(who), id)
+		e, err := s.one(ctx, tx, vault.TeamOf(who), id)
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +87,7 @@ func (s *Service) Take(ctx context.Context, who actor.Actor, id string) ([]vault
 	var e Export
 	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		var err error
-		if e, err = s.one(ctx, tx, teamOf(who), id); err != nil {
+		if e, err = s.one(ctx, tx, vault.TeamOf(who), id); err != nil {
 			return nil, err
 		}
 		switch {
@@ -112,7 +112,7 @@ func (s *Service) Exports(ctx context.Context, who actor.Actor) ([]Export, error
 	if err := s.Access.Allow(ctx, who, access.VaultList, "param/"); err != nil {
 		return nil, err
 	}
-	return s.find(ctx, s.DB, selectExports+` WHERE team = $1 ORDER BY asked DESC, id LIMIT 200`, teamOf(who))
+	return s.find(ctx, s.DB, selectExports+` WHERE team = $1 ORDER BY asked DESC, id LIMIT 200`, vault.TeamOf(who))
 }
 
 func (s *Service) one(ctx context.Context, r ledger.Reader, team, id string) (Export, error) {
@@ -149,13 +149,6 @@ func at(us int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMicro(us).UTC()
-}
-
-func teamOf(who actor.Actor) string {
-	if who.Kind == actor.Operator || who.Kind == actor.Writ {
-		return vault.Home
-	}
-	return who.Team
 }
 
 // ExportAsked is the wish to carry values away.
