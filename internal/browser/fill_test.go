@@ -102,7 +102,7 @@ func (h *house) filled(t *testing.T) *fillings {
 		emil.call("POST", "vault/params", obj{"name": "/shop/db/password", "value": v, "type": "SecureString", "overwrite": true, "description": "The account of the orders service in its database"}, nil)
 	}
 	emil.call("POST", "vault/params", obj{"name": "/shop/features/gift-wrap", "value": "on", "type": "String"}, nil)
-	ana.call("POST", "vault/keys", obj{"path": "/shop", "read_only": true, "owner": "person/" + f.people[engineer]}, nil)
+	emil.call("POST", "vault/keys", obj{"path": "/shop", "read_only": true}, nil)
 	ana.call("POST", "vault/grants", obj{"who": "person/" + f.people["sana@example.test"], "path": "/shop/features", "rights": "reader", "reason": "Answers customers who ask what is on."}, nil)
 	f.travel(emil)
 	h.fill = f

@@ -93,7 +93,7 @@ func (c *Console) showSecrets(w http.ResponseWriter, r *http.Request, who actor.
 	if c.Access.May(who, access.VaultWrite) {
 		out.Acts = append(out.Acts, web.Link{Text: "Write a new one", Href: atSecrets + "/new"})
 	}
-	if c.Access.May(who, access.VaultKeys) {
+	if c.Access.May(who, access.VaultKeys) || c.Access.May(who, access.VaultRead) {
 		out.Acts = append(out.Acts, web.Link{Text: "Access keys of programs", Href: atAccessKeys})
 	}
 	if c.Access.May(who, access.VaultAudit) {

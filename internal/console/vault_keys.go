@@ -24,7 +24,7 @@ type accessKeyRow struct {
 type accessKeysPage struct {
 	OneTime *web.Code
 	Keys    []accessKeyRow
-	Make    web.Form
+	Make    *web.Form
 }
 
 func (c *Console) showAccessKeys(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
@@ -48,10 +48,12 @@ func (c *Console) accessKeysPage(w http.ResponseWriter, r *http.Request, who act
 	if fresh != nil {
 		out.OneTime = &web.Code{Label: "The key. Its secret is shown this once.", Text: "AWS_ACCESS_KEY_ID=" + fresh.ID + "\nAWS_SECRET_ACCESS_KEY=" + fresh.Secret.Reveal()}
 	}
-	out.Make = web.Form{Action: atAccessKeys, Act: "Make an access key", Fault: beside(fail, paramFields), Fields: []web.Field{
-		{Name: "path", Label: "Path", Value: typed.Get("path"), Required: true, Complete: "off", Hint: "It reaches this path and all below it, and nothing else."},
-		{Name: "reads", Label: "May", Type: "radio", Required: true, Options: []web.Option{{Value: "yes", Text: "Read", Chosen: typed.Get("reads") != "no"}, {Value: "no", Text: "Read and write", Chosen: typed.Get("reads") == "no"}}},
-		{Name: "days", Label: "Days until it ends", Type: "number", Value: typed.Get("days"), Hint: "90 when it is left empty, 365 at most."}}}
+	if c.Access.May(who, access.VaultRead) {
+		out.Make = &web.Form{Action: atAccessKeys, Act: "Make an access key", Fault: beside(fail, paramFields), Fields: []web.Field{
+			{Name: "path", Label: "Path", Value: typed.Get("path"), Required: true, Complete: "off", Hint: "It reaches this path and all below it, and nothing else."},
+			{Name: "reads", Label: "May", Type: "radio", Required: true, Options: []web.Option{{Value: "yes", Text: "Read", Chosen: typed.Get("reads") != "no"}, {Value: "no", Text: "Read and write", Chosen: typed.Get("reads") == "no"}}},
+			{Name: "days", Label: "Days until it ends", Type: "number", Value: typed.Get("days"), Hint: "90 when it is left empty, 365 at most."}}}
+	}
 	st := http.StatusOK
 	if fail != nil {
 		st = status(fail)
@@ -66,7 +68,7 @@ func (c *Console) makeAccessKey(w http.ResponseWriter, r *http.Request, who acto
 	}
 	life, err := daysOf(f.Get("days"))
 	if err != nil {
-		if denied := c.Access.Allow(r.Context(), who, access.VaultKeys, ""); denied != nil {
+		if denied := c.Access.Allow(r.Context(), who, access.VaultRead, ""); denied != nil {
 			return denied
 		}
 		return c.accessKeysPage(w, r, who, nil, f, err)

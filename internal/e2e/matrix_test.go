@@ -35,7 +35,7 @@ var asks = map[string]access.Action{
 	"POST vault/params": access.VaultWrite, "POST vault/rollback": access.VaultWrite, "DELETE vault/params": access.VaultWrite,
 	"GET vault/about": access.VaultList, "POST vault/about": access.VaultWrite, "GET vault/search": access.VaultList, "GET vault/diff": access.VaultRead, "POST vault/rollback-path": access.VaultWrite,
 	"GET vault/kms": access.VaultList, "POST vault/kms": access.VaultKeys, "POST vault/kms/{id}/state": access.VaultKeys, "POST vault/kms/{id}/alias": access.VaultKeys, "POST vault/kms/{id}/rotate": access.VaultKeys,
-	"GET vault/keys": access.VaultKeys, "POST vault/keys": access.VaultKeys, "DELETE vault/keys/{id}": access.VaultKeys, "GET vault/seen": access.VaultAudit,
+	"GET vault/keys": access.VaultList, "POST vault/keys": access.VaultRead, "DELETE vault/keys/{id}": access.VaultKeys, "GET vault/seen": access.VaultAudit,
 	"GET vault/grants": access.VaultAudit, "POST vault/grants": access.VaultKeys, "DELETE vault/grants/{id}": access.VaultKeys,
 	"GET encryption": access.KeysRead, "POST encryption/rotate": access.KeysRotate, "GET encryption/shreds": access.KeysRead, "POST encryption/shreds": access.KeysShred,
 	"POST encryption/shreds/{id}/agree": access.KeysAgree, "DELETE encryption/shreds/{id}": access.KeysAgree, "GET encryption/shreds/{id}/certificate": access.KeysRead,

@@ -31,6 +31,7 @@ func (m *Memo[V]) Get(d *DB, key string, read func() (V, error)) (V, error) {
 		m.kept, m.writes, m.begun = map[string]V{}, writes, now
 	}
 	v, ok := m.kept[key]
+	begun := m.begun
 	m.mu.Unlock()
 	if ok {
 		return v, nil
@@ -41,7 +42,7 @@ func (m *Memo[V]) Get(d *DB, key string, read func() (V, error)) (V, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.writes == writes && d.writes.Load() == writes { // else it may be from before a write
+	if m.writes == writes && m.begun.Equal(begun) && d.writes.Load() == writes { // else it may be from before a write, or older than the second that has begun
 		m.kept[key] = v
 	}
 	return v, nil

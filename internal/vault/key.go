@@ -60,12 +60,13 @@ type IssuedKey struct {
 	Token  secret.Text // of a session
 }
 
-// IssueKey makes an access key for a path.
+// IssueKey makes an access key for a path: somebody's own, or one of a service, for what
+// its maker may do there.
 func (s *Service) IssueKey(ctx context.Context, who actor.Actor, in NewKey) (IssuedKey, error) {
 	if who.ByToken() {
 		return IssuedKey{}, fault.New(fault.Denied, "person_needed", fault.Public{Problem: "A key cannot make another one.", Next: "Sign in, or use the server's own account."})
 	}
-	path, err := s.pathed(ctx, who, access.VaultKeys, in.Path)
+	path, err := s.pathed(ctx, who, access.VaultRead, in.Path)
 	if err != nil {
 		return IssuedKey{}, err
 	}
@@ -87,6 +88,9 @@ func (s *Service) IssueKey(ctx context.Context, who actor.Actor, in NewKey) (Iss
 	if teamOf(owner) != k.Team {
 		return IssuedKey{}, fault.New(fault.Denied, "other_team", fault.Public{Problem: "The owner of a key acts in the team whose vault it opens."})
 	}
+	if err := s.mayLend(ctx, who, owner, k.AccessKey); err != nil {
+		return IssuedKey{}, err
+	}
 	box, err := s.seal(ctx, keyring.Class(accessClass), secretAt(k.ID), []byte(k.Secret.Reveal()))
 	if err != nil {
 		return IssuedKey{}, err
@@ -100,6 +104,35 @@ func (s *Service) IssueKey(ctx context.Context, who actor.Actor, in NewKey) (Iss
 		return IssuedKey{}, fmt.Errorf("issue access key: %w", err)
 	}
 	return k, nil
+}
+
+// mayLend refuses a key that would give its maker what they may not do themselves: whoever
+// makes it holds its secret, so managing keys would bring reading and writing with it. The
+// server's own account makes keys for anybody; nobody else makes one that acts as another
+// person or as that account.
+func (s *Service) mayLend(ctx context.Context, who, owner actor.Actor, k AccessKey) error { // clause: access.least-privilege
+	if who.Kind == actor.Operator {
+		return nil
+	}
+	if owner.Kind != actor.Machine && (owner.Kind != who.Kind || owner.ID != who.ID) {
+		return s.DB.Refuse(ctx, who, ReadRefused{Name: k.Path, Code: "key_lends"}, fault.New(fault.Denied, "key_lends", fault.Public{Problem: "You would hold a key that acts as somebody else.",
+			Expected: "A key of your own, or one of a service.", Next: "Let them make it themselves, or use the server's own account."}))
+	}
+	for _, action := range k.gives() {
+		if err := s.may(ctx, who, action, k.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gives are the actions that a key carries.
+func (k *AccessKey) gives() []access.Action {
+	as := []access.Action{access.VaultRead, access.VaultList}
+	if !k.Reads {
+		as = append(as, access.VaultWrite)
+	}
+	return as
 }
 
 // life is how long the key shall live.
@@ -127,10 +160,12 @@ func tokenMark(token secret.Text) string {
 	return hex.EncodeToString(h[:])
 }
 
-// EndKey ends an access key for the next call.
+// EndKey ends an access key for the next call: one's own, or as a manager of keys any.
 func (s *Service) EndKey(ctx context.Context, who actor.Actor, id string) error {
-	if err := s.may(ctx, who, access.VaultKeys, "/"); err != nil {
-		return err
+	if k, err := s.keyRow(ctx, id); err != nil || k.Owner != who.String() || who.ByToken() {
+		if err := s.may(ctx, who, access.VaultKeys, "/"); err != nil {
+			return err
+		}
 	}
 	_, err := s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		n, err := tx.Exec(ctx, endKey, id, teamOf(who), us(tx.Now()))
@@ -146,20 +181,25 @@ func (s *Service) EndKey(ctx context.Context, who actor.Actor, id string) error 
 	return nil
 }
 
-// AccessKeys lists the team's access keys, the newest first.
+// AccessKeys lists the team's access keys, the newest first; those of one's own to whoever
+// does not manage keys.
 func (s *Service) AccessKeys(ctx context.Context, who actor.Actor) ([]AccessKey, error) {
-	if err := s.may(ctx, who, access.VaultKeys, "/"); err != nil {
+	action, whose := access.VaultKeys, ""
+	if !s.Access.May(who, action) {
+		action, whose = access.VaultList, who.String()
+	}
+	if err := s.may(ctx, who, action, "/"); err != nil {
 		return nil, err
 	}
 	var out []AccessKey
-	err := s.DB.Each(ctx, selectKey+` WHERE team = $1 ORDER BY issued DESC, id LIMIT 1000`, func(scan ledger.Scan) error {
+	err := s.DB.Each(ctx, selectKey+` WHERE team = $1 AND ($2 = '' OR owner = $2) ORDER BY issued DESC, id LIMIT 1000`, func(scan ledger.Scan) error {
 		var k AccessKey
 		if err := scan(k.dest()...); err != nil {
 			return err
 		}
 		out = append(out, k)
 		return nil
-	}, teamOf(who))
+	}, teamOf(who), whose)
 	if err != nil {
 		return nil, fmt.Errorf("list access keys: %w", err)
 	}
@@ -199,9 +239,9 @@ func (s *Service) Caller(ctx context.Context, id string, session secret.Text) (a
 	}
 	defer b.Wipe()
 	who.Session, who.FactorAt, who.ACR, who.Via, who.Token = "", time.Time{}, 0, "aws", id
-	who.Scopes = []string{string(access.VaultRead), string(access.VaultList), pathScope + k.Path}
-	if !k.Reads {
-		who.Scopes = append(who.Scopes, string(access.VaultWrite))
+	who.Scopes = []string{pathScope + k.Path}
+	for _, a := range k.gives() {
+		who.Scopes = append(who.Scopes, string(a))
 	}
 	return who, secret.NewText(string(b.Reveal())), nil
 }

@@ -23,7 +23,8 @@
 // Whoever comes in on a session that they still have at the provider has shown who they are
 // when they began that one: acts that take a fresh proof ask for one.
 //
-// BUG(remembered): a provider that leaves out auth_time is believed to have asked anew.
+// BUG(remembered): of whoever was not signed in here, a provider that leaves out auth_time is
+// believed to have asked now. Of whoever was, it has shown nothing new then.
 //
 // Tables: identity_upstream_*; the schema says who may export and erase each.
 //

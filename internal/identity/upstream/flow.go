@@ -193,8 +193,11 @@ func (s *Service) read(ctx context.Context, p *provider, found *oidc.Provider, t
 		}
 	}
 	out := proof{issuer: it.Issuer, subject: it.Subject, amr: c.AMR, going: g}
-	if c.At != 0 {
+	switch {
+	case c.At != 0:
 		out.at = time.Unix(c.At, 0)
+	case g.Again:
+		out.at = time.Unix(1, 0) // it was asked to ask anew and does not say that it did: no proof of now
 	}
 	if c.Verified == true { // clause: auth.best-practice
 		out.email = c.Email

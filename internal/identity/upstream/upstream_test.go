@@ -296,6 +296,17 @@ func TestRememberedIsNotFresh(t *testing.T) {
 			t.Errorf("%s: %d %s", name, p.status, p.body)
 		}
 	}
+	e := newElsewhere(t, nil)
+	w := open(t, nil, e)
+	w.customer("ana")
+	b := w.browser()
+	b.through(e, "dir0")
+	if b.through(e, "dir0"); !b.here() {
+		t.Fatal("not signed in")
+	}
+	if p := b.do("DELETE", "/-/api/v1/sessions", nil); p.status != http.StatusForbidden {
+		t.Errorf("once more, and the provider does not say when: %d %s", p.status, p.body)
+	}
 }
 
 // An address that the id token leaves out is asked for, and must be the same person's.

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,8 +76,11 @@ func readCertified(b []byte) (c certified, text []byte, body map[string]any, err
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil || d.More() {
+	if err := d.Decode(&c); err != nil {
 		return c, nil, nil, errors.New("this is no certificate of a destroyed key")
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return c, nil, nil, errors.New("something stands after the certificate")
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, c.Certificate); err != nil {
@@ -97,12 +101,14 @@ func readCertified(b []byte) (c certified, text []byte, body map[string]any, err
 func recorded(leaf Leaf, text []byte, body map[string]any) error {
 	sum := sha256.Sum256(text)
 	subject, _ := body["subject"].(map[string]any)
+	id, _ := body["id"].(string)
+	pseudonym, _ := subject["pseudonym"].(string)
 	switch {
 	case leaf.Stream != erased:
 		return fmt.Errorf("the entry is about something else (%s)", leaf.Stream)
 	case leaf.Field("sum") != hex.EncodeToString(sum[:]):
 		return errors.New("it is not the one that was recorded: something in it was altered")
-	case leaf.Field("shred") != body["id"] || leaf.Field("pseudonym") != subject["pseudonym"]:
+	case pseudonym == "" || leaf.Field("shred") != any(id) || leaf.Field("pseudonym") != any(pseudonym):
 		return errors.New("the entry is about another destruction")
 	}
 	return nil

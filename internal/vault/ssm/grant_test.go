@@ -98,3 +98,60 @@ func TestGrants(t *testing.T) {
 		}
 	}, vault.Schema())
 }
+
+// Who manages keys makes none that does what they may not: they would hold its secret.
+//
+// breaks: access.least-privilege
+func TestKeysLendNothing(t *testing.T) {
+	w := open(t, ledgertest.Open(t, vault.Schema()))
+	ctx := t.Context()
+	as := func(id, role string) actor.Actor {
+		a := actor.Actor{Kind: actor.Person, ID: id, Team: vault.Home, TeamKind: "staff", Roles: []string{role}, ACR: 2, FactorAt: w.kit.Clock.Now()}
+		w.owners["person/"+id] = a
+		return a
+	}
+	owner, eli, fay := as("own", "owner"), as("eli", "engineer"), as("fay", "engineer")
+	w.owners["machine/shop"] = actor.Actor{Kind: actor.Machine, ID: "shop", Team: vault.Home, TeamKind: "staff", Roles: []string{"engineer"}}
+	make := func(who actor.Actor, of string, reads bool) (vault.IssuedKey, error) {
+		return w.vault.IssueKey(ctx, who, vault.NewKey{Path: "/shop", Owner: of, Reads: reads})
+	}
+	for _, of := range []string{"", "operator/0", "person/eli", "machine/shop"} {
+		if _, err := make(owner, of, true); !errors.Is(err, fault.Denied) {
+			t.Errorf("an owner makes a key of %q: %v", of, err)
+		}
+	}
+	for _, of := range []string{"operator/0", "person/fay"} {
+		if _, err := make(eli, of, true); !errors.Is(err, fault.Denied) {
+			t.Errorf("an engineer makes a key of %q: %v", of, err)
+		}
+	}
+	if r := w.kit.Recorded("vault.read-refused"); len(r) != 2 || r[0].Fields["code"] != "key_lends" {
+		t.Errorf("recorded %+v", r)
+	}
+	k, err := make(eli, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := make(eli, "machine/shop", true); err != nil {
+		t.Errorf("of a service, for what one may do: %v", err)
+	}
+	if _, err := w.vault.GrantPath(ctx, operator, vault.NewGrant{Who: "person/aud", Path: "/shop", Rights: vault.Reader, Reason: "on call"}); err != nil {
+		t.Fatal(err)
+	}
+	aud := w.owners["person/aud"]
+	if _, err := make(aud, "machine/shop", false); !errors.Is(err, fault.Denied) {
+		t.Errorf("whoever only reads makes a key that writes: %v", err)
+	}
+	if _, err := make(aud, "machine/shop", true); err != nil {
+		t.Errorf("whoever reads there makes a key that reads: %v", err)
+	}
+	if ks, err := w.vault.AccessKeys(ctx, fay); err != nil || len(ks) != 0 {
+		t.Errorf("others' keys are listed: %v %v", ks, err)
+	}
+	if err := w.vault.EndKey(ctx, fay, k.ID); !errors.Is(err, fault.Denied) {
+		t.Errorf("others' keys are ended: %v", err)
+	}
+	if err := w.vault.EndKey(ctx, eli, k.ID); err != nil {
+		t.Errorf("one's own: %v", err)
+	}
+}
