@@ -73,10 +73,13 @@ func readDatabase(v string) (hosts []string, options url.Values, ok bool) {
 	if !slices.Contains(schemes, strings.ToLower(scheme)) {
 		return nil, nil, false
 	}
-	rest, query, _ := strings.Cut(rest, "?")
-	options, _ = url.ParseQuery(query) // what can be read of it
-	place, _, _ := strings.Cut(rest[strings.LastIndex(rest, "@")+1:], "/")
-	if hosts = options["host"]; place != "" || len(hosts) == 0 {
+	place, query, _ := strings.Cut(rest, "?")
+	place, words, _ := strings.Cut(place, ";")                                                                   // as sqlserver has its options
+	options, _ = url.ParseQuery(strings.ReplaceAll(query, ";", "&") + "&" + strings.ReplaceAll(words, ";", "&")) // what can be read of it
+	place, _, _ = strings.Cut(place, "/")                                                                        // a password with / in it is written %2F
+	place = place[strings.LastIndex(place, "@")+1:]
+	hosts = append(options["host"], options["hostaddr"]...)
+	if place != "" || len(hosts) == 0 {
 		hosts = append(strings.Split(place, ","), hosts...)
 	}
 	return hosts, options, true
