@@ -301,7 +301,7 @@ func TestDatabaseAddresses(t *testing.T) { // breaks: vault.db-private
 		}
 		c.bad("ValidationException", "PutParameter", `{"Name":"/db/x","Value":"postgres://u:planted@8.8.8.8/db","Type":"SecureString"}`)
 		rs := w.kit.Recorded("vault.value-refused")
-		if len(rs) != 12 {
+		if len(rs) != 16 {
 			t.Errorf("%d refusals are recorded", len(rs))
 		}
 		for _, r := range rs {
