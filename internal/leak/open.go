@@ -76,6 +76,24 @@ func (g *ground) whole(path string, most int64) ([]byte, error) {
 	return upTo(f, most)
 }
 
+// ReadList reads an ignore file: a regular one, and no link.
+func ReadList(name string) (string, error) {
+	f, err := os.OpenFile(filepath.Clean(name), os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNoFile
+	}
+	if err != nil {
+		return "", err
+	}
+	b, err := upTo(f, maxIgnore)
+	return string(b), err
+}
+
 func upTo(r io.Reader, most int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err == nil && int64(len(b)) > most {

@@ -83,8 +83,8 @@ type word struct {
 // where is what is being read.
 type where struct{ file, commit string }
 
-// knownRule is the rule of values that are kept.
-const knownRule = "known-value"
+// KnownRule is the rule of values that are kept.
+const KnownRule = "known-value"
 
 // Scan looks through a file or a folder.
 func Scan(ctx context.Context, path string, o Options) (Report, error) {
@@ -172,7 +172,7 @@ func (s *scan) piece(ctx context.Context, w where, text []byte, line int) error 
 			s.words[m] = k
 			s.pending = append(s.pending, m)
 		}
-		spot := raw{rule: knownRule, says: "A value that the vault keeps", file: w.file, commit: w.commit, secret: one, name: k.name}
+		spot := raw{rule: KnownRule, says: "A value that the vault keeps", file: w.file, commit: w.commit, secret: one, name: k.name}
 		switch {
 		case k.asked && k.name != "":
 			spot.line = line + bytes.Count(text[:at], []byte("\n"))
