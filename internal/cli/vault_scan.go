@@ -34,7 +34,7 @@ credentials: by the rules of a scanner, and by the values that the vault keeps. 
 by marks under a key of this scan: no word leaves this machine, no value leaves the server. Of what
 is found four characters and the length are shown. The report goes into the record: hits are
 findings of vault.secret-home until a later scan of the same place does not see them, or somebody
-says what became of them (writ vault hit).
+says what became of them (writ vault hit). To compare takes the right vault.read; --local does without.
 
 The file .writ-scan in a place takes hits out, each with an end and a reason; --until and --reason
 write all that are open into it. Exit status 1: something is open, or could not be read.`,
@@ -101,6 +101,15 @@ func (in scanFlags) ignoreFile(path string) string {
 	return filepath.Join(path, leak.IgnoreFile)
 }
 
+// read reads exceptions: of a place that somebody else filled, a regular file and no link.
+func (in scanFlags) read(list string) (string, error) {
+	if in.ignore == "" {
+		return leak.ReadList(list)
+	}
+	b, err := os.ReadFile(filepath.Clean(list))
+	return string(b), err
+}
+
 // scanOne searches a place, excepts what is asked for, and files the report.
 func (a *app) scanOne(ctx context.Context, path string, in scanFlags, o leak.Options) (leak.Report, error) {
 	var known *comparison
@@ -112,11 +121,11 @@ func (a *app) scanOne(ctx context.Context, path string, in scanFlags, o leak.Opt
 		o.Known = known
 	}
 	list := in.ignoreFile(path)
-	text, err := os.ReadFile(filepath.Clean(list))
+	text, err := in.read(list)
 	if err != nil && (in.ignore != "" && in.until == "" || !errors.Is(err, os.ErrNotExist)) {
 		return leak.Report{}, unreadable(list, err)
 	}
-	if o.Ignore, err = leak.ParseIgnore(string(text), a.now()); err != nil {
+	if o.Ignore, err = leak.ParseIgnore(text, a.now()); err != nil {
 		return leak.Report{}, &exit{exitUsage, err}
 	}
 	end := a.scanning(path, &o)

@@ -17,17 +17,19 @@
 // Promises: vault.secret-home (what stands in a file, image or repository is seen).
 //
 // Refuses: a rule whose pattern is no RE2; an exception without a reason or an end; to
-// follow a symbolic link out of the place.
+// follow a symbolic link, or a repository's word for where its objects are, out of the place.
 //
 // Threats: an archive that grows without end (bounds on depth, on entries and on bytes); a
-// pack that is not one (every length is checked, chains of deltas are bounded); a pattern
+// pack that is not one (every length is checked, chains of deltas are bounded, and end); a
+// file that is a pipe or a device (regular ones are read, no others); a pattern
 // that never ends (RE2 is linear); the report itself becoming a leak (masks; the id of a
 // hit holds 16 bits of the secret's hash, which tells nothing).
 //
-// BUG(large objects): an object of a repository over 32 MiB is counted as skipped, not read.
+// BUG(closed): objects of a repository over 32 MiB, archives deeper than five, and zip, xz,
+// zstd and bzip2 are not opened: they are named as unread, and keep a place from being clean.
 // BUG(words): a value that is a plain word, or shorter than eight characters, is found by
 // rules only: as a mark it would be found everywhere.
 //
-// For: engineers, programs. Read scan.go, rule.go, text.go, known.go; then place.go, git.go,
-// pack.go; then ignore.go, sarif.go.
+// For: engineers, programs. Read scan.go, rule.go, text.go, known.go; then place.go, open.go,
+// git.go, pack.go; then ignore.go, sarif.go.
 package leak

@@ -34,7 +34,7 @@ func isRepo(dir string) bool {
 
 // worktree is a file that says where the store is: of a second work tree, or a submodule.
 func (s *scan) worktree(ctx context.Context, file, name string) error {
-	b, err := os.ReadFile(filepath.Clean(file))
+	b, err := s.whole(file, maxList)
 	dir, ok := strings.CutPrefix(strings.TrimSpace(string(b)), "gitdir: ")
 	if err != nil || !ok {
 		s.unread(name)
@@ -43,10 +43,11 @@ func (s *scan) worktree(ctx context.Context, file, name string) error {
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(filepath.Dir(file), dir)
 	}
-	if common, err := os.ReadFile(filepath.Join(dir, "commondir")); err == nil {
-		dir = filepath.Join(dir, strings.TrimSpace(string(common)))
+	dir, ok = s.within(dir) // another's repository is not what was asked about
+	if common, err := s.whole(filepath.Join(dir, "commondir"), maxList); ok && err == nil {
+		dir, ok = s.within(filepath.Join(dir, strings.TrimSpace(string(common))))
 	}
-	if !isRepo(dir) {
+	if !ok || !isRepo(dir) {
 		s.unread(name)
 		return nil
 	}
@@ -70,7 +71,7 @@ func (s *scan) history(ctx context.Context, dir, name string) error {
 }
 
 func (s *scan) objects(ctx context.Context, dir, name string) error {
-	store, err := openStore(dir)
+	store, err := s.openStore(dir, name)
 	if err != nil {
 		return err
 	}
@@ -83,8 +84,11 @@ func (s *scan) objects(ctx context.Context, dir, name string) error {
 	return store.each(ctx, func(o object) error {
 		w, ok := at[o.id]
 		switch {
+		case o.big && !ok:
+			s.unread(name + "/" + o.hex())
+			return nil
 		case o.big:
-			s.rep.Skipped++
+			s.unread(path.Join(base, w.file))
 			return nil
 		case o.kind == kindCommit || o.kind == kindTag:
 			w = where{file: name + "/" + o.kind.String(), commit: o.hex()}
@@ -165,7 +169,7 @@ func (r *store) walk(ctx context.Context, c commit, tree, dir string, at map[str
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	o, err := r.object(tree)
+	o, err := r.object(ctx, tree)
 	if errors.Is(err, errNoObject) {
 		return nil // a shallow or partial copy
 	}

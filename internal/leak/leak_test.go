@@ -136,9 +136,17 @@ func TestHistory(t *testing.T) { // breaks: vault.secret-home
 		t.Fatal(err)
 	}
 	check("a bare copy", bare, ".")
-	second2 := filepath.Join(t.TempDir(), "second")
-	git(t, dir, "worktree", "add", "-q", second2, "HEAD")
-	check("a second work tree", second2, ".git")
+	both := t.TempDir() // a second work tree has its objects in the first
+	if err := os.CopyFS(filepath.Join(both, "first"), os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	git(t, filepath.Join(both, "first"), "worktree", "add", "-q", filepath.Join(both, "second"), "HEAD")
+	if r := scan(t, both, leak.Options{}); len(r.Hits) != 6 || len(r.Unread) > 0 { // each tells of its own
+		t.Errorf("a second work tree: %q, unread %q", files(r), r.Unread)
+	}
+	if r := scan(t, filepath.Join(both, "second"), leak.Options{}); !slices.Equal(r.Unread, []string{".git"}) {
+		t.Errorf("objects outside of the place: %+v", r)
+	}
 
 	put(t, dir, "deep/er/conf.txt", long+"key "+old+"\n") // today again: told once, as what stands there
 	r := scan(t, dir, leak.Options{})

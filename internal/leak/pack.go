@@ -58,6 +58,10 @@ const (
 	maxIndex  = 1 << 30
 	maxChain  = 10_000 // deltas on deltas
 	maxCache  = 64 << 20
+	maxHeld   = 64 << 20 // deltas that wait for their base
+	maxWithin = 50       // reads within reads
+	maxList   = 1 << 20  // a setting or a list
+	maxStores = 10
 )
 
 var (
@@ -69,38 +73,65 @@ func errPack(why string) error { return errors.New("the pack is damaged: " + why
 
 // store is the objects of a repository: loose ones, packs, and those of stores it borrows.
 type store struct {
+	*ground
 	size  int // of an id
 	dirs  []string
 	packs []*pack
+	depth int // reads within reads, of deltas on objects of other packs
+	held  int // bytes of deltas that wait for their base
 }
 
-func openStore(dir string) (*store, error) {
-	r := &store{size: 20, dirs: []string{filepath.Join(dir, "objects")}}
-	if b, err := os.ReadFile(filepath.Join(dir, "config")); err == nil && strings.Contains(strings.ToLower(strings.ReplaceAll(string(b), " ", "")), "objectformat=sha256") {
+// openStore finds what a repository's objects lie in. What it borrows from outside the
+// place is not read, and said.
+func (s *scan) openStore(dir, name string) (*store, error) {
+	r := &store{ground: s.ground, size: 20}
+	if b, err := s.whole(filepath.Join(dir, "config"), maxList); err == nil && strings.Contains(strings.ToLower(strings.ReplaceAll(string(b), " ", "")), "objectformat=sha256") {
 		r.size = 32
 	}
-	for i := 0; i < len(r.dirs) && i < 10; i++ {
-		if b, err := os.ReadFile(filepath.Join(r.dirs[i], "info", "alternates")); err == nil {
-			for other := range strings.FieldsSeq(string(b)) {
-				if !filepath.IsAbs(other) {
-					other = filepath.Join(r.dirs[i], other)
-				}
-				r.dirs = append(r.dirs, other)
-			}
+	borrow := func(objects string) {
+		real, ok := s.within(objects)
+		if !ok || len(r.dirs) >= maxStores {
+			s.unread(name + " (objects in " + objects + ")")
+		} else if !slices.Contains(r.dirs, real) {
+			r.dirs = append(r.dirs, real)
 		}
-		names, err := filepath.Glob(filepath.Join(r.dirs[i], "pack", "*.idx"))
-		if err != nil {
+	}
+	borrow(filepath.Join(dir, "objects"))
+	for i := 0; i < len(r.dirs); i++ {
+		list := filepath.Join(r.dirs[i], "info", "alternates")
+		b, err := s.whole(list, maxList)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			s.unread(name + " (objects that it borrows)")
+		}
+		for other := range strings.FieldsSeq(string(b)) {
+			if !filepath.IsAbs(other) {
+				other = filepath.Join(r.dirs[i], other)
+			}
+			borrow(other)
+		}
+		if err := r.openPacks(filepath.Join(r.dirs[i], "pack")); err != nil {
 			return nil, errors.Join(err, r.close())
-		}
-		for _, n := range names {
-			p, err := openPack(n, r.size)
-			if err != nil {
-				return nil, errors.Join(fmt.Errorf("%s: %w", filepath.Base(n), err), r.close())
-			}
-			r.packs = append(r.packs, p)
 		}
 	}
 	return r, nil
+}
+
+func (r *store) openPacks(dir string) error {
+	names, err := r.list(dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if filepath.Ext(n) != ".idx" {
+			continue
+		}
+		p, err := openPack(r.ground, filepath.Join(dir, n), r.size)
+		if err != nil {
+			return fmt.Errorf("%s: %w", n, err)
+		}
+		r.packs = append(r.packs, p)
+	}
+	return nil
 }
 
 func (r *store) close() error {
@@ -137,19 +168,38 @@ func (r *store) each(ctx context.Context, fn func(object) error, kinds ...kind) 
 	}
 	for _, p := range r.packs {
 		for _, e := range p.order {
-			if err := give(e.id, func(kinds []kind) (object, error) { return p.read(r, e.at, kinds) }); err != nil {
+			if err := give(e.id, func(kinds []kind) (object, error) { return p.read(ctx, r, e.at, kinds) }); err != nil {
 				return err
 			}
 		}
 	}
 	for _, dir := range r.dirs {
-		names, err := filepath.Glob(filepath.Join(dir, "[0-9a-f][0-9a-f]", strings.Repeat("[0-9a-f]", 2*r.size-2)))
+		if err := r.eachLoose(dir, give); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *store) eachLoose(dir string, give func(id string, read func(kinds []kind) (object, error)) error) error {
+	fans, err := r.list(dir)
+	if err != nil {
+		return err
+	}
+	for _, fan := range fans {
+		if len(fan) != 2 || unhex(fan) == "" {
+			continue
+		}
+		names, err := r.list(filepath.Join(dir, fan))
 		if err != nil {
 			return err
 		}
 		for _, n := range names {
-			id := unhex(filepath.Base(filepath.Dir(n)) + filepath.Base(n))
-			if err := give(id, func([]kind) (object, error) { return readLoose(n) }); err != nil {
+			id := unhex(fan + n)
+			if len(id) != r.size {
+				continue
+			}
+			if err := give(id, func([]kind) (object, error) { return r.readLoose(filepath.Join(dir, fan, n)) }); err != nil {
 				return err
 			}
 		}
@@ -158,17 +208,17 @@ func (r *store) each(ctx context.Context, fn func(object) error, kinds ...kind) 
 }
 
 // object finds one by its id.
-func (r *store) object(id string) (object, error) {
+func (r *store) object(ctx context.Context, id string) (object, error) {
 	for _, p := range r.packs {
 		if at, ok := p.at[id]; ok {
-			o, err := p.read(r, at, nil)
+			o, err := p.read(ctx, r, at, nil)
 			o.id = id
 			return o, err
 		}
 	}
 	h := object{id: id}.hex()
 	for _, dir := range r.dirs {
-		o, err := readLoose(filepath.Join(dir, h[:2], h[2:]))
+		o, err := r.readLoose(filepath.Join(dir, h[:2], h[2:]))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -178,8 +228,8 @@ func (r *store) object(id string) (object, error) {
 	return object{}, errNoObject
 }
 
-func readLoose(name string) (object, error) {
-	f, err := os.Open(filepath.Clean(name))
+func (r *store) readLoose(name string) (object, error) {
+	f, _, err := r.open(name)
 	if err != nil {
 		return object{}, err
 	}
@@ -239,15 +289,8 @@ type entry struct {
 	at int64
 }
 
-func openPack(index string, idSize int) (*pack, error) {
-	info, err := os.Stat(index)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxIndex {
-		return nil, errPack("its index is too large")
-	}
-	b, err := os.ReadFile(filepath.Clean(index))
+func openPack(g *ground, index string, idSize int) (*pack, error) {
+	b, err := g.whole(index, maxIndex)
 	if err != nil {
 		return nil, err
 	}
@@ -259,14 +302,8 @@ func openPack(index string, idSize int) (*pack, error) {
 	for _, e := range p.order {
 		p.at[e.id] = e.at
 	}
-	if p.f, err = os.Open(strings.TrimSuffix(index, ".idx") + ".pack"); err != nil {
-		return nil, err
-	}
-	if info, err = p.f.Stat(); err != nil {
-		return nil, errors.Join(err, p.f.Close())
-	}
-	p.size = info.Size()
-	return p, nil
+	p.f, p.size, err = g.open(strings.TrimSuffix(index, ".idx") + ".pack")
+	return p, err
 }
 
 // parseIndex reads version 2 of the format: names in order, then their places.
@@ -299,15 +336,26 @@ func parseIndex(b []byte, idSize int) ([]entry, error) {
 }
 
 // read gives the object at a place. Where only some kinds are wanted, the data of others is
-// not read.
-func (p *pack) read(r *store, at int64, kinds []kind) (object, error) {
+// not read. A chain of deltas ends: no place is in it twice, other packs are asked to a
+// depth, and what is held on the way is bounded.
+func (p *pack) read(ctx context.Context, r *store, at int64, kinds []kind) (object, error) {
+	held := r.held
+	r.depth++
+	defer func() { r.depth, r.held = r.depth-1, held }()
+	if r.depth > maxWithin {
+		return object{}, errPack("a chain without end over several packs")
+	}
 	var deltas [][]byte
 	var places []int64
 	var o object
-	for {
-		if len(deltas) > maxChain {
+	for seen := map[int64]bool{}; ; {
+		if err := ctx.Err(); err != nil {
+			return object{}, err
+		}
+		if seen[at] || len(deltas) > maxChain {
 			return object{}, errPack("a chain without end")
 		}
+		seen[at] = true
 		if base, ok := p.cache[at]; ok {
 			o = base
 			break
@@ -321,9 +369,12 @@ func (p *pack) read(r *store, at int64, kinds []kind) (object, error) {
 			p.keep(at, o)
 			break
 		}
+		if r.held += len(data); r.held > maxHeld {
+			return object{kind: k}, errBig
+		}
 		deltas, places = append(deltas, data), append(places, at)
 		if at = base; k == refDelta && base < 0 {
-			if o, err = r.object(string(data[:r.size])); err != nil {
+			if o, err = r.object(ctx, string(data[:r.size])); err != nil {
 				return object{}, err
 			}
 			deltas[len(deltas)-1] = data[r.size:]
@@ -335,7 +386,7 @@ func (p *pack) read(r *store, at int64, kinds []kind) (object, error) {
 	}
 	for i := len(deltas) - 1; i >= 0; i-- {
 		data, err := patch(o.data, deltas[i])
-		if err != nil {
+		if err = errors.Join(err, ctx.Err()); err != nil {
 			return object{kind: o.kind}, err
 		}
 		o.data = data

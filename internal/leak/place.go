@@ -6,29 +6,34 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // place looks through what a path names. Symbolic links are named, not followed.
 func (s *scan) place(ctx context.Context, root string) error {
-	info, err := os.Stat(root) // the place itself may be one
+	g, real, err := tread(root)
 	if err != nil {
 		return err
 	}
-	if !info.IsDir() {
-		return s.file(ctx, root, filepath.Base(root))
+	defer g.root.Close()
+	s.ground = g
+	if real != g.base {
+		return s.file(ctx, real, filepath.Base(root))
 	}
 	var histories []func() error // after the work tree: what stands there today is told as that
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(real, func(path string, d fs.DirEntry, err error) error {
 		if cerr := ctx.Err(); cerr != nil {
 			return cerr
 		}
-		rel, rerr := filepath.Rel(root, path)
+		rel, rerr := filepath.Rel(real, path)
 		if rerr != nil {
 			return rerr
 		}
@@ -63,7 +68,7 @@ func (s *scan) unread(name string) {
 
 // file reads one; what cannot be read is noted, because it may hold anything.
 func (s *scan) file(ctx context.Context, path, name string) error {
-	f, err := os.Open(path)
+	f, _, err := s.open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -73,7 +78,7 @@ func (s *scan) file(ctx context.Context, path, name string) error {
 	}
 	defer f.Close()
 	err = s.any(ctx, where{file: name}, f, 0)
-	if e, ok := errors.AsType[*fs.PathError](err); ok && e.Path == path {
+	if e, ok := errors.AsType[*fs.PathError](err); ok && e.Path == f.Name() {
 		s.unread(name)
 		return nil
 	}
@@ -92,14 +97,74 @@ func (s *scan) any(ctx context.Context, w where, r io.Reader, depth int) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
+	zipped, tarred := bytes.HasPrefix(head, []byte{0x1f, 0x8b, 8}), len(head) == 512 && string(head[257:262]) == "ustar"
 	switch {
-	case depth >= maxDepth:
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b, 8}):
+	case closed(head), (zipped || tarred) && depth >= maxDepth:
+		s.rep.Files++
+		s.unread(w.file)
+		return nil
+	case zipped:
 		return s.gzip(ctx, w, b, depth)
-	case len(head) == 512 && string(head[257:262]) == "ustar":
+	case tarred:
 		return s.tar(ctx, w, b, depth)
 	}
+	for mark, order := range map[string]binary.ByteOrder{"\xff\xfe": binary.LittleEndian, "\xfe\xff": binary.BigEndian, "\xef\xbb\xbf": nil} {
+		if !bytes.HasPrefix(head, []byte(mark)) {
+			continue
+		}
+		if _, err := b.Discard(len(mark)); err != nil {
+			return err
+		}
+		if order != nil {
+			return s.text(ctx, w, &wide{r: b, order: order})
+		}
+		break
+	}
 	return s.text(ctx, w, b)
+}
+
+// closed reports whether bytes begin an archive whose form is not opened here: zip, xz,
+// zstd, bzip2.
+func closed(head []byte) bool {
+	return slices.ContainsFunc([]string{"PK\x03\x04", "\xfd7zXZ\x00", "\x28\xb5\x2f\xfd", "BZh"}, func(magic string) bool {
+		return bytes.HasPrefix(head, []byte(magic)) && (magic != "BZh" || len(head) > 9 && string(head[4:10]) == "1AY&SY")
+	})
+}
+
+// wide reads UTF-16 as UTF-8.
+type wide struct {
+	r     io.Reader
+	order binary.ByteOrder
+	out   []byte
+	high  rune // the first half of a pair
+}
+
+// Read implements io.Reader.
+func (d *wide) Read(p []byte) (int, error) {
+	for len(d.out) == 0 {
+		var in [4096]byte
+		n, err := io.ReadFull(d.r, in[:])
+		for i := 0; i+1 < n; i += 2 {
+			c := rune(d.order.Uint16(in[i:]))
+			if c >= 0xd800 && c < 0xdc00 {
+				d.high = c
+				continue
+			}
+			if c >= 0xdc00 && c < 0xe000 {
+				c = utf16.DecodeRune(d.high, c)
+			}
+			d.out = utf8.AppendRune(d.out, c)
+		}
+		if n == 0 {
+			return 0, err
+		}
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return 0, err
+		}
+	}
+	n := copy(p, d.out)
+	d.out = d.out[n:]
+	return n, nil
 }
 
 // bounded counts what archives unpack.
@@ -126,7 +191,7 @@ func (s *scan) gzip(ctx context.Context, w where, r io.Reader, depth int) error 
 }
 
 func (s *scan) tar(ctx context.Context, w where, r io.Reader, depth int) error {
-	t := tar.NewReader(bounded{s, r})
+	t := tar.NewReader(r)
 	for {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
@@ -135,11 +200,12 @@ func (s *scan) tar(ctx context.Context, w where, r io.Reader, depth int) error {
 		if err != nil {
 			return s.damaged(w, err)
 		}
-		if h.Typeflag != tar.TypeReg {
+		switch h.Typeflag {
+		case tar.TypeLink, tar.TypeSymlink, tar.TypeChar, tar.TypeBlock, tar.TypeDir, tar.TypeFifo: // have no data
 			continue
 		}
 		in := where{file: w.file + "!" + strings.TrimPrefix(filepath.ToSlash(filepath.Clean("/"+h.Name)), "/")}
-		if err := s.any(ctx, in, t, depth+1); err != nil {
+		if err := s.any(ctx, in, bounded{s, t}, depth+1); err != nil {
 			return s.damaged(w, err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 )
 
@@ -51,10 +52,12 @@ const (
 	overlap     = 16 << 10 // of two pieces
 	batch       = 4096     // marks that are asked about together
 	maxSpots    = 20       // places of one mark that are remembered until it is answered
+	maxWords    = 1 << 20  // marks whose answer is remembered
 )
 
 // scan is one that goes on.
 type scan struct {
+	*ground
 	o       Options
 	rep     Report
 	found   []raw
@@ -80,8 +83,8 @@ type word struct {
 // where is what is being read.
 type where struct{ file, commit string }
 
-// knownRule is the rule of values that are kept.
-const knownRule = "known-value"
+// KnownRule is the rule of values that are kept.
+const KnownRule = "known-value"
 
 // Scan looks through a file or a folder.
 func Scan(ctx context.Context, path string, o Options) (Report, error) {
@@ -159,6 +162,9 @@ func (s *scan) piece(ctx context.Context, w where, text []byte, line int) error 
 	}
 	key := s.o.Known.Key()
 	words(text, func(one string, at int) {
+		if err != nil {
+			return
+		}
 		m := MarkOf(key, one)
 		k := s.words[m]
 		if k == nil {
@@ -166,20 +172,19 @@ func (s *scan) piece(ctx context.Context, w where, text []byte, line int) error 
 			s.words[m] = k
 			s.pending = append(s.pending, m)
 		}
+		spot := raw{rule: KnownRule, says: "A value that the vault keeps", file: w.file, commit: w.commit, secret: one, name: k.name}
 		switch {
-		case k.asked && k.name == "":
-		case k.asked || len(k.spots) < maxSpots:
-			spot := raw{rule: knownRule, says: "A value that the vault keeps", file: w.file, commit: w.commit, secret: one, name: k.name, line: line + bytes.Count(text[:at], []byte("\n"))}
-			if k.asked {
-				err = errors.Join(err, s.add(spot))
-				return
-			}
+		case k.asked && k.name != "":
+			spot.line = line + bytes.Count(text[:at], []byte("\n"))
+			err = s.add(spot)
+		case !k.asked && len(k.spots) < maxSpots:
+			spot.line = line + bytes.Count(text[:at], []byte("\n"))
 			k.spots = append(k.spots, spot)
 		}
+		if err == nil && len(s.pending) >= batch {
+			err = s.ask(ctx)
+		}
 	})
-	if err == nil && len(s.pending) >= batch {
-		err = s.ask(ctx)
-	}
 	return err
 }
 
@@ -204,6 +209,9 @@ func (s *scan) ask(ctx context.Context) error {
 			}
 			k.spots = nil
 		}
+	}
+	if s.pending = nil; len(s.words) > maxWords { // those that are no value are asked about again
+		maps.DeleteFunc(s.words, func(_ Mark, k *word) bool { return k.name == "" })
 	}
 	return nil
 }

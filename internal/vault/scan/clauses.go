@@ -37,7 +37,7 @@ func (s *Service) probePlaces(ctx context.Context) (clause.Result, error) { // c
 		return clause.Result{}, err
 	}
 	now := s.Now()
-	var declared, never, old, unread, open int64
+	var declared, never, old, unread, open, dropped, elsewhere int64
 	var first string
 	for _, p := range ps {
 		if p.Declared {
@@ -53,7 +53,10 @@ func (s *Service) probePlaces(ctx context.Context) (clause.Result, error) { // c
 				first = cmpOr(first, p.Path+" was searched "+p.Scanned.Format("2 January 15:04 UTC"))
 			}
 			unread += p.Unread
+		} else {
+			elsewhere += p.Unread
 		}
+		dropped += p.Dropped
 		for _, h := range p.Open {
 			if h.open(now) {
 				open++
@@ -62,12 +65,18 @@ func (s *Service) probePlaces(ctx context.Context) (clause.Result, error) { // c
 		}
 	}
 	says := fmt.Sprintf("of %d declared places %d were not searched within the day; %d hits in all places are open, and %d files could not be read", declared, old+never, open, unread)
+	if elsewhere > 0 {
+		says += fmt.Sprintf("; in places that others reported %d could not", elsewhere)
+	}
+	if dropped > 0 {
+		says += fmt.Sprintf("; %d more hits were found than are kept", dropped)
+	}
 	if first != "" {
 		says += ", such as: " + first
 	}
 	r := clause.Passed(says)
 	switch r.Population = int64(len(ps)); {
-	case open+old+unread > 0:
+	case open+old+unread+dropped > 0:
 		r.Outcome = clause.Fail
 	case declared == 0:
 		r.Outcome, r.Summary = clause.Unknown, "no place is declared: name repositories, images and folders of configuration in writ.yaml as vault: {scan: [PATH]}"

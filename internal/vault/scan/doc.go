@@ -8,11 +8,15 @@
 // Promises: vault.secret-home.
 //
 // Refuses: a report about this server's own places from outside; an exception without a
-// reason or an end within a year; more questions about marks than the bound.
+// reason or an end within a year; more questions about marks than the bound; to compare,
+// for who may not read the values; to close a hit, for who may not write them: their report
+// adds to what is open.
 //
 // Threats: a scan that says too much (masks only, and a check of what others report); the
-// comparison as a way to guess values (a right, a key for each scan, a bound an hour, words
-// that are worth it only; the entry says how many were asked); a scan that did not read
+// comparison as a way to guess values (the right to read them, a key for each scan, a bound
+// an hour, words that are worth it only; an entry before the key leaves, and one that says
+// how many were asked); a report that closes what it never looked for (values without a
+// comparison, files that could not be read); a scan that did not read
 // everything (what could not be read is counted, and keeps the clause from passing); a scan
 // that finds nothing because it is broken (a canary plants what it must find).
 //

@@ -16,10 +16,12 @@ type Finished struct {
 	Unread   int64    `class:"public"`
 	Known    bool     `class:"public"` // the values of the vault were compared too
 	Compared int64    `class:"public"` // words
+	Began    string   `class:"public"` // entry of the comparison, if it was from outside
 	Rules    int64    `class:"public"`
 	Hits     int64    `class:"public"`
 	Excepted int64    `class:"public"` // by the ignore file
 	Mended   int64    `class:"public"` // that it does not see any more
+	Dropped  int64    `class:"public"` // beyond what is kept of a place
 	Found    []string `class:"public"` // the first of them: id, rule, file and line
 }
 
@@ -54,4 +56,28 @@ type Decided struct {
 // About implements ledger.Event.
 func (e Decided) About() ledger.About {
 	return ledger.About{Name: "vault.scan-hit-decided", Clause: "vault.secret-home", Object: "scan/" + e.Place}
+}
+
+// Compared is a comparison with the values of the vault that somebody began.
+type Compared struct {
+	Began  string `class:"public"` // this entry
+	Values int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e Compared) About() ledger.About {
+	return ledger.About{Name: "vault.comparison-begun", Clause: "vault.secret-home", Object: "comparison/" + e.Began}
+}
+
+// CompareEnded is one that ended without a report, and what it was asked.
+type CompareEnded struct {
+	Began string   `class:"public"` // entry
+	How   string   `class:"public"` // expired, replaced, refused
+	Asked int64    `class:"public"` // words
+	Told  []string `class:"public"` // names of the first values that were found
+}
+
+// About implements ledger.Event.
+func (e CompareEnded) About() ledger.About {
+	return ledger.About{Name: "vault.comparison-ended", Clause: "vault.secret-home", Object: "comparison/" + e.Began}
 }

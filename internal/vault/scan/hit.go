@@ -42,43 +42,75 @@ func (h Hit) open(now time.Time) bool {
 }
 
 // merge compares what is known of a place with what a scan saw now. What is not seen any
-// more is mended. What is seen again after it was called mended is open; an exception stays.
-func merge(old []Hit, seen []leak.Hit) (mended, kept []Hit) {
+// more is mended, if the scan looked for it and may close. What is seen again after it was
+// called mended is open; an exception stays. Open hits beyond the bound are counted.
+func merge(old []Hit, r Report, t time.Time) (mended, kept []Hit, dropped int64) {
 	now := map[string]leak.Hit{}
-	for _, h := range seen {
+	for _, h := range r.Hits {
 		now[h.ID] = h
 	}
+	var open, excepted int
 	for _, h := range old {
 		l, still := now[h.ID]
 		switch {
 		case still:
-			h = h.from(l)
+			h = h.from(l, r.closes)
 			if h.State == stateMended {
 				h.State, h.Reason, h.Decided = stateOpen, "", ""
 			}
 			kept = append(kept, h)
 			delete(now, h.ID)
-		case h.State != stateMended:
+		case h.State != stateMended && r.looked(h):
 			mended = append(mended, h)
+			continue
+		}
+		switch {
+		case h.open(t):
+			open++
+		case h.State == stateExcepted:
+			excepted++
 		}
 	}
-	for _, l := range seen {
-		if _, fresh := now[l.ID]; fresh && len(kept) < maxKept {
-			kept = append(kept, Hit{State: stateOpen}.from(l))
-			delete(now, l.ID)
+	for _, l := range r.Hits {
+		if _, fresh := now[l.ID]; !fresh {
+			continue
+		}
+		delete(now, l.ID)
+		h := Hit{State: stateOpen}.from(l, r.closes)
+		n := &excepted
+		if h.open(t) {
+			n = &open
+		}
+		switch {
+		case *n < maxKept:
+			*n++
+			kept = append(kept, h)
+		case n == &open:
+			dropped++
 		}
 	}
-	return mended, kept
+	return mended, kept, dropped
 }
 
-// from takes over what a scan tells. The ignore file of a place excepts too.
-func (h Hit) from(l leak.Hit) Hit {
+// looked reports whether a scan that may close hits would have seen this one: values are
+// found by comparing only, and nothing in what could not be read.
+func (r Report) looked(h Hit) bool {
+	hides := func(name string) bool {
+		rest, in := strings.CutPrefix(h.File, name)
+		return name == "." || h.Commit != "" || in && (rest == "" || rest[0] == '!' || rest[0] == '/')
+	}
+	return r.closes && (r.Known || h.Rule != leak.KnownRule) && !slices.ContainsFunc(r.Unread, hides)
+}
+
+// from takes over what a scan tells. The ignore file of a place excepts too, if whoever
+// reports may except.
+func (h Hit) from(l leak.Hit, closes bool) Hit {
 	h.ID, h.Rule, h.Says, h.File, h.Line, h.Commit, h.Masked, h.Name = l.ID, l.Rule, l.Says, l.File, int64(l.Line), l.Commit, l.Masked, l.Name
-	if l.Excepted() {
+	if l.Excepted() && closes {
 		if until, err := time.Parse(time.DateOnly, l.Until); err == nil {
 			h.State, h.Until, h.Reason, h.Decided = stateExcepted, until.AddDate(0, 0, 1), l.Reason, byFile
 		}
-	} else if h.Decided == byFile { // its line was taken out
+	} else if h.Decided == byFile && !l.Excepted() { // its line was taken out
 		h.State, h.Until, h.Reason, h.Decided = stateOpen, time.Time{}, "", ""
 	}
 	return h

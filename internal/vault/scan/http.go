@@ -24,7 +24,7 @@ func (s *Service) Routes() []web.Route {
 	return []web.Route{
 		on("GET "+v1, 0, s.getScans, web.Doc{Summary: "Places that were searched for credentials, and what is open", Out: scansOut{}}),
 		on("POST "+v1, maxReport, s.postScan, web.Doc{Summary: "Take the report of a scan into the record", In: reportIn{}, Out: filedOut{}, Status: http.StatusCreated,
-			Errors: []string{"scan_host", "scan_path", "scan_hit", "comparison_unknown"}}),
+			Errors: []string{"scan_host", "scan_path", "scan_hit", "scan_excepted", "scan_places", "comparison_unknown"}}),
 		on("POST "+v1+"/comparisons", 0, s.postComparison, web.Doc{Summary: "Begin to compare words with the values of the vault, by marks under a key of this comparison", In: struct{}{}, Out: comparisonOut{}, Status: http.StatusCreated, Errors: []string{"scans_many"}}),
 		on("POST "+v1+"/comparisons/{id}", 512<<10, s.postMarks, web.Doc{Summary: "Which of these marks are of a value, by its name", In: marksIn{}, Out: marksOut{}, Errors: []string{"comparison_unknown", "marks_many", "marks_bound"}}),
 		on("POST "+v1+"/decisions", 0, s.postDecision, web.Doc{Summary: "Say that a hit is mended, or except it until a day", In: decisionIn{}, Errors: []string{"hit_unknown", "hit_reason", "hit_until"}}),

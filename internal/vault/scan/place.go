@@ -35,6 +35,7 @@ type Place struct {
 	Hits     int64 // of the last scan, with those that its ignore file takes out
 	Excepted int64
 	Known    bool
+	Dropped  int64  // open ones beyond what is kept
 	Failed   string // why the last try gave nothing
 	Scanner  string // kind/id
 	Open     []Hit  // and excepted ones, from all scans; at most maxKept
@@ -44,13 +45,16 @@ type Place struct {
 type Report struct {
 	Host, Path string
 	leak.Report
-	Asked int64 // marks that were compared
+	Asked  int64  // marks that were compared
+	Began  string // entry of the comparison
+	closes bool   // whoever reports may say what became of hits
 }
 
 // The bounds of what is kept of one report.
 const (
-	maxKept  = 200 // hits of a place; the count tells of more
-	maxTold  = 50  // in the entry
+	maxKept  = 200  // open hits of a place, and as many that are excepted; more are counted
+	maxOf    = 1000 // places of a team
+	maxTold  = 50   // in the entry
 	maxPath  = 1000
 	maxWords = 300
 )
@@ -64,7 +68,7 @@ var (
 )
 
 // check refuses a report that says more than it may, or is about this server's own places.
-func (r *Report) check() error {
+func (r *Report) check(now time.Time) error {
 	bad := func(code, problem string) error {
 		return fault.New(fault.Invalid, code, fault.Public{Problem: problem, Next: "Report what writ vault scan found, as it is."})
 	}
@@ -81,26 +85,34 @@ func (r *Report) check() error {
 			h.File == "" || len(h.File) > maxPath || len(h.Says) > maxWords || len(h.Name) > maxPath || len(h.Reason) > maxWords || !utf8.ValidString(h.File+h.Says+h.Name+h.Reason) {
 			return bad("scan_hit", "A hit of the report is not as a scan makes them: of a secret it shows four characters and the length at most.")
 		}
+		if until, err := time.Parse(time.DateOnly, h.Until); h.Excepted() && (err != nil || until.Sub(now) > mostExcepted || len(strings.TrimSpace(h.Reason)) < 8) {
+			return bad("scan_excepted", "An exception of the report has no end within a year, or no reason of eight characters.")
+		}
 	}
 	return nil
 }
 
 // File takes a report from another machine into the record. comparison is the one it was
-// made with, "" = by rules alone.
-func (s *Service) File(ctx context.Context, who actor.Actor, r Report, comparison string) (Filed, error) {
+// made with, "" = by rules alone. Who may not decide about hits adds to them only.
+func (s *Service) File(ctx context.Context, who actor.Actor, r Report, comparison string) (_ Filed, err error) {
 	if err := s.Access.Allow(ctx, who, access.VaultList, "param/"); err != nil {
 		return Filed{}, err
 	}
-	if err := r.check(); err != nil {
+	if err := r.check(s.Now()); err != nil {
 		return Filed{}, err
 	}
-	r.Known = false
+	r.Known, r.closes = false, s.Access.May(who, access.VaultWrite)
 	if comparison != "" {
-		asked, err := s.marks.end(comparison, who.String())
-		if err != nil {
-			return Filed{}, errNoComparison()
+		var c *compared
+		if c, err = s.marks.end(comparison, who); err != nil {
+			return Filed{}, err
 		}
-		r.Known, r.Asked = true, asked
+		r.Known, r.Asked, r.Began = true, c.asked, c.began
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, s.note(ctx, []over{{c, "refused"}}))
+			}
+		}()
 	}
 	return s.file(ctx, who, r)
 }
@@ -120,15 +132,15 @@ func (s *Service) file(ctx context.Context, who actor.Actor, r Report) (out File
 		if err != nil {
 			return nil, err
 		}
-		open := r.Open()
-		if _, err := tx.Exec(ctx, updateScan, id, now, r.Files, r.Bytes, len(r.Unread), len(r.Hits), len(r.Hits)-len(open), r.Known, who.String()); err != nil {
-			return nil, err
-		}
 		old, err := hitsOf(ctx, tx, id)
 		if err != nil {
 			return nil, err
 		}
-		mended, kept := merge(old, r.Hits)
+		mended, kept, dropped := merge(old, r, tx.Now())
+		open := r.Open()
+		if _, err := tx.Exec(ctx, updateScan, id, now, r.Files, r.Bytes, len(r.Unread), len(r.Hits), len(r.Hits)-len(open), r.Known, who.String(), dropped, r.closes); err != nil {
+			return nil, err
+		}
 		for _, h := range mended {
 			if _, err := tx.Exec(ctx, decideHit, id, h.ID, stateMended, 0, "a later scan does not see it", who.String()); err != nil {
 				return nil, err
@@ -143,8 +155,8 @@ func (s *Service) file(ctx context.Context, who actor.Actor, r Report) (out File
 		if err := ledger.One(ctx, tx, countOpen, []any{&out.Open}, id, now); err != nil {
 			return nil, err
 		}
-		ev := Finished{Place: id, Host: r.Host, Path: r.Path, Files: r.Files, Bytes: r.Bytes, Unread: int64(len(r.Unread)), Known: r.Known, Compared: r.Asked, Rules: int64(r.Rules),
-			Hits: int64(len(open)), Excepted: int64(len(r.Hits) - len(open)), Mended: int64(len(mended))}
+		ev := Finished{Place: id, Host: r.Host, Path: r.Path, Files: r.Files, Bytes: r.Bytes, Unread: int64(len(r.Unread)), Known: r.Known, Compared: r.Asked, Began: r.Began, Rules: int64(r.Rules),
+			Hits: int64(len(open)), Excepted: int64(len(r.Hits) - len(open)), Mended: int64(len(mended)), Dropped: dropped}
 		for _, h := range open[:min(len(open), maxTold)] {
 			ev.Found = append(ev.Found, fmt.Sprintf("%s %s %s:%d", h.ID, h.Rule, h.File, h.Line))
 		}
@@ -185,8 +197,15 @@ func (s *Service) fail(ctx context.Context, who actor.Actor, path string, cause 
 	return nil
 }
 
-// place finds a place's row, or makes it.
+// place finds a place's row, or makes it, up to a bound for those on other machines.
 func (s *Service) place(ctx context.Context, tx *ledger.Tx, team, host, path string) (id string, err error) {
+	var others int64
+	if err := ledger.One(ctx, tx, countOthers, []any{&others}, team, host, path); err != nil {
+		return "", err
+	}
+	if host != "" && others >= maxOf {
+		return "", fault.New(fault.Limited, "scan_places", fault.Public{Problem: "Reports about a thousand other places are kept already.", Next: "Scan a place that is on the list, or a folder above it."})
+	}
 	if _, err := tx.Exec(ctx, insertScan, tx.ID(), team, host, path); err != nil {
 		return "", err
 	}
@@ -196,14 +215,17 @@ func (s *Service) place(ctx context.Context, tx *ledger.Tx, team, host, path str
 
 // ignoreOf reads the ignore file of a place; none is none.
 func (s *Service) ignoreOf(path string) (*leak.Ignore, error) {
-	b, err := os.ReadFile(filepath.Join(filepath.Clean(path), leak.IgnoreFile))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || err != nil && strings.Contains(err.Error(), "not a directory") {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return nil, err
+	}
+	text, err := leak.ReadList(filepath.Join(path, leak.IgnoreFile))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return leak.ParseIgnore(string(b), s.Now())
+	return leak.ParseIgnore(text, s.Now())
 }
 
 // Scans lists the places of the team, the server's own first.
@@ -219,7 +241,7 @@ func (s *Service) places(ctx context.Context, team string) ([]Place, error) {
 	err := s.DB.Each(ctx, selectScans, func(scan ledger.Scan) error {
 		var p Place
 		var scanned, tried int64
-		if err := scan(&p.ID, &p.Host, &p.Path, &scanned, &tried, &p.Files, &p.Bytes, &p.Unread, &p.Hits, &p.Excepted, &p.Known, &p.Failed, &p.Scanner); err != nil {
+		if err := scan(&p.ID, &p.Host, &p.Path, &scanned, &tried, &p.Files, &p.Bytes, &p.Unread, &p.Hits, &p.Excepted, &p.Known, &p.Failed, &p.Scanner, &p.Dropped); err != nil {
 			return err
 		}
 		p.Scanned, p.Tried = at(scanned), at(tried)
@@ -250,8 +272,10 @@ func (s *Service) places(ctx context.Context, team string) ([]Place, error) {
 const (
 	insertScan = `INSERT INTO vault_scan (id, team, host, path, scanned, tried, files, bytes, unread, hits, excepted, known, failed, scanner)
 		VALUES ($1, $2, $3, $4, 0, 0, 0, 0, 0, 0, 0, FALSE, '', '') ON CONFLICT (team, host, path) DO NOTHING`
-	updateScan  = `UPDATE vault_scan SET scanned = $2, tried = $2, files = $3, bytes = $4, unread = $5, hits = $6, excepted = $7, known = $8, scanner = $9, failed = '' WHERE id = $1`
+	updateScan = `UPDATE vault_scan SET scanned = $2, tried = $2, files = $3, bytes = $4, unread = $5, hits = $6, excepted = $7, known = $8, scanner = $9, failed = '',
+		dropped = CASE WHEN $11 OR dropped < $10 THEN $10 ELSE dropped END WHERE id = $1`
 	failScan    = `UPDATE vault_scan SET tried = $2, failed = $3 WHERE id = $1`
-	selectScans = `SELECT id, host, path, scanned, tried, files, bytes, unread, hits, excepted, known, failed, scanner FROM vault_scan WHERE team = $1 ORDER BY host, path LIMIT 1000`
+	selectScans = `SELECT id, host, path, scanned, tried, files, bytes, unread, hits, excepted, known, failed, scanner, dropped FROM vault_scan WHERE team = $1 ORDER BY host, path`
+	countOthers = `SELECT COUNT(*) FROM vault_scan WHERE team = $1 AND host <> '' AND NOT (host = $2 AND path = $3)`
 	countOpen   = `SELECT COUNT(*) FROM vault_scan_hit WHERE scan = $1 AND (state = 'open' OR state = 'excepted' AND until <= $2)`
 )

@@ -53,6 +53,7 @@ type Values interface {
 // Access decides and records refusals.
 type Access interface {
 	Allow(ctx context.Context, who actor.Actor, action access.Action, object string) error
+	May(who actor.Actor, action access.Action) bool
 }
 
 // Record is what it needs of journal.Journal.
@@ -112,8 +113,11 @@ const every = fresh / 2
 // fresh is how long a scan of a declared place counts.
 const fresh = 24 * time.Hour
 
-// Schedule has declared places searched by themselves.
-func (s *Service) Schedule(j Jobs) { j.Every("vault-scan", every, s.Sweep) }
+// Schedule has declared places searched by themselves, and comparisons ended.
+func (s *Service) Schedule(j Jobs) {
+	j.Every("vault-scan", every, s.Sweep)
+	j.Every("vault-comparisons", markLife/6, s.expire)
+}
 
 // Sweep searches every declared place. One that cannot be searched is noted, and does not
 // keep the others from it.
@@ -135,7 +139,7 @@ func (s *Service) sweepOne(ctx context.Context, path string) error {
 	if err == nil {
 		var rep leak.Report
 		if rep, err = s.Look(ctx, path, leak.Options{Rules: s.rules, Known: mine, Ignore: ignore}); err == nil {
-			_, err = s.file(ctx, who, Report{Path: path, Report: rep, Asked: mine.asked})
+			_, err = s.file(ctx, who, Report{Path: path, Report: rep, Asked: mine.asked, closes: true})
 			return err
 		}
 	}
