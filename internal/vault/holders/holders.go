@@ -74,6 +74,7 @@ type Enroller interface {
 type Roots interface {
 	AddRoot(ctx context.Context, next secret.Bytes) error
 	KeepRoot(ctx context.Context, only secret.Bytes) error
+	Opens(ctx context.Context, root secret.Bytes) error
 }
 
 // Mail is what it needs of mail.Mailer.

@@ -253,6 +253,9 @@ func (s *Service) begin(ctx context.Context, who actor.Actor, set seal.Set, root
 			return Set{}, err
 		}
 	}
+	if err := s.Ring.Opens(ctx, root); err != nil { // shares of what opens nothing would lose everything
+		return Set{}, err
+	}
 	if err := s.File.Change(func(b *seal.Boot) error { b.Set, b.Tries = &set, nil; return nil }); err != nil {
 		return Set{}, err
 	}
