@@ -11,8 +11,9 @@
 //
 // Refuses: a destruction that fewer people want than the policy asks for, or that the one
 // who asked agrees to; one under a legal hold; the key of a class that the server itself
-// works with, and of the company's own vault; to end a hold alone; to certify while a
-// sampled value still opens.
+// works with, and of the company's own vault; to end a hold alone; to count who has left or
+// lost the right since, or wanted it more than a week ago; to certify while a sampled value
+// still opens.
 //
 // Threats: one person who destroys evidence (a quorum, holds); a process that dies in the
 // middle (each step is durable and is gone on with at the next start); a backup of the
