@@ -36,6 +36,11 @@ func (a *App) held(ctx context.Context, tx *ledger.Tx, person string) error {
 	return a.keys.Held(ctx, tx, person)
 }
 
+// heldTeam is held for what a team has.
+func (a *App) heldTeam(ctx context.Context, tx *ledger.Tx, team string) error {
+	return a.keys.HeldTeam(ctx, tx, team)
+}
+
 // proofs shows entries to whoever holds a certificate.
 type proofs struct{ j *journal.Journal }
 

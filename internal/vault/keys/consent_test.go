@@ -1,6 +1,15 @@
 package keys_test
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"writ/internal/actor"
+	"writ/internal/ledger"
+	"writ/internal/secret"
+	"writ/internal/vault"
+)
 
 // Who asked for the end of a hold a week ago, or has left since, is no second person.
 func TestHoldAskLapses(t *testing.T) { // breaks: data.crypto-erase
@@ -59,5 +68,55 @@ func TestAgreedAndGone(t *testing.T) { // breaks: data.crypto-erase
 		if w.opens(v) == nil {
 			t.Error("it opens still")
 		}
+	})
+}
+
+// Under a hold neither an editor nor the clock deletes a parameter or one of its versions;
+// when it has ended the clock does.
+func TestHeldParams(t *testing.T) { // breaks: data.crypto-erase
+	both(t, func(w *world) {
+		w.vault.Held = w.svc.HeldTeam
+		ctx := t.Context()
+		eng := func() actor.Actor { who := w.as("eng", "engineer"); who.Team = "shop"; return who }
+		end := []vault.Lifecycle{{Type: vault.Expiration, Version: "1.0", Attributes: vault.Attributes{Timestamp: w.clock.Now().Add(day).UTC().Format(time.RFC3339)}}}
+		put := func(name string, life *[]vault.Lifecycle) {
+			t.Helper()
+			_, err := w.vault.Put(ctx, eng(), vault.Put{Name: name, Value: secret.NewText("1"), New: vault.SecureString, Tier: vault.Intelligent, Overwrite: true, Lifecycle: life, MostKept: 2})
+			w.must(err)
+		}
+		count := func(what string, want int64) {
+			t.Helper()
+			var n int64
+			w.must(ledger.One(ctx, w.db, `SELECT COUNT(*) FROM `+what, []any{&n}))
+			if n != want {
+				t.Errorf("%s: %d, want %d", what, n, want)
+			}
+		}
+		for n := range 101 { // more than one page of what is due
+			put(fmt.Sprintf("/over/%d", n), &end)
+		}
+		put("/kept", nil)
+		h, err := w.svc.Hold(ctx, w.ana(), "team/shop", "a lawsuit")
+		w.must(err)
+		w.refused("held", w.vault.Delete(ctx, eng(), "/kept"))
+		if n := len(w.kit.Recorded("vault.delete-refused")); n != 1 {
+			t.Errorf("%d refusals are recorded", n)
+		}
+		put("/kept", nil)
+		put("/kept", nil)
+		count("vault_version", 104)
+		w.clock.Advance(2 * day)
+		w.must(w.vault.Tend(ctx))
+		count("vault_param", 102)
+		for _, who := range []string{"ana", "ben"} {
+			_, err := w.svc.EndHold(ctx, w.as(who, "owner"), h.ID)
+			w.must(err)
+		}
+		w.must(w.vault.Tend(ctx))
+		count("vault_param", 1)
+		put("/kept", nil)
+		count("vault_version", 2)
+		w.must(w.vault.Delete(ctx, eng(), "/kept"))
+		count("vault_param", 0)
 	})
 }

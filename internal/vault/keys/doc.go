@@ -3,7 +3,8 @@
 //	by the policy, at once, after exposure ─► Rotate ─► re-wrap in the background ─► retired ─► destroyed
 //	ask (one) ─► agree (others, as many as the policy says) ─► hold? ─► intent ─► key destroyed
 //	          ─► nothing opens any more ─► certificate, an entry of the journal ─► proof for anybody
-//	hold: add (one) ─► end (two); under a hold nothing is destroyed, here or in identity
+//	hold: add (one) ─► end (two); under a hold nothing is destroyed, here, in identity, in
+//	      the vault or in its items: nor do versions go, or what is over by the clock
 //
 // Promises: crypto.key-rotation (the newest key is younger than the policy's time, nothing
 // stays under a retired one), data.crypto-erase (what is retired is made unreadable by

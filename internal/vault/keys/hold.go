@@ -166,6 +166,12 @@ func (s *Service) Held(ctx context.Context, tx *ledger.Tx, person string) error 
 	return held(ctx, tx, "person/"+person)
 }
 
+// HeldTeam refuses the end of what a team keeps in the vault, of its items and of one version
+// of either. It is asked inside the change that deletes, which has locked its row before.
+func (s *Service) HeldTeam(ctx context.Context, tx *ledger.Tx, team string) error { // clause: data.crypto-erase
+	return held(ctx, tx, "team/"+team)
+}
+
 // held takes the turn, so that no hold is added between the question and the act.
 func held(ctx context.Context, tx *ledger.Tx, name string) error {
 	if _, err := tx.Exec(ctx, takeTurn); err != nil {
