@@ -117,6 +117,9 @@ type Deps struct {
 	Weakness string
 	// Seal puts the keys away and ends what is served.
 	Seal func() error
+	// Shared says that other servers may use the same keys: what one folder says does not
+	// bind them, so nothing is sealed by command.
+	Shared bool
 	// Demo says that the keys of the holders lie on one disk.
 	Demo bool
 }
