@@ -53,13 +53,15 @@ type App struct {
 	source  *unseal.Source
 	setup   bool         // by init: nothing is served, and nobody opened the vault
 	opened  secret.Bytes // the root, where shares gave it; until the modules have started
-	ring    *keyring.Ring
-	db      *ledger.DB
-	certs   listen.Source
-	ca      string // certificate file of the local authority, "" with certificates from files
-	https   net.Listener
-	http    net.Listener
-	origin  *url.URL
+
+	openedSet string // whose shares they were
+	ring      *keyring.Ring
+	db        *ledger.DB
+	certs     listen.Source
+	ca        string // certificate file of the local authority, "" with certificates from files
+	https     net.Listener
+	http      net.Listener
+	origin    *url.URL
 
 	modules
 	web *web.Server
@@ -118,10 +120,10 @@ func openWith(ctx context.Context, o Options, c Config) (_ *App, err error) {
 		return nil, err
 	}
 	defer root.Wipe()
-	if a.ring, err = keyring.Open(ctx, keyring.Options{Dir: o.Dir, URL: c.Keys.URL, Now: a.now, Given: root}); err != nil {
+	a.closers = append(a.closers, a.source.Close)
+	if err := a.openKeys(ctx, root); err != nil {
 		return nil, err
 	}
-	a.closers = append(a.closers, a.ring.Close)
 	a.db, err = ledger.Open(ctx, ledger.Config{
 		URL: a.databaseURL(), Keys: a.ring, Now: a.now, Log: a.log.With("module", "ledger"),
 		Schemas: schemas(), Revision: func() string {

@@ -132,6 +132,9 @@ func (c Config) check(name string) error {
 	if key, got, want := c.Vault.Unseal.Check(); key != "" {
 		return bad(key, got, want)
 	}
+	if c.Vault.Unseal.Is() == unseal.Shares && c.Keys.URL != "" {
+		return bad("vault.unseal.kind", unseal.Shares, "another kind beside keys.url: shares are of one folder, and other servers may use these keys")
+	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return bad("tls", c.TLS.Cert+c.TLS.Key, "both tls.cert and tls.key, or neither")
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"writ/internal/access"
+	"writ/internal/actor"
 	"writ/internal/clause"
 	"writ/internal/fault"
 	"writ/internal/identity"
@@ -15,14 +17,28 @@ import (
 
 // buildKeys makes what replaces keys and ends them.
 func (a *App) buildKeys() (err error) {
-	a.keys, err = keys.New(keys.Deps{DB: a.db, Ring: a.ring, Access: a.access, People: a.identity, Teams: a.identity, Journal: proofs{a.journal},
+	a.keys, err = keys.New(keys.Deps{DB: a.db, Ring: a.ring, Access: a.access, People: a.identity, Acting: a.acting, Teams: a.identity, Journal: proofs{a.journal},
 		Holders: []keys.Holder{heldName(a.identity), heldEntries(a.journal)}, Rules: clause.NewLive[keys.Rules](a.now), Quorum: func() int { return a.holders.Rules.Get().QuorumNeed }, Now: a.now, Log: a.log.With("module", "keys")})
 	return err
+}
+
+// acting says whether a person may do something, had they just signed in with a factor.
+func (a *App) acting(ctx context.Context, person string, do access.Action) (bool, error) {
+	p, err := a.identity.ActivePerson(ctx, person)
+	if errors.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil && a.access.May(actor.Actor{Kind: actor.Person, ID: p.ID, Session: "-", Team: p.Team, TeamKind: p.Kind, Roles: p.Roles, ACR: 2, FactorAt: a.now()}, do), err
 }
 
 // held asks for legal holds, which are made after identity.
 func (a *App) held(ctx context.Context, tx *ledger.Tx, person string) error {
 	return a.keys.Held(ctx, tx, person)
+}
+
+// heldTeam is held for what a team has.
+func (a *App) heldTeam(ctx context.Context, tx *ledger.Tx, team string) error {
+	return a.keys.HeldTeam(ctx, tx, team)
 }
 
 // proofs shows entries to whoever holds a certificate.

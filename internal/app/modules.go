@@ -102,7 +102,7 @@ func (a *App) build(ctx context.Context) (err error) {
 		return err
 	}
 	if a.vault, err = vault.New(vault.Deps{DB: a.db, Keys: a.ring, Access: a.access, Owners: keyOwners{a.identity}, Rules: clause.NewLive[vault.Rules](a.now), AutoAlias: a.config.Vault.AutoAlias, Database: secret.NewText(a.config.Database), ChangeType: a.config.Vault.ChangeType,
-		Now: a.now, Log: a.log.With("module", "vault")}); err != nil {
+		Held: a.heldTeam, Now: a.now, Log: a.log.With("module", "vault")}); err != nil {
 		return err
 	}
 	if err := a.buildItems(list); err != nil {

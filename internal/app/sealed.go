@@ -77,14 +77,7 @@ func (a *App) waitForShares(ctx context.Context) (root secret.Bytes, err error) 
 	gate, err := seal.NewGate(seal.Deps{File: a.boot, Act: seal.Open, Now: a.now, Passkeys: a.holdersPasskeys(), Fingerprint: keyring.Fingerprint,
 		Note: func(_ context.Context, l seal.Line) error { return a.boot.Note(a.now(), l) },
 		Whole: func(_ context.Context, set string, whole secret.Bytes) error {
-			err := a.boot.Change(func(b *seal.Boot) error { b.Sealed = false; return nil })
-			if err == nil {
-				err = a.boot.Note(a.now(), seal.Line{What: seal.WasOpened, Set: set})
-			}
-			if err != nil {
-				return err
-			}
-			root = secret.NewBytes(whole.Reveal())
+			root, a.openedSet = secret.NewBytes(whole.Reveal()), set
 			stop() // the answer to the last share still goes out
 			return nil
 		}})
@@ -98,9 +91,29 @@ func (a *App) waitForShares(ctx context.Context) (root secret.Bytes, err error) 
 	if root.IsZero() {
 		return secret.Bytes{}, context.Cause(ctx)
 	}
-	a.log.Info("unsealed")
 	a.opened = secret.NewBytes(root.Reveal())
 	return root, nil
+}
+
+// openKeys opens the keyring. That shares opened the vault counts, and is written, in one
+// step after their root was seen to open every key.
+func (a *App) openKeys(ctx context.Context, root secret.Bytes) (err error) { // clause: people.no-sole-holder
+	if a.ring, err = keyring.Open(ctx, keyring.Options{Dir: a.dir, URL: a.config.Keys.URL, Now: a.now, Given: root}); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.ring.Close)
+	if a.opened.IsZero() {
+		return nil
+	}
+	err = a.boot.Change(func(b *seal.Boot) error {
+		b.Sealed = false
+		return b.Note(a.now(), seal.Line{What: seal.WasOpened, Set: a.openedSet})
+	})
+	if err != nil {
+		return err
+	}
+	a.log.Info("unsealed")
+	return a.source.Keep(root)
 }
 
 // serveSealed opens the doors of a sealed server until ctx ends.
@@ -223,7 +236,7 @@ func (a *App) buildHolders() (err error) {
 	c := a.config.Vault.Unseal
 	d := holders.Deps{DB: a.db, Ring: a.ring, File: a.boot, People: holdersPeople{a.identity}, Passkeys: a.holdersPasskeys(), Mail: a.mail, Access: a.access,
 		Rules: clause.NewLive[holders.Rules](a.now), Fingerprint: keyring.Fingerprint, Company: func() string { return a.config.Company }, Origin: a.config.Origin(), Now: a.now,
-		Log: a.log.With("module", "holders"), Alone: c.Is() == unseal.Shares, Root: a.source.Root, RootFile: a.path("root.key"), Weakness: c.Weakness(a.dir), Seal: a.Seal, Demo: a.config.Vault.Demo}
+		Log: a.log.With("module", "holders"), Alone: c.Is() == unseal.Shares, Root: a.source.Root, RootFile: a.path("root.key"), Weakness: c.Weakness(a.dir), Seal: a.Seal, Shared: a.config.Keys.URL != "", Demo: a.config.Vault.Demo}
 	if p, err := passkey.New(a.config.Origin(), a.now); err == nil { // an address of numbers: key files only
 		d.Enroller = enroller{p, a.config.Company}
 	}

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/url"
 	"path/filepath"
@@ -44,6 +45,9 @@ func (w *world) keyHolders() *keyholders.Service {
 		w.t.Fatal(err)
 	}
 	root := secret.Random(32)
+	if err := errors.Join(w.kit.Ring.AddRoot(w.t.Context(), root), w.kit.Ring.KeepRoot(w.t.Context(), root)); err != nil {
+		w.t.Fatal(err)
+	}
 	return must[*keyholders.Service](w.t)(keyholders.New(keyholders.Deps{DB: w.kit.DB, Ring: w.kit.Ring, File: seal.In(dir), People: roster{w}, Mail: w.mail, Access: w.access, Rules: rules,
 		Fingerprint: keyring.Fingerprint, Company: func() string { return "Harbour Ltd" }, Origin: "https://localhost:8443", Now: now, Log: slog.New(slog.DiscardHandler), RootFile: filepath.Join(dir, "root.key"),
 		Weakness: "the server opens by itself with root.key, which lies in the folder of the data: whoever has the folder has both",

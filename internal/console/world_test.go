@@ -74,6 +74,11 @@ func (g sessions) Lookup(ctx context.Context, t secret.Text) (actor.Actor, gatew
 }
 
 // members gives the company's vault the people of a team, as app does.
+func (w *world) acting(ctx context.Context, id string, do access.Action) (bool, error) {
+	p, err := w.people.ActivePerson(ctx, id)
+	return err == nil && w.access.May(actor.Actor{Kind: actor.Person, ID: p.ID, Session: "-", Team: p.Team, TeamKind: p.Kind, Roles: p.Roles, ACR: 2, FactorAt: w.kit.Clock.Now()}, do), err
+}
+
 type members struct{ s *identity.Service }
 
 func (m members) Roster(ctx context.Context, team string) (out []item.Member, err error) {
@@ -220,7 +225,7 @@ func newWorld(t testing.TB) *world {
 	if err := rules.Set([]clause.Period{{Values: policytest.Values()}}); err != nil {
 		t.Fatal(err)
 	}
-	w.sealing = must[*keys.Service](t)(keys.New(keys.Deps{DB: kit.DB, Ring: kit.Ring, Access: acc, People: w.people, Teams: w.people, Journal: proofs{w.journal}, Rules: rules, Quorum: func() int { return 2 }, Now: now, Log: log}))
+	w.sealing = must[*keys.Service](t)(keys.New(keys.Deps{DB: kit.DB, Ring: kit.Ring, Access: acc, People: w.people, Acting: w.acting, Teams: w.people, Journal: proofs{w.journal}, Rules: rules, Quorum: func() int { return 2 }, Now: now, Log: log}))
 	w.items = must[*item.Service](t)(item.New(item.Deps{DB: kit.DB, Keys: kit.Ring, Access: acc, People: members{w.people}, Rules: clause.NewLive[item.Rules](now), Seen: w.vault.Saw, MinHolders: func() int { return 2 },
 		Banned: func(secret.Text, ...string) bool { return false }, Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log}))
 	public := must[*url.URL](t)(url.Parse(origin))

@@ -36,7 +36,10 @@ func rootKey(b secret.Bytes) (envelope.Key, error) {
 
 // ReadRoot reads a file with a root key, such as root.key. Every failure is fault.Sealed and names the file; none
 // repeats a byte of its content.
-func ReadRoot(path string) (secret.Bytes, error) {
+func ReadRoot(path string) (secret.Bytes, error) { return ReadRootWithin(path, 0o700) }
+
+// ReadRootWithin is ReadRoot of a file that may have these permissions and no others.
+func ReadRootWithin(path string, most fs.FileMode) (secret.Bytes, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return secret.Bytes{}, sealed("root_missing", path+" is missing.", "It must hold the root key this server was set up with.",
@@ -51,7 +54,7 @@ func ReadRoot(path string) (secret.Bytes, error) {
 	if err != nil {
 		return secret.Bytes{}, sealed("root_unreadable", path+" cannot be examined.", "", "Look at the file system.", err)
 	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
+	if !info.Mode().IsRegular() || info.Mode().Perm()&^most != 0 {
 		return secret.Bytes{}, sealed("root_exposed", fmt.Sprintf("%s has mode %v: others than its owner may use it.", path, info.Mode()),
 			"It must be a regular file that only its owner can read (0400).",
 			"If nobody else can have read it, run chmod 400 "+path+"; otherwise replace the root key.", nil)

@@ -69,16 +69,8 @@ func (r *Ring) KeepRoot(ctx context.Context, only secret.Bytes) error { // claus
 	}
 	var gone traces
 	err = r.store.write(ctx, func(q querier) error {
-		rows, err := kekRows(ctx, q, seal.ID())
-		if err != nil {
+		if err := r.opens(ctx, q, seal); err != nil {
 			return err
-		}
-		for _, k := range rows {
-			b, err := r.openKEK(seal, k)
-			if err != nil {
-				return err
-			}
-			b.Wipe()
 		}
 		if err := gone.collect(ctx, q, selectOtherRoots, seal.ID()); err != nil {
 			return err
@@ -103,6 +95,30 @@ func (r *Ring) KeepRoot(ctx context.Context, only secret.Bytes) error { // claus
 		return err
 	}
 	return r.store.gone(ctx, gone)
+}
+
+// Opens reports whether a root opens every KEK: fault.Sealed where it does not.
+func (r *Ring) Opens(ctx context.Context, root secret.Bytes) error {
+	opener, err := rootKey(root)
+	if err != nil {
+		return err
+	}
+	return r.opens(ctx, r.store.read(), opener)
+}
+
+func (r *Ring) opens(ctx context.Context, q querier, opener envelope.Key) error {
+	rows, err := kekRows(ctx, q, opener.ID())
+	if err != nil {
+		return err
+	}
+	for _, k := range rows {
+		b, err := r.openKEK(opener, k)
+		if err != nil {
+			return err
+		}
+		b.Wipe()
+	}
+	return nil
 }
 
 // rootKey returns the key that this ring opens KEKs with.

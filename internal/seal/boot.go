@@ -25,7 +25,7 @@ const Name = "boot.json"
 const (
 	version = 1
 	maxBoot = 1 << 20 // bytes of boot.json
-	maxLog  = 500     // lines that wait for the journal
+	maxLog  = 1000    // lines that wait for the journal
 	idLen   = 32      // hexadecimal digits of every id
 )
 
@@ -100,11 +100,30 @@ func (l Line) sum() string {
 	return hex.EncodeToString(h[:])
 }
 
-// note adds a line. A full list counts what it does not hold.
-func (b *Boot) note(at time.Time, l Line) {
-	if len(b.Log) >= maxLog {
+// room is how long the list may be for a line to be added: what a stranger can cause, or a
+// server that starts over and over, takes none from what holders do, nor that from the opening.
+func room(what string) int {
+	switch what {
+	case WasOpened:
+		return maxLog
+	case WasGiven:
+		return maxLog - 1
+	case WasRefused:
+		return maxLog * 4 / 10
+	}
+	return maxLog / 2
+}
+
+// Note adds a line. What finds no room is only counted, but a share and an opening, which do
+// not happen unless they are noted.
+func (b *Boot) Note(at time.Time, l Line) error {
+	if len(b.Log) >= room(l.What) {
+		if l.What == WasGiven || l.What == WasOpened {
+			return fault.New(fault.Sealed, "boot_full", fault.Public{Problem: "The list in " + Name + " is full: this could not be recorded.",
+				Expected: fmt.Sprintf("At most %d lines until the vault is open again.", maxLog), Next: "Keep a copy of the file as evidence, take all lines of its log out but the last, and start again; the record will say that the list was altered."})
+		}
 		b.Lost++
-		return
+		return nil
 	}
 	last := b.Last
 	if n := len(b.Log); n > 0 {
@@ -113,6 +132,7 @@ func (b *Boot) note(at time.Time, l Line) {
 	l.N, l.At, l.Prev = last.N+1, at.UnixMicro(), last.Hash
 	l.Hash = l.sum()
 	b.Log = append(b.Log, l)
+	return nil
 }
 
 // Whole reports whether each line follows from the one before.
@@ -292,7 +312,7 @@ func (f *File) at(step string) {
 
 // Note adds a line to the list.
 func (f *File) Note(at time.Time, l Line) error {
-	return f.Change(func(b *Boot) error { b.note(at, l); return nil })
+	return f.Change(func(b *Boot) error { return b.Note(at, l) })
 }
 
 // Taken removes the lines up to one that the journal has now, and what it was told of those

@@ -24,13 +24,16 @@
 //
 // What happens while nothing can be recorded is a list in boot.json, each line holding the
 // hash of the one before. It becomes the first entries of the journal after the opening.
+// Refusals and starts take a part of its room, and are only counted beyond that; a share and
+// an opening that cannot be noted do not happen.
 //
 // Threats: a stolen folder or backup (boot.json holds no key that opens a share); a holder
 // alone; a stranger who guesses (256 bits) or floods (wrong tries are counted and stop being
 // written; right shares are taken however full the counters are); an old copy of boot.json
 // (the root it leads to was replaced, see keyring); a page that stands between (the proof of
 // a passkey names the key of the gathering). Not answered: need holders who conspire, and
-// whoever reads the memory of an open server.
+// whoever reads the memory of an open server; whoever writes the folder, who may cut the tail
+// of the list (the hashes have no key) and is seen only when a line in its middle is changed.
 //
 // boot.json is in clear: ids, public keys, sealed shares, fingerprints, counters. There is
 // no name and no address in it, and nothing of a person but the public keys; package

@@ -363,7 +363,7 @@ func denied(problem string) error {
 // more and the answer is to wait; a right share is still taken, so a full counter keeps no
 // holder out.
 func (g *Gate) refuse(ctx context.Context, set Set, holder, cause string, reason error) error {
-	now, full := g.Now(), false
+	now := g.Now()
 	err := g.File.Change(func(b *Boot) error {
 		for id, t := range b.Tries { // of holders who are no more, and of a former window
 			if _, ok := set.share(id); id != "" && !ok || now.Sub(time.UnixMicro(t.From)) >= tryWindow {
@@ -377,21 +377,21 @@ func (g *Gate) refuse(ctx context.Context, set Set, holder, cause string, reason
 		if !ok {
 			t.From = now.UnixMicro()
 		}
-		if full = t.N >= tryMost; !full {
-			t.N++
+		if t.N >= tryMost {
+			return errTries
 		}
+		t.N++
 		b.Tries[holder] = t
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if full {
-		return &fault.Error{Kind: fault.Limited, Code: "too_many_shares", RetryAfter: tryWindow, Public: fault.Public{Problem: "Too many wrong shares were given.",
-			Expected: fmt.Sprintf("At most %d in ten minutes.", tryMost), Next: "Wait ten minutes, or give the right one."}}
-	}
 	if err := g.Note(ctx, Line{What: WasRefused, Set: set.ID, Holder: holder, Cause: cause, Given: len(g.given), Need: set.Need}); err != nil {
 		return err
 	}
 	return reason
 }
+
+var errTries = &fault.Error{Kind: fault.Limited, Code: "too_many_shares", RetryAfter: tryWindow, Public: fault.Public{Problem: "Too many wrong shares were given.",
+	Expected: fmt.Sprintf("At most %d in ten minutes.", tryMost), Next: "Wait ten minutes, or give the right one."}}

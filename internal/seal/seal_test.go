@@ -285,9 +285,10 @@ func TestTries(t *testing.T) {
 		d.gives(wrong(), 0, "share_refused")
 	}
 	d.restart()
-	told := len(d.lines)
-	d.gives(wrong(), 0, "too_many_shares")
-	if len(d.lines) != told {
+	told, refused := len(d.lines), wrong()
+	d.file.Step(func(step string) { t.Errorf("beyond the limit the file is still %s", step) })
+	d.gives(refused, 0, "too_many_shares")
+	if d.file.Step(nil); len(d.lines) != told {
 		t.Error("beyond the limit lines are still written")
 	}
 	o := d.offer(2)
@@ -342,12 +343,54 @@ func TestLog(t *testing.T) {
 	if b, err = d.file.Read(); err != nil || len(b.Log) != 1 || b.Last.N != 2 || !b.Whole() {
 		t.Errorf("%+v %v", b, err)
 	}
-	for range seal.MaxLog + 3 {
-		if err := d.file.Note(d.now, seal.Line{What: seal.WasSealed}); err != nil {
-			t.Fatal(err)
+}
+
+// A flood of refusals, or of starts, leaves room for what holders do and for the opening;
+// neither happens where it cannot be noted.
+//
+// breaks: people.no-sole-holder
+func TestLogFull(t *testing.T) {
+	d := open(t)
+	fill := func(what string, most int) {
+		t.Helper()
+		err := d.file.Change(func(b *seal.Boot) error {
+			for range seal.MaxLog {
+				if err := b.Note(d.now, seal.Line{What: what}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return nil
+		})
+		if b, no := d.file.Read(); err != nil || no != nil || len(b.Log) != most || !b.Whole() {
+			t.Fatalf("%s: %d lines, %v %v", what, len(b.Log), err, no)
 		}
 	}
-	if b, err = d.file.Read(); err != nil || len(b.Log) != seal.MaxLog || b.Lost != 4 || !b.Whole() {
+	fill(seal.WasRefused, seal.MaxLog*4/10)
+	fill(seal.WasSealed, seal.MaxLog/2)
+	d.gives(d.offer(0), 1, "")
+	err := d.file.Change(func(b *seal.Boot) error {
+		for len(b.Log) < seal.MaxLog-1 {
+			if err := b.Note(d.now, seal.Line{What: seal.WasGiven}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.gives(d.offer(1), 0, "boot_full")
+	if d.got != "" {
+		t.Error("it opened, and nothing tells")
+	}
+	opened := seal.Line{What: seal.WasOpened, Set: d.set.ID}
+	if err := d.file.Note(d.now, opened); err != nil {
+		t.Error(err)
+	}
+	if err := d.file.Note(d.now, opened); fault.KindOf(err) != fault.Sealed {
+		t.Errorf("an opening found no room, and %v", err)
+	}
+	if b, err := d.file.Read(); err != nil || len(b.Log) != seal.MaxLog || b.Lost != seal.MaxLog*15/10 || !b.Whole() {
 		t.Errorf("%d lines, %d lost, %v", len(b.Log), b.Lost, err)
 	}
 }

@@ -234,6 +234,17 @@ func (e ValueRefused) About() ledger.About {
 	return ledger.About{Name: "vault.value-refused", Clause: "vault.encrypted-store"}
 }
 
+// DeleteRefused is a parameter that stays where it is.
+type DeleteRefused struct {
+	Name  string `class:"public"`
+	Cause string `class:"public"` // held
+}
+
+// About implements ledger.Event.
+func (e DeleteRefused) About() ledger.About {
+	return ledger.About{Name: "vault.delete-refused", Clause: "data.crypto-erase"}
+}
+
 // ParamsCompared are two versions of which somebody learned whether they are the same.
 type ParamsCompared struct {
 	Param string `class:"public"`

@@ -152,20 +152,29 @@ func (s *Service) tagged(ctx context.Context, param string, want map[string]Matc
 	return true, nil
 }
 
-// Delete removes a parameter with all its versions, labels and tags. The record keeps that
-// it was there.
+// Delete removes a parameter with all its versions, labels and tags, unless a legal hold
+// keeps it. The record keeps that it was there.
 func (s *Service) Delete(ctx context.Context, who actor.Actor, name string) error {
 	name, err := s.named(ctx, who, access.VaultWrite, name)
 	if err != nil {
 		return err
 	}
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if _, err := tx.Exec(ctx, lockParam, teamOf(who), []byte(name)); err != nil {
+			return nil, err
+		}
 		p, err := readParam(ctx, tx, teamOf(who), name)
+		if err == nil {
+			err = s.held(ctx, tx, teamOf(who))
+		}
 		if err != nil {
 			return nil, err
 		}
 		return ParamDeleted{Param: p.ID, Name: name, Version: p.Version, Cause: "asked"}, deleteParam(ctx, tx, p.ID)
 	})
+	if IsHeld(err) {
+		return s.DB.Refuse(ctx, who, DeleteRefused{Name: name, Cause: "held"}, err)
+	}
 	if err != nil {
 		return fmt.Errorf("delete parameter: %w", err)
 	}

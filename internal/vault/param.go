@@ -166,7 +166,7 @@ func (s *Service) writeNext(ctx context.Context, tx *ledger.Tx, who actor.Actor,
 		err = noPlainHere(ctx, tx, team, p)
 	}
 	if err == nil {
-		err = makeRoom(ctx, tx, p, in.MostKept)
+		err = s.makeRoom(ctx, tx, team, p, in.MostKept)
 	}
 	if err != nil {
 		return p, err
@@ -364,8 +364,8 @@ func (p *Param) write(ctx context.Context, tx *ledger.Tx, team string, isNew boo
 }
 
 // makeRoom drops the oldest versions where only some are kept. One with a label stays,
-// and then there is no room.
-func makeRoom(ctx context.Context, tx *ledger.Tx, p Param, most int) error {
+// and then there is no room. Under a legal hold all stay.
+func (s *Service) makeRoom(ctx context.Context, tx *ledger.Tx, team string, p Param, most int) error {
 	if most == 0 || p.Version <= int64(most) {
 		return nil
 	}
@@ -377,7 +377,13 @@ func makeRoom(ctx context.Context, tx *ledger.Tx, p Param, most int) error {
 	if labels > 0 {
 		return fault.New(fault.Limited, "versions_full", fault.Public{Problem: "The oldest version has a label, and no more versions are kept.", Next: "Move the label to a newer version."})
 	}
-	_, err := tx.Exec(ctx, deleteVersions, p.ID, oldest)
+	err := s.held(ctx, tx, team)
+	if IsHeld(err) {
+		return nil
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, deleteVersions, p.ID, oldest)
+	}
 	return err
 }
 

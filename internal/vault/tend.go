@@ -29,29 +29,34 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// Tend deletes parameters whose time is over, and records what else is due.
+// Tend deletes parameters whose time is over, unless a legal hold keeps them, and records what else is due.
 func (s *Service) Tend(ctx context.Context) error {
-	type due struct{ id, team, name string }
+	type due struct {
+		id, team, name string
+		at             int64
+	}
+	last := due{at: -1}
 	for {
 		var ds []due
 		err := s.DB.Each(ctx, dueParams, func(scan ledger.Scan) error {
 			var d due
-			err := scan(&d.id, &d.team, textInto{&d.name})
+			err := scan(&d.id, &d.team, textInto{&d.name}, &d.at)
 			ds = append(ds, d)
 			return err
-		}, us(s.Now()))
+		}, us(s.Now()), last.at, last.id)
 		if err != nil {
 			return fmt.Errorf("read what is due: %w", err)
 		}
 		var errs []error
 		for _, d := range ds {
-			if err := s.tendOne(ctx, d.team, d.name); err != nil && !errors.Is(err, fault.NotFound) {
+			if err := s.tendOne(ctx, d.team, d.name); err != nil && !errors.Is(err, fault.NotFound) && !IsHeld(err) {
 				errs = append(errs, err)
 			}
 		}
 		if len(errs) > 0 || len(ds) < duePage {
 			return errors.Join(errs...)
 		}
+		last = ds[len(ds)-1] // what a hold keeps is due still
 	}
 }
 
@@ -73,6 +78,9 @@ func (s *Service) tendOne(ctx context.Context, team, name string) error {
 			return nil, fault.Newf(fault.NotFound, "not_due", "Nothing is due.")
 		}
 		if end := ends(p.Lifecycle); !end.IsZero() && !end.After(tx.Now()) {
+			if err := s.held(ctx, tx, team); err != nil {
+				return nil, err
+			}
 			return ParamDeleted{Param: p.ID, Name: name, Version: p.Version, Cause: "expired"}, deleteParam(ctx, tx, p.ID)
 		}
 		ev := ParamReminded{Param: p.ID, Name: name, Version: p.Version}
@@ -93,4 +101,4 @@ func (s *Service) tendOne(ctx context.Context, team, name string) error {
 // duePage is how many are read at once.
 const duePage = 100
 
-const dueParams = `SELECT id, team, name FROM vault_param WHERE due <= $1 ORDER BY due LIMIT 100`
+const dueParams = `SELECT id, team, name, due FROM vault_param WHERE due <= $1 AND (due, id) > ($2, $3) ORDER BY due, id LIMIT 100`

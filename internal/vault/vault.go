@@ -69,6 +69,10 @@ type Deps struct {
 	// Database is the address of the server's own database; empty = a file.
 	Database secret.Text
 
+	// Held refuses (fault.Conflict, held) where a legal hold keeps what a team has; nil =
+	// there are no holds. It is asked inside the change that would delete.
+	Held func(ctx context.Context, tx *ledger.Tx, team string) error
+
 	// AutoAlias takes any key alias that a client names as an alias of the vault's own
 	// key. Without it only alias/aws/ssm is known.
 	AutoAlias bool
@@ -121,6 +125,21 @@ func teamOf(who actor.Actor) string {
 
 // TeamOf is whose vault somebody acts in.
 func TeamOf(who actor.Actor) string { return teamOf(who) }
+
+// held asks for a legal hold. The parameter is locked before: whoever adds one waits for
+// nobody who waits for them.
+func (s *Service) held(ctx context.Context, tx *ledger.Tx, team string) error { // clause: data.crypto-erase
+	if s.Held == nil {
+		return nil
+	}
+	return s.Held(ctx, tx, team)
+}
+
+// IsHeld reports whether a legal hold is why something was refused.
+func IsHeld(err error) bool {
+	code, _ := fault.PublicOf(err)
+	return err != nil && code == "held"
+}
 
 // may asks whether somebody may do this to a name: by their role or a grant, and by the
 // path of the key they came with. A key tells nothing of what lies outside its path.

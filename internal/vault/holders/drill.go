@@ -29,12 +29,17 @@ func (s *Service) drilling() *seal.Gate {
 // Gate is where the shares of the drill that is on are given; nil = none is.
 func (s *Service) Gate() *seal.Gate { return s.drilling() }
 
-func (s *Service) stopDrill() {
+func (s *Service) stopDrill() { s.swapDrill(nil, time.Time{}) }
+
+// swapDrill puts a gate in the place of the one there is. That one is closed without the
+// lock: a gate holds its own while the last share is recorded, which takes this one.
+func (s *Service) swapDrill(g *seal.Gate, ends time.Time) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.drill != nil {
-		s.drill.Close()
-		s.drill = nil
+	old := s.drill
+	s.drill, s.drillEnds = g, ends
+	s.mu.Unlock()
+	if old != nil {
+		old.Close()
 	}
 }
 
@@ -65,10 +70,7 @@ func (s *Service) Drill(ctx context.Context, who actor.Actor) (seal.State, error
 	if err != nil {
 		return seal.State{}, fmt.Errorf("begin a drill: %w", err)
 	}
-	s.stopDrill()
-	s.mu.Lock()
-	s.drill, s.drillEnds = g, s.Now().Add(drillLife)
-	s.mu.Unlock()
+	s.swapDrill(g, s.Now().Add(drillLife))
 	return g.State(ctx)
 }
 
@@ -83,6 +85,17 @@ func (s *Service) drillGate() (*seal.Gate, error) {
 
 // drilled records that the shares made the root, and lets go of the roots before it.
 func (s *Service) drilled(ctx context.Context, set string, root secret.Bytes) error { // clause: people.no-sole-holder
+	if !s.resharing.TryLock() { // to wait would be for ever: who makes a set closes this drill's gate
+		return errOver
+	}
+	defer s.resharing.Unlock()
+	b, err := s.File.Read()
+	if err != nil {
+		return err
+	}
+	if b.Set == nil || b.Set.ID != set {
+		return errOver
+	}
 	if s.Alone {
 		if err := s.Ring.KeepRoot(ctx, root); err != nil {
 			return err
@@ -95,7 +108,7 @@ func (s *Service) drilled(ctx context.Context, set string, root secret.Bytes) er
 	_, err = s.DB.Change(ctx, actor.System("vault-seal"), func(tx *ledger.Tx) (ledger.Event, error) {
 		n, err := tx.Exec(ctx, drillSet, set, us(tx.Now()))
 		if err == nil && n != 1 {
-			err = fault.Newf(fault.Gone, "set_over", "New shares were made meanwhile.")
+			err = errOver
 		}
 		if err != nil {
 			return nil, err
@@ -110,6 +123,8 @@ func (s *Service) drilled(ctx context.Context, set string, root secret.Bytes) er
 	s.mu.Unlock()
 	return nil
 }
+
+var errOver = fault.New(fault.Gone, "set_over", fault.Public{Problem: "New shares were made meanwhile, or are being made.", Expected: "A drill of the set in use.", Next: "Begin another drill: writ vault holders drill"})
 
 // tendDrill ends a drill whose time is over.
 func (s *Service) tendDrill() {

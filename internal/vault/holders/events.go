@@ -148,7 +148,8 @@ func (FileKept) About() ledger.About {
 	return ledger.About{Name: "vault.root-file-kept", Clause: sole}
 }
 
-// SealRefused is a sealing after which nobody could open the vault.
+// SealRefused is a sealing after which nobody could open the vault, or other servers would
+// go on.
 type SealRefused struct {
 }
 

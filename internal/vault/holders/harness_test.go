@@ -98,6 +98,7 @@ type world struct {
 	keys   map[string]seal.Private
 	alone  bool
 	sealed int
+	print  func() // called before a root is known by its fingerprint; nil otherwise
 }
 
 func open(t testing.TB, kit *ledgertest.Kit) *world {
@@ -134,12 +135,20 @@ func (w *world) restart() {
 	}
 	w.post = &post{made: map[string]mail.Message{}, m: m}
 	w.svc, err = holders.New(holders.Deps{DB: w.kit.DB, Ring: w.ring, File: w.file, People: w.people, Mail: w.post, Access: fresh{policytest.Access(w.kit.DB, now)},
-		Rules: w.rules, Fingerprint: keyring.Fingerprint, Company: func() string { return "Quorvex" }, Origin: "https://app.example.test", Now: now, Log: log,
+		Rules: w.rules, Fingerprint: w.fingerprint, Company: func() string { return "Quorvex" }, Origin: "https://app.example.test", Now: now, Log: log,
 		Alone: w.alone, RootFile: filepath.Join(w.dir, "root.key"), Weakness: "the server opens by itself", Seal: func() error { w.sealed++; return nil },
 		Root: func(context.Context) (secret.Bytes, error) { return w.fileRoot(), nil }, Demo: true})
 	if err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+func (w *world) fingerprint(b secret.Bytes) string {
+	if f := w.print; f != nil {
+		w.print = nil
+		f()
+	}
+	return keyring.Fingerprint(b)
 }
 
 func (w *world) fileRoot() secret.Bytes {

@@ -74,6 +74,7 @@ type Enroller interface {
 type Roots interface {
 	AddRoot(ctx context.Context, next secret.Bytes) error
 	KeepRoot(ctx context.Context, only secret.Bytes) error
+	Opens(ctx context.Context, root secret.Bytes) error
 }
 
 // Mail is what it needs of mail.Mailer.
@@ -116,6 +117,9 @@ type Deps struct {
 	Weakness string
 	// Seal puts the keys away and ends what is served.
 	Seal func() error
+	// Shared says that other servers may use the same keys: what one folder says does not
+	// bind them, so nothing is sealed by command.
+	Shared bool
 	// Demo says that the keys of the holders lie on one disk.
 	Demo bool
 }

@@ -251,6 +251,14 @@ func TestTold(t *testing.T) {
 		if err := w.file.Note(kit.Clock.Now(), seal.Line{What: seal.WasSealed, Cause: "start"}); err != nil {
 			t.Fatal(err)
 		}
+		live := w.state().Set.ID // a line that anybody could have written
+		if err := w.file.Note(kit.Clock.Now(), seal.Line{What: seal.WasOpened, Set: live}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.svc.Resume(t.Context(), secret.Bytes{}); err != nil {
+			t.Fatal(err)
+		}
+		w.wants("vault.key-drill", clause.Fail, "never tried")
 		root := w.opens("ana", "ben")
 		before, _ := w.file.Read()
 		w.alive(root)
@@ -261,18 +269,18 @@ func TestTold(t *testing.T) {
 			}
 			return strings.Join(out, " ")
 		}
-		if got := names(); got != "sealed share-given share-given unsealed" {
+		if got := names(); got != "sealed unsealed share-given share-given unsealed" {
 			t.Fatalf("told %q", got)
 		}
 		w.wants("vault.key-drill", clause.Pass)
-		if b, _ := w.file.Read(); len(b.Log) != 0 || b.Last.N != 4 {
+		if b, _ := w.file.Read(); len(b.Log) != 0 || b.Last.N != 5 {
 			t.Errorf("%+v", b)
 		}
 		// A process that died before it took the lines out finds them again.
 		if err := w.file.Change(func(b *seal.Boot) error { b.Log, b.Last = before.Log, before.Last; return nil }); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.svc.Resume(t.Context(), secret.Bytes{}); err != nil || names() != "sealed share-given share-given unsealed" {
+		if err := w.svc.Resume(t.Context(), secret.Bytes{}); err != nil || names() != "sealed unsealed share-given share-given unsealed" {
 			t.Errorf("told %q, %v", names(), err)
 		}
 		if err := w.file.Note(kit.Clock.Now(), seal.Line{What: seal.WasAuto, Cause: "file"}); err != nil {
@@ -293,6 +301,9 @@ func TestPut(t *testing.T) {
 	ctx := t.Context()
 	refused(t, w.svc.Put(ctx, owner("ana"), "a thief"), "no_shares")
 	w.three()
+	w.svc.Shared = true
+	refused(t, w.svc.Put(ctx, owner("ana"), "a thief"), "keys_shared")
+	w.svc.Shared = false
 	refused(t, w.svc.Put(ctx, owner("ana"), "why"), "reason_missing")
 	if err := w.svc.Put(ctx, actor.Actor{Kind: actor.Person, ID: "dev", Session: "s", Team: "staff", TeamKind: "staff", Roles: []string{"engineer"}}, "a thief"); fault.KindOf(err) != fault.Denied {
 		t.Errorf("an engineer seals: %v", err)

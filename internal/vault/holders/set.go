@@ -253,6 +253,9 @@ func (s *Service) begin(ctx context.Context, who actor.Actor, set seal.Set, root
 			return Set{}, err
 		}
 	}
+	if err := s.Ring.Opens(ctx, root); err != nil { // shares of what opens nothing would lose everything
+		return Set{}, err
+	}
 	if err := s.File.Change(func(b *seal.Boot) error { b.Set, b.Tries = &set, nil; return nil }); err != nil {
 		return Set{}, err
 	}
@@ -309,9 +312,13 @@ func (s *Service) Resume(ctx context.Context, opened secret.Bytes) error {
 	if err != nil {
 		return err
 	}
-	if !opened.IsZero() { // the shares have just been tried: no other root is needed any more
+	tried := ""           // the set whose shares have just made the root
+	if !opened.IsZero() { // then no other root is needed any more
 		if err := s.Ring.KeepRoot(ctx, opened); err != nil {
 			return err
+		}
+		if b.Set != nil && s.Fingerprint(opened) == b.Set.Root {
+			tried = b.Set.ID
 		}
 	}
 	var ids []string
@@ -338,7 +345,7 @@ func (s *Service) Resume(ctx context.Context, opened secret.Bytes) error {
 			return fmt.Errorf("finish with a set: %w", err)
 		}
 	}
-	return s.tell(ctx)
+	return s.tell(ctx, tried)
 }
 
 // DropFile removes root.key once it opens nothing any more.
@@ -381,6 +388,10 @@ func (s *Service) Put(ctx context.Context, who actor.Actor, reason string) error
 	}
 	if n := len([]rune(reason)); n < 5 || n > 300 {
 		return fault.New(fault.Invalid, "reason_missing", fault.Public{Problem: "The reason is missing, too short or too long.", Expected: "5 to 300 characters.", Fields: []fault.Field{{Name: "reason", Code: "reason_missing", Problem: "Say why, in 5 to 300 characters."}}})
+	}
+	if s.Shared {
+		return s.DB.Refuse(ctx, who, SealRefused{}, fault.New(fault.Conflict, "keys_shared", fault.Public{Problem: "Other servers may use the same keys, and would go on: this one cannot seal the vault.",
+			Expected: "Keys in this server's own folder, without keys.url in writ.yaml.", Next: "Stop every server to put the keys away."}))
 	}
 	x, found, err := s.liveSet(ctx)
 	if err != nil {

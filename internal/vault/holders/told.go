@@ -12,7 +12,9 @@ import (
 )
 
 // tell makes entries of the lines of boot.json, each once, and then takes them out there.
-func (s *Service) tell(ctx context.Context) error {
+// That the shares of a set were tried is not taken from the list, which whoever writes the
+// folder may write: tried is the set that has opened the vault just now, "" = none.
+func (s *Service) tell(ctx context.Context, tried string) error {
 	b, err := s.File.Read()
 	if err != nil || len(b.Log) == 0 {
 		return err
@@ -24,7 +26,7 @@ func (s *Service) tell(ctx context.Context) error {
 		}
 	}
 	for _, l := range b.Log {
-		if err := s.tellOne(ctx, who, l); err != nil && !errors.Is(err, fault.Conflict) { // an entry already
+		if err := s.tellOne(ctx, who, l, tried); err != nil && !errors.Is(err, fault.Conflict) { // an entry already
 			return fmt.Errorf("record what happened while sealed: %w", err)
 		}
 	}
@@ -36,7 +38,7 @@ func (s *Service) tell(ctx context.Context) error {
 	return s.File.Taken(b.Log[len(b.Log)-1], b.Lost)
 }
 
-func (s *Service) tellOne(ctx context.Context, who actor.Actor, l seal.Line) error {
+func (s *Service) tellOne(ctx context.Context, who actor.Actor, l seal.Line, tried string) error {
 	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		n, err := tx.Exec(ctx, insertLine, l.Hash, int64(l.N))
 		if err != nil {
@@ -45,8 +47,8 @@ func (s *Service) tellOne(ctx context.Context, who actor.Actor, l seal.Line) err
 		if n != 1 {
 			return nil, fault.Newf(fault.Conflict, "line_told", "This line is an entry already.")
 		}
-		if l.What == seal.WasOpened { // the shares made the root, as in a drill
-			if _, err := tx.Exec(ctx, drillSet, l.Set, l.At); err != nil {
+		if l.What == seal.WasOpened && l.Set == tried { // the shares made the root, as in a drill
+			if _, err := tx.Exec(ctx, drillSet, tried, us(tx.Now())); err != nil {
 				return nil, err
 			}
 		}

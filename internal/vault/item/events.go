@@ -82,7 +82,7 @@ func (e CodeServed) About() ledger.About {
 // ItemRefused is an act on an item that was refused.
 type ItemRefused struct {
 	Item string `class:"public"` // empty where there is none
-	Code string `class:"public"` // unknown, not-shared, level, seed, owner-last, holders-few
+	Code string `class:"public"` // unknown, not-shared, level, seed, owner-last, holders-few, held
 }
 
 // About implements ledger.Event.

@@ -63,7 +63,7 @@ type Keys interface {
 	Versions(ctx context.Context, s keyring.Subject) ([]envelope.Key, error)
 }
 
-// Deps are what a Service is made of. All are needed.
+// Deps are what a Service is made of. All are needed but Held.
 type Deps struct {
 	DB     *ledger.DB
 	Keys   Keys
@@ -72,6 +72,9 @@ type Deps struct {
 	Rules  *clause.Live[Rules]
 	// Seen notes who was given which version of a thing, inside the change that records it.
 	Seen func(ctx context.Context, tx *ledger.Tx, who actor.Actor, thing string, version int64) error
+	// Held refuses (fault.Conflict, held) where a legal hold keeps what a team has; nil =
+	// there are no holds. It is asked inside the change that would delete.
+	Held func(ctx context.Context, tx *ledger.Tx, team string) error
 	// MinHolders is how many people hold a critical item at least.
 	MinHolders func() int
 	// Banned reports whether a password is on the list of those nobody may have.
@@ -118,6 +121,14 @@ func (s *Service) change(ctx context.Context, who actor.Actor, fn func(*ledger.T
 		}
 	}
 	return r, err
+}
+
+// stays asks for a legal hold, after the item was locked.
+func (s *Service) stays(ctx context.Context, tx *ledger.Tx, team string) error { // clause: data.crypto-erase
+	if s.Held == nil {
+		return nil
+	}
+	return s.Held(ctx, tx, team)
 }
 
 // The keys of a team's items: one for heads, fields and files, one for the seeds of codes,

@@ -13,6 +13,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/ledger"
 	"writ/internal/secret"
+	"writ/internal/vault"
 )
 
 // Revealed is one value that somebody was given.
@@ -209,7 +210,7 @@ func noFile() error {
 	return fault.New(fault.NotFound, "file_unknown", fault.Public{Problem: "The item has no such file.", Next: "Look at the item."})
 }
 
-// Detach removes a file; it is gone at once.
+// Detach removes a file; it is gone at once. Under a legal hold it stays.
 func (s *Service) Detach(ctx context.Context, who actor.Actor, id, file string) error {
 	it, err := s.guard(ctx, who, access.VaultItems, id, Editor)
 	if err != nil {
@@ -219,12 +220,18 @@ func (s *Service) Detach(ctx context.Context, who actor.Actor, id, file string) 
 		if _, err := s.still(ctx, tx, who, it, Editor); err != nil {
 			return nil, err
 		}
+		if err := s.stays(ctx, tx, it.team); err != nil {
+			return nil, err
+		}
 		n, err := tx.Exec(ctx, `DELETE FROM vault_item_file WHERE item = $1 AND id = $2`, id, file)
 		if err == nil && n == 0 {
 			err = noFile()
 		}
 		return FileRemoved{Item: id, File: file}, err
 	})
+	if vault.IsHeld(err) {
+		return s.DB.Refuse(ctx, who, ItemRefused{Item: id, Code: "held"}, err)
+	}
 	if err != nil {
 		return fmt.Errorf("remove a file: %w", err)
 	}

@@ -21,7 +21,7 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // Tend ends check-outs whose time is over, erases items 30 days after they were deleted and
-// what an import left behind, and records items whose last owner has left. Two nodes may do it at once.
+// what an import left behind, unless a legal hold keeps it, and records items whose last owner has left. Two nodes may do it at once.
 func (s *Service) Tend(ctx context.Context) error {
 	return errors.Join(s.endOuts(ctx), s.eraseDeleted(ctx), s.noteLeft(ctx))
 }
@@ -49,33 +49,42 @@ func (s *Service) endOuts(ctx context.Context) error {
 }
 
 func (s *Service) eraseDeleted(ctx context.Context) error {
-	var ids []string
-	before, staged := us(s.Now().Add(-keptDeleted)), us(s.Now().Add(-stageTime))
-	err := s.DB.Each(ctx, `SELECT id FROM vault_item WHERE `+over+` LIMIT 200`, func(scan ledger.Scan) error {
-		var id string
-		err := scan(&id)
-		ids = append(ids, id)
-		return err
-	}, before, stagedTeam, stagedEnd, staged)
-	if err != nil {
-		return fmt.Errorf("read deleted items: %w", err)
-	}
-	for _, id := range ids {
-		_, err := s.change(ctx, housekeeper, func(tx *ledger.Tx) (ledger.Event, error) {
-			n, err := tx.Exec(ctx, `UPDATE vault_item SET deleted = deleted WHERE id = $5 AND (`+over+`)`, before, stagedTeam, stagedEnd, staged, id)
-			if err == nil && n != 1 {
-				err = unknown() // another node did it, or an owner took it back
+	type gone struct{ id, team string }
+	last, before, staged := "", us(s.Now().Add(-keptDeleted)), us(s.Now().Add(-stageTime))
+	for {
+		var some []gone
+		err := s.DB.Each(ctx, `SELECT id, team FROM vault_item WHERE (`+over+`) AND id > $5 ORDER BY id LIMIT 200`, func(scan ledger.Scan) error {
+			var g gone
+			err := scan(&g.id, &g.team)
+			some = append(some, g)
+			return err
+		}, before, stagedTeam, stagedEnd, staged, last)
+		if err != nil {
+			return fmt.Errorf("read deleted items: %w", err)
+		}
+		for _, g := range some {
+			_, err := s.change(ctx, housekeeper, func(tx *ledger.Tx) (ledger.Event, error) {
+				n, err := tx.Exec(ctx, `UPDATE vault_item SET deleted = deleted WHERE id = $5 AND (`+over+`)`, before, stagedTeam, stagedEnd, staged, g.id)
+				if err == nil && n != 1 {
+					err = unknown() // another node did it, or an owner took it back
+				}
+				if err == nil {
+					err = s.stays(ctx, tx, g.team)
+				}
+				if err != nil {
+					return nil, err
+				}
+				return ItemErased{Item: g.id}, erase(ctx, tx, g.id)
+			})
+			if err != nil && !errors.Is(err, fault.NotFound) && !vault.IsHeld(err) {
+				return fmt.Errorf("erase an item: %w", err)
 			}
-			if err != nil {
-				return nil, err
-			}
-			return ItemErased{Item: id}, erase(ctx, tx, id)
-		})
-		if err != nil && !errors.Is(err, fault.NotFound) {
-			return fmt.Errorf("erase an item: %w", err)
+			last = g.id
+		}
+		if len(some) < 200 {
+			return nil
 		}
 	}
-	return nil
 }
 
 // erase removes an item with all that belongs to it, and who saw it.

@@ -108,6 +108,11 @@ func (s *Service) store(ctx context.Context, tx *ledger.Tx, who actor.Actor, v s
 	if v.version <= maxVersion {
 		return nil
 	}
+	if err := s.stays(ctx, tx, v.team); vault.IsHeld(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
 	for _, q := range []string{pruneFields, pruneVersions} {
 		if _, err := tx.Exec(ctx, q, v.id, v.version-maxVersion); err != nil {
 			return err

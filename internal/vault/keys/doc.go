@@ -3,7 +3,8 @@
 //	by the policy, at once, after exposure ─► Rotate ─► re-wrap in the background ─► retired ─► destroyed
 //	ask (one) ─► agree (others, as many as the policy says) ─► hold? ─► intent ─► key destroyed
 //	          ─► nothing opens any more ─► certificate, an entry of the journal ─► proof for anybody
-//	hold: add (one) ─► end (two); under a hold nothing is destroyed, here or in identity
+//	hold: add (one) ─► end (two); under a hold nothing is destroyed, here, in identity, in
+//	      the vault or in its items: nor do versions go, or what is over by the clock
 //
 // Promises: crypto.key-rotation (the newest key is younger than the policy's time, nothing
 // stays under a retired one), data.crypto-erase (what is retired is made unreadable by
@@ -11,8 +12,9 @@
 //
 // Refuses: a destruction that fewer people want than the policy asks for, or that the one
 // who asked agrees to; one under a legal hold; the key of a class that the server itself
-// works with, and of the company's own vault; to end a hold alone; to certify while a
-// sampled value still opens.
+// works with, and of the company's own vault; to end a hold alone; to count who has left or
+// lost the right since, or wanted it more than a week ago; to certify while a sampled value
+// still opens.
 //
 // Threats: one person who destroys evidence (a quorum, holds); a process that dies in the
 // middle (each step is durable and is gone on with at the next start); a backup of the

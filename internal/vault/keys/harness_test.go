@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/clause"
 	"writ/internal/envelope"
@@ -33,6 +34,11 @@ var (
 type people struct {
 	ring *keyring.Ring
 	log  []string
+	gone []string // have left since
+}
+
+func (p *people) acting(_ context.Context, id string, _ access.Action) (bool, error) {
+	return !slices.Contains(p.gone, id), nil
 }
 
 func (p *people) Erasable(_ context.Context, _ actor.Actor, ref string) (string, error) {
@@ -118,7 +124,7 @@ func with(t testing.TB, db *ledger.DB, ring *keyring.Ring, clock *ledgertest.Clo
 	w.must(err)
 	w.journal, err = journal.New(journal.Deps{DB: db, Ring: ring, Access: acc, Origin: "https://app.example.test", Now: clock.Now, Log: log, Revision: func() string { return "1" }})
 	w.must(err)
-	w.svc, err = keys.New(keys.Deps{DB: db, Ring: ring, Access: acc, People: w.people, Teams: w.people, Journal: proofs{w.journal}, Rules: w.rules, Quorum: func() int { return w.quorum },
+	w.svc, err = keys.New(keys.Deps{DB: db, Ring: ring, Access: acc, People: w.people, Acting: w.people.acting, Teams: w.people, Journal: proofs{w.journal}, Rules: w.rules, Quorum: func() int { return w.quorum },
 		Now: clock.Now, Log: log, Classes: []string{"old.class"}})
 	w.must(err)
 	return w

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"writ/internal/access"
@@ -58,8 +59,9 @@ func (s *Service) Hold(ctx context.Context, who actor.Actor, typed, reason strin
 	return h, nil
 }
 
-// EndHold ends a hold when a second person wants it: the first time it is asked for. It
-// reports whether the hold has ended.
+// EndHold ends a hold when a second person wants it: the first time it is asked for. An ask
+// lapses after a week, and when who asked may ask no longer. It reports whether the hold has
+// ended.
 func (s *Service) EndHold(ctx context.Context, who actor.Actor, id string) (bool, error) { // clause: data.crypto-erase
 	if err := s.Access.Allow(ctx, who, access.HoldEnd, "hold/"+short(id)); err != nil {
 		return false, err
@@ -67,14 +69,18 @@ func (s *Service) EndHold(ctx context.Context, who actor.Actor, id string) (bool
 	if err := s.human(ctx, who, ShredRefused{Kind: "hold", Cause: "person_needed"}); err != nil {
 		return false, err
 	}
+	gone, err := s.askerGone(ctx, id)
+	if err != nil {
+		return false, err
+	}
 	var ended bool
-	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if _, err := tx.Exec(ctx, takeTurn); err != nil {
 			return nil, err
 		}
 		var first string
-		var over *int64
-		if err := ledger.One(ctx, tx, `SELECT ask_by, ended FROM vault_hold WHERE id = $1`, []any{&first, &over}, id); err != nil {
+		var asked, over *int64
+		if err := ledger.One(ctx, tx, `SELECT ask_by, ask, ended FROM vault_hold WHERE id = $1`, []any{&first, &asked, &over}, id); err != nil {
 			if errors.Is(err, fault.NotFound) {
 				err = fault.Newf(fault.NotFound, "no_hold", "There is no such hold.")
 			}
@@ -83,7 +89,7 @@ func (s *Service) EndHold(ctx context.Context, who actor.Actor, id string) (bool
 		switch {
 		case over != nil:
 			return nil, fault.Newf(fault.Conflict, "hold_ended", "This hold has ended already.")
-		case first == "":
+		case first == "" || first == gone || tx.Now().Sub(when(asked)) >= askLife:
 			ended = false
 			_, err := tx.Exec(ctx, `UPDATE vault_hold SET ask = $2, ask_by = $3 WHERE id = $1`, id, us(tx.Now()), who.String())
 			return HoldEndAsked{Hold: id}, err
@@ -103,6 +109,24 @@ func (s *Service) EndHold(ctx context.Context, who actor.Actor, id string) (bool
 	return ended, nil
 }
 
+// askerGone is who asked for the end of a hold where they may no longer; "" otherwise.
+func (s *Service) askerGone(ctx context.Context, id string) (string, error) {
+	var by string
+	if err := ledger.One(ctx, s.DB, `SELECT ask_by FROM vault_hold WHERE id = $1`, []any{&by}, id); errors.Is(err, fault.NotFound) || err == nil && by == "" {
+		return "", nil
+	} else if err != nil {
+		return "", fmt.Errorf("read who asked for an end: %w", err)
+	}
+	may, err := s.Acting(ctx, strings.TrimPrefix(by, "person/"), access.HoldEnd)
+	if err != nil {
+		return "", fmt.Errorf("ask for the rights of who asked for an end: %w", err)
+	}
+	if may {
+		return "", nil
+	}
+	return by, nil
+}
+
 var errAlone = fault.New(fault.Conflict, "hold_alone", fault.Public{Problem: "You asked for the end of this hold yourself.", Expected: "Two people end a hold.", Next: "Ask another owner to end it."})
 
 // Holds lists all, the newest first; those that have ended at the end.
@@ -119,6 +143,9 @@ func (s *Service) Holds(ctx context.Context, who actor.Actor) ([]Hold, error) {
 		var ask, ended *int64
 		err := scan(&h.ID, &h.Target, &box, &made, &h.MadeBy, &ask, &h.AskBy, &ended, &h.EndedBy)
 		h.Made, h.Ask, h.Ended = at(made), when(ask), when(ended)
+		if ended == nil && s.Now().Sub(h.Ask) >= askLife { // lapsed
+			h.Ask, h.AskBy = time.Time{}, ""
+		}
 		out, boxes = append(out, h), append(boxes, box)
 		return err
 	})
@@ -137,6 +164,12 @@ func (s *Service) Holds(ctx context.Context, who actor.Actor) ([]Hold, error) {
 // asks it inside the change that begins an erasure.
 func (s *Service) Held(ctx context.Context, tx *ledger.Tx, person string) error { // clause: data.crypto-erase
 	return held(ctx, tx, "person/"+person)
+}
+
+// HeldTeam refuses the end of what a team keeps in the vault, of its items and of one version
+// of either. It is asked inside the change that deletes, which has locked its row before.
+func (s *Service) HeldTeam(ctx context.Context, tx *ledger.Tx, team string) error { // clause: data.crypto-erase
+	return held(ctx, tx, "team/"+team)
 }
 
 // held takes the turn, so that no hold is added between the question and the act.

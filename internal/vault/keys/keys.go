@@ -35,6 +35,10 @@ type People interface {
 	Name(ctx context.Context, id string) string
 }
 
+// Acting says whether a person may do something at this moment, were they to sign in:
+// whoever has left, or lost the role, counts among two people no longer.
+type Acting func(ctx context.Context, person string, do access.Action) (bool, error)
+
 // Teams finds a team by its id.
 type Teams interface {
 	TeamRef(ctx context.Context, ref string) (id string, err error)
@@ -80,6 +84,7 @@ type Deps struct {
 	Ring    *keyring.Ring
 	Access  Access
 	People  People
+	Acting  Acting
 	Teams   Teams
 	Holders []Holder // of other modules; the vault's own is built in
 	Journal Journal
@@ -102,7 +107,7 @@ type Service struct {
 
 // New makes a Service.
 func New(d Deps) (*Service, error) {
-	if d.DB == nil || d.Ring == nil || d.Access == nil || d.People == nil || d.Teams == nil || d.Journal == nil || d.Rules == nil || d.Quorum == nil || d.Now == nil || d.Log == nil {
+	if d.DB == nil || d.Ring == nil || d.Access == nil || d.People == nil || d.Acting == nil || d.Teams == nil || d.Journal == nil || d.Rules == nil || d.Quorum == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("keys: a dependency is missing")
 	}
 	return &Service{Deps: d}, nil

@@ -1,10 +1,12 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"writ/internal/access"
@@ -136,6 +138,10 @@ func (s *Service) Agree(ctx context.Context, who actor.Actor, id string) (Shred,
 	if err != nil {
 		return Shred{}, fmt.Errorf("write what is there: %w", err)
 	}
+	gone, err := s.agreedAndGone(ctx, x)
+	if err != nil {
+		return Shred{}, err
+	}
 	intended := false
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		intended = false
@@ -144,6 +150,11 @@ func (s *Service) Agree(ctx context.Context, who actor.Actor, id string) (Shred,
 		}
 		if err := stillAsked(ctx, tx, x); err != nil {
 			return nil, err
+		}
+		for _, p := range gone {
+			if _, err := tx.Exec(ctx, `DELETE FROM vault_shred_agreed WHERE shred = $1 AND person = $2`, x.ID, p); err != nil {
+				return nil, err
+			}
 		}
 		n, err := tx.Exec(ctx, insertAgreed+` ON CONFLICT (shred, person) DO NOTHING`, x.ID, who.ID, us(tx.Now()))
 		if err != nil {
@@ -180,6 +191,29 @@ func (s *Service) Agree(ctx context.Context, who actor.Actor, id string) (Shred,
 		}
 	}
 	return s.shred(ctx, id)
+}
+
+// agreedAndGone are those who wanted a destruction and may no longer want one.
+func (s *Service) agreedAndGone(ctx context.Context, x Shred) (gone []string, err error) {
+	wanted, err := s.agreed(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	do := map[string]access.Action{x.AskedBy: access.KeysShred}
+	for _, by := range append(wanted, x.AskedBy) {
+		person, ok := strings.CutPrefix(by, "person/")
+		if !ok {
+			continue // a program or the operator asked, and does not count
+		}
+		may, err := s.Acting(ctx, person, cmp.Or(do[by], access.KeysAgree))
+		if err != nil {
+			return nil, fmt.Errorf("ask for the rights of who agreed: %w", err)
+		}
+		if !may {
+			gone = append(gone, person)
+		}
+	}
+	return gone, nil
 }
 
 var errTwice = fault.New(fault.Conflict, "agreed_already", fault.Public{Problem: "You want this already: who asked, or has agreed, counts once.", Expected: "Another person.", Next: "Ask another owner to agree."})

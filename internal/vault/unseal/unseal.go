@@ -3,7 +3,8 @@
 //
 //	file         DIR/root.key, as `writ init` makes it (the keyring reads it)
 //	key-file     another file, which nobody but its owner may read
-//	credential   one that the service manager hands over (LoadCredential=, with or without a TPM)
+//	credential   one that the service manager hands over (LoadCredential=, with or without a TPM);
+//	             root's file may be its group's to read, as an ACL for the unit's User= shows
 //	environment  WRIT_ROOT_KEY, read once and taken out of the environment
 //	kms          a file that a key management service decrypts, asked with a plain Signature V4
 //	shares       not by itself: holders give their shares (package seal)
@@ -25,9 +26,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"writ/internal/fault"
 	"writ/internal/keyring"
@@ -125,10 +128,14 @@ type Source struct {
 	dir  string
 	kept secret.Bytes // of the environment, which is asked once
 	sign Signer
+
+	roots func(fs.FileInfo) bool // whether a file is root's
 }
 
 // New makes the source of a folder.
-func New(c Config, dir string, sign Signer) *Source { return &Source{c: c, dir: dir, sign: sign} }
+func New(c Config, dir string, sign Signer) *Source {
+	return &Source{c: c, dir: dir, sign: sign, roots: ofRoot}
+}
 
 // Provider is what the record says of it.
 func (s *Source) Provider() string { return s.c.Is() }
@@ -140,19 +147,40 @@ func (s *Source) Root(ctx context.Context) (secret.Bytes, error) {
 	case File:
 		return keyring.ReadRoot(filepath.Join(s.dir, "root.key"))
 	case KeyFile:
-		return read(s.c.Path)
+		return read(s.c.Path, 0o400)
 	case Credential:
 		d := os.Getenv(credentialDir)
 		if d == "" {
 			return secret.Bytes{}, sealed("credential_missing", "The service manager handed over no credentials.", "A unit with LoadCredential="+s.c.Credential+":FILE.", "Add it to the unit, or start the server by its unit.")
 		}
-		return read(filepath.Join(d, s.c.Credential))
+		path, most := filepath.Join(d, s.c.Credential), fs.FileMode(0o400)
+		if i, err := os.Stat(path); err == nil && s.roots(i) { // its ACL for the unit's User= shows as the group's mode
+			most = 0o440
+		}
+		return read(path, most)
 	case Environment:
 		return s.environment()
 	case KMS:
 		return s.kms(ctx)
 	}
 	return secret.Bytes{}, sealed("shares_wanted", "The root key is held by several people.", "", "They give their shares at /-/unseal.")
+}
+
+// Keep gives the root that shares made to a source that cannot be asked twice: what the
+// environment held went with the process's first opening.
+func (s *Source) Keep(root secret.Bytes) error {
+	if s.c.Is() != Environment || !s.kept.IsZero() {
+		return nil
+	}
+	s.kept = secret.NewBytes(root.Reveal())
+	return os.Unsetenv(Variable)
+}
+
+// Close forgets what was kept: a sealed server holds no key.
+func (s *Source) Close() error {
+	s.kept.Wipe()
+	s.kept = secret.Bytes{}
+	return nil
 }
 
 // environment reads the variable and takes it away, so that no child and no later look at
@@ -173,13 +201,21 @@ func (s *Source) environment() (secret.Bytes, error) { // clause: crypto.at-rest
 	return secret.NewBytes(s.kept.Reveal()), nil
 }
 
-// read reads a key file that its owner may read and nobody, its owner too, may do more with.
-func read(path string) (secret.Bytes, error) { // clause: people.no-sole-holder
+// read reads a key file that has no more permissions than these: its owner may read it, and
+// nobody, its owner too, may do more with it.
+func read(path string, most fs.FileMode) (secret.Bytes, error) { // clause: people.no-sole-holder
 	i, err := os.Stat(path)
-	if err == nil && i.Mode().Perm()&^0o400 != 0 {
+	if err == nil && i.Mode().Perm()&^most != 0 {
 		return secret.Bytes{}, sealed("root_exposed", fmt.Sprintf("%s has mode %v: more than its owner's reading.", path, i.Mode()), "Mode 0400.", "If nobody else can have read it, run chmod 400 "+path+"; otherwise replace the root key.")
 	}
-	return keyring.ReadRoot(path)
+	return keyring.ReadRootWithin(path, most)
+}
+
+// ofRoot reports whether a file is root's: only the service manager puts those into the folder
+// of credentials.
+func ofRoot(i fs.FileInfo) bool {
+	st, ok := i.Sys().(*syscall.Stat_t)
+	return ok && st.Uid == 0
 }
 
 func sealed(code, problem, expected, next string) error {

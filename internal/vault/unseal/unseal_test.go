@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -83,6 +84,16 @@ func TestFiles(t *testing.T) {
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
 	write(t, filepath.Join(dir, "writ-root-key"), text, 0o400)
 	gives(t, credential, want)
+	for mode, code := range map[os.FileMode]string{0o440: "", 0o460: "root_exposed", 0o444: "root_exposed"} { // as an ACL for one user shows
+		_ = os.Chmod(filepath.Join(dir, "writ-root-key"), mode)
+		credential.Roots(func(fs.FileInfo) bool { return false })
+		refused(t, credential, "root_exposed", text)
+		if credential.Roots(func(fs.FileInfo) bool { return true }); code != "" {
+			refused(t, credential, code, text)
+			continue
+		}
+		gives(t, credential, want)
+	}
 	write(t, filepath.Join(dir, "root.key"), text, 0o600) // as the keyring takes it
 	gives(t, unseal.New(unseal.Config{}, dir, unseal.Signer{}), want)
 	_ = os.Chmod(filepath.Join(dir, "root.key"), 0o640)
@@ -107,6 +118,17 @@ func TestEnvironment(t *testing.T) {
 	if _, there := os.LookupEnv(unseal.Variable); there {
 		t.Error("a malformed key stays in the environment")
 	}
+	// What shares have opened is known to the next source of a process, until it is sealed.
+	_ = os.Unsetenv(unseal.Variable)
+	s = unseal.New(unseal.Config{Kind: unseal.Environment}, t.TempDir(), unseal.Signer{})
+	if err := s.Keep(want); err != nil {
+		t.Fatal(err)
+	}
+	gives(t, s, want)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, s, "root_malformed", "")
 }
 
 // service decrypts as a key management service of AWS's wire answers.
