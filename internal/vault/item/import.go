@@ -191,13 +191,12 @@ func likeness(kind, title, user string) string {
 func draftOf(i bring.Item) Draft {
 	d := Draft{Kind: i.Kind, Title: i.Title, Folder: i.Folder, Values: map[string]secret.Text{}}
 	k, _ := KindOf(i.Kind)
-	has := func(id string) bool { return slices.ContainsFunc(k.Fields, func(f Spec) bool { return f.ID == id }) }
 	more := i.More
 	place := func(id, label string, hidden bool, v secret.Text) {
 		if v.IsZero() {
 			return
 		}
-		if has(id) {
+		if k.has(id) {
 			d.Values[id] = v
 		} else {
 			more = append(more, bring.More{Label: label, Secret: hidden, Value: v})
@@ -208,7 +207,7 @@ func draftOf(i bring.Item) Draft {
 	for _, f := range []struct{ id, label string }{{"password", "Password"}, {"notes", "Notes"}, {"key", "Key"}, {"private", "Private key"}, {"text", "Text"}} {
 		place(f.id, f.label, true, i.Secrets[f.id])
 	}
-	if has(seedField) && !i.Secrets[seedField].IsZero() {
+	if k.has(seedField) && !i.Secrets[seedField].IsZero() {
 		d.Values[seedField] = i.Secrets[seedField] // elsewhere it could be revealed
 	}
 	for _, m := range more {

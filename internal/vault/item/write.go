@@ -163,7 +163,7 @@ func (s *Service) prepare(ctx context.Context, who actor.Actor, in NewItem) (pre
 	if in.Rotate, err = rotation(k, in.Rotate); err != nil {
 		return prepared{}, err
 	}
-	c, changed, err := in.apply(k, content{})
+	c, changed, err := in.apply(k, content{}, nil)
 	if err != nil {
 		return prepared{}, err
 	}
@@ -257,7 +257,11 @@ func (s *Service) Edit(ctx context.Context, who actor.Actor, id string, d Draft)
 	if err != nil {
 		return Item{}, err
 	}
-	c, changed, err := d.apply(k, was)
+	taken, _, err := s.fieldIDs(ctx, it, it.Version)
+	if err != nil {
+		return Item{}, err
+	}
+	c, changed, err := d.apply(k, was, taken)
 	if err != nil {
 		return Item{}, err
 	}
@@ -297,6 +301,11 @@ func (s *Service) Restore(ctx context.Context, who actor.Actor, id string, versi
 	if err != nil {
 		return Item{}, err
 	}
+	_, hidden, err := s.fieldIDs(ctx, it, version)
+	if err != nil {
+		return Item{}, err
+	}
+	c.hide(hidden) // clause: vault.access-logged (what was hidden since stays so)
 	changed := differ(now, c)
 	if len(changed) == 0 {
 		return Item{}, fault.New(fault.Conflict, "version_same", fault.Public{Problem: "That version is what the item is now.", Next: "Choose another one."})
