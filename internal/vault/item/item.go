@@ -86,6 +86,7 @@ type Deps struct {
 type Service struct {
 	Deps
 	set    *web.Pages
+	brings sync.Mutex // one import at a time: a file takes up much room
 	trials sync.Mutex // one control at a time: they share a reserved team, and sweep it
 }
 
