@@ -17,13 +17,16 @@ import (
 
 // Run ends what is over and erases what was deleted, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	return jobs.Tend(ctx, 20*time.Second, s.Log, "housekeeping of the company's vault", s.Tend)
+	err := jobs.Tend(ctx, 20*time.Second, s.Log, "housekeeping of the company's vault", s.Tend)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(err, s.writeFolded(last, time.Time{}))
 }
 
 // Tend ends check-outs whose time is over, erases items 30 days after they were deleted and
 // what an import left behind, and records items whose last owner has left. Two nodes may do it at once.
 func (s *Service) Tend(ctx context.Context) error {
-	return errors.Join(s.endOuts(ctx), s.eraseDeleted(ctx), s.noteLeft(ctx))
+	return errors.Join(s.writeFolded(ctx, s.Now()), s.endOuts(ctx), s.eraseDeleted(ctx), s.noteLeft(ctx))
 }
 
 var housekeeper = actor.System("vault-item")
