@@ -104,7 +104,8 @@ type Draft struct {
 	Values                map[string]secret.Text // by field; what is not there stays as it is, "" takes it out
 	Custom                []Custom               // all of them
 	Critical, Sensitive   bool
-	Rotate                int // days; 0 = a year, and never where there is nothing to replace
+	Rotate                int   // days; 0 = a year, and never where there is nothing to replace
+	Version               int64 // that it is a change of; 0 = whichever there is
 }
 
 // head is what a version is, beside its secrets.

@@ -1,6 +1,7 @@
 package item_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -78,4 +79,27 @@ func TestFieldIDs(t *testing.T) {
 	if err != nil || len(o.Fields) != 1 {
 		t.Errorf("the link shows %+v %v", o.Fields, err)
 	}
+}
+
+// A change says of which version it is; whoever says none changes whichever there is.
+func TestEditIsOfAVersion(t *testing.T) {
+	w := open(t)
+	i := w.make("ana", login())
+	v := w.door.Visitor()
+	defer v.Close()
+	put := func(body string, want int) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, w.srv.URL+"/-/api/v1/vault/items/"+i.ID, strings.NewReader(body))
+		good(t, err)
+		r.Header.Set("Test-Who", "ana")
+		r.Header.Set("Content-Type", "application/json")
+		if a, err := v.Send(r); err != nil || a.Status != want || want == http.StatusConflict && !strings.Contains(a.Body, "item_changed") {
+			t.Errorf("%s: %d %s %v", body, a.Status, a.Body, err)
+		}
+	}
+	put(`{"title":"One","version":1}`, http.StatusOK)
+	put(`{"title":"Two","version":1}`, http.StatusConflict)
+	put(`{"title":"Two","version":3}`, http.StatusConflict)
+	put(`{"title":"Two","version":2}`, http.StatusOK)
+	put(`{"title":"Three"}`, http.StatusOK)
 }

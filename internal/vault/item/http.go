@@ -129,7 +129,8 @@ type (
 		Critical  bool                   `json:"critical,omitzero"`
 		Sensitive bool                   `json:"sensitive,omitzero"`
 		Rotate    int                    `json:"rotate_days,omitzero"`
-		Owners    []string               `json:"owners,omitzero"` // of a new item; none = whoever asks
+		Owners    []string               `json:"owners,omitzero"`  // of a new item; none = whoever asks
+		Version   int64                  `json:"version,omitzero"` // of a change: the one it was made of; 0 = whichever there is
 	}
 	restoreIn struct {
 		Version int64 `json:"version,omitzero"` // 0 = take a deletion back
@@ -228,7 +229,7 @@ func (s *Service) wireLink(l Link) linkWire {
 }
 
 func (in itemIn) draft() Draft {
-	d := Draft{Kind: in.Kind, Title: in.Title, Folder: in.Folder, Vendor: in.Vendor, Values: in.Values, Critical: in.Critical, Sensitive: in.Sensitive, Rotate: in.Rotate}
+	d := Draft{Kind: in.Kind, Title: in.Title, Folder: in.Folder, Vendor: in.Vendor, Values: in.Values, Critical: in.Critical, Sensitive: in.Sensitive, Rotate: in.Rotate, Version: in.Version}
 	for _, c := range in.Custom {
 		d.Custom = append(d.Custom, Custom(c))
 	}

@@ -246,6 +246,9 @@ func (s *Service) Edit(ctx context.Context, who actor.Actor, id string, d Draft)
 	if err := it.free(who, s.Now()); err != nil {
 		return Item{}, err
 	}
+	if d.Version != 0 && d.Version != it.Version {
+		return Item{}, changedMeanwhile()
+	}
 	k, _ := KindOf(it.Kind)
 	if d.Rotate, err = rotation(k, d.Rotate); err != nil {
 		return Item{}, err
@@ -367,12 +370,16 @@ func (s *Service) replace(ctx context.Context, who actor.Actor, it row, c conten
 	return s.Show(ctx, who, it.ID)
 }
 
+func changedMeanwhile() error {
+	return fault.New(fault.Conflict, "item_changed", fault.Public{Problem: "The item was changed by somebody else meanwhile.", Next: "Look at it again, and then at what you want to change."})
+}
+
 // still holds an item inside a change: it must be as it was looked at, and who acts must still
 // have it. Two statements, because the writer is everybody's.
 func (s *Service) still(ctx context.Context, tx *ledger.Tx, who actor.Actor, it row, need Level) (row, error) {
 	n, err := tx.Exec(ctx, lockSame, it.ID, it.Version, it.deleted != nil)
 	if err == nil && n != 1 {
-		err = fault.New(fault.Conflict, "item_changed", fault.Public{Problem: "The item was changed at the same moment.", Next: "Look at it again."})
+		err = changedMeanwhile()
 	}
 	if err != nil {
 		return row{}, err
