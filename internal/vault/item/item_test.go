@@ -491,6 +491,25 @@ func TestPeopleLeave(t *testing.T) {
 	}, tables...)
 }
 
+// Of two who take care of an item without an owner at the same moment one names it.
+func TestAdoptedOnce(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit)
+		i := w.make("dev", login())
+		w.staff.leaves("dev")
+		people := w.svc.People
+		w.svc.People = finding{people, func() {
+			w.svc.People = people
+			w.share("ana", i.ID, "eve", item.Owner)
+		}}
+		_, err := w.svc.Share(t.Context(), w.as("ben"), i.ID, "ben", item.Owner)
+		coded(t, err, "item_unknown")
+		if s, err := w.svc.Show(t.Context(), w.as("eve"), i.ID); err != nil || s.Level != item.Owner || slices.Contains(s.Owners(), "ben") {
+			t.Errorf("%+v %v", s.Holders, err)
+		}
+	}, tables...)
+}
+
 func TestSearch(t *testing.T) {
 	w := open(t)
 	ctx, ana := t.Context(), w.as("ana")
