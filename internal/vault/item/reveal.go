@@ -13,6 +13,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/ledger"
 	"writ/internal/secret"
+	"writ/internal/vault"
 )
 
 // Revealed is one value that somebody was given.
@@ -222,6 +223,9 @@ func (s *Service) Detach(ctx context.Context, who actor.Actor, id, file string) 
 		n, err := tx.Exec(ctx, `DELETE FROM vault_item_file WHERE item = $1 AND id = $2`, id, file)
 		if err == nil && n == 0 {
 			err = noFile()
+		}
+		if err == nil {
+			err = vault.Unseen(ctx, tx, thing(id)+"/"+file)
 		}
 		return FileRemoved{Item: id, File: file}, err
 	})

@@ -83,21 +83,8 @@ func (s *Service) eraseDeleted(ctx context.Context) error {
 
 // erase removes an item with all that belongs to it, and who saw it.
 func erase(ctx context.Context, tx *ledger.Tx, id string) error {
-	things := map[string]bool{}
-	for _, q := range []string{`SELECT field FROM vault_item_field WHERE item = $1`, `SELECT id FROM vault_item_file WHERE item = $1`} {
-		if err := tx.Each(ctx, q, func(scan ledger.Scan) error {
-			var f string
-			err := scan(&f)
-			things[f] = true
-			return err
-		}, id); err != nil {
-			return err
-		}
-	}
-	for f := range things {
-		if err := vault.Unseen(ctx, tx, thing(id)+"/"+f); err != nil {
-			return err
-		}
+	if err := vault.UnseenUnder(ctx, tx, thing(id)); err != nil {
+		return err
 	}
 	for _, q := range []string{`DELETE FROM vault_item_field WHERE item = $1`, `DELETE FROM vault_item_version WHERE item = $1`, `DELETE FROM vault_item_file WHERE item = $1`,
 		`DELETE FROM vault_item_holder WHERE item = $1`, `DELETE FROM vault_item_out WHERE item = $1`, `DELETE FROM vault_item_link WHERE item = $1`, `DELETE FROM vault_item WHERE id = $1`} {
