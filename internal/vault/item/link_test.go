@@ -125,6 +125,11 @@ func TestLinkAtItsMoment(t *testing.T) {
 		out := func() { _, err := w.svc.CheckOut(ctx, ana, i.ID, why, time.Hour); good(t, err) }
 		back := func() { good(t, w.svc.CheckIn(ctx, ana, i.ID)) }
 		out()
+		guest := w.door.Visitor()
+		defer guest.Close()
+		if a := w.page(guest, http.MethodGet, address); a.Status != http.StatusConflict || strings.Contains(a.Body, "Show it") {
+			t.Errorf("its page: %d %s", a.Status, a.Body)
+		}
 		refused("link_out")
 		back()
 		keys.then = out
