@@ -267,6 +267,7 @@ type itemFields struct {
 	Sensitive bool              `json:"sensitive,omitempty"`
 	Rotate    int               `json:"rotate_days,omitempty"`
 	Owners    []string          `json:"owners,omitempty"`
+	Version   int64             `json:"version,omitempty"`
 
 	urls        []string
 	user, field string
@@ -371,6 +372,7 @@ func (a *app) itemEdit() *cobra.Command {
 				return err
 			}
 			was, given := out.Item, c.Flags().Changed
+			in.Version = was.Version
 			for _, s := range []struct {
 				flag    string
 				to, was *string

@@ -47,7 +47,7 @@ func TestItemCommands(t *testing.T) {
 	f.must(2, []string{"vault", "item", "new"}, "title")
 	// What is not given stays.
 	if status, _, errs := f.say("horse", cli.Server{}, "vault", "item", "edit", "i1", "--field", "password", "--folder", "Money"); status != 0 ||
-		!f.asked("PUT /-/api/v1/vault/items/i1", `"title":"Bank portal"`, `"folder":"Money"`, `"vendor":"Elm"`, `"password":"horse"`, `"critical":true`, `"rotate_days":90`, `{"id":"own-1","label":"PIN","secret":true}`) {
+		!f.asked("PUT /-/api/v1/vault/items/i1", `"title":"Bank portal"`, `"folder":"Money"`, `"vendor":"Elm"`, `"password":"horse"`, `"critical":true`, `"rotate_days":90`, `"version":2`, `{"id":"own-1","label":"PIN","secret":true}`) {
 		t.Errorf("edit: %d %s", status, errs)
 	}
 	f.must(0, []string{"vault", "item", "delete", "i1"}, "30 days")

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,13 +59,15 @@ func (c *Console) itemForm(w http.ResponseWriter, r *http.Request, i item.Item, 
 	} else {
 		title, up = "Edit "+i.Title, &web.Link{Text: i.Title, Href: itemHref(i.ID)}
 		p.Form.Action = itemHref(i.ID)
+		p.Form.Hidden = append(p.Form.Hidden, web.Pair{Name: "version", Value: strconv.FormatInt(i.Version, 10)})
 	}
 	p.Form.Fields = []web.Field{{Name: "title", Label: "Title", Value: f.Get("title"), Required: true, Max: 200, Complete: "off", Focus: fail == nil},
 		{Name: "folder", Label: "Folder", Value: f.Get("folder"), Max: 200, Complete: "off"}, {Name: "vendor", Label: "Vendor", Value: f.Get("vendor"), Max: 200, Complete: "off", Hint: "The company behind it."}}
 	for _, s := range kind.Fields {
 		p.Form.Fields = append(p.Form.Fields, specField(s, i, f))
 	}
-	p.Form.Fields = append(p.Form.Fields, ownFields(i, f)...)
+	own, ids := ownFields(i, f)
+	p.Form.Fields, p.Form.Hidden = append(p.Form.Fields, own...), append(p.Form.Hidden, ids...)
 	if kind.ID != "note" && kind.ID != "document" {
 		p.Form.Fields = append(p.Form.Fields, web.Field{Name: "rotate", Label: "Replace it every so many days", Value: f.Get("rotate"), Mode: "numeric", Max: 4, Complete: "off", Hint: "Empty: every 365."})
 	}
@@ -124,32 +127,61 @@ func specField(s item.Spec, i item.Item, f url.Values) web.Field {
 	return x
 }
 
-// ownFields are the fields of one's own, and a few blank ones.
-func ownFields(i item.Item, f url.Values) (out []web.Field) {
-	n := 0
-	row := func(id, label string, hidden, there bool, value string) {
+// ownRow is a field of one's own, as a form has it.
+type ownRow struct {
+	id, label, value string // no id: a new one
+	hidden           bool
+}
+
+// ownRows are the fields of one's own in a form that was sent.
+func ownRows(f url.Values) (out []ownRow) {
+	for n := 0; f.Has("own-label-" + strconv.Itoa(n)); n++ {
 		k := strconv.Itoa(n)
-		n++
-		about := web.Field{Name: "own-label-" + k, Label: "Name of a further field", Value: label, Max: 200, Complete: "off"}
-		what := web.Field{Name: "own-value-" + k, Label: "Its value", Value: value, Complete: "off"}
-		if there {
-			about.Label, about.Hint = "Name of the field", "Empty: it is taken out."
-		}
-		if hidden {
-			what.Value = ""
-			what.Hint = "Empty: it stays as it is."
-		}
-		out = append(out, about, what, web.Field{Name: "own-secret-" + k, Label: "Hidden until it is revealed", Type: "checkbox", Options: []web.Option{{Chosen: hidden || !there}}})
-	}
-	for _, x := range i.Fields {
-		if strings.HasPrefix(x.ID, "own-") {
-			row(x.ID, x.Label, x.Secret, true, x.Value)
-		}
-	}
-	for range blankRows {
-		row("", f.Get("own-label-"+strconv.Itoa(n)), false, false, "")
+		out = append(out, ownRow{f.Get("own-id-" + k), f.Get("own-label-" + k), f.Get("own-value-" + k), f.Get("own-secret-"+k) != ""})
 	}
 	return out
+}
+
+// ownFields are the fields of one's own, as they are or as they were typed, and a few blank
+// ones; with their ids, because their places may be others by the time the form is sent.
+func ownFields(i item.Item, f url.Values) (fields []web.Field, ids []web.Pair) {
+	var rows []ownRow
+	typed := ownRows(f)
+	for _, x := range i.Fields {
+		if !strings.HasPrefix(x.ID, "own-") {
+			continue
+		}
+		r := ownRow{x.ID, x.Label, x.Value, x.Secret}
+		if n := slices.IndexFunc(typed, func(t ownRow) bool { return t.id == x.ID }); n >= 0 {
+			r = typed[n]
+		}
+		rows = append(rows, r)
+	}
+	blank := blankRows
+	for _, t := range typed {
+		if _, there := i.Field(t.id); !there && t.label+t.value != "" { // also what somebody else has taken out
+			rows = append(rows, ownRow{"", t.label, t.value, t.hidden})
+			blank = max(0, blank-1)
+		}
+	}
+	rows = append(rows, slices.Repeat([]ownRow{{hidden: true}}, blank)...)
+	for n, r := range rows {
+		k := strconv.Itoa(n)
+		about := web.Field{Name: "own-label-" + k, Label: "Name of a further field", Value: r.label, Max: 200, Complete: "off"}
+		what := web.Field{Name: "own-value-" + k, Label: "Its value", Value: r.value, Complete: "off"}
+		if r.id != "" {
+			about.Label, about.Hint = "Name of the field", "Empty: it is taken out."
+			ids = append(ids, web.Pair{Name: "own-id-" + k, Value: r.id})
+		}
+		if r.hidden {
+			what.Value = ""
+		}
+		if was, _ := i.Field(r.id); was.Secret {
+			what.Hint = "Empty: it stays as it is."
+		}
+		fields = append(fields, about, what, web.Field{Name: "own-secret-" + k, Label: "Hidden until it is revealed", Type: "checkbox", Options: []web.Option{{Chosen: r.hidden}}})
+	}
+	return fields, ids
 }
 
 // draftOf reads the form. Secrets that were left empty stay as they are.
@@ -168,23 +200,13 @@ func draftOf(i item.Item, f url.Values) item.Draft {
 		}
 		d.Rotate = n
 	}
-	n := 0
-	own := func(id string, was item.Field) {
-		k := strconv.Itoa(n)
-		n++
-		x := item.Custom{ID: id, Label: f.Get("own-label-" + k), Secret: f.Get("own-secret-"+k) != ""}
-		if v := secret.NewText(f.Get("own-value-" + k)); !v.IsZero() || id == "" || !was.Secret {
+	for _, r := range ownRows(f) {
+		x := item.Custom{ID: r.id, Label: r.label, Secret: r.hidden}
+		if was, _ := i.Field(r.id); r.value != "" || !was.Secret {
+			v := secret.NewText(r.value)
 			x.Value = &v
 		}
 		d.Custom = append(d.Custom, x)
-	}
-	for _, x := range i.Fields {
-		if strings.HasPrefix(x.ID, "own-") {
-			own(x.ID, x)
-		}
-	}
-	for range blankRows {
-		own("", item.Field{})
 	}
 	return d
 }
@@ -218,7 +240,11 @@ func (c *Console) saveItem(w http.ResponseWriter, r *http.Request, who actor.Act
 	if err != nil {
 		return err
 	}
-	after, err := c.Items.Edit(r.Context(), who, i.ID, draftOf(i, f))
+	d := draftOf(i, f)
+	if d.Version, err = strconv.ParseInt(f.Get("version"), 10, 64); err != nil || d.Version < 1 {
+		d.Version = -1 // a form that does not say what it is of changes nothing
+	}
+	after, err := c.Items.Edit(r.Context(), who, i.ID, d)
 	if err != nil {
 		if !formed(err) {
 			return err

@@ -95,15 +95,58 @@ func TestItemPages(t *testing.T) {
 	if body := w.get("ana", at+"/edit").want(200, "Empty: it stays as it is").Body.String(); !strings.Contains(body, `value="treasury"`) || strings.Contains(body, "4711") || strings.Contains(body, "correct horse") {
 		t.Errorf("the form: %s", body)
 	}
-	w.post("ana", at, url.Values{"title": {"Bank"}, "folder": {"Finance"}, "vendor": {"Elm Bank"}, "v-username": {"treasury"}, "rotate": {"90"}, "sensitive": {"on"}, "own-label-0": {"PIN"}, "own-secret-0": {"on"}}).want(303)
+	w.post("ana", at, url.Values{"version": {"1"}, "own-id-0": {"own-1"}, "title": {"Bank"}, "folder": {"Finance"}, "vendor": {"Elm Bank"}, "v-username": {"treasury"}, "rotate": {"90"}, "sensitive": {"on"}, "own-label-0": {"PIN"}, "own-secret-0": {"on"}}).want(303)
 	w.get("ana", at).want(200, "every 90 days", "each reveal has a reason", "Version 2", "Title, Addresses, Branch, sensitive, rotate")
-	w.post("ana", at, url.Values{"title": {"Bank"}, "rotate": {"often"}}).want(422, "days between replacements")
+	w.post("ana", at, url.Values{"version": {"2"}, "title": {"Bank"}, "rotate": {"often"}}).want(422, "days between replacements")
 	w.post("ana", at+"/reveal", url.Values{"field": {"password"}}).want(422, "Why", "Reveal it")
 	w.post("ana", at+"/reveal", url.Values{"field": {"password"}, "reason": {"x"}}).want(422, "Say why, in 5 to 300 characters")
 	w.post("ana", at+"/reveal", url.Values{"field": {"password"}, "reason": {"ticket 42"}}).want(200, "correct horse plum 71")
 	w.post("ana", at+"/restore", url.Values{"version": {"1"}}).want(303)
 	w.get("ana", at).want(200, "Bank portal Edit", "Version 3")
 	w.post("ana", at+"/restore", url.Values{"version": {"1"}}).want(409, "is what the item is now")
+}
+
+// A form is of one version of an item, and its fields of one's own are bound by their ids: sent
+// after somebody else's change it is answered with what was typed, and changes nothing.
+func TestItemEditIsOfAVersion(t *testing.T) {
+	w := newWorld(t)
+	at := w.bank()
+	has := func(p page, parts ...string) string {
+		t.Helper()
+		body := p.Body.String()
+		for _, part := range parts {
+			if !strings.Contains(body, part) {
+				t.Errorf("the form has no %s", part)
+			}
+		}
+		return body
+	}
+	if form := has(w.get("ana", at+"/edit"), `name="version" value="1"`, `name="own-id-0" value="own-1"`, `name="own-id-1" value="own-2"`); strings.Contains(form, "own-id-2") {
+		t.Error("a blank row has an id")
+	}
+	sent := func(version string) url.Values {
+		return url.Values{"version": {version}, "title": {"Bank"}, "v-username": {"treasury"}, "own-id-0": {"own-1"}, "own-label-0": {"PIN"}, "own-value-0": {"0815"}, "own-secret-0": {"on"},
+			"own-id-1": {"own-2"}, "own-label-1": {"Branch"}, "own-value-1": {"Lake"}, "own-label-2": {"Desk"}, "own-value-2": {"9"}}
+	}
+	// Somebody else takes the PIN out.
+	w.post("ana", at, url.Values{"version": {"1"}, "title": {"Bank portal"}, "v-username": {"treasury"}, "own-id-0": {"own-2"}, "own-label-0": {"Branch"}, "own-value-0": {"Harbour"}}).want(303)
+	for _, version := range []string{"1", "", "0", "x"} {
+		again := has(w.post("ana", at, sent(version)).want(409, "changed by somebody else"), `name="version" value="2"`, `value="Lake"`, `value="Desk"`, `name="own-id-0" value="own-2"`)
+		if strings.Contains(again, "0815") || strings.Count(again, "own-id-") != 1 {
+			t.Errorf("the form: %s", again)
+		}
+	}
+	w.get("ana", at).want(200, "Harbour", "Version 2")
+	f := sent("2")
+	f.Del("own-id-0") // as the answer has it
+	w.post("ana", at, f).want(303)
+	w.get("ana", at).want(200, "Lake", "Desk", "Version 3")
+	// What is hidden is not shown by unticking.
+	id := regexp.MustCompile(`name="(own-id-\d)" value="own-3"`).FindStringSubmatch(w.get("ana", at+"/edit").want(200).Body.String())
+	if id == nil {
+		t.Fatal("the new field has no id")
+	}
+	w.post("ana", at, url.Values{"version": {"3"}, "title": {"Bank"}, "own-id-0": {"own-3"}, "own-label-0": {"PIN"}}).want(422, "PIN is hidden, and stays so")
 }
 
 func TestItemSharing(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"writ/internal/actor"
 	"writ/internal/ledger"
@@ -23,14 +24,16 @@ type counted struct {
 	n   int64 // in this minute
 }
 
-// folds counts refusals of this minute. A crash loses the counts of less than one.
-type folds struct {
-	mu sync.Mutex
-	m  map[refusalOf]*counted
+// Folds counts refusals of this minute. A crash loses the counts of less than one. The zero
+// value is ready, and safe for concurrent use.
+type Folds struct {
+	mu    sync.Mutex
+	m     map[refusalOf]*counted
+	since time.Time // when the minute began
 }
 
-// single reports whether a refusal is to be an entry of its own.
-func (f *folds) single(who actor.Actor, code string) bool {
+// Single reports whether a refusal is to be an entry of its own.
+func (f *Folds) Single(who actor.Actor, code string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	k := refusalOf{who.ID, code}
@@ -47,26 +50,35 @@ func (f *folds) single(who actor.Actor, code string) bool {
 	return f.m[k].n <= oneByOne
 }
 
-// take hands over the minute's counts.
-func (f *folds) take() map[refusalOf]*counted {
+// take hands over the counts of a minute that is over at now, or of one that is not.
+func (f *Folds) take(now time.Time) map[refusalOf]*counted {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if !now.IsZero() && now.Sub(f.since) < time.Minute {
+		return nil
+	}
 	m := f.m
-	f.m = nil
+	f.m, f.since = nil, now
 	return m
+}
+
+// Write has what was counted recorded if a minute is over; at no time (zero) it always is.
+func (f *Folds) Write(now time.Time, record func(who actor.Actor, code string, n int64) error) error {
+	var errs []error
+	for k, c := range f.take(now) {
+		if c.n > oneByOne {
+			errs = append(errs, record(c.who, k.code, c.n-oneByOne))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // writeFolded records what was counted.
 func (s *Service) writeFolded(ctx context.Context) error {
-	var errs []error
-	for k, c := range s.folds.take() {
-		if c.n <= oneByOne {
-			continue
-		}
-		_, err := s.change(ctx, c.who, func(*ledger.Tx) (ledger.Event, error) {
-			return ReadsRefused{Code: k.code, Count: c.n - oneByOne}, nil
+	return s.folds.Write(time.Time{}, func(who actor.Actor, code string, n int64) error {
+		_, err := s.change(ctx, who, func(*ledger.Tx) (ledger.Event, error) {
+			return ReadsRefused{Code: code, Count: n}, nil
 		})
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+		return err
+	})
 }

@@ -266,7 +266,7 @@ func (s *Service) Used(ctx context.Context, id string) error {
 
 // RefuseCall records a call that was not let in: by itself, or in the count of a flood.
 func (s *Service) RefuseCall(ctx context.Context, who actor.Actor, key, code string, reason error) error {
-	if !s.folds.single(who, code) {
+	if !s.folds.Single(who, code) {
 		return reason
 	}
 	if len(key) > 40 {

@@ -34,6 +34,14 @@ func Unseen(ctx context.Context, tx *ledger.Tx, thing string) error {
 	return nil
 }
 
+// UnseenUnder forgets who saw the parts of a thing ("item/ID"), also those that it no longer has.
+func UnseenUnder(ctx context.Context, tx *ledger.Tx, thing string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM vault_seen WHERE thing LIKE $1`, thing+"/%"); err != nil { // an id has no sign that LIKE knows
+		return fmt.Errorf("forget who saw %s: %w", thing, err)
+	}
+	return nil
+}
+
 // Now tells what a thing is called, and at which version the value that it has now first
 // came; fault.NotFound when it is gone.
 type Now func(ctx context.Context, thing string) (name string, version int64, err error)

@@ -85,7 +85,7 @@ type Deps struct {
 // Service is the vault. It is safe for concurrent use.
 type Service struct {
 	Deps
-	folds  *folds
+	folds  *Folds
 	things map[string]Now // by kind; set before the server serves
 	counts *counts
 	rows   *rows
@@ -97,7 +97,7 @@ func New(d Deps) (*Service, error) {
 	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Owners == nil || d.Rules == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("vault: a dependency is missing")
 	}
-	s := &Service{Deps: d, folds: &folds{}, counts: &counts{}, rows: &rows{}, things: map[string]Now{}}
+	s := &Service{Deps: d, folds: &Folds{}, counts: &counts{}, rows: &rows{}, things: map[string]Now{}}
 	s.Things("param", s.nowParam)
 	return s, nil
 }

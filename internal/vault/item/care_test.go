@@ -1,6 +1,7 @@
 package item_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -184,6 +185,40 @@ func TestImport(t *testing.T) {
 		}
 		_, err = w.svc.Bring(ctx, operator, item.Import{File: secret.NewBytes([]byte("url,password\nhttps://x.example,y z y z\n"))})
 		coded(t, err, "owner_needed")
+	}, tables...)
+}
+
+// finding calls a function when somebody is looked up.
+type finding struct {
+	item.People
+	then func()
+}
+
+func (f finding) Find(ctx context.Context, team, ref string) (item.Member, error) {
+	f.then()
+	return f.People.Find(ctx, team, ref)
+}
+
+// One import is read at a time, and two nodes do not do one twice.
+func TestImportOnce(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		one, two := with(t, kit), with(t, kit)
+		ctx, ana := t.Context(), one.as("ana")
+		in := item.Import{File: secret.NewBytes([]byte("name,url,username,password\nElm,https://elm.example,treasury,plum 71 horse\n")), Owners: []string{"ana"}}
+		try, err := one.svc.Bring(ctx, ana, in)
+		good(t, err)
+		in.Pass = try.Pass
+		one.svc.People = finding{one.svc.People, func() {
+			_, err := one.svc.Bring(ctx, ana, in)
+			coded(t, err, "import_busy")
+			_, err = two.svc.Bring(ctx, ana, in)
+			good(t, err)
+		}}
+		_, err = one.svc.Bring(ctx, ana, in)
+		coded(t, err, "import_used")
+		if l, err := one.svc.List(ctx, ana, item.Query{}); err != nil || len(l) != 1 {
+			t.Errorf("%d items: %v", len(l), err)
+		}
 	}, tables...)
 }
 

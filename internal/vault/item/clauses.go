@@ -24,7 +24,7 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 		{ID: "vault.items-owned", Clause: creds, Kind: clause.Probe, Every: time.Hour, FreshFor: 3 * time.Hour,
 			Says: "Looks at every item of the company's vault for its owner, its date for replacement and check-outs beyond their time", Run: s.probe},
 		{ID: "vault.item-canary", Clause: creds, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
-			Says: "Asks for a seed, for what is not shared, for a secret without a reason, opens a link twice and keeps a card's number", Run: s.attack(door)},
+			Says: "Asks for a seed, for what is not shared, for a secret without a reason, shows a hidden field to all, opens a link twice and keeps a card's number", Run: s.attack(door)},
 	}
 }
 
@@ -177,8 +177,9 @@ func (t *trial) begin(control string) (end func(), err error) {
 
 // draft is a login that only a control has.
 func draft() Draft {
+	pin := secret.RandomText(8)
 	return Draft{Kind: "login", Title: "Canary", Vendor: "canary.invalid", Sensitive: true, Rotate: 30, Values: map[string]secret.Text{
-		"password": secret.RandomText(16), seedField: secret.NewText(seedOf(secret.Random(20)))}}
+		"password": secret.RandomText(16), seedField: secret.NewText(seedOf(secret.Random(20)))}, Custom: []Custom{{Label: "PIN", Secret: true, Value: &pin}}}
 }
 
 func (s *Service) attack(door *canary.Door) func(context.Context) (clause.Result, error) {
@@ -197,7 +198,7 @@ func (s *Service) attack(door *canary.Door) func(context.Context) (clause.Result
 		if err := t.story(v); err != nil {
 			return clause.Result{}, fmt.Errorf("%s: %w", control, err)
 		}
-		return clause.Judge("a seed, what is not shared, a secret without a reason, a link a second time and a card's number were refused", t.steps...), nil
+		return clause.Judge("a seed, what is not shared, a secret without a reason, a hidden field for all, a link a second time and a card's number were refused", t.steps...), nil
 	}
 }
 
@@ -215,15 +216,19 @@ func (t *trial) story(v *canary.Visitor) error {
 	}
 	_, err = t.Code(ctx, a, id, why)
 	card := draft()
-	card.Title, card.Values = "Canary with a card", map[string]secret.Text{"notes": secret.NewText("the card is 4111 1111 1111 1111")}
+	card.Title, card.Custom, card.Values = "Canary with a card", nil, map[string]secret.Text{"notes": secret.NewText("the card is 4111 1111 1111 1111")}
 	_, kept := t.Create(ctx, a, NewItem{Draft: card})
 	_, seen := t.Show(ctx, c, id)
+	open := draft()
+	open.Values, open.Custom = nil, []Custom{{ID: ownField + "1", Label: "PIN"}}
+	_, shown := t.Edit(ctx, a, id, open)
 	err = errors.Join(
 		t.step("reveal a password to its owner, with a reason", "done", true, reveal(a, "password", why)),
 		t.step("serve its owner a one-time code", "done", true, err),
 		t.step("reveal it without a reason", "reason_missing", false, reveal(a, "password", "")),
 		t.step("reveal the seed of the codes", "seed_kept", false, reveal(a, seedField, why)),
 		t.step("reveal it to somebody it is not shared with", "item_unknown", false, reveal(c, "password", why)),
+		t.step("say that a hidden field is hidden no more", "field_hidden", false, shown),
 		t.step("show them that it is there", "item_unknown", false, seen),
 		t.step("keep a card's number in a note", "card_number", false, kept))
 	if err != nil {

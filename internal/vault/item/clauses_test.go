@@ -2,6 +2,8 @@ package item_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -10,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"writ/internal/actor"
 	"writ/internal/clause"
+	"writ/internal/ledger"
 	"writ/internal/vault/item"
 )
 
@@ -115,6 +119,14 @@ func TestCanaries(t *testing.T) {
 	answer(http.MethodPost, "/reveal", http.StatusOK, "{}")
 	w.outcome("vault.item-canary", clause.Fail, "let through: reveal it at the public door without a session")
 	w.front = nil
+	w.outcome("vault.item-canary", clause.Pass, "")
+	saw := w.svc.Seen // a server that shares what nobody shared
+	w.svc.Seen = func(ctx context.Context, tx *ledger.Tx, who actor.Actor, thing string, version int64) error {
+		_, err := tx.Exec(ctx, `INSERT INTO vault_item_holder (item, who, level, since, by_) SELECT id, 'person/canary-item-c', 'viewer', 1, '' FROM vault_item WHERE team = $1 ON CONFLICT (item, who) DO NOTHING`, who.Team)
+		return errors.Join(err, saw(ctx, tx, who, thing, version))
+	}
+	w.outcome("vault.item-canary", clause.Fail, "let through: reveal it to somebody it is not shared with")
+	w.svc.Seen = saw
 	w.outcome("vault.item-canary", clause.Pass, "")
 }
 

@@ -67,6 +67,11 @@ var Kinds = []Kind{
 // replaced reports whether such items have a secret that is replaced from time to time.
 func (k Kind) replaced() bool { return k.main != "" && k.ID != "note" }
 
+// has reports whether a field is one that the kind has of itself.
+func (k Kind) has(id string) bool {
+	return slices.ContainsFunc(k.Fields, func(f Spec) bool { return f.ID == id })
+}
+
 // KindOf finds one.
 func KindOf(id string) (Kind, bool) {
 	i := slices.IndexFunc(Kinds, func(k Kind) bool { return k.ID == id })
@@ -99,7 +104,8 @@ type Draft struct {
 	Values                map[string]secret.Text // by field; what is not there stays as it is, "" takes it out
 	Custom                []Custom               // all of them
 	Critical, Sensitive   bool
-	Rotate                int // days; 0 = a year, and never where there is nothing to replace
+	Rotate                int   // days; 0 = a year, and never where there is nothing to replace
+	Version               int64 // that it is a change of; 0 = whichever there is
 }
 
 // head is what a version is, beside its secrets.
@@ -125,8 +131,9 @@ func (c content) value(id string) string {
 	return c.secrets[id].Reveal()
 }
 
-// apply makes the next content of what was there, and names the fields that changed.
-func (d Draft) apply(k Kind, was content) (content, []string, error) {
+// apply makes the next content of what was there, and names the fields that changed. taken are
+// the ids of fields that the item has or had.
+func (d Draft) apply(k Kind, was content, taken map[string]bool) (content, []string, error) {
 	next := content{head: head{Title: tidy(d.Title), Folder: tidy(d.Folder), Vendor: tidy(d.Vendor)}, secrets: map[string]secret.Text{}}
 	var changed []string
 	mark := func(id string, differs bool) {
@@ -138,7 +145,7 @@ func (d Draft) apply(k Kind, was content) (content, []string, error) {
 	mark("folder", next.Folder != was.Folder)
 	mark("vendor", next.Vendor != was.Vendor)
 	for id := range d.Values {
-		if !slices.ContainsFunc(k.Fields, func(f Spec) bool { return f.ID == id }) {
+		if !k.has(id) {
 			return content{}, nil, invalid("fields", "field_unknown", fmt.Sprintf("A %s has no field %q.", strings.ToLower(k.Name), id))
 		}
 	}
@@ -155,20 +162,21 @@ func (d Draft) apply(k Kind, was content) (content, []string, error) {
 		next.put(Field{ID: f.ID, Label: f.Label, Secret: f.Secret}, text)
 		mark(f.ID, text.Reveal() != old)
 	}
-	if err := d.custom(was, &next, mark); err != nil {
+	if err := d.custom(was, &next, taken, mark); err != nil {
 		return content{}, nil, err
 	}
-	return next, changed, next.check()
+	return next, changed, next.check(k)
 }
 
-// custom takes over the fields that somebody added.
-func (d Draft) custom(was content, next *content, mark func(string, bool)) error {
+// custom takes over the fields that somebody added. An id of a former field is never another's:
+// a link that waits would show the new one.
+func (d Draft) custom(was content, next *content, taken map[string]bool, mark func(string, bool)) error {
 	if len(d.Custom) > maxCustom {
 		return invalid("custom", "custom_many", fmt.Sprintf("An item has at most %d fields of its own.", maxCustom))
 	}
-	used := map[string]bool{}
+	former := map[string]Field{}
 	for _, f := range was.Fields {
-		used[f.ID] = true
+		former[f.ID] = f
 	}
 	kept := map[string]bool{}
 	for _, c := range d.Custom {
@@ -176,8 +184,10 @@ func (d Draft) custom(was content, next *content, mark func(string, bool)) error
 		if c.Label == "" {
 			continue // an empty label takes the field out
 		}
-		if c.ID == "" || !used[c.ID] || !strings.HasPrefix(c.ID, ownField) || kept[c.ID] {
-			for n := 1; c.ID == "" || used[c.ID] || kept[c.ID]; n++ {
+		f, there := former[c.ID]
+		if !there || !strings.HasPrefix(c.ID, ownField) || kept[c.ID] {
+			c.ID, f, there = "", Field{}, false // no id is the client's to choose
+			for n := 1; c.ID == "" || taken[c.ID] || kept[c.ID]; n++ {
 				c.ID = fmt.Sprintf("%s%d", ownField, n)
 			}
 		}
@@ -186,13 +196,15 @@ func (d Draft) custom(was content, next *content, mark func(string, bool)) error
 		v := secret.NewText(old)
 		if c.Value != nil {
 			v = *c.Value
+		} else if f.Secret && !c.Secret { // clause: vault.access-logged (it would be read without a reveal)
+			return invalid("custom", "field_hidden", c.Label+" is hidden, and stays so unless it is given a new value.")
 		}
 		text, err := normal(Spec{ID: c.ID, Label: c.Label, Secret: c.Secret, Lines: true}, v)
 		if err != nil {
 			return err
 		}
 		next.put(Field{ID: c.ID, Label: c.Label, Secret: c.Secret}, text)
-		mark(c.ID, text.Reveal() != old || !slices.ContainsFunc(was.Fields, func(f Field) bool { return f.ID == c.ID && f.Label == c.Label && f.Secret == c.Secret }))
+		mark(c.ID, text.Reveal() != old || !there || f.Label != c.Label || f.Secret != c.Secret)
 	}
 	for _, f := range was.Fields {
 		mark(f.ID, strings.HasPrefix(f.ID, ownField) && !kept[f.ID])
@@ -202,6 +214,16 @@ func (d Draft) custom(was content, next *content, mark func(string, bool)) error
 
 // ownField begins the ids of fields that somebody added.
 const ownField = "own-"
+
+// hide makes secrets of plain fields.
+func (c *content) hide(ids map[string]bool) {
+	for n := range c.Fields {
+		if f := &c.Fields[n]; !f.Secret && ids[f.ID] {
+			c.secrets[f.ID] = secret.NewText(f.Value)
+			f.Secret, f.Value = true, ""
+		}
+	}
+}
 
 func (c *content) put(f Field, v secret.Text) {
 	if v.IsZero() && !strings.HasPrefix(f.ID, ownField) {
@@ -247,7 +269,7 @@ func normal(f Spec, v secret.Text) (secret.Text, error) {
 }
 
 // check refuses what no item may have.
-func (c content) check() error {
+func (c content) check(k Kind) error {
 	for _, f := range []struct{ id, name, text string }{{"title", "title", c.Title}, {"folder", "folder", c.Folder}, {"vendor", "vendor", c.Vendor}} {
 		if n := utf8.RuneCountInString(f.text); n > maxTitle || !utf8.ValidString(f.text) || strings.ContainsFunc(f.text, unicode.IsControl) || f.id == "title" && n == 0 {
 			return invalid(f.id, "field_text", fmt.Sprintf("The %s has 1 to %d printable characters.", f.name, maxTitle))
@@ -260,7 +282,7 @@ func (c content) check() error {
 		if utf8.RuneCountInString(f.Label) > maxTitle || strings.ContainsFunc(f.Label, unicode.IsControl) {
 			return invalid("custom", "field_text", "A field's name is too long, or is not printable.")
 		}
-		if f.ID == seedField {
+		if f.ID == seedField && k.has(seedField) {
 			continue // letters and digits that a machine made
 		}
 		for _, text := range []string{f.Label, c.value(f.ID)} {

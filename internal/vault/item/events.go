@@ -173,7 +173,7 @@ func (e LinkOpened) About() ledger.About {
 type LinkRefused struct {
 	Item  string `class:"public"`
 	Link  string `class:"public"`
-	Cause string `class:"public"` // unknown, opened, over, ended, maker
+	Cause string `class:"public"` // unknown, opened, over, ended, maker, out
 }
 
 // About implements ledger.Event.
@@ -183,6 +183,18 @@ func (e LinkRefused) About() ledger.About {
 		a.Object = thing(e.Item)
 	}
 	return a
+}
+
+// LinksRefused counts openings of one network and minute that showed nothing, beyond those
+// that are entries of their own.
+type LinksRefused struct {
+	Cause string `class:"public"` // as of LinkRefused
+	Count int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e LinksRefused) About() ledger.About {
+	return ledger.About{Name: "vault.links-refused", Clause: creds}
 }
 
 // LinkEnded is a link that was ended before anybody opened it.

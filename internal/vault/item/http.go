@@ -40,7 +40,7 @@ func (s *Service) Routes() []web.Route {
 		on("DELETE "+v1+"items/{id}/files/{file}", few, s.deleteFile, web.Doc{Summary: "Remove a file", Errors: and("file_unknown")}),
 		on("POST "+v1+"generate", few, s.postGenerate, web.Doc{Summary: "Make a password or a passphrase", In: generateIn{}, Out: generatedOut{}, Errors: []string{"generate"}}),
 		on("GET "+v1+"item-report", few, s.getReport, web.Doc{Summary: "Items that are weak, reused, old, overdue, banned, ownerless or held by one person", Out: reportOut{}}),
-		on("POST "+v1+"item-import", MaxImport*3/2, s.postImport, web.Doc{Summary: "Read items of another keeper of passwords: try first, then import with the pass of the try", In: importIn{}, Out: importOut{}, Errors: []string{"import_file", "import_pass", "import_rows"}}),
+		on("POST "+v1+"item-import", MaxImport*3/2, s.postImport, web.Doc{Summary: "Read items of another keeper of passwords: try first, then import with the pass of the try", In: importIn{}, Out: importOut{}, Errors: []string{"import_file", "import_pass", "import_rows", "import_busy", "import_used"}}),
 		{Pattern: "GET /-/once/{token}", Who: web.Anyone, Handle: stranger(s.showOnce)},
 		{Pattern: "POST " + atOnce + "/{token}", Who: web.Anyone, Handle: stranger(s.openOnce)},
 	}
@@ -129,7 +129,8 @@ type (
 		Critical  bool                   `json:"critical,omitzero"`
 		Sensitive bool                   `json:"sensitive,omitzero"`
 		Rotate    int                    `json:"rotate_days,omitzero"`
-		Owners    []string               `json:"owners,omitzero"` // of a new item; none = whoever asks
+		Owners    []string               `json:"owners,omitzero"`  // of a new item; none = whoever asks
+		Version   int64                  `json:"version,omitzero"` // of a change: the one it was made of; 0 = whichever there is
 	}
 	restoreIn struct {
 		Version int64 `json:"version,omitzero"` // 0 = take a deletion back
@@ -228,7 +229,7 @@ func (s *Service) wireLink(l Link) linkWire {
 }
 
 func (in itemIn) draft() Draft {
-	d := Draft{Kind: in.Kind, Title: in.Title, Folder: in.Folder, Vendor: in.Vendor, Values: in.Values, Critical: in.Critical, Sensitive: in.Sensitive, Rotate: in.Rotate}
+	d := Draft{Kind: in.Kind, Title: in.Title, Folder: in.Folder, Vendor: in.Vendor, Values: in.Values, Critical: in.Critical, Sensitive: in.Sensitive, Rotate: in.Rotate, Version: in.Version}
 	for _, c := range in.Custom {
 		d.Custom = append(d.Custom, Custom(c))
 	}

@@ -55,6 +55,10 @@ func (s *Service) Bring(ctx context.Context, who actor.Actor, in Import) (Result
 	if err := s.Access.Allow(ctx, who, access.VaultItems, ""); err != nil {
 		return Result{}, err
 	}
+	if !s.brings.TryLock() {
+		return Result{}, fault.New(fault.Limited, "import_busy", fault.Public{Problem: "Another import is being read.", Expected: "One at a time.", Next: "Try it again in a minute."})
+	}
+	defer s.brings.Unlock()
 	source, rows, err := bring.Read(in.Source, in.File.Reveal())
 	if err != nil {
 		return Result{}, err
@@ -126,7 +130,17 @@ func (s *Service) bring(ctx context.Context, who actor.Actor, in Import, out Res
 		return Result{}, fmt.Errorf("bring items over: %w", err) // what was staged is erased by Tend
 	}
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		n, err := tx.Exec(ctx, `UPDATE vault_item SET team = $2 WHERE team = $1`, stagedTeam+id, vault.TeamOf(who))
+		if _, err := tx.Exec(ctx, `DELETE FROM vault_item_import WHERE at <= $1`, us(tx.Now().Add(-stageTime))); err != nil {
+			return nil, err
+		}
+		n, err := tx.Exec(ctx, `INSERT INTO vault_item_import (pass, at) VALUES ($1, $2) ON CONFLICT (pass) DO NOTHING`, pass, us(tx.Now()))
+		if err == nil && n != 1 {
+			err = fault.New(fault.Conflict, "import_used", fault.Public{Problem: "This file was brought over a moment ago.", Next: "Look at the list of items."})
+		}
+		if err != nil {
+			return nil, err
+		}
+		n, err = tx.Exec(ctx, `UPDATE vault_item SET team = $2 WHERE team = $1`, stagedTeam+id, vault.TeamOf(who))
 		if err == nil && n != int64(len(made)) {
 			err = fault.Newf(fault.Conflict, "import_cut", "The import took too long and was taken back. Try it again.")
 		}
@@ -191,13 +205,12 @@ func likeness(kind, title, user string) string {
 func draftOf(i bring.Item) Draft {
 	d := Draft{Kind: i.Kind, Title: i.Title, Folder: i.Folder, Values: map[string]secret.Text{}}
 	k, _ := KindOf(i.Kind)
-	has := func(id string) bool { return slices.ContainsFunc(k.Fields, func(f Spec) bool { return f.ID == id }) }
 	more := i.More
 	place := func(id, label string, hidden bool, v secret.Text) {
 		if v.IsZero() {
 			return
 		}
-		if has(id) {
+		if k.has(id) {
 			d.Values[id] = v
 		} else {
 			more = append(more, bring.More{Label: label, Secret: hidden, Value: v})
@@ -208,7 +221,7 @@ func draftOf(i bring.Item) Draft {
 	for _, f := range []struct{ id, label string }{{"password", "Password"}, {"notes", "Notes"}, {"key", "Key"}, {"private", "Private key"}, {"text", "Text"}} {
 		place(f.id, f.label, true, i.Secrets[f.id])
 	}
-	if has(seedField) && !i.Secrets[seedField].IsZero() {
+	if k.has(seedField) && !i.Secrets[seedField].IsZero() {
 		d.Values[seedField] = i.Secrets[seedField] // elsewhere it could be revealed
 	}
 	for _, m := range more {

@@ -21,6 +21,7 @@ import (
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/secret"
+	"writ/internal/vault"
 	"writ/internal/web"
 )
 
@@ -89,6 +90,8 @@ type Deps struct {
 type Service struct {
 	Deps
 	set    *web.Pages
+	folds  vault.Folds
+	brings sync.Mutex // one import at a time: a file takes up much room
 	trials sync.Mutex // one control at a time: they share a reserved team, and sweep it
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"writ/internal/fault"
+	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/secret"
 	"writ/internal/vault/item"
@@ -488,6 +489,61 @@ func TestPeopleLeave(t *testing.T) {
 		}
 		_, err = w.svc.Share(ctx, ben, i.ID, "ben", item.Owner)
 		coded(t, err, "item_level")
+	}, tables...)
+}
+
+// What is gone for good is seen by nobody: a file, and a field of a version that is kept no more.
+func TestUnseen(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit)
+		ctx, ana := t.Context(), w.as("ana")
+		rows := func(under string) (n int) {
+			t.Helper()
+			good(t, ledger.One(ctx, kit.DB, `SELECT COUNT(*) FROM vault_seen WHERE thing LIKE $1`, []any{&n}, under+"%"))
+			return n
+		}
+		i, other := w.make("ana", login()), w.make("ana", login())
+		f, err := w.svc.Attach(ctx, ana, i.ID, "a.txt", secret.NewBytes([]byte("x")))
+		good(t, err)
+		if n := rows("item/" + i.ID + "/" + f.ID); n != 1 {
+			t.Fatalf("a file is seen by %d", n)
+		}
+		good(t, w.svc.Detach(ctx, ana, i.ID, f.ID))
+		if n := rows("item/" + i.ID + "/" + f.ID); n != 0 {
+			t.Errorf("a removed file is seen by %d", n)
+		}
+		d := login()
+		d.Values, d.Custom = nil, nil // the PIN goes, and then the version that had it
+		for n := range 21 {
+			d.Folder = fmt.Sprint(n)
+			_, err := w.svc.Edit(ctx, ana, i.ID, d)
+			good(t, err)
+		}
+		good(t, w.svc.Delete(ctx, ana, i.ID))
+		kit.Clock.Advance(31 * 24 * time.Hour)
+		w.tend()
+		if n := rows("item/" + i.ID); n != 0 || rows("item/"+other.ID) == 0 {
+			t.Errorf("%d parts of an erased item are seen, %d of another", n, rows("item/"+other.ID))
+		}
+	}, tables...)
+}
+
+// Of two who take care of an item without an owner at the same moment one names it.
+func TestAdoptedOnce(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit)
+		i := w.make("dev", login())
+		w.staff.leaves("dev")
+		people := w.svc.People
+		w.svc.People = finding{people, func() {
+			w.svc.People = people
+			w.share("ana", i.ID, "eve", item.Owner)
+		}}
+		_, err := w.svc.Share(t.Context(), w.as("ben"), i.ID, "ben", item.Owner)
+		coded(t, err, "item_unknown")
+		if s, err := w.svc.Show(t.Context(), w.as("eve"), i.ID); err != nil || s.Level != item.Owner || slices.Contains(s.Owners(), "ben") {
+			t.Errorf("%+v %v", s.Holders, err)
+		}
 	}, tables...)
 }
 

@@ -112,21 +112,39 @@ func (s *Service) EndLink(ctx context.Context, who actor.Actor, id, link string)
 // offered is a link that waits to be opened.
 type offered struct {
 	Link
-	it row
+	it    row
+	maker actor.Actor
 }
 
 func deadLink(problem string) error {
 	return fault.New(fault.Gone, "link_dead", fault.Public{Problem: problem, Expected: "A link that nobody has opened, within its time.", Next: "Ask whoever sent it for a new one."})
 }
 
-// offer finds a link. One that does not work tells why only as far as its holder needs it.
+// refuseLink records an opening that shows nothing, by itself or in the count of a flood.
+func (s *Service) refuseLink(ctx context.Context, who actor.Actor, ev LinkRefused, reason error) error {
+	if !s.folds.Single(who, ev.Cause) {
+		return reason
+	}
+	return s.DB.Refuse(ctx, who, ev, reason)
+}
+
+// writeFolded records what was counted of a minute that is over.
+func (s *Service) writeFolded(ctx context.Context, now time.Time) error {
+	return s.folds.Write(now, func(who actor.Actor, cause string, n int64) error {
+		_, err := s.change(ctx, who, func(*ledger.Tx) (ledger.Event, error) { return LinksRefused{Cause: cause, Count: n}, nil })
+		return err
+	})
+}
+
+// offer finds a link. One that does not work tells why only as far as its holder needs it; that
+// it was opened before is whoever opens it to record.
 func (s *Service) offer(ctx context.Context, who actor.Actor, token secret.Text) (offered, error) {
 	var o offered
 	var item, fields string
 	var opened, ended *int64
 	err := ledger.One(ctx, s.DB, linkByToken, []any{&o.ID, &item, &fields, &o.Maker, micros{&o.Made}, micros{&o.Until}, &opened, &ended, &o.it.team}, tokenSum(token))
 	if errors.Is(err, fault.NotFound) {
-		return offered{}, s.DB.Refuse(ctx, who, LinkRefused{Cause: "unknown"}, deadLink("This link is not known, or it was removed."))
+		return offered{}, s.refuseLink(ctx, who, LinkRefused{Cause: "unknown"}, deadLink("This link is not known, or it was removed."))
 	}
 	if err != nil {
 		return offered{}, fmt.Errorf("find a link: %w", err)
@@ -134,10 +152,12 @@ func (s *Service) offer(ctx context.Context, who actor.Actor, token secret.Text)
 	o.Fields, o.Opened, o.Ended = words(fields), when(opened), when(ended)
 	switch o.State(s.Now()) {
 	case "opened":
-		return offered{}, s.openedAgain(ctx, who, item, o.Link)
+		o.it.ID = item
+		return o, fault.New(fault.Gone, "link_opened", fault.Public{Problem: "This link was opened already, on " + stamp(o.Opened) + ". It works once.",
+			Expected: "One opening.", Next: "If that was not you, tell whoever sent it: somebody else has read it."})
 	case "waits":
 	default:
-		return offered{}, s.DB.Refuse(ctx, who, LinkRefused{Item: item, Link: o.ID, Cause: o.State(s.Now())}, deadLink("This link works no more."))
+		return offered{}, s.refuseLink(ctx, who, LinkRefused{Item: item, Link: o.ID, Cause: o.State(s.Now())}, deadLink("This link works no more."))
 	}
 	if o.it, err = load(ctx, s.DB, o.it.team, item); err != nil {
 		return offered{}, err
@@ -146,23 +166,42 @@ func (s *Service) offer(ctx context.Context, who actor.Actor, token secret.Text)
 	if err != nil {
 		return offered{}, err
 	}
-	maker := slices.IndexFunc(roster, func(m Member) bool { return m.ID == o.Maker })
-	if maker < 0 || !o.it.Deleted.IsZero() || levelOf(actor.Actor{Kind: actor.Person, ID: o.Maker, Roles: roster[max(maker, 0)].Roles}, o.it.Holders).rank() < Editor.rank() {
-		return offered{}, s.DB.Refuse(ctx, who, LinkRefused{Item: item, Link: o.ID, Cause: "maker"}, deadLink("This link works no more."))
+	o.maker = actor.Actor{Kind: actor.Person, ID: o.Maker, Team: o.it.team}
+	if n := slices.IndexFunc(roster, func(m Member) bool { return m.ID == o.Maker }); n >= 0 {
+		o.maker.Roles = roster[n].Roles
+		o.it.Level = levelOf(o.maker, o.it.Holders)
+	}
+	switch {
+	case !o.it.Deleted.IsZero() || o.it.Level.rank() < Editor.rank():
+		return offered{}, s.makerMayNot(ctx, who, o)
+	case o.it.free(o.maker, s.Now()) != nil:
+		return offered{}, s.takenOut(ctx, who, o)
 	}
 	return o, nil
 }
 
-// openedAgain counts a second opening, for the owner to see, and refuses it.
+func (s *Service) makerMayNot(ctx context.Context, who actor.Actor, o offered) error {
+	return s.refuseLink(ctx, who, LinkRefused{Item: o.it.ID, Link: o.ID, Cause: "maker"}, deadLink("This link works no more."))
+}
+
+// takenOut refuses a link of what somebody has for themselves; afterwards it works again.
+func (s *Service) takenOut(ctx context.Context, who actor.Actor, o offered) error {
+	return s.refuseLink(ctx, who, LinkRefused{Item: o.it.ID, Link: o.ID, Cause: "out"}, fault.New(fault.Conflict, "link_out", fault.Public{
+		Problem: "What this link shows is in use by one person alone.", Expected: "An item that nobody has checked out.", Next: "Open it later, or ask whoever sent it."}))
+}
+
+// openedAgain counts a second opening, for the owner to see.
 func (s *Service) openedAgain(ctx context.Context, who actor.Actor, item string, l Link) error { // clause: vault.company-creds
+	if !s.folds.Single(who, "opened") {
+		return nil
+	}
 	if _, err := s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		_, err := tx.Exec(ctx, `UPDATE vault_item_link SET again = again + 1 WHERE id = $1`, l.ID)
 		return LinkRefused{Item: item, Link: l.ID, Cause: "opened"}, err
 	}); err != nil {
 		return fmt.Errorf("record a second opening: %w", err)
 	}
-	return fault.New(fault.Gone, "link_opened", fault.Public{Problem: "This link was opened already, on " + stamp(l.Opened) + ". It works once.",
-		Expected: "One opening.", Next: "If that was not you, tell whoever sent it: somebody else has read it."})
+	return nil
 }
 
 // Opened is what a link shows.
@@ -174,6 +213,11 @@ type Opened struct {
 // OpenLink shows a link's fields, once. The opener's address is the owner's to see.
 func (s *Service) OpenLink(ctx context.Context, who actor.Actor, token secret.Text, address string) (Opened, error) { // clause: vault.access-logged
 	o, err := s.offer(ctx, who, token)
+	if code, _ := fault.PublicOf(err); code == "link_opened" {
+		if err := s.openedAgain(ctx, who, o.it.ID, o.Link); err != nil {
+			return Opened{}, err
+		}
+	}
 	if err != nil {
 		return Opened{}, err
 	}
@@ -201,6 +245,9 @@ func (s *Service) OpenLink(ctx context.Context, who actor.Actor, token secret.Te
 	}
 	box := k.Seal(pad([]byte(address)), place("vault_item_link.opener", o.it.team, o.ID, 1))
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if _, err := s.still(ctx, tx, o.maker, o.it, Editor); err != nil { // at the version that was read
+			return nil, err
+		}
 		n, err := tx.Exec(ctx, openLink, o.ID, us(tx.Now()), box)
 		if err == nil && n != 1 {
 			err = deadLink("This link was opened at the same moment by somebody else.") // clause: vault.company-creds
@@ -208,16 +255,19 @@ func (s *Service) OpenLink(ctx context.Context, who actor.Actor, token secret.Te
 		if err != nil {
 			return nil, err
 		}
-		// Whoever made the link answers for what it showed.
-		maker := actor.Actor{Kind: actor.Person, ID: o.Maker, Team: o.it.team}
-		for id, n := range origin {
-			if err := s.Seen(ctx, tx, maker, thing(o.it.ID)+"/"+id, n); err != nil {
+		for id, n := range origin { // whoever made the link answers for what it showed
+			if err := s.Seen(ctx, tx, o.maker, thing(o.it.ID)+"/"+id, n); err != nil {
 				return nil, err
 			}
 		}
 		return LinkOpened{Item: o.it.ID, Link: o.ID, Fields: o.Fields, Address: address}, nil
 	})
-	if err != nil {
+	switch code, _ := fault.PublicOf(err); {
+	case code == "item_unknown":
+		return Opened{}, s.makerMayNot(ctx, who, o)
+	case code == "item_out":
+		return Opened{}, s.takenOut(ctx, who, o)
+	case err != nil:
 		return Opened{}, fmt.Errorf("open a link: %w", err)
 	}
 	return out, nil

@@ -1,12 +1,15 @@
 package item_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"writ/internal/canary"
+	"writ/internal/envelope"
+	"writ/internal/keyring"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/secret"
 	"writ/internal/vault/item"
@@ -69,16 +72,126 @@ func TestOneTimeLink(t *testing.T) {
 		}
 		s, err := w.svc.Show(ctx, ana, i.ID)
 		good(t, err)
-		if len(s.Links) != 1 || s.Links[0].ID != l.ID || s.Links[0].Again != 2 || !strings.HasPrefix(s.Links[0].Opener, "127.77.") || s.Links[0].Opened.IsZero() {
+		if len(s.Links) != 1 || s.Links[0].ID != l.ID || s.Links[0].Again != 1 || !strings.HasPrefix(s.Links[0].Opener, "127.77.") || s.Links[0].Opened.IsZero() {
 			t.Errorf("the owner sees %+v", s.Links)
 		}
 		if es := kit.Recorded("vault.link-opened"); len(es) != 1 || !strings.HasPrefix(es[0].Fields["address"].(string), "127.77.") {
 			t.Errorf("entries: %+v", es)
 		}
-		if n := len(kit.Recorded("vault.link-refused")); n != 2 {
+		if n := len(kit.Recorded("vault.link-refused")); n != 1 { // looking counts nothing
 			t.Errorf("%d refused openings are recorded", n)
 		}
 	}, tables...)
+}
+
+// sealing calls a function before an opener's address is sealed: when a link's fields were read,
+// and nothing is written yet.
+type sealing struct {
+	item.Keys
+	then func()
+}
+
+func (k *sealing) Ensure(ctx context.Context, s keyring.Subject) (envelope.Key, error) {
+	if s.Kind == keyring.Strangers(time.Time{}).Kind && k.then != nil {
+		then := k.then
+		k.then = nil
+		then()
+	}
+	return k.Keys.Ensure(ctx, s)
+}
+
+// What a link shows is what its maker may show at that moment, of the item as it is.
+//
+// breaks: vault.company-creds
+func TestLinkAtItsMoment(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit)
+		keys := &sealing{Keys: w.svc.Keys}
+		w.svc.Keys = keys
+		ctx, ana := t.Context(), w.as("ana")
+		i := w.make("ana", login())
+		w.share("ana", i.ID, "dev", item.Editor)
+		_, address, err := w.svc.MakeLink(ctx, w.as("dev"), i.ID, []string{"password"}, time.Hour, "")
+		good(t, err)
+		token := text(address[strings.LastIndexByte(address, '/')+1:])
+		refused := func(code string) {
+			t.Helper()
+			o, err := w.svc.OpenLink(ctx, w.as("suna"), token, "192.0.2.1")
+			coded(t, err, code)
+			if len(o.Fields) > 0 {
+				t.Error("the values are given")
+			}
+		}
+		out := func() { _, err := w.svc.CheckOut(ctx, ana, i.ID, why, time.Hour); good(t, err) }
+		back := func() { good(t, w.svc.CheckIn(ctx, ana, i.ID)) }
+		out()
+		guest := w.door.Visitor()
+		defer guest.Close()
+		if a := w.page(guest, http.MethodGet, address); a.Status != http.StatusConflict || strings.Contains(a.Body, "Show it") {
+			t.Errorf("its page: %d %s", a.Status, a.Body)
+		}
+		refused("link_out")
+		back()
+		keys.then = out
+		refused("link_out")
+		back()
+		keys.then = func() { _, err := w.svc.Unshare(ctx, ana, i.ID, "dev"); good(t, err) }
+		refused("link_dead")
+		w.share("ana", i.ID, "dev", item.Viewer)
+		refused("link_dead")
+		w.share("ana", i.ID, "dev", item.Editor)
+		keys.then = func() {
+			d := login()
+			d.Values = map[string]secret.Text{"password": text("another plum 99")}
+			_, err := w.svc.Edit(ctx, ana, i.ID, d)
+			good(t, err)
+		}
+		refused("item_changed")
+		if n := len(kit.Recorded("vault.link-opened")); n != 0 {
+			t.Errorf("%d openings are recorded", n)
+		}
+		o, err := w.svc.OpenLink(ctx, w.as("suna"), token, "192.0.2.1") // nothing of that spent it
+		if err != nil || o.Fields[0].Value != "another plum 99" {
+			t.Errorf("opened: %+v %v", o, err)
+		}
+	}, tables...)
+}
+
+// A flood of addresses that nobody made, or of one that was opened, is a few entries and a count.
+func TestFloodOfLinks(t *testing.T) {
+	w := open(t)
+	ctx := t.Context()
+	i := w.make("ana", login())
+	_, address, err := w.svc.MakeLink(ctx, w.as("ana"), i.ID, []string{"password"}, time.Hour, "")
+	good(t, err)
+	guest := w.door.Visitor()
+	defer guest.Close()
+	w.tend() // a minute begins
+	w.page(guest, http.MethodPost, address)
+	for n := range 25 {
+		w.page(guest, []string{http.MethodGet, http.MethodPost}[n%2], w.srv.URL+"/-/once/made-up")
+		w.page(guest, http.MethodGet, address)
+		w.page(guest, http.MethodPost, address)
+	}
+	refused := func() (one, many int) {
+		return len(w.kit.Recorded("vault.link-refused")), len(w.kit.Recorded("vault.links-refused"))
+	}
+	if one, many := refused(); one != 20 || many != 0 {
+		t.Errorf("%d entries, %d of counts", one, many)
+	}
+	w.tend()
+	if _, many := refused(); many != 0 {
+		t.Error("counted before the minute is over")
+	}
+	w.kit.Clock.Advance(time.Minute)
+	w.tend()
+	if es := w.kit.Recorded("vault.links-refused"); len(es) != 2 || !strings.Contains(es[0].Body+es[1].Body, "15") || !strings.Contains(es[0].Body, "unknown") && !strings.Contains(es[1].Body, "unknown") {
+		t.Errorf("entries: %+v", es)
+	}
+	w.page(guest, http.MethodGet, w.srv.URL+"/-/once/made-up") // another minute
+	if one, _ := refused(); one != 21 {
+		t.Errorf("%d entries", one)
+	}
 }
 
 func TestDeadLinks(t *testing.T) {

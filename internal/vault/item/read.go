@@ -323,6 +323,34 @@ func (s *Service) History(ctx context.Context, who actor.Actor, id string) ([]Ve
 	return out, nil
 }
 
+// fieldIDs are the ids of all fields that an item has or had, and of those that are secret in
+// a version after one.
+func (s *Service) fieldIDs(ctx context.Context, it row, after int64) (all, hidden map[string]bool, err error) {
+	boxes := map[int64][]byte{}
+	err = s.DB.Each(ctx, `SELECT version, head FROM vault_item_version WHERE item = $1`, func(scan ledger.Scan) error {
+		var n int64
+		var box []byte
+		err := scan(&n, &box)
+		boxes[n] = box
+		return err
+	}, it.ID)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the fields of an item: %w", err)
+	}
+	all, hidden = map[string]bool{}, map[string]bool{}
+	for n, box := range boxes {
+		h, err := s.openHead(ctx, place("vault_item_version.head", it.team, it.ID, n), box)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, f := range h.Fields {
+			all[f.ID] = true
+			hidden[f.ID] = hidden[f.ID] || f.Secret && n > after
+		}
+	}
+	return all, hidden, nil
+}
+
 // contents opens a version with all its secrets, for what is done here; who may was asked.
 func (s *Service) contents(ctx context.Context, it row, version int64) (content, map[string]int64, error) {
 	var box []byte

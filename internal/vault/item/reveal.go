@@ -227,6 +227,9 @@ func (s *Service) Detach(ctx context.Context, who actor.Actor, id, file string) 
 		if err == nil && n == 0 {
 			err = noFile()
 		}
+		if err == nil {
+			err = vault.Unseen(ctx, tx, thing(id)+"/"+file)
+		}
 		return FileRemoved{Item: id, File: file}, err
 	})
 	if vault.IsHeld(err) {

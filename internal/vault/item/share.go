@@ -139,9 +139,10 @@ func (s *Service) Share(ctx context.Context, who actor.Actor, id, with string, l
 	if err != nil {
 		return Item{}, err
 	}
-	ownerless := len(owners(it.Holders, roster)) == 0
-	adopts := ownerless && level == Owner && s.Access.May(who, access.VaultCare)
-	if !adopts {
+	adopts := func(r row) bool {
+		return level == Owner && len(owners(r.Holders, roster)) == 0 && s.Access.May(who, access.VaultCare)
+	}
+	if !adopts(it) {
 		if err := s.enough(ctx, who, it, Owner); err != nil {
 			return Item{}, err
 		}
@@ -154,7 +155,7 @@ func (s *Service) Share(ctx context.Context, who actor.Actor, id, with string, l
 		return Item{}, invalid("with", "owner_person", "An owner is a person: somebody must answer for the item.")
 	}
 	return s.holders(ctx, who, it, roster, ItemShared{Item: id, With: party, Level: string(level)}, func(tx *ledger.Tx, now row) ([]Holder, error) {
-		if !adopts && now.Level != Owner {
+		if !adopts(now) && now.Level != Owner {
 			return nil, unknown()
 		}
 		left := slices.DeleteFunc(slices.Clone(now.Holders), func(h Holder) bool { return h.Who == party })

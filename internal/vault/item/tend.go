@@ -17,13 +17,16 @@ import (
 
 // Run ends what is over and erases what was deleted, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	return jobs.Tend(ctx, 20*time.Second, s.Log, "housekeeping of the company's vault", s.Tend)
+	err := jobs.Tend(ctx, 20*time.Second, s.Log, "housekeeping of the company's vault", s.Tend)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(err, s.writeFolded(last, time.Time{}))
 }
 
 // Tend ends check-outs whose time is over, erases items 30 days after they were deleted and
 // what an import left behind, unless a legal hold keeps it, and records items whose last owner has left. Two nodes may do it at once.
 func (s *Service) Tend(ctx context.Context) error {
-	return errors.Join(s.endOuts(ctx), s.eraseDeleted(ctx), s.noteLeft(ctx))
+	return errors.Join(s.writeFolded(ctx, s.Now()), s.endOuts(ctx), s.eraseDeleted(ctx), s.noteLeft(ctx))
 }
 
 var housekeeper = actor.System("vault-item")
@@ -89,21 +92,8 @@ func (s *Service) eraseDeleted(ctx context.Context) error {
 
 // erase removes an item with all that belongs to it, and who saw it.
 func erase(ctx context.Context, tx *ledger.Tx, id string) error {
-	things := map[string]bool{}
-	for _, q := range []string{`SELECT field FROM vault_item_field WHERE item = $1`, `SELECT id FROM vault_item_file WHERE item = $1`} {
-		if err := tx.Each(ctx, q, func(scan ledger.Scan) error {
-			var f string
-			err := scan(&f)
-			things[f] = true
-			return err
-		}, id); err != nil {
-			return err
-		}
-	}
-	for f := range things {
-		if err := vault.Unseen(ctx, tx, thing(id)+"/"+f); err != nil {
-			return err
-		}
+	if err := vault.UnseenUnder(ctx, tx, thing(id)); err != nil {
+		return err
 	}
 	for _, q := range []string{`DELETE FROM vault_item_field WHERE item = $1`, `DELETE FROM vault_item_version WHERE item = $1`, `DELETE FROM vault_item_file WHERE item = $1`,
 		`DELETE FROM vault_item_holder WHERE item = $1`, `DELETE FROM vault_item_out WHERE item = $1`, `DELETE FROM vault_item_link WHERE item = $1`, `DELETE FROM vault_item WHERE id = $1`} {

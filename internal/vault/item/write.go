@@ -168,7 +168,7 @@ func (s *Service) prepare(ctx context.Context, who actor.Actor, in NewItem) (pre
 	if in.Rotate, err = rotation(k, in.Rotate); err != nil {
 		return prepared{}, err
 	}
-	c, changed, err := in.apply(k, content{})
+	c, changed, err := in.apply(k, content{}, nil)
 	if err != nil {
 		return prepared{}, err
 	}
@@ -251,6 +251,9 @@ func (s *Service) Edit(ctx context.Context, who actor.Actor, id string, d Draft)
 	if err := it.free(who, s.Now()); err != nil {
 		return Item{}, err
 	}
+	if d.Version != 0 && d.Version != it.Version {
+		return Item{}, changedMeanwhile()
+	}
 	k, _ := KindOf(it.Kind)
 	if d.Rotate, err = rotation(k, d.Rotate); err != nil {
 		return Item{}, err
@@ -262,7 +265,11 @@ func (s *Service) Edit(ctx context.Context, who actor.Actor, id string, d Draft)
 	if err != nil {
 		return Item{}, err
 	}
-	c, changed, err := d.apply(k, was)
+	taken, _, err := s.fieldIDs(ctx, it, it.Version)
+	if err != nil {
+		return Item{}, err
+	}
+	c, changed, err := d.apply(k, was, taken)
 	if err != nil {
 		return Item{}, err
 	}
@@ -302,6 +309,11 @@ func (s *Service) Restore(ctx context.Context, who actor.Actor, id string, versi
 	if err != nil {
 		return Item{}, err
 	}
+	_, hidden, err := s.fieldIDs(ctx, it, version)
+	if err != nil {
+		return Item{}, err
+	}
+	c.hide(hidden) // clause: vault.access-logged (what was hidden since stays so)
 	changed := differ(now, c)
 	if len(changed) == 0 {
 		return Item{}, fault.New(fault.Conflict, "version_same", fault.Public{Problem: "That version is what the item is now.", Next: "Choose another one."})
@@ -363,12 +375,16 @@ func (s *Service) replace(ctx context.Context, who actor.Actor, it row, c conten
 	return s.Show(ctx, who, it.ID)
 }
 
+func changedMeanwhile() error {
+	return fault.New(fault.Conflict, "item_changed", fault.Public{Problem: "The item was changed by somebody else meanwhile.", Next: "Look at it again, and then at what you want to change."})
+}
+
 // still holds an item inside a change: it must be as it was looked at, and who acts must still
 // have it. Two statements, because the writer is everybody's.
 func (s *Service) still(ctx context.Context, tx *ledger.Tx, who actor.Actor, it row, need Level) (row, error) {
 	n, err := tx.Exec(ctx, lockSame, it.ID, it.Version, it.deleted != nil)
 	if err == nil && n != 1 {
-		err = fault.New(fault.Conflict, "item_changed", fault.Public{Problem: "The item was changed at the same moment.", Next: "Look at it again."})
+		err = changedMeanwhile()
 	}
 	if err != nil {
 		return row{}, err

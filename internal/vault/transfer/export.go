@@ -69,7 +69,10 @@ func (s *Service) Agree(ctx context.Context, who actor.Actor, id string) error {
 		case !e.Approved.IsZero() || tx.Now().Sub(e.Asked) >= waits:
 			return nil, errOver()
 		}
-		_, err = tx.Exec(ctx, agreeExport, id, who.String(), us(tx.Now()))
+		n, err := tx.Exec(ctx, agreeExport, id, who.String(), us(tx.Now()))
+		if err == nil && n != 1 {
+			err = errOver()
+		}
 		return ExportApproved{Export: id, Path: e.Path}, err
 	})
 	if err != nil {
@@ -79,32 +82,38 @@ func (s *Service) Agree(ctx context.Context, who actor.Actor, id string) error {
 }
 
 // Take hands the values to whoever asked, once, within an hour of the agreement. Every name
-// is in an entry before.
+// is in an entry before. They are read first, so that a fault spends nothing.
 func (s *Service) Take(ctx context.Context, who actor.Actor, id string) ([]vault.Named, error) { // clause: vault.access-logged
 	if err := s.Access.Allow(ctx, who, access.VaultRead, "param/"); err != nil {
 		return nil, err
 	}
-	var e Export
-	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		var err error
-		if e, err = s.one(ctx, tx, vault.TeamOf(who), id); err != nil {
-			return nil, err
+	e, err := s.one(ctx, s.DB, vault.TeamOf(who), id)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case e.Asker != who.String():
+		return nil, fault.New(fault.Denied, "others_export", fault.Public{Problem: "Somebody else asked for it.", Next: "Ask for one yourself."})
+	case e.Approved.IsZero():
+		return nil, fault.New(fault.Denied, "not_agreed", fault.Public{Problem: "Nobody else has agreed yet.", Next: "Ask an owner: writ vault export approve " + id})
+	case !e.Taken.IsZero() || s.Now().Sub(e.Approved) >= ready:
+		return nil, errOver()
+	}
+	values, err := s.Values.Everything(ctx, who, e.Path, "export "+id+": "+e.Reason)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		n, err := tx.Exec(ctx, takeExport, id, us(tx.Now()), us(tx.Now().Add(-ready)))
+		if err == nil && n != 1 {
+			err = errOver()
 		}
-		switch {
-		case e.Asker != who.String():
-			return nil, fault.New(fault.Denied, "others_export", fault.Public{Problem: "Somebody else asked for it.", Next: "Ask for one yourself."})
-		case e.Approved.IsZero():
-			return nil, fault.New(fault.Denied, "not_agreed", fault.Public{Problem: "Nobody else has agreed yet.", Next: "Ask an owner: writ vault export approve " + id})
-		case !e.Taken.IsZero() || tx.Now().Sub(e.Approved) >= ready:
-			return nil, errOver()
-		}
-		_, err = tx.Exec(ctx, takeExport, id, us(tx.Now()))
 		return ExportTaken{Export: id, Path: e.Path, Approver: e.Approver}, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("take an export: %w", err)
 	}
-	return s.Values.Everything(ctx, who, e.Path, "export "+id+": "+e.Reason)
+	return values, nil
 }
 
 // Exports lists those of the team, the newest first.
@@ -174,7 +183,7 @@ func (e ExportApproved) About() ledger.About {
 	return ledger.About{Name: "vault.export-approved", Clause: "vault.access-logged", Object: "export/" + e.Export}
 }
 
-// ExportTaken is an export that is handed out; the entry that follows names every value.
+// ExportTaken is an export that is handed out; the entry before it names every value.
 type ExportTaken struct {
 	Export   string `class:"public"`
 	Path     string `class:"public"`
@@ -189,6 +198,6 @@ func (e ExportTaken) About() ledger.About {
 const (
 	insertExport  = `INSERT INTO vault_export (id, team, path, reason, asker, asked, approver, approved, taken) VALUES ($1, $2, $3, $4, $5, $6, '', 0, 0)`
 	selectExports = `SELECT id, path, reason, asker, asked, approver, approved, taken FROM vault_export`
-	agreeExport   = `UPDATE vault_export SET approver = $2, approved = $3 WHERE id = $1`
-	takeExport    = `UPDATE vault_export SET taken = $2 WHERE id = $1`
+	agreeExport   = `UPDATE vault_export SET approver = $2, approved = $3 WHERE id = $1 AND approved = 0`
+	takeExport    = `UPDATE vault_export SET taken = $2 WHERE id = $1 AND taken = 0 AND approved > $3`
 )

@@ -16,6 +16,8 @@ import (
 	"writ/internal/vault"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 )
 
 // Row is one value of a file.
@@ -72,6 +74,7 @@ func Read(form, path string, text secret.Text) ([]Row, error) {
 type reader struct {
 	path string
 	rows []Row
+	seen int // values and levels of a tree
 }
 
 var errMany = errors.New("it has more than 10,000 values")
@@ -162,6 +165,11 @@ func (r *reader) json(text string) error {
 }
 
 func (r *reader) yaml(text string) error {
+	for _, t := range lexer.Tokenize(text) { // a few of them would name more values than there is room for
+		if t.Type == token.AnchorType || t.Type == token.AliasType {
+			return errors.New("it has anchors or aliases; write each value out")
+		}
+	}
 	var v any
 	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
 		return errors.New("it is no YAML") // as in json
@@ -171,6 +179,9 @@ func (r *reader) yaml(text string) error {
 
 // tree walks an object: each level is a level of the name.
 func (r *reader) tree(key string, v any, deep int) error {
+	if r.seen++; r.seen > maxRows*maxDeep {
+		return errMany
+	}
 	if deep > maxDeep {
 		return errors.New("it has more than 15 levels")
 	}

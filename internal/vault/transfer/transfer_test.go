@@ -81,7 +81,7 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s %q:\n%s\nwant\n%s\n%v", c.form, c.in, got, c.want, err)
 		}
 	}
-	for _, c := range [][2]string{{"json", "{"}, {"json", "[1]x"}, {"json", `"a"`}, {"json", `{}`}, {"json", `{"a":1} {"b":2}`}, {"yaml", "a: [\n"}, {"yaml", "just text"}, {"aws", `{}`}, {"dotenv", "# nothing\n"}, {"json", strings.Repeat(`{"a":`, 30) + "1" + strings.Repeat("}", 30)}} {
+	for _, c := range [][2]string{{"json", "{"}, {"json", "[1]x"}, {"json", `"a"`}, {"json", `{}`}, {"json", `{"a":1} {"b":2}`}, {"yaml", "a: [\n"}, {"yaml", "just text"}, {"yaml", "a: &a x\nb: *a\n"}, {"yaml", "a: &a {x: 1}\nb:\n  <<: *a\n"}, {"aws", `{}`}, {"dotenv", "# nothing\n"}, {"json", strings.Repeat(`{"a":`, 30) + "1" + strings.Repeat("}", 30)}} {
 		if _, err := transfer.Read(c[0], "/s", secret.NewText(c[1])); code(err) != "import_file" || strings.Contains(err.Error(), "just text") {
 			t.Errorf("%s %q: %v", c[0], c[1], err)
 		}
@@ -240,6 +240,65 @@ func TestExport(t *testing.T) { // breaks: vault.access-logged
 		refused("an hour after the agreement", "export_over", err)
 		refused("one that is not there", "export_unknown", w.svc.Agree(ctx, ana(), "none"))
 	})
+}
+
+// reading calls a function before values are read.
+type reading struct {
+	transfer.Values
+	then func() error
+}
+
+func (r reading) Everything(ctx context.Context, who actor.Actor, path, reason string) ([]vault.Named, error) {
+	if err := r.then(); err != nil {
+		return nil, err
+	}
+	return r.Values.Everything(ctx, who, path, reason)
+}
+
+// A fault while values are read spends no export, and of two who take one at once one does.
+func TestExportOnce(t *testing.T) { // breaks: vault.access-logged
+	each(t, func(t *testing.T, w *world) {
+		ctx, eli := t.Context(), w.as("eli", "engineer")
+		if _, _, err := w.svc.Import(ctx, operator, transfer.Import{Form: "dotenv", Path: "/shop", Text: secret.NewText("A=planted\n")}); err != nil {
+			t.Fatal(err)
+		}
+		e, err := w.svc.Ask(ctx, eli, "/shop", "a move elsewhere")
+		if err == nil {
+			err = w.svc.Agree(ctx, w.as("ana", "owner"), e.ID)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.svc.Values = reading{w.vault, func() error { return fault.Newf(fault.Unavailable, "down", "Down.") }}
+		if _, err := w.svc.Take(ctx, eli, e.ID); code(err) != "down" {
+			t.Fatal(err)
+		}
+		var first []vault.Named
+		w.svc.Values = reading{w.vault, func() (err error) {
+			w.svc.Values = w.vault
+			first, err = w.svc.Take(ctx, eli, e.ID)
+			return err
+		}}
+		if vs, err := w.svc.Take(ctx, eli, e.ID); code(err) != "export_over" || vs != nil || len(first) != 1 {
+			t.Errorf("the second takes %v %v, the first %v", vs, err, first)
+		}
+	})
+}
+
+// A tree of many levels and few values has an end too.
+func TestManyLevels(t *testing.T) {
+	var b strings.Builder
+	for n := range 40 {
+		fmt.Fprintf(&b, `,"%d":{"x":0`, n)
+		for m := range 5000 {
+			fmt.Fprintf(&b, `,"%d":{}`, m)
+		}
+		b.WriteString("}")
+	}
+	_, err := transfer.Read("json", "/s", secret.NewText("{"+b.String()[1:]+"}"))
+	if code(err) != "import_file" || !strings.Contains(fmt.Sprint(fault.PublicOf(err)), "10,000") {
+		t.Errorf("%v", err)
+	}
 }
 
 // Whatever file comes, rows have a name or a problem, and lie under the path.

@@ -1,18 +1,9 @@
 package bring
 
 import (
-	"encoding/json"
+	"cmp"
 	"strings"
 )
-
-type bitwarden struct {
-	Encrypted   bool     `json:"encrypted"`
-	Folders     []bwName `json:"folders"`
-	Collections []bwName `json:"collections"`
-	Items       []bwItem `json:"items"`
-}
-
-type bwName struct{ ID, Name string }
 
 type bwItem struct {
 	Type          int      `json:"type"` // 1 login, 2 note, 3 card, 4 identity, 5 SSH key
@@ -41,35 +32,56 @@ type bwItem struct {
 }
 
 func readBitwarden(file []byte) ([]Row, error) {
-	var doc bitwarden
-	if err := json.Unmarshal(trimMark(file), &doc); err != nil {
-		return nil, bad("The file is not the JSON of Bitwarden.")
-	}
-	if doc.Encrypted {
+	s := newStream(trimMark(file))
+	encrypted, folders := false, map[string]string{}
+	var rows []Row
+	var within [][]string // of each row: ids of folders, which may be named after it
+	err := s.whole(func(key string) error {
+		switch key {
+		case "encrypted":
+			return s.one(&encrypted)
+		case "folders", "collections":
+			return s.each('[', func(string) error {
+				var f struct{ ID, Name string }
+				if len(folders) == MaxRows {
+					return errMany
+				}
+				err := s.one(&f)
+				folders[f.ID] = f.Name
+				return err
+			})
+		case "items":
+			return s.each('[', func(string) error {
+				var i bwItem
+				if len(rows) == MaxRows {
+					return errMany
+				}
+				err := s.one(&i)
+				rows, within = append(rows, i.row()), append(within, append([]string{i.FolderID}, i.CollectionIDs[:min(len(i.CollectionIDs), maxInner)]...))
+				return err
+			})
+		}
+		return s.skip()
+	})
+	if encrypted {
 		return nil, bad("The export is encrypted. Export it again as JSON that is not, and delete that file afterwards.")
 	}
-	if len(doc.Items) > MaxRows {
-		return nil, tooMany()
+	if err != nil {
+		return nil, told(err, "The file is not the JSON of Bitwarden.")
 	}
-	folders := map[string]string{}
-	for _, f := range append(doc.Collections, doc.Folders...) {
-		folders[f.ID] = f.Name
-	}
-	rows := make([]Row, 0, len(doc.Items))
-	for _, i := range doc.Items {
-		rows = append(rows, i.row(folders))
+	for n, ids := range within {
+		for _, id := range ids {
+			rows[n].Folder = cmp.Or(rows[n].Folder, folders[id])
+		}
 	}
 	return rows, nil
 }
 
-func (b bwItem) row(folders map[string]string) Row {
-	r := Row{Item: Item{Title: strings.TrimSpace(b.Name), Folder: folders[b.FolderID]}}
-	for _, c := range b.CollectionIDs {
-		if r.Folder == "" {
-			r.Folder = folders[c]
-		}
-	}
+func (b bwItem) row() Row {
+	r := Row{Item: Item{Title: strings.TrimSpace(b.Name)}}
 	switch {
+	case len(b.Fields)+len(b.CollectionIDs) > maxInner || b.Login != nil && len(b.Login.URIs) > maxInner:
+		r.Problem = tooMuch
 	case b.Type == 3:
 		r.Problem = "it is a payment card, and no card data is kept"
 	case b.Type == 4:

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -127,6 +128,32 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// Whatever KeePass calls the seed of codes, it becomes no field that can be revealed; nor is
+// any other text of its own shown to everybody.
+//
+// breaks: vault.company-creds
+func TestKeePassSeeds(t *testing.T) {
+	for _, c := range []struct{ fields, want string }{
+		{"TimeOtp-Secret=12345678901234567890", "totp=otpauth://totp/x?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"},
+		{"TimeOtp-Secret-Hex=3132333435363738393031323334353637383930,TimeOtp-Length=8", "totp=otpauth://totp/x?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&digits=8"},
+		{"TimeOtp-Secret-Base64=MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=", "totp=otpauth://totp/x?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"},
+		{"TOTP Seed=GEZD GNBV GY3T QOJQ,TOTP Settings=60;8", "totp=otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ&digits=8&period=60"},
+		{"TimeOtp-Secret-Hex=zz", "! what its one-time codes are made of is left out"},
+		{"HmacOtp-Secret-Base32=GEZDGNBVGY3TQOJQ,HmacOtp-Counter=3", "! what its one-time codes are made of is left out"},
+		{"branch=9", "+branch(true)=9"},
+	} {
+		file := `<KeePassFile><Root><Group><Entry><String><Key>Title</Key><Value>x</Value></String>`
+		for _, f := range strings.Split(c.fields, ",") {
+			k, v, _ := strings.Cut(f, "=")
+			file += "<String><Key>" + k + "</Key><Value>" + v + "</Value></String>"
+		}
+		_, rows, err := bring.Read("keepass-xml", []byte(file+`</Entry></Group></Root></KeePassFile>`))
+		if err != nil || !strings.HasSuffix(strings.Split(shown(rows[0]), ": only")[0], " "+c.want) || strings.Count(shown(rows[0]), "+") > strings.Count(c.want, "+") {
+			t.Errorf("%s: %v %v", c.fields, rows, err)
+		}
+	}
+}
+
 // bomb is an archive whose one file says that it is small, or that is large indeed.
 func bomb() []byte { return archive("export.data", strings.Repeat("0", 65<<20)) }
 
@@ -174,6 +201,43 @@ func TestRefused(t *testing.T) {
 		if fault.KindOf(err) != fault.Invalid || !strings.Contains(pub.Problem, c.says) || rows != nil {
 			t.Errorf("%s: %v with %d rows, want %q", name, err, len(rows), c.says)
 		}
+	}
+}
+
+// Of a file that is made of nothing but things there is never an object for each.
+func TestManyThings(t *testing.T) {
+	many := strings.TrimSuffix(strings.Repeat("{},", 3_000_000), ",")
+	big := `{"name":"` + strings.Repeat("x", 1<<20) + `"}`
+	for _, c := range []struct {
+		name, source string
+		file         []byte
+		says         string
+	}{
+		{"Bitwarden", "bitwarden-json", []byte(`{"items":[` + many + `]}`), "more than 2,000"},
+		{"1PUX", "1password-1pux", archive("export.data", `{"accounts":[{"vaults":[{"items":[`+many+`]}]}]}`), "more than 2,000"},
+		{"a large thing", "bitwarden-json", []byte(`{"items":[{},` + big + `]}`), "larger than 1 MiB"},
+		{"a large thing of 1Password", "1password-1pux", archive("export.data", `{"accounts":[{"vaults":[{"items":[`+big+`]}]}]}`), "larger than 1 MiB"},
+		{"more after it", "bitwarden-json", []byte(`{"items":[{"name":"x"}]} {}`), "not the JSON"},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, rows, err := bring.Read(c.source, c.file)
+		runtime.ReadMemStats(&after)
+		if _, pub := fault.PublicOf(err); !strings.Contains(pub.Problem, c.says) || rows != nil {
+			t.Errorf("%s: %v with %d rows, want %q", c.name, err, len(rows), c.says)
+		}
+		if n := (after.TotalAlloc - before.TotalAlloc) >> 20; n > 100 {
+			t.Errorf("%s: %d MiB were made of it", c.name, n)
+		}
+	}
+	field := strings.TrimSuffix(strings.Repeat("{},", 501), ",")
+	_, rows, err := bring.Read("bitwarden-json", []byte(`{"items":[{"name":"x","fields":[`+field+`]},{"name":"y","login":{"uris":[`+field+`]}},{"name":"z","fields":[{}]}]}`))
+	if err != nil || rows[0].Problem == "" || rows[1].Problem == "" || rows[2].Problem != "" {
+		t.Errorf("many fields: %+v %v", rows, err)
+	}
+	_, rows, err = bring.Read("1password-1pux", archive("export.data", `{"accounts":[{"vaults":[{"items":[{"overview":{"title":"x"},"details":{"sections":[{"fields":[`+field+`]}]}}],"attrs":{"name":"After"}}]}]}`))
+	if err != nil || rows[0].Problem == "" || rows[0].Folder != "After" {
+		t.Errorf("many fields: %+v %v", rows, err)
 	}
 }
 

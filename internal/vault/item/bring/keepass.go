@@ -2,10 +2,14 @@ package bring
 
 import (
 	"bytes"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 )
 
@@ -88,8 +92,7 @@ type entry struct {
 	Strings []struct {
 		Key   string
 		Value struct {
-			Text      string `xml:",chardata"`
-			Protected string `xml:"ProtectInMemory,attr"`
+			Text string `xml:",chardata"`
 		}
 	} `xml:"String"`
 	Binaries []struct {
@@ -124,23 +127,60 @@ func (e entry) row(groups []string) Row {
 			r.put("notes", v)
 		case "otp":
 			r.put("totp", strings.TrimPrefix(v, "key="))
-		case "TimeOtp-Secret-Base32", "TimeOtp-Algorithm", "TimeOtp-Length", "TimeOtp-Period":
-			seed[s.Key] = v
 		default:
-			r.more(s.Key, v, strings.EqualFold(s.Value.Protected, "true"))
-		}
-	}
-	if key := seed["TimeOtp-Secret-Base32"]; key != "" {
-		uri := "otpauth://totp/x?secret=" + strings.ReplaceAll(key, " ", "")
-		for _, p := range []struct{ name, value string }{{"algorithm", strings.TrimPrefix(seed["TimeOtp-Algorithm"], "HMAC-")}, {"digits", seed["TimeOtp-Length"]}, {"period", seed["TimeOtp-Period"]}} {
-			if p.value != "" {
-				uri += "&" + p.name + "=" + p.value
+			if k := strings.ToLower(s.Key); strings.HasPrefix(k, "timeotp-") || strings.HasPrefix(k, "hmacotp-") || strings.HasPrefix(k, "totp ") {
+				seed[k] = strings.TrimSpace(v) // as a field of its own it could be revealed
+			} else {
+				r.more(s.Key, v, true)
 			}
 		}
-		r.put("totp", uri)
 	}
+	r.seed(seed)
 	if n := len(e.Binaries); n > 0 {
 		r.Told = append(r.Told, fmt.Sprintf("%d of its files left out: attach them by hand", n))
 	}
 	return r
+}
+
+// seed makes an otpauth address of what KeePass and its plugins keep of one-time codes. What
+// has no place here is left out, and the row says so.
+func (r *Row) seed(kept map[string]string) { // clause: vault.company-creds
+	if len(kept) == 0 {
+		return
+	}
+	base32key := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString
+	plain := func(s string) ([]byte, error) { return []byte(s), nil }
+	key, alg, digits, period := "", strings.TrimPrefix(kept["timeotp-algorithm"], "HMAC-"), kept["timeotp-length"], kept["timeotp-period"]
+	for _, f := range []struct {
+		name   string
+		decode func(string) ([]byte, error)
+	}{{"timeotp-secret-hex", hex.DecodeString}, {"timeotp-secret-base64", base64.StdEncoding.DecodeString}, {"timeotp-secret", plain}} {
+		if b, err := f.decode(kept[f.name]); err == nil && len(b) > 0 {
+			key = base32key(b)
+		}
+	}
+	if k := kept["timeotp-secret-base32"]; k != "" {
+		key = k
+	}
+	if k := kept["totp seed"]; key == "" && k != "" { // of a plugin: "30;6" are its settings
+		key = k
+		period, digits, _ = strings.Cut(kept["totp settings"], ";")
+		digits, _, _ = strings.Cut(digits, ";")
+	}
+	for name := range kept {
+		if key == "" || strings.HasPrefix(name, "hmacotp-") {
+			r.Told = append(r.Told, "what its one-time codes are made of is left out: only codes that change with time come over")
+			break
+		}
+	}
+	if key == "" {
+		return
+	}
+	uri := "otpauth://totp/x?secret=" + url.QueryEscape(strings.ReplaceAll(key, " ", ""))
+	for _, p := range []struct{ name, value string }{{"algorithm", alg}, {"digits", digits}, {"period", period}} {
+		if p.value != "" {
+			uri += "&" + p.name + "=" + url.QueryEscape(p.value)
+		}
+	}
+	r.put("totp", uri)
 }

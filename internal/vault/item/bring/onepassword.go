@@ -15,17 +15,6 @@ const (
 	maxUnpacked = 64 << 20
 )
 
-type pux struct {
-	Accounts []struct {
-		Vaults []struct {
-			Attrs struct {
-				Name string `json:"name"`
-			} `json:"attrs"`
-			Items []puxItem `json:"items"`
-		} `json:"vaults"`
-	} `json:"accounts"`
-}
-
 type puxItem struct {
 	State    string `json:"state"` // active, archived
 	Category string `json:"categoryUuid"`
@@ -61,26 +50,64 @@ func readPUX(file []byte) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	var doc pux
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		return nil, bad("The archive's export.data is not the JSON of 1Password.")
-	}
-	var rows []Row
-	for _, a := range doc.Accounts {
-		for _, v := range a.Vaults {
-			for _, i := range v.Items {
-				if len(rows) == MaxRows {
-					return nil, tooMany()
-				}
-				r := i.row(v.Attrs.Name)
-				if len(i.Details.Document) > 0 && string(i.Details.Document) != "null" && files > 0 {
-					r.Told = append(r.Told, "its file is left out: attach it by hand")
-				}
-				rows = append(rows, r)
-			}
+	p := puxReader{s: newStream(raw), files: files}
+	err = p.s.whole(func(key string) error {
+		if key != "accounts" {
+			return p.s.skip()
 		}
+		return p.s.each('[', func(string) error { return p.s.each('{', p.account) })
+	})
+	if err != nil {
+		return nil, told(err, "The archive's export.data is not the JSON of 1Password.")
 	}
-	return rows, nil
+	return p.rows, nil
+}
+
+type puxReader struct {
+	s     *stream
+	rows  []Row
+	files int
+}
+
+func (p *puxReader) account(key string) error {
+	if key != "vaults" {
+		return p.s.skip()
+	}
+	return p.s.each('[', func(string) error {
+		first := len(p.rows)
+		var attrs struct {
+			Name string `json:"name"`
+		}
+		err := p.s.each('{', func(key string) error {
+			switch key {
+			case "attrs":
+				return p.s.one(&attrs)
+			case "items":
+				return p.s.each('[', p.item)
+			}
+			return p.s.skip()
+		})
+		for n := range p.rows[first:] {
+			p.rows[first+n].Folder = strings.TrimSpace(attrs.Name)
+		}
+		return err
+	})
+}
+
+func (p *puxReader) item(string) error {
+	if len(p.rows) == MaxRows {
+		return errMany
+	}
+	var i puxItem
+	if err := p.s.one(&i); err != nil {
+		return err
+	}
+	r := i.row()
+	if len(i.Details.Document) > 0 && string(i.Details.Document) != "null" && p.files > 0 {
+		r.Told = append(r.Told, "its file is left out: attach it by hand")
+	}
+	p.rows = append(p.rows, r)
+	return nil
 }
 
 // unpack finds export.data, and refuses an archive that could do harm.
@@ -124,14 +151,23 @@ func unpack(file []byte) (data []byte, files int, err error) {
 // puxKinds are 1Password's categories that have a place of their own here.
 var puxKinds = map[string]string{"001": "login", "003": "note", "005": "login", "006": "document", "112": "api-key", "114": "ssh-key"}
 
-func (p puxItem) row(vault string) Row {
-	r := Row{Item: Item{Kind: puxKinds[p.Category], Title: strings.TrimSpace(p.Overview.Title), Folder: strings.TrimSpace(vault)}}
+func (p puxItem) row() Row {
+	r := Row{Item: Item{Kind: puxKinds[p.Category], Title: strings.TrimSpace(p.Overview.Title)}}
+	inner := len(p.Overview.URLs) + len(p.Details.LoginFields) + len(p.Details.Sections)
+	for _, s := range p.Details.Sections {
+		for _, f := range s.Fields {
+			inner += 1 + len(f.Value)
+		}
+	}
 	switch {
 	case p.Category == "002":
 		r.Problem = "it is a payment card, and no card data is kept"
 		return r
 	case p.State == "archived":
 		r.Problem = "it is archived there"
+		return r
+	case inner > maxInner:
+		r.Problem = tooMuch
 		return r
 	}
 	if p.Overview.URL != "" {
