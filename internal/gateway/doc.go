@@ -1,9 +1,9 @@
 // Package gateway is the gate between the public and the private application. It
 // decides about every request in one visible list of steps and forwards what passes:
 //
-//	admit ─► mode ─► route ─► caller ─► allow ─► upstream      (then it is counted)
-//	canonical  normal?  longest   who is   level,    signed assertion on,
-//	form, host          match     signed   roles     what a client forged off
+//	admit ─► mode ─► route ─► caller ─► allow ─► body ─► upstream      (then it is counted)
+//	canonical  normal?  longest   who is   level,   bounds   signed assertion on,
+//	form, host          match     signed   roles             what a client forged off
 //	                              in
 //
 // Each step lets the request go on or refuses it with a clause, a status and words for
@@ -31,13 +31,11 @@
 //
 // For: customer users (who never notice it), engineer, owner, auditor.
 //
-// Read gateway.go (the steps), target.go, routes.go, caller.go, upstream.go with
+// Read gateway.go (the steps), target.go, routes.go, caller.go, body.go, upstream.go with
 // headers.go, assertion.go and direct.go; then record.go, mode.go, reload.go, clauses.go.
 //
 // BUG(streams): an open WebSocket or event stream outlives its session and its route;
 // the next request is refused, the stream itself is not cut.
-//
-// BUG(bodies): a body has no upper size; it must only go on arriving (30 s a read).
 //
 // BUG(record): counters of the current minute, not refusals' first entries, are lost
 // when the process is killed.

@@ -37,3 +37,23 @@ func (g *Gateway) Resting() int {
 
 // Simple reports whether a request goes the short way.
 func Simple(r *http.Request) bool { return simple(r) }
+
+// Hold has a step read bodies whole, up to most bytes, before they are forwarded. Call it before the first request.
+func (g *Gateway) Hold(most int64, seen func([]byte)) {
+	last := len(g.steps) - 1
+	look := func(v *visit) *refusal {
+		b, ref := v.hold(most)
+		if again, _ := v.hold(most); ref == nil && len(again) != len(b) {
+			panic("a body that is held is another the second time")
+		}
+		seen(b)
+		return ref
+	}
+	g.steps = append(g.steps[:last:last], step{"look", noAutomation, look}, g.steps[last])
+}
+
+// Held is how many bytes of bodies are in memory.
+func (g *Gateway) Held() int64 { return g.room.used.Load() }
+
+// Fill leaves room for n bytes.
+func (g *Gateway) Fill(n int64) { g.room.used.Store(heldAtOnce - n) }

@@ -126,6 +126,7 @@ type Gateway struct {
 
 	cross   *http.CrossOriginProtection
 	pause   time.Duration // how long a client may rest within a body
+	room    room          // for bodies that steps look at
 	steps   []step
 	signer  *signer
 	way     http.RoundTripper // to the application
@@ -182,6 +183,7 @@ func New(d Deps) (*Gateway, error) {
 		{"route", noAutomation, (*visit).findRoute},
 		{"caller", noAutomation, (*visit).findCaller},
 		{"allow", noAutomation, (*visit).allow},
+		{"body", noAutomation, (*visit).bound},
 		{"upstream", netPrivate, (*visit).forward},
 	}
 	return g, nil
@@ -213,10 +215,11 @@ type visit struct {
 	need    decision
 	who     actor.Actor // zero = nobody known
 	facts   SessionFacts
-	asked   bool     // by another proxy, about a request
-	renewed bool     // the answer sets the session cookie
-	failed  *refusal // what the upstream step met
-	out     early    // v.w for the proxy
+	asked   bool      // by another proxy, about a request
+	renewed bool      // the answer sets the session cookie
+	failed  *refusal  // what the upstream step met
+	out     early     // v.w for the proxy
+	held    *heldBody // the body, where a step wanted all of it
 	status  int
 }
 
@@ -238,6 +241,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	done := false
 	defer func() { // also when the connection was cut by panic: then the visit is not used again
 		v.record()
+		if v.held != nil {
+			v.held.free()
+		}
 		if done {
 			*v = visit{g: g, proxy: v.proxy}
 			g.visits.Put(v)

@@ -26,6 +26,7 @@ type Route struct {
 	Roles   []string `yaml:"roles,omitempty" json:"roles,omitempty"`     // with role: any of these
 	Scopes  []string `yaml:"scopes,omitempty" json:"scopes,omitempty"`   // a token comes here with all of these; none = people only
 	StepUp  string   `yaml:"step_up,omitempty" json:"step_up,omitempty"` // how old the last proof of who comes may be, such as 15m; none = as old as the session
+	Body    string   `yaml:"body,omitempty" json:"body,omitempty"`       // the longest body, such as 50MiB; none = 10MiB
 }
 
 // level orders who may come.
@@ -130,6 +131,9 @@ func (r *Route) check() (path, problem string) {
 	} else if d > 0 && (r.Who == "anyone" || len(r.Scopes) > 0) {
 		return "", "step_up is for who: signed-in or role, without scopes: a program has nothing to show anew"
 	}
+	if _, err := parseSize(r.Body); err != nil {
+		return "", err.Error()
+	}
 	for _, m := range r.Methods {
 		if !goodMethod.MatchString(m) {
 			return "", fmt.Sprintf("method %q is not in capitals", m)
@@ -157,7 +161,7 @@ func (r *Route) stepUp() (time.Duration, error) {
 
 func badRoutes(text string) error {
 	return fault.New(fault.Invalid, "routes", fault.Public{
-		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
+		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
 }
 
 // table answers what a path asks of its caller. It is immutable: a request keeps the
@@ -191,6 +195,7 @@ type rule struct {
 	roles  []string
 	scopes []string
 	stepUp time.Duration // 0 = none
+	body   int64         // bytes; 0 = the default
 }
 
 // counter is a pattern's share of gateway.requests-counted.
@@ -256,10 +261,8 @@ func (t *table) add(r *Route, path string, line int, counters func(string) *coun
 		t.fold[low], t.upper = n, t.upper || low != path
 	}
 	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes}
-	var err error
-	if to.stepUp, err = r.stepUp(); err != nil {
-		return badRoutes(fmt.Sprintf("[%d:1] %s: %v", line, r.Path, err))
-	}
+	to.stepUp, _ = r.stepUp() // both were read by check
+	to.body, _ = parseSize(r.Body)
 	twice := badRoutes(fmt.Sprintf("[%d:1] %s: a method is said twice", line, r.Path))
 	if len(r.Methods) == 0 {
 		if n.all != nil || len(n.methods) > 0 {

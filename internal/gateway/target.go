@@ -234,8 +234,6 @@ var (
 		Problem: "The server is sealed: its keys are not present.", Next: "An operator must unseal it."})
 	refuseForeign = deny(noAutomation, fault.Denied, "cross_origin", fault.Public{
 		Problem: "The request came from another site's page.", Expected: "Changes are accepted from this site's own pages and from programs.", Next: "Open the page here and try again."})
-	refuseBody = deny(noAutomation, fault.Malformed, "body", fault.Public{
-		Problem: "The body could not be read to its end.", Expected: "As many bytes as announced, in well-formed chunks."})
 	refuseUnknown = deny(noAutomation, fault.Unavailable, "session_unknown", fault.Public{
 		Problem: "It cannot be told now who you are. Nothing was done.", Next: "Try again in a minute."})
 	refuseDown = refuse(netPrivate, http.StatusBadGateway, fault.Unavailable, "upstream_down", fault.Public{

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -59,18 +58,9 @@ func routable(a netip.Addr) error {
 
 // forward sends the request on and the answer back. WebSockets and streams pass.
 func (v *visit) forward() *refusal {
-	if v.r.ContentLength != 0 && !twoWay(v.r) {
-		v.r.Body = &steadyBody{ReadCloser: v.r.Body, c: http.NewResponseController(v.w), pause: v.g.pause}
-	}
 	v.out = early{v.w, v}
 	v.proxy.ServeHTTP(&v.out, v.r)
 	return nil
-}
-
-// twoWay reports whether a request's body may rest for as long as it likes: a gRPC
-// stream (HTTP/2, no length), on which both sides speak when they have something to say.
-func twoWay(r *http.Request) bool {
-	return r.ProtoMajor == 2 && r.ContentLength < 0 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 }
 
 // early puts the headers of interim answers (103 and its kin) in order: the proxy sends
@@ -136,13 +126,9 @@ func (v *visit) broken(w http.ResponseWriter, r *http.Request, err error) {
 		v.status = 499 // the client went away: nobody is there to answer
 		panic(http.ErrAbortHandler)
 	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, errSlowBody) {
-		v.status = http.StatusRequestTimeout
-		panic(http.ErrAbortHandler)
-	}
-	if errors.Is(err, errBody) { // the client's fault, not the application's
-		v.failed = refuseBody
-		v.refuse(&v.g.steps[len(v.g.steps)-1], refuseBody)
+	if ref := bodyFault(err); ref != nil { // the client's fault, not the application's
+		v.failed = ref
+		v.refuse(&v.g.steps[len(v.g.steps)-1], ref)
 		return
 	}
 	ref := refuseDown
@@ -155,37 +141,6 @@ func (v *visit) broken(w http.ResponseWriter, r *http.Request, err error) {
 	v.status, v.failed = ref.status, ref
 	v.g.tally.logDown(v.g.now(), v.g.log, err)
 	v.answer(ref)
-}
-
-// steadyBody lets a body take as long as it needs, as long as it goes on: each read
-// has 30 s. At the end the limit is lifted, so that it does not end the waiting for the answer.
-type steadyBody struct {
-	io.ReadCloser
-	c     *http.ResponseController
-	pause time.Duration
-}
-
-const bodyPause = 30 * time.Second
-
-var (
-	errSlowBody = errors.New("gateway: the client stopped sending its body")
-	errBody     = errors.New("gateway: the client's body cannot be read")
-)
-
-func (b *steadyBody) Read(p []byte) (int, error) {
-	_ = b.c.SetReadDeadline(time.Now().Add(b.pause)) // a writer without deadlines has none to set
-	n, err := b.ReadCloser.Read(p)
-	if err == nil {
-		return n, nil
-	}
-	_ = b.c.SetReadDeadline(time.Time{})
-	switch {
-	case errors.Is(err, io.EOF):
-		return n, io.EOF
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return n, errSlowBody
-	}
-	return n, fmt.Errorf("%w: %w", errBody, err)
 }
 
 // buffers are the proxy's copying space.

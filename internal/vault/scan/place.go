@@ -215,7 +215,9 @@ func (s *Service) place(ctx context.Context, tx *ledger.Tx, team, host, path str
 
 // ignoreOf reads the ignore file of a place; none is none.
 func (s *Service) ignoreOf(path string) (*leak.Ignore, error) {
-	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return nil, nil // whoever looks says that the place is not there
+	} else if err != nil {
 		return nil, err
 	}
 	text, err := leak.ReadList(filepath.Join(path, leak.IgnoreFile))
