@@ -346,6 +346,11 @@ func (g gateSessions) Fresh(ctx context.Context, who actor.Actor, maxAge time.Du
 	return g.s.Fresh(ctx, who, maxAge)
 }
 
+// Standing implements gateway.Sessions.
+func (g gateSessions) Standing(ctx context.Context, who actor.Actor) (actor.Actor, error) {
+	return g.s.Standing(ctx, who)
+}
+
 // Lookup implements gateway.Sessions.
 func (g gateSessions) Lookup(ctx context.Context, token secret.Text) (actor.Actor, gateway.SessionFacts, error) {
 	who, session, err := g.s.Session(ctx, token)

@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 // gate is what the gateway says of itself.
 type gate struct {
 	Mode     string    `json:"mode"`
+	Share    int       `json:"share"`
 	Since    time.Time `json:"since"`
 	Upstream string    `json:"upstream"`
 	Table    struct {
@@ -30,13 +33,16 @@ type gate struct {
 
 func (a *app) gatewayCommand() *cobra.Command {
 	maintenance := a.group("maintenance", "Close the gate for maintenance, or open it",
-		"During maintenance the application gets no request; Writ's own pages work.",
-		"  writ gateway maintenance on --reason \"database move\"\n  writ gateway maintenance off",
-		a.maintenance("on", "maintenance", "Close the gate: visitors see the maintenance page"),
-		a.maintenance("off", "normal", "Open the gate again"))
+		"During maintenance the application gets no request; Writ's own pages work. What is under way has half a minute to end.",
+		"  writ gateway maintenance on --reason \"database move\"\n  writ gateway maintenance on --let staff\n  writ gateway maintenance off",
+		a.maintenanceOn(), a.modeCommand("off", "normal", "Open the gate again", "writ gateway maintenance off"))
+	freeze := a.group("freeze", "Let the application be read and nothing be changed, or end that",
+		"While the gate is frozen only GET, HEAD and OPTIONS pass; WebSockets are cut, and changes under way have half a minute to end.",
+		"  writ gateway freeze on --reason \"lost writes\"\n  writ gateway freeze off",
+		a.modeCommand("on", "frozen", "Freeze the gate: nothing can be changed", "writ gateway freeze on"), a.modeCommand("off", "normal", "Open the gate again", "writ gateway freeze off"))
 	return a.group("gateway", "See the routes of the gate, close it for maintenance",
 		"The gate stands before the application and lets in whom the policy and routes.yaml allow.",
-		"  writ gateway routes\n  writ gateway maintenance on", a.gatewayRoutes(), maintenance)
+		"  writ gateway routes\n  writ gateway maintenance on", a.gatewayRoutes(), maintenance, freeze)
 }
 
 func (a *app) gatewayRoutes() *cobra.Command {
@@ -96,24 +102,45 @@ func (a *app) printGate(raw json.RawMessage) error {
 	return nil
 }
 
-func (a *app) maintenance(use, mode, short string) *cobra.Command {
+func (a *app) modeCommand(use, mode, short, example string) *cobra.Command {
 	var reason string
 	c := &cobra.Command{
 		Use: use, Short: short, Long: short + ". The act and its reason are recorded.",
-		Example: "  writ gateway maintenance " + use, Args: cobra.NoArgs,
-		RunE: run(func(c *cobra.Command, _ []string) error { return a.setMode(c.Context(), mode, reason) }),
+		Example: "  " + example, Args: cobra.NoArgs,
+		RunE: run(func(c *cobra.Command, _ []string) error { return a.setMode(c.Context(), mode, 0, reason) }),
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why; it is recorded")
 	return c
 }
 
-func (a *app) setMode(ctx context.Context, mode, reason string) error {
+func (a *app) maintenanceOn() *cobra.Command {
+	var let string
+	c := a.modeCommand("on", "maintenance", "Close the gate: visitors see the maintenance page", "writ gateway maintenance on --let 5%")
+	c.Flags().StringVar(&let, "let", "", "who comes in all the same: staff, or staff and so many per cent of the teams, such as 5%")
+	c.RunE = run(func(c *cobra.Command, _ []string) error {
+		reason, _ := c.Flags().GetString("reason") // it is there
+		switch share, percent := strings.CutSuffix(let, "%"); {
+		case let == "":
+			return a.setMode(c.Context(), "maintenance", 0, reason)
+		case let == "staff":
+			return a.setMode(c.Context(), "staged", 0, reason)
+		case percent:
+			if n, err := strconv.Atoi(share); err == nil && n > 0 && n <= 100 {
+				return a.setMode(c.Context(), "staged", n, reason)
+			}
+		}
+		return &exit{exitUsage, fmt.Errorf("--let is %q; expected staff, or per cent of the teams such as 5%%", let)}
+	})
+	return c
+}
+
+func (a *app) setMode(ctx context.Context, mode string, share int, reason string) error {
 	conn, err := a.open(ctx)
 	if err != nil {
 		return err
 	}
 	var raw json.RawMessage
-	if err := conn.call(ctx, http.MethodPut, "gateway/mode", map[string]string{"mode": mode, "reason": reason}, &raw); err != nil {
+	if err := conn.call(ctx, http.MethodPut, "gateway/mode", map[string]any{"mode": mode, "share": share, "reason": reason}, &raw); err != nil {
 		return err
 	}
 	if a.json() {
@@ -123,9 +150,14 @@ func (a *app) setMode(ctx context.Context, mode, reason string) error {
 	if err := decode(raw, &g); err != nil {
 		return err
 	}
-	if g.Mode == "maintenance" {
+	switch g.Mode {
+	case "maintenance":
 		a.say("The gate is closed for maintenance. Open it with: writ gateway maintenance off")
-	} else {
+	case "frozen":
+		a.say("The gate is frozen: the application can be read, and nothing can be changed. Open it with: writ gateway freeze off")
+	case "staged":
+		a.say("The gate is open to staff and %d %% of the teams. Open it to all with: writ gateway maintenance off", g.Share)
+	default:
 		a.say("The gate is open.")
 	}
 	return nil

@@ -488,12 +488,17 @@ func TestEndSessions(t *testing.T) {
 
 func TestGateAndMail(t *testing.T) {
 	w := newWorld(t)
-	w.get("ana", "/-/console/gate").want(200, "open", "http://10.0.1.10:3000", "Close for maintenance")
+	w.get("ana", "/-/console/gate").want(200, "open", "http://10.0.1.10:3000", "Closed for maintenance")
 	w.post("ana", "/-/console/gate/mode", url.Values{"mode": {"maintenance"}}).want(422, "A reason is needed.")
 	w.post("ana", "/-/console/gate/mode", url.Values{"mode": {"sideways"}, "reason": {"x"}}).want(422, "There is no such mode.")
 	w.post("emil", "/-/console/gate/mode", url.Values{"mode": {"maintenance"}, "reason": {"x"}}).want(403)
 	w.post("ana", "/-/console/gate/mode", url.Values{"mode": {"maintenance"}, "reason": {"Moving the database."}}).want(303)
-	w.get("ana", "/-/console/gate").want(200, "closed for maintenance", "Open the gate")
+	w.get("ana", "/-/console/gate").want(200, "closed for maintenance", "The gate is to be")
+	w.post("ana", "/-/console/gate/mode", url.Values{"mode": {"staged"}, "share": {"half"}, "reason": {"Opening again."}}).want(422, "share of the teams")
+	w.post("ana", "/-/console/gate/mode", url.Values{"mode": {"staged"}, "share": {"5"}, "reason": {"Opening again."}}).want(303)
+	w.get("ana", "/-/console/gate").want(200, "open to staff and 5 % of the teams")
+	w.post("ana", "/-/console/gate/mode", url.Values{"mode": {"frozen"}, "reason": {"Lost writes."}}).want(303)
+	w.get("ana", "/-/console/gate").want(200, "nothing can be changed")
 	w.get("ana", "/-/console/mail").want(200, "Nothing waits: every letter has left.")
 	w.get("emil", "/-/console/mail").want(403)
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -31,14 +32,14 @@ func (c *Console) showGate(w http.ResponseWriter, r *http.Request, who actor.Act
 
 func (c *Console) gatePage(w http.ResponseWriter, r *http.Request, who actor.Actor, fail error) error {
 	s := c.Gateway.State()
-	mode := &web.Mark{State: web.Holds, Word: "open"}
-	if s.Mode != gateway.Normal {
-		mode = &web.Mark{State: web.StaleNow, Word: "closed for maintenance"}
+	mode := &web.Mark{State: web.StaleNow, Word: modeWords(s.Mode, s.Share)}
+	if s.Mode == gateway.Normal {
+		mode.State = web.Holds
 	}
 	if s.Since.Unix() > 0 { // it was never changed
 		mode.At = s.Since
 	}
-	p := gatePage{Facts: []fact{{Name: "The gate is", Mark: mode}, {Name: "Leads to", Text: s.Upstream, Code: true}, {Name: "Where no route matches", Text: s.Table.Least}, {Name: "Public paths", Text: listed(s.Table.Public)}}}
+	p := gatePage{Facts: []fact{{Name: "The gate is", Mark: mode}, {Name: "Leads to", Text: s.Upstream, Code: true}, {Name: "Requests under way", Text: web.Number(int64(s.UnderWay))}, {Name: "Where no route matches", Text: s.Table.Least}, {Name: "Public paths", Text: listed(s.Table.Public)}}}
 	for _, st := range s.Steps {
 		l := web.Link{Text: st.Name}
 		if st.Clause != "" {
@@ -47,7 +48,7 @@ func (c *Console) gatePage(w http.ResponseWriter, r *http.Request, who actor.Act
 		p.Steps = append(p.Steps, l)
 	}
 	if c.Access.May(who, access.GateMaintain) {
-		p.Mode = modeForm(s.Mode, fail)
+		p.Mode = modeForm(s, fail)
 	}
 	p.Routes = routes(s.Table)
 	if c.Access.May(who, access.JournalRead) {
@@ -69,13 +70,35 @@ func listed(s []string) string {
 	return strings.Join(s, ", ")
 }
 
-func modeForm(mode string, fail error) *web.Form {
-	reason := web.Field{Name: "reason", Label: "Reason", Required: true, Max: 300, Hint: "Recorded; not shown to customers."}
-	if mode == gateway.Normal {
-		return &web.Form{Action: atGate + "/mode", Act: "Close for maintenance", Hidden: []web.Pair{{Name: "mode", Value: gateway.Maintenance}}, Fields: []web.Field{reason}, Fault: fail,
-			Loses: "The application gets no request until the gate is opened again. Visitors see the maintenance page; these pages work on."}
+func modeWords(mode string, share int) string {
+	switch {
+	case mode == gateway.Normal:
+		return "open"
+	case mode == gateway.Frozen:
+		return "frozen: it can be read, and nothing can be changed"
+	case mode == gateway.Staged && share == 0:
+		return "open to staff alone"
+	case mode == gateway.Staged:
+		return fmt.Sprintf("open to staff and %d %% of the teams", share)
 	}
-	return &web.Form{Action: atGate + "/mode", Act: "Open the gate", Hidden: []web.Pair{{Name: "mode", Value: gateway.Normal}}, Fields: []web.Field{reason}, Fault: fail}
+	return "closed for maintenance"
+}
+
+// modeForm offers every mode but the one there is. A share that opens step by step is the
+// reader's to type.
+func modeForm(s gateway.State, fail error) *web.Form {
+	f := &web.Form{Action: atGate + "/mode", Act: "Set it", Fault: fail, Loses: "Closed, the application gets no request until the gate is opened again: visitors see the maintenance page, and these pages work on. What is under way has half a minute to end."}
+	var modes []web.Option
+	for _, m := range []web.Option{{Value: gateway.Normal, Text: "Open"}, {Value: gateway.Frozen, Text: "Frozen: it can be read, and nothing can be changed"}, {Value: gateway.Maintenance, Text: "Closed for maintenance"},
+		{Value: gateway.Staged, Text: "Open to staff, and to a share of the teams"}} {
+		if m.Value != s.Mode || m.Value == gateway.Staged {
+			modes = append(modes, m)
+		}
+	}
+	f.Fields = []web.Field{{Name: "mode", Label: "The gate is to be", Type: "radio", Required: true, Options: modes},
+		{Name: "share", Label: "Share of the teams, in per cent", Mode: "numeric", Max: 3, Complete: "off", Hint: "For the last choice. Empty: staff alone."},
+		{Name: "reason", Label: "Reason", Required: true, Max: 300, Hint: "Recorded; not shown to customers."}}
+	return f
 }
 
 func routes(t gateway.Table) web.Table {
@@ -160,21 +183,22 @@ func (c *Console) setMode(w http.ResponseWriter, r *http.Request, who actor.Acto
 	if err != nil {
 		return err
 	}
-	mode, reason := f.Get("mode"), strings.TrimSpace(f.Get("reason"))
-	if reason == "" || len(reason) > 300 {
+	wish := gateway.Wish{Mode: f.Get("mode"), Reason: strings.TrimSpace(f.Get("reason"))}
+	if wish.Reason == "" || len(wish.Reason) > 300 {
 		return c.gatePage(w, r, who, needReason())
 	}
-	if err := c.Gateway.SetMode(r.Context(), who, mode, reason); err != nil {
+	if text := strings.TrimSpace(f.Get("share")); text != "" && wish.Mode == gateway.Staged {
+		if wish.Share, err = strconv.Atoi(text); err != nil {
+			wish.Share = -1 // no share: the gate says what one is
+		}
+	}
+	if err := c.Gateway.SetMode(r.Context(), who, wish); err != nil {
 		if !formed(err) {
 			return err
 		}
 		return c.gatePage(w, r, who, err)
 	}
-	says := "The gate is open."
-	if mode == gateway.Maintenance {
-		says = "The gate is closed for maintenance. Open it again here."
-	}
-	return c.done(w, r, atGate, says)
+	return c.done(w, r, atGate, "The gate is "+modeWords(wish.Mode, wish.Share)+".")
 }
 
 type mailPage struct {

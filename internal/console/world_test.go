@@ -68,6 +68,10 @@ func (g sessions) Fresh(ctx context.Context, who actor.Actor, maxAge time.Durati
 	return g.s.Fresh(ctx, who, maxAge)
 }
 
+func (g sessions) Standing(ctx context.Context, who actor.Actor) (actor.Actor, error) {
+	return g.s.Standing(ctx, who)
+}
+
 func (g sessions) Lookup(ctx context.Context, t secret.Text) (actor.Actor, gateway.SessionFacts, error) {
 	who, s, err := g.s.Session(ctx, t)
 	return who, gateway.SessionFacts{SignedIn: s.Started}, err

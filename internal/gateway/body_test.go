@@ -149,7 +149,7 @@ func TestHeldBodies(t *testing.T) {
 }
 
 // waitFor waits until something that another goroutine does is done.
-func waitFor(t *testing.T, done func() bool) {
+func waitFor(t testing.TB, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {

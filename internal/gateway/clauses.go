@@ -41,6 +41,10 @@ func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 			Says: "Looks at every place this server sends data to: each must be reached over TLS or lie inside the private network"},
 		{ID: "gateway.private-upstream", Clause: netPrivate, Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probePrivate,
 			Says: "Resolves the application's address, which must be private, and looks for open ports that no public service owns"},
+		{ID: "gateway.closes", Clause: lossMaintenance, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryClosed(ctx, door, Maintenance) },
+			Says: "Tries reads and changes at every route as if the gate were closed for maintenance, and at the door as it is: none may pass while it is closed"},
+		{ID: "gateway.freezes", Clause: lossFreeze, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryClosed(ctx, door, Frozen) },
+			Says: "Tries changes at every route as if the gate were frozen, and at the door as it is: none may pass while it is frozen, and none has"},
 		{ID: "gateway.undefined-paths", Clause: noAutomation, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryUndefined(ctx, door) },
 			Says: "Asks as a stranger for a path that is not public, with forged headers and with a disguised path, and must be refused each time"},
 	}

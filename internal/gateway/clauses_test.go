@@ -195,7 +195,7 @@ func TestUndefinedControlSeesOpenGate(t *testing.T) { // breaks: use.no-automati
 	mustFail(t, control(t, k, canary.New(canary.Deps{Base: k.base, Addr: through, Roots: k.ca.Roots()}), "gateway.undefined-paths"), "let through")
 	shut := tlsServer(t, &tls.Config{GetCertificate: k.ca.Certificate}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "", 401) }))
 	mustFail(t, control(t, k, canary.New(canary.Deps{Base: k.base, Addr: shut, Roots: k.ca.Roots()}), "gateway.undefined-paths"), "gave 401") // a refusal for another reason is not good enough
-	if err := k.g.SetMode(t.Context(), k.engineer(), gateway.Maintenance, ""); err != nil {
+	if err := k.g.SetMode(t.Context(), k.engineer(), gateway.Wish{Mode: gateway.Maintenance, Reason: ""}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range k.g.Controls(k.door()) {

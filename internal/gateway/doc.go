@@ -1,21 +1,22 @@
 // Package gateway is the gate between the public and the private application. It
 // decides about every request in one visible list of steps and forwards what passes:
 //
-//	admit ─► mode ─► route ─► caller ─► allow ─► body ─► upstream      (then it is counted)
-//	canonical  normal?  longest   who is   level,   bounds   signed assertion on,
-//	form, host          match     signed   roles             what a client forged off
-//	                              in
+//	admit ─► mode ─► route ─► caller ─► stage ─► allow ─► body ─► upstream   (then it is counted)
+//	canonical  open?   longest   who is   open to   level,   bounds   signed assertion on,
+//	form, host         match     signed   this      roles             what a client forged off
+//	                             in       team?
 //
 // Each step lets the request go on or refuses it with a clause, a status and words for
 // the reader. What was authorised is byte for byte what is forwarded.
 //
 // Promises: use.no-automation (nothing passes that policy and routes do not allow;
 // routes can only tighten the policy), crypto.tls-in-transit, crypto.current-public,
-// crypto.certificates, crypto.payment-pages, net.edge-tls, net.private.
+// crypto.certificates, crypto.payment-pages, net.edge-tls, net.private, inc.loss-maintenance
+// and inc.loss-freeze (a closed gate lets nothing through, and what is under way ends).
 //
 // Refuses: a target that two readers could read differently (400, never repaired), a
 // host that is not ours (421), a method no route lists (405), a stranger (401, or the
-// sign-in page for a browser), a missing role (403), all during maintenance (503), a
+// sign-in page for a browser), a missing role (403), what a closed gate keeps out (503), a
 // plain connection to a public address. Refusals and totals are entries of the ledger;
 // making them costs the request nothing (record.go).
 //
@@ -32,10 +33,8 @@
 // For: customer users (who never notice it), engineer, owner, auditor.
 //
 // Read gateway.go (the steps), target.go, routes.go, caller.go, body.go, upstream.go with
-// headers.go, assertion.go and direct.go; then record.go, mode.go, reload.go, clauses.go.
-//
-// BUG(streams): an open WebSocket or event stream outlives its session and its route;
-// the next request is refused, the stream itself is not cut.
+// headers.go, assertion.go and direct.go; streams.go, which cuts what may not go on; then
+// record.go, mode.go, reload.go, clauses.go.
 //
 // BUG(record): counters of the current minute, not refusals' first entries, are lost
 // when the process is killed.

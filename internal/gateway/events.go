@@ -52,16 +52,43 @@ func (e Malformed) About() ledger.About {
 	return ledger.About{Name: "gateway.malformed", Clause: noAutomation}
 }
 
-// ModeChanged says that the gate was closed for maintenance or opened again.
+// StreamsCut are requests under way that were ended because they may not go on, in a minute.
+type StreamsCut struct {
+	Cause  string        `class:"public"` // ended, role, team, factor, unknown, or the mode of the gate
+	Route  string        `class:"public"` // the pattern
+	Count  int64         `class:"public"`
+	Oldest time.Duration `class:"public"` // how long the longest of them had lasted
+}
+
+// About implements ledger.Event.
+func (e StreamsCut) About() ledger.About {
+	return ledger.About{Name: "gateway.streams-cut", Clause: "auth.best-practice"}
+}
+
+// WroteWhileClosed counts requests that changed something while the gate was closed to
+// them. There must be none.
+type WroteWhileClosed struct {
+	Since time.Time `class:"public"`
+	Until time.Time `class:"public"`
+	Count int64     `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e WroteWhileClosed) About() ledger.About {
+	return ledger.About{Name: "gateway.wrote-while-closed", Clause: lossFreeze}
+}
+
+// ModeChanged says that the gate was closed in some way or opened again.
 type ModeChanged struct {
 	From   string `class:"public"`
 	To     string `class:"public"`
+	Share  int    `class:"public"` // per cent of the teams, when staged
 	reason string
 }
 
 // About implements ledger.Event.
 func (e ModeChanged) About() ledger.About {
-	return ledger.About{Name: "gateway.mode-changed", Object: "gateway/mode", Reason: e.reason}
+	return ledger.About{Name: "gateway.mode-changed", Clause: lossMaintenance, Object: "gateway/mode", Reason: e.reason}
 }
 
 // RoutesAdopted says which route file is in force.

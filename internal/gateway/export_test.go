@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -57,3 +59,35 @@ func (g *Gateway) Held() int64 { return g.room.used.Load() }
 
 // Fill leaves room for n bytes.
 func (g *Gateway) Fill(n int64) { g.room.used.Store(heldAtOnce - n) }
+
+// LookAfter looks after what is under way, once, and says how many it looked at.
+func (g *Gateway) LookAfter(ctx context.Context) int {
+	return g.lookAfter(ctx, g.now().Add(time.Second))
+}
+
+// Later moves all that is under way, and the mode, into the past.
+func (g *Gateway) Later(d time.Duration) {
+	if m := g.mode.Load(); m != nil {
+		before := *m
+		before.since = before.since.Add(-d)
+		g.mode.Store(&before)
+	}
+	g.streams.mu.Lock()
+	defer g.streams.mu.Unlock()
+	for x := g.streams.ring.next; x != &g.streams.ring; x = x.next {
+		if !x.unknown.IsZero() {
+			x.unknown = x.unknown.Add(-d)
+		}
+	}
+}
+
+// InShare reports whether a team is among the first so many per cent.
+func InShare(team string, share int) bool { return inShare(team, share) }
+
+// WithoutSteps takes steps out.
+func (g *Gateway) WithoutSteps(names ...string) {
+	g.steps = slices.DeleteFunc(slices.Clone(g.steps), func(s step) bool { return slices.Contains(names, s.name) })
+}
+
+// CountLate counts a change that came through a closed gate.
+func (g *Gateway) CountLate() { g.tally.everLate.Add(1) }

@@ -45,6 +45,8 @@ func Schema() ledger.Schema {
 // fault.Denied, Sealed and any other end the request.
 type Sessions interface {
 	Lookup(ctx context.Context, token secret.Text) (actor.Actor, SessionFacts, error)
+	// Standing says who somebody is now who came a while ago, without counting as a use.
+	Standing(ctx context.Context, who actor.Actor) (actor.Actor, error)
 	// Fresh refuses an actor whose last proof of who they are is older than maxAge.
 	Fresh(ctx context.Context, who actor.Actor, maxAge time.Duration) error
 }
@@ -133,10 +135,11 @@ type Gateway struct {
 	visits  sync.Pool         // of *visit
 	buffers buffers
 
-	mode  atomic.Pointer[modeState]
-	table atomic.Pointer[table]
-	files routesFile
-	tally tally
+	mode    atomic.Pointer[modeState]
+	streams streams
+	table   atomic.Pointer[table]
+	files   routesFile
+	tally   tally
 }
 
 // step is one decision on a request's way. The list is the whole truth: the console
@@ -176,12 +179,14 @@ func New(d Deps) (*Gateway, error) {
 	g.way = newWay(d.Upstream, newTransport(d))
 	g.files.name = d.RoutesFile
 	g.tally.init()
+	g.streams.init()
 	g.visits.New = func() any { return g.newVisit() }
 	g.steps = []step{
 		{"admit", noAutomation, (*visit).admit},
-		{"mode", "", (*visit).checkMode},
+		{"mode", lossFreeze, (*visit).checkMode},
 		{"route", noAutomation, (*visit).findRoute},
 		{"caller", noAutomation, (*visit).findCaller},
+		{"stage", lossMaintenance, (*visit).checkStage},
 		{"allow", noAutomation, (*visit).allow},
 		{"body", noAutomation, (*visit).bound},
 		{"upstream", netPrivate, (*visit).forward},
@@ -211,6 +216,7 @@ type visit struct {
 	target  target
 	host    string // for the application
 	table   *table
+	mode    *modeState
 	payment bool
 	need    decision
 	who     actor.Actor // zero = nobody known

@@ -359,10 +359,10 @@ func TestMaintenance(t *testing.T) {
 	k := open(t, options{})
 	c := k.client()
 	ctx := t.Context()
-	if err := k.g.SetMode(ctx, person("ana", "member"), gateway.Maintenance, "x"); !errors.Is(err, fault.Denied) {
+	if err := k.g.SetMode(ctx, person("ana", "member"), gateway.Wish{Mode: gateway.Maintenance, Reason: "x"}); !errors.Is(err, fault.Denied) {
 		t.Errorf("a member closed the gate: %v", err)
 	}
-	if err := k.g.SetMode(ctx, k.engineer(), gateway.Maintenance, "moving the database"); err != nil {
+	if err := k.g.SetMode(ctx, k.engineer(), gateway.Wish{Mode: gateway.Maintenance, Reason: "moving the database"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, accept := range []string{"text/html", "application/json"} {
@@ -374,7 +374,7 @@ func TestMaintenance(t *testing.T) {
 	if got := k.do(c, "GET", "/-/jwks"); got.StatusCode != 200 {
 		t.Errorf("Writ's own pages are closed too: %d", got.StatusCode)
 	}
-	if err := k.g.SetMode(ctx, actor.Actor{Kind: actor.Operator, ID: "0"}, gateway.Normal, ""); err != nil {
+	if err := k.g.SetMode(ctx, actor.Actor{Kind: actor.Operator, ID: "0"}, gateway.Wish{Mode: gateway.Normal, Reason: ""}); err != nil {
 		t.Fatal(err)
 	}
 	if got := k.do(c, "GET", "/open/x"); got.StatusCode != 200 {
@@ -546,7 +546,7 @@ func TestOnlyWebSocketUpgrades(t *testing.T) { // breaks: use.no-automation
 func TestStateOnBothEngines(t *testing.T) {
 	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
 		k := open(t, options{kit: kit, routes: routes})
-		if err := k.g.SetMode(t.Context(), k.engineer(), gateway.Maintenance, "test"); err != nil {
+		if err := k.g.SetMode(t.Context(), k.engineer(), gateway.Wish{Mode: gateway.Maintenance, Reason: "test"}); err != nil {
 			t.Fatal(err)
 		}
 		if got := k.do(k.client(), "GET", "/open/x"); got.StatusCode != 503 {

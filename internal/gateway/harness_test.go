@@ -82,6 +82,23 @@ func (s *sessions) Lookup(_ context.Context, token secret.Text) (actor.Actor, ga
 	return actor.Actor{}, gateway.SessionFacts{}, fault.Unauthenticated
 }
 
+// Standing is who a session belongs to now.
+func (s *sessions) Standing(_ context.Context, who actor.Actor) (actor.Actor, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.errs["standing"]; err != nil {
+		return actor.Actor{}, err
+	}
+	for _, all := range []map[string]actor.Actor{s.who, s.programs} {
+		for _, a := range all {
+			if a.Session == who.Session && a.Token == who.Token {
+				return a, nil
+			}
+		}
+	}
+	return actor.Actor{}, fault.Unauthenticated
+}
+
 func (s *sessions) set(token string, who actor.Actor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +152,7 @@ func values(over clause.Values) clause.Values {
 		"use.no-automation/default": "signed-in", "use.no-automation/public_paths": []string{"/open/", "/"},
 		"crypto.current-public/tls_min": "1.2", "crypto.current-public/ciphers": "aead", "crypto.current-public/deny": []string{"3DES", "MD5", "RC4", "SHA1"},
 		"crypto.tls-in-transit/hsts": 365 * 24 * time.Hour, "crypto.certificates/renew_before": 30 * 24 * time.Hour,
-		"crypto.payment-pages/paths": []string{"/billing"}, "net.private/public": []string{"bastion", "gateway"},
+		"crypto.payment-pages/paths": []string{"/billing"}, "net.private/public": []string{"bastion", "gateway"}, "inc.loss-freeze/writes": int64(0),
 	}
 	maps.Copy(v, over)
 	return v

@@ -21,7 +21,7 @@ func (g *Gateway) Routes() []web.Route {
 		{Pattern: "GET /-/api/v1/gateway", Who: web.Staff, Tokens: true, Handle: g.show,
 			Doc: web.Doc{Summary: "Mode, routes and steps of the gate", Tag: "gateway", Out: State{}}},
 		{Pattern: "PUT /-/api/v1/gateway/mode", Who: web.Staff, Tokens: true, Handle: g.putMode,
-			Doc: web.Doc{Summary: "Close the gate for maintenance, or open it", Tag: "gateway", In: modeWish{}, Out: State{}, Errors: []string{"mode", "denied"}}},
+			Doc: web.Doc{Summary: "Close the gate to writes or to all, open it to a share of the teams, or to all", Tag: "gateway", In: modeWish{}, Out: State{}, Errors: []string{"mode", "share", "denied"}}},
 		{Pattern: "POST /-/api/v1/gateway/reload", Who: web.Staff, Tokens: true, Handle: g.reload,
 			Doc: web.Doc{Summary: "Read routes.yaml again now", Tag: "gateway", Out: State{}, Errors: []string{"routes", "denied"}}},
 	}
@@ -30,7 +30,9 @@ func (g *Gateway) Routes() []web.Route {
 // State is what the gate says of itself.
 type State struct {
 	Mode     string    `json:"mode"`
+	Share    int       `json:"share,omitempty"` // per cent of the teams, when staged
 	Since    time.Time `json:"since"`
+	UnderWay int       `json:"under_way"` // requests that the application is at work on
 	Upstream string    `json:"upstream"`
 	Steps    []Step    `json:"steps"`
 	Table    Table     `json:"table"`
@@ -45,7 +47,10 @@ type Step struct {
 // State returns mode, steps and routes in force.
 func (g *Gateway) State() State {
 	s := State{Upstream: g.upstream.Scheme + "://" + g.upstream.Host, Table: g.Table()}
-	s.Mode, s.Since = g.Mode()
+	s.UnderWay = g.UnderWay()
+	if m := g.mode.Load(); m != nil {
+		s.Mode, s.Share, s.Since = m.mode, m.share, m.since
+	}
 	for _, st := range g.steps {
 		s.Steps = append(s.Steps, Step{st.name, st.clause})
 	}
@@ -54,11 +59,16 @@ func (g *Gateway) State() State {
 
 type modeWish struct {
 	Mode   string `json:"mode"`
+	Share  int    `json:"share,omitempty"`
 	Reason string `json:"reason"`
 }
 
 func (g *Gateway) showMaintenance(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
-	if mode, _ := g.Mode(); mode != Normal {
+	switch mode, _ := g.Mode(); mode {
+	case Normal, Frozen:
+	case Staged:
+		return refuseStaged.err
+	default:
 		return refuseMaintenance.err
 	}
 	return web.Redirect(w, r, "/")
@@ -76,7 +86,7 @@ func (g *Gateway) putMode(w http.ResponseWriter, r *http.Request, who actor.Acto
 	if err != nil {
 		return err //nolint:wrapcheck // a fault for the reader
 	}
-	if err := g.SetMode(r.Context(), who, wish.Mode, wish.Reason); err != nil {
+	if err := g.SetMode(r.Context(), who, Wish(wish)); err != nil {
 		return err
 	}
 	return web.WriteJSON(w, http.StatusOK, g.State())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"net/http"
 	"time"
 
@@ -13,31 +14,109 @@ import (
 	"writ/internal/ledger"
 )
 
-// The modes of the gate.
+// The modes of the gate. Writ's own pages work in all of them.
 const (
 	Normal      = "normal"
-	Maintenance = "maintenance" // the application gets no request; Writ's own pages work
+	Frozen      = "frozen"      // the application may be read, and takes nothing that could change it
+	Maintenance = "maintenance" // the application gets no request
+	Staged      = "staged"      // it is opened again: to staff, and to a share of the teams
 )
 
+// modeState is a mode and since when.
 type modeState struct {
 	mode  string
+	share int // of the teams, in per cent; only when staged
 	since time.Time
 }
 
-var refuseMaintenance = func() *refusal {
-	r := refuse("", http.StatusServiceUnavailable, fault.Unavailable, "maintenance", fault.Public{
-		Problem: "This application is closed for maintenance.", Expected: "Nothing you saved is lost.", Next: "Come back in a few minutes."})
+func closed(code, problem, expected, clause string) *refusal {
+	r := refuse(clause, http.StatusServiceUnavailable, fault.Unavailable, code, fault.Public{Problem: problem, Expected: expected, Next: "Come back in a few minutes."})
 	r.err.RetryAfter = 2 * time.Minute
 	return r
-}()
+}
 
-// checkMode keeps requests from the application during maintenance, and before the
-// mode is known.
-func (v *visit) checkMode() *refusal {
-	if m := v.g.mode.Load(); m == nil || m.mode != Normal {
+const (
+	lossMaintenance = "inc.loss-maintenance"
+	lossFreeze      = "inc.loss-freeze"
+)
+
+var (
+	refuseMaintenance = closed("maintenance", "This application is closed for maintenance.", "Nothing you saved is lost.", lossMaintenance)
+	refuseFrozen      = closed("frozen", "This application can be read now, and nothing can be changed.", "GET, HEAD or OPTIONS.", lossFreeze)
+	refuseStaged      = closed("staged", "This application opens again step by step, and is not open to your team yet.", "Nothing you saved is lost.", lossMaintenance)
+)
+
+// checkMode keeps requests from the application while the gate is closed, and before the
+// mode is known. It is read once: a request keeps the mode it began with.
+func (v *visit) checkMode() *refusal { // clause: inc.loss-maintenance
+	if v.mode == nil {
+		v.mode = v.g.mode.Load()
+	}
+	switch {
+	case v.mode == nil || v.mode.mode == Maintenance:
 		return refuseMaintenance
+	case v.mode.mode == Frozen && v.changes(): // clause: inc.loss-freeze
+		return refuseFrozen
 	}
 	return nil
+}
+
+// stillOpen asks again once the request is among those that are looked after: between the
+// first question and now the gate may have been closed, and nobody would cut it.
+func (v *visit) stillOpen() *refusal { // clause: inc.loss-freeze
+	if v.mode == nil || v.mode == v.g.mode.Load() { // nil: a look of our own, without a mode
+		return nil
+	}
+	v.mode = nil
+	if ref := v.checkMode(); ref != nil {
+		return ref
+	}
+	return v.checkStage()
+}
+
+// late reports whether the application took a change while the gate was closed to it, and
+// what was under way had its time.
+func (v *visit) late() bool { // clause: inc.loss-freeze
+	if v.status < 200 || v.status >= 300 || v.r == nil || !v.changes() {
+		return false
+	}
+	m := v.g.mode.Load()
+	return m != nil && (m.mode == Frozen || m.mode == Maintenance) && v.g.now().Sub(m.since) > drain+streamLook*4
+}
+
+// checkStage keeps those out to whom the application is not open yet.
+func (v *visit) checkStage() *refusal { // clause: inc.loss-maintenance
+	if v.mode == nil {
+		return refuseMaintenance
+	}
+	if v.mode.mode != Staged || v.who.TeamKind == "staff" || inShare(v.who.Team, v.mode.share) {
+		return nil
+	}
+	return refuseStaged
+}
+
+// inShare reports whether a team is among the first so many per cent. A team that was let
+// in stays in as the share grows; whoever is of no team comes last.
+func inShare(team string, share int) bool {
+	if team == "" || share >= 100 {
+		return share >= 100
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(team)) // a hash never fails
+	return int(h.Sum32()%100) < share
+}
+
+// cuts says why a stream must end in this mode. What only speaks with an end of its own
+// may come to it within half a minute.
+func (m *modeState) cuts(x *stream, now time.Time) string { // clause: inc.loss-freeze
+	if m == nil || m.mode == Normal {
+		return ""
+	}
+	shut := m.mode == Maintenance || m.mode == Frozen && x.changes || m.mode == Staged && x.who.TeamKind != "staff" && !inShare(x.who.Team, m.share)
+	if !shut || !x.twoWay && now.Sub(m.since) < drain {
+		return ""
+	}
+	return m.mode
 }
 
 // Mode returns the mode in force and since when; "" before Start.
@@ -48,26 +127,44 @@ func (g *Gateway) Mode() (mode string, since time.Time) {
 	return "", time.Time{}
 }
 
-// SetMode closes the gate for maintenance or opens it. Requests under way end by
-// themselves. Other nodes follow within two seconds.
-func (g *Gateway) SetMode(ctx context.Context, who actor.Actor, mode, reason string) error {
+// Wish is a mode to set. Share is for Staged alone: the per cent of the teams that may
+// come beside staff.
+type Wish struct {
+	Mode   string
+	Share  int
+	Reason string
+}
+
+func (w Wish) check() error {
+	switch {
+	case w.Mode != Normal && w.Mode != Frozen && w.Mode != Maintenance && w.Mode != Staged:
+		return fault.New(fault.Invalid, "mode", fault.Public{Problem: "There is no such mode.", Expected: "normal, frozen, maintenance or staged."})
+	case w.Share < 0 || w.Share > 100 || w.Mode != Staged && w.Share != 0:
+		return fault.New(fault.Invalid, "share", fault.Public{Problem: "The share of the teams is not one.", Expected: "A whole number from 0 to 100, with the mode staged alone."})
+	}
+	return nil
+}
+
+// SetMode closes the gate, or opens it. What is under way has half a minute to end by
+// itself; what is open to writes has none. Other nodes follow within two seconds.
+func (g *Gateway) SetMode(ctx context.Context, who actor.Actor, w Wish) error { // clause: inc.loss-maintenance
 	if err := g.access.Allow(ctx, who, access.GateMaintain, "gateway/mode"); err != nil {
 		return fmt.Errorf("set mode: %w", err)
 	}
-	if mode != Normal && mode != Maintenance {
-		return fault.New(fault.Invalid, "mode", fault.Public{Problem: "There is no such mode.", Expected: "normal or maintenance."})
+	if err := w.check(); err != nil {
+		return err
 	}
-	var from string
+	var from modeState
 	r, err := g.db.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		from = ""
-		if err := ledger.One(ctx, tx, selectMode, []any{&from, new(int64)}); err != nil {
+		from = modeState{}
+		if err := ledger.One(ctx, tx, selectMode, []any{&from.mode, &from.share, new(int64)}); err != nil {
 			return nil, err //nolint:wrapcheck // the ledger says what failed
 		}
-		if from == mode {
+		if from.mode == w.Mode && from.share == w.Share {
 			return nil, errSameMode
 		}
-		_, err := tx.Exec(ctx, updateMode, mode, tx.Now().UnixMicro())
-		return ModeChanged{From: from, To: mode, reason: reason}, err
+		_, err := tx.Exec(ctx, updateMode, w.Mode, w.Share, tx.Now().UnixMicro())
+		return ModeChanged{From: from.mode, To: w.Mode, Share: w.Share, reason: w.Reason}, err
 	})
 	if errors.Is(err, errSameMode) {
 		return nil
@@ -75,7 +172,7 @@ func (g *Gateway) SetMode(ctx context.Context, who actor.Actor, mode, reason str
 	if err != nil {
 		return fmt.Errorf("set mode: %w", err)
 	}
-	g.mode.Store(&modeState{mode: mode, since: r.At})
+	g.mode.Store(&modeState{mode: w.Mode, share: w.Share, since: r.At})
 	return nil
 }
 
@@ -84,19 +181,20 @@ var errSameMode = errors.New("gateway: that is the mode already")
 // readMode takes up what another node has set.
 func (g *Gateway) readMode(ctx context.Context) error {
 	before := g.mode.Load()
-	var mode string
+	var now modeState
 	var changed int64
-	if err := ledger.One(ctx, g.db, selectMode, []any{&mode, &changed}); err != nil {
+	if err := ledger.One(ctx, g.db, selectMode, []any{&now.mode, &now.share, &changed}); err != nil {
 		return fmt.Errorf("read mode: %w", err)
 	}
-	if before != nil && before.mode == mode && before.since.UnixMicro() == changed {
+	now.since = time.UnixMicro(changed).UTC()
+	if before != nil && before.mode == now.mode && before.share == now.share && before.since.UnixMicro() == changed {
 		return nil
 	}
-	g.mode.CompareAndSwap(before, &modeState{mode: mode, since: time.UnixMicro(changed).UTC()})
+	g.mode.CompareAndSwap(before, &now)
 	return nil
 }
 
 const (
-	selectMode = `SELECT mode, changed FROM gateway_mode WHERE one = 1`
-	updateMode = `UPDATE gateway_mode SET mode = $1, changed = $2 WHERE one = 1`
+	selectMode = `SELECT mode, share, changed FROM gateway_mode WHERE one = 1`
+	updateMode = `UPDATE gateway_mode SET mode = $1, share = $2, changed = $3 WHERE one = 1`
 )

@@ -26,13 +26,16 @@ const (
 // tally counts what happens between two flushes. Recording must not slow a request:
 // counters are atomic, and a refusal is handed to a queue or, when that is full, counted.
 type tally struct {
-	mu       sync.Mutex // guards the three below
+	mu       sync.Mutex // guards the four below
 	counters map[string]*counter
 	refusals map[refusalKey]*repeats
+	cuts     map[cutKey]*cuts
 	since    time.Time
 
 	queue     chan first
 	malformed atomic.Int64
+	late      atomic.Int64 // changes that the application took while it was closed to them
+	everLate  atomic.Int64 // since the start
 	downAt    atomic.Int64 // when the log was last told that the application is away
 }
 
@@ -78,6 +81,10 @@ func (v *visit) record() {
 		n = v.table.rest
 	}
 	n.count.requests.Add(1)
+	if v.late() {
+		v.g.tally.late.Add(1)
+		v.g.tally.everLate.Add(1)
+	}
 	switch {
 	case v.status >= 500:
 		n.count.failed.Add(1)
@@ -148,6 +155,7 @@ func (t *tally) logDown(now time.Time, log *slog.Logger, err error) {
 func (g *Gateway) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { g.recordFirsts(ctx) })
+	wg.Go(func() { g.runStreams(ctx) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	minute := g.now().Truncate(time.Minute)
@@ -223,7 +231,7 @@ func (g *Gateway) Flush(ctx context.Context) error {
 	if since.IsZero() {
 		since = until
 	}
-	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until))
+	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until), g.flushCuts(ctx))
 }
 
 // flushRefusals records repeated refusals, one change a caller.
@@ -329,6 +337,15 @@ func (g *Gateway) flushTotals(ctx context.Context, since, until time.Time) error
 			t.c.refused.Add(t.e.Refused)
 			t.c.signIn.Add(t.e.SentAway)
 			t.c.failed.Add(t.e.Failed)
+		}
+	}
+	if n := g.tally.late.Swap(0); n > 0 {
+		_, err := g.db.Change(ctx, actor.System("gateway"), func(*ledger.Tx) (ledger.Event, error) {
+			return WroteWhileClosed{Since: since, Until: until, Count: n}, nil
+		})
+		if err != nil {
+			g.tally.late.Add(n)
+			errs = append(errs, err)
 		}
 	}
 	if n := g.tally.malformed.Swap(0); n > 0 {

@@ -23,6 +23,7 @@ type Rules struct {
 	RenewBefore  time.Duration `clause:"crypto.certificates/renew_before"`
 	PaymentPaths []string      `clause:"crypto.payment-pages/paths"` // /x is that page and all below
 	Public       []string      `clause:"net.private/public"`         // which services may be reached from outside
+	FrozenWrites int64         `clause:"inc.loss-freeze/writes"`     // how many changes the application takes while it is closed to them
 }
 
 // Validate implements clause.Validator: values that this build cannot uphold are not adopted.
@@ -47,6 +48,9 @@ func (r *Rules) Validate() error {
 		if s := served(d); s != "" {
 			return fmt.Errorf("crypto.current-public/deny names %s, which %s needs; a gate without it is not in this build", d, s)
 		}
+	}
+	if r.FrozenWrites != 0 {
+		return fmt.Errorf("inc.loss-freeze/writes is %d; this gate lets none through", r.FrozenWrites)
 	}
 	if r.HSTS < 0 || r.RenewBefore < 0 {
 		return fmt.Errorf("durations of crypto.tls-in-transit and crypto.certificates cannot be negative")

@@ -58,6 +58,10 @@ func routable(a netip.Addr) error {
 
 // forward sends the request on and the answer back. WebSockets and streams pass.
 func (v *visit) forward() *refusal {
+	defer v.watched()()
+	if ref := v.stillOpen(); ref != nil {
+		return ref
+	}
 	v.out = early{v.w, v}
 	v.proxy.ServeHTTP(&v.out, v.r)
 	return nil

@@ -23,7 +23,7 @@ var confined = []call{
 		free: []string{"app", "demo", "cli", "house"},
 		but: map[string]string{
 			"internal/gateway/direct.go":     "deadline of a socket",
-			"internal/gateway/upstream.go":   "deadline of a socket",
+			"internal/gateway/body.go":       "deadline of a socket",
 			"internal/gateway/ports.go":      "deadline of a socket",
 			"internal/listen/serve.go":       "deadline of a socket",
 			"internal/web/answer.go":         "deadline of a socket",

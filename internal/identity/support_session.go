@@ -32,25 +32,34 @@ func (s *Service) lookSession(ctx context.Context, token secret.Text) (actor.Act
 	if err != nil {
 		return actor.Actor{}, Session{}, err
 	}
-	now, rules := s.Now(), s.Rules.Get()
-	ends := l.ends(rules)
-	if !now.Before(ends) || tooEarly(now, l.Began) { // clause: use.need-to-see
-		return actor.Actor{}, Session{}, errEnded()
-	}
-	if l.state != stateActive || l.home != stateActive || l.roles == "" || l.kind == Staff { // clause: use.need-to-see
-		return actor.Actor{}, Session{}, errEnded()
-	}
-	p, err := s.byIDOf(ctx, l.session)
+	who, p, ends, err := s.looking(ctx, l)
 	if err != nil {
 		return actor.Actor{}, Session{}, err
 	}
-	if p == nil || p.person != l.Staff || !s.stands(ctx, p, now, rules) || !s.Access.May(s.actorOf(p, "https"), access.SupportLook) { // clause: use.need-to-see
-		return actor.Actor{}, Session{}, errEnded()
-	}
+	now := s.Now()
 	s.touch(p, now)
-	who := actor.Actor{Kind: actor.Support, ID: l.Staff, For: l.Person, Team: l.Team, Roles: rolesOf(l.roles), Session: l.ID, Writes: l.Writes(), ACR: p.acr, FactorAt: p.factorAt, Via: "https"}
 	return who, Session{ID: l.ID, Person: l.Person, Team: l.Team, Kind: l.kind, Roles: who.Roles, ACR: p.acr, AMR: rolesOf(p.amr),
 		Started: l.Began, Seen: now, IdleEnds: ends, Ends: ends}, nil
+}
+
+// looking is who looks now, with the session of theirs that they look from, and until when.
+func (s *Service) looking(ctx context.Context, l Look) (who actor.Actor, from *live, ends time.Time, err error) {
+	now, rules := s.Now(), s.Rules.Get()
+	ends = l.ends(rules)
+	if !now.Before(ends) || tooEarly(now, l.Began) { // clause: use.need-to-see
+		return actor.Actor{}, nil, ends, errEnded()
+	}
+	if l.state != stateActive || l.home != stateActive || l.roles == "" || l.kind == Staff { // clause: use.need-to-see
+		return actor.Actor{}, nil, ends, errEnded()
+	}
+	p, err := s.byIDOf(ctx, l.session)
+	if err != nil {
+		return actor.Actor{}, nil, ends, err
+	}
+	if p == nil || p.person != l.Staff || !s.stands(ctx, p, now, rules) || !s.Access.May(s.actorOf(p, "https"), access.SupportLook) { // clause: use.need-to-see
+		return actor.Actor{}, nil, ends, errEnded()
+	}
+	return actor.Actor{Kind: actor.Support, ID: l.Staff, For: l.Person, Team: l.Team, Roles: rolesOf(l.roles), Session: l.ID, Writes: l.Writes(), ACR: p.acr, FactorAt: p.factorAt, Via: "https"}, p, ends, nil
 }
 
 // oneLook reads one that has not been ended; its time may be over.

@@ -71,7 +71,12 @@ func (l *looking) goesOn() bool {
 	if err != nil && !errors.Is(err, fault.Unauthenticated) {
 		l.t.Fatal(err)
 	}
-	return err == nil && who.Kind == actor.Support
+	on := err == nil && who.Kind == actor.Support
+	now, err := l.svc.Standing(l.t.Context(), actor.Actor{Kind: actor.Support, Session: l.id})
+	if err != nil && !errors.Is(err, fault.Unauthenticated) || on != (err == nil) || on && now.For != who.For {
+		l.t.Errorf("what is under way stands otherwise: %+v, %v", now, err)
+	}
+	return on
 }
 
 // Staff look as a customer with the customer's rights, under a token of its own, and get
@@ -141,7 +146,7 @@ func TestLookInItsBox(t *testing.T) { // breaks: use.need-to-see
 	if a.Status != http.StatusCreated {
 		t.Fatalf("begin: %d %s", a.Status, a.Body)
 	}
-	l.token = cookieOf(t, a)
+	l.token, l.id = cookieOf(t, a), w.one(`SELECT id FROM identity_support`)
 	w.kit.Clock.Advance(9 * time.Minute)
 	if !l.goesOn() {
 		t.Error("over before its time")

@@ -108,6 +108,12 @@ func (t *tokenTable) find(token secret.Text) *liveToken {
 	return t.byHash[h]
 }
 
+func (t *tokenTable) byNumber(id string) *liveToken {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byID[id]
+}
+
 // tokenRefused is the one answer to a token that is not good.
 func tokenRefused() *fault.Error {
 	return fault.New(fault.Unauthenticated, "token_refused", fault.Public{
@@ -140,11 +146,24 @@ func (s *Service) LookupToken(ctx context.Context, who actor.Actor, token secret
 		return actor.Actor{}, s.termsFirst(ctx, who, l)
 	}
 	s.touchToken(l, now)
+	return l.actor(), nil
+}
+
+// actor is who acts with a token: no session, no factor, so that it satisfies no step-up.
+func (l *liveToken) actor() actor.Actor {
 	a := actor.Actor{Kind: actor.Machine, ID: l.service, Team: l.team, Roles: l.roles, Token: l.id, Scopes: l.scopes, Via: "token"}
 	if l.kind == PersonalToken {
 		a.Kind, a.ID = actor.Person, l.person
 	}
-	return a, nil // no session, no factor: it satisfies no step-up
+	return a
+}
+
+// anywhere is an address that a token is good for.
+func (l *liveToken) anywhere() netip.Addr {
+	if len(l.networks) == 0 {
+		return netip.Addr{}
+	}
+	return l.networks[0].Addr()
 }
 
 // dead says why a token does not work; "" when it does. Its life is the smaller of the
