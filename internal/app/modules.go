@@ -18,6 +18,7 @@ import (
 	"writ/internal/console"
 	"writ/internal/fault"
 	"writ/internal/gateway"
+	"writ/internal/gateway/trail"
 	"writ/internal/identity"
 	"writ/internal/identity/banned"
 	"writ/internal/identity/glass"
@@ -67,6 +68,7 @@ type modules struct {
 	holders  *holders.Service
 	items    *item.Service
 	gateway  *gateway.Gateway
+	trail    *trail.Trail
 	policy   *policy.Service
 	check    *check.Runner
 	console  *console.Console
@@ -186,10 +188,14 @@ func (a *App) buildGateway() error {
 	if err != nil {
 		return fmt.Errorf("upstream: %w", err)
 	}
+	if a.trail, err = trail.New(trail.Deps{DB: a.db, Keys: a.ring, Access: a.access, Dir: a.path("segments"), Now: a.now, Log: a.log.With("module", "gateway")}); err != nil {
+		return err
+	}
+	a.jobs.Every("gateway-records", 24*time.Hour, a.trail.Sweep)
 	a.gateway, err = gateway.New(gateway.Deps{
 		DB: a.db, Rules: clause.NewLive[gateway.Rules](a.now), Sessions: gateSessions{a.identity}, Tokens: a.identity, Access: a.access, Keys: a.ring,
 		Origin: a.origin, Upstream: upstream, RoutesFile: a.path("routes.yaml"), Now: a.now, Log: a.log.With("module", "gateway"),
-		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound})
+		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound, Trail: a.trail})
 	return err
 }
 
@@ -229,7 +235,7 @@ func (a *App) face() (err error) {
 		return err
 	}
 	if a.console, err = console.New(console.Deps{Company: a.config.Company, Origin: a.config.Origin(), Policy: a.policy, Check: a.check,
-		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Items: a.items, Gateway: a.gateway, Jobs: a.jobs, Access: a.access, Now: a.now,
+		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Items: a.items, Gateway: a.gateway, Trail: a.trail, Jobs: a.jobs, Access: a.access, Now: a.now,
 		Vault:      a.vault,
 		Scans:      a.scan,
 		Bundles:    a.bundle,
@@ -247,7 +253,7 @@ func (a *App) face() (err error) {
 	if err := a.web.AddAssets(seal.Assets, "assets"); err != nil {
 		return err
 	}
-	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.journal.Routes(),
+	return a.web.Mount(slices.Concat(health(), directories.Routes(), a.identity.Routes(), a.identity.Pages(), a.glass.Routes(), a.oidc.Routes(), a.upstream.Routes(), a.gateway.Routes(), a.trail.Routes(), a.journal.Routes(),
 		a.aws.Routes(),
 		a.kms.Routes(),
 		a.vault.Routes(),
@@ -280,7 +286,7 @@ func (a *App) start(ctx context.Context) error {
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.items.Run, a.gateway.Run, a.policy.Run}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.items.Run, a.gateway.Run, a.trail.Run, a.policy.Run}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in

@@ -202,6 +202,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "item-password", route: "GET " + desk + "/items/password", path: desk + "/items/password", words: "Made of"},
 		{name: "item-made", show: func(b *tab) { b.open(desk + "/items/password"); b.press("Make it") }, words: "bits of chance", picture: true},
 		{name: "gate", route: "GET " + desk + "/gate", path: desk + "/gate", words: "Routes", picture: true},
+		{name: "requests", route: "GET " + desk + "/gate/requests", path: desk + "/gate/requests?from=2h", words: "Requests, the newest first", picture: true},
 		{name: "mail", route: "GET " + desk + "/mail", path: desk + "/mail", words: "", picture: true},
 		{name: "find", route: "GET " + desk + "/find", path: desk + "/find?q=reset", words: "", picture: true},
 		{name: "console-applications", route: "GET " + desk + "/applications", path: desk + "/applications", words: "Harvest diary", picture: true},

@@ -42,7 +42,7 @@ func (a *app) gatewayCommand() *cobra.Command {
 		a.modeCommand("on", "frozen", "Freeze the gate: nothing can be changed", "writ gateway freeze on"), a.modeCommand("off", "normal", "Open the gate again", "writ gateway freeze off"))
 	return a.group("gateway", "See the routes of the gate, close it for maintenance",
 		"The gate stands before the application and lets in whom the policy and routes.yaml allow.",
-		"  writ gateway routes\n  writ gateway maintenance on", a.gatewayRoutes(), maintenance, freeze)
+		"  writ gateway routes\n  writ gateway maintenance on", a.gatewayRoutes(), a.gatewayRecords(), maintenance, freeze)
 }
 
 func (a *app) gatewayRoutes() *cobra.Command {

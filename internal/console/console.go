@@ -40,6 +40,7 @@ type Deps struct {
 	Journal  *journal.Journal
 	Identity *identity.Service
 	Gateway  *gateway.Gateway
+	Trail    Trail // access records
 	Jobs     *jobs.Jobs
 	Access   *access.Access
 	Now      func() time.Time
@@ -92,6 +93,7 @@ const (
 	atRights     = "/-/console/rights"
 	atReviews    = "/-/console/reviews"
 	atGate       = "/-/console/gate"
+	atRequests   = "/-/console/gate/requests"
 	atMail       = "/-/console/mail"
 	atJournal    = "/-/console/journal"
 )
@@ -177,6 +179,7 @@ func (c *Console) Routes() []web.Route {
 			return web.Redirect(w, r, "/-/account")
 		}),
 		staff("GET /-/console/gate", access.GateRead, atGate, c.showGate),
+		staff("GET /-/console/gate/requests", access.JournalRead, atRequests, c.showRequests),
 		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),

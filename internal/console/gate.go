@@ -19,6 +19,7 @@ import (
 
 type gatePage struct {
 	Facts    []fact
+	Links    []web.Link
 	Mode     *web.Form
 	Steps    []web.Link
 	Routes   web.Table
@@ -59,6 +60,9 @@ func (c *Console) gatePage(w http.ResponseWriter, r *http.Request, who actor.Act
 	st := http.StatusOK
 	if fail != nil {
 		st = status(fail)
+	}
+	if c.Access.May(who, access.JournalRead) {
+		p.Links = append(p.Links, web.Link{Text: "Search the requests", Href: atRequests})
 	}
 	return c.answer(w, r, st, "gate", web.View{Title: "Gate", Lead: "What stands between the public and the application.", Data: p})
 }

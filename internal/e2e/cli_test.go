@@ -66,6 +66,7 @@ func TestFormatJSON(t *testing.T) {
 	k.applications(t)
 	k.programs(t)
 	k.ask(t, "gateway", "routes")
+	k.ask(t, "gateway", "records", "--since", "1h")
 	k.ask(t, "gateway", "freeze", "on", "--reason", "lost writes")
 	k.ask(t, "gateway", "freeze", "off")
 	k.ask(t, "gateway", "maintenance", "on", "--reason", "move")

@@ -114,6 +114,9 @@ func (v *visit) allow() *refusal { // clause: use.no-automation
 	if v.who.ByToken() && !v.scoped() {
 		return refuseScope
 	}
+	if v.who.TeamKind == staffTeam && v.who.Kind != actor.Support && v.need.customer() { // clause: use.need-to-see
+		return refuseReason
+	}
 	if ref := v.proved(); ref != nil {
 		return ref
 	}
@@ -134,6 +137,13 @@ func (v *visit) allow() *refusal { // clause: use.no-automation
 		return refuseRole
 	}
 	return nil
+}
+
+const staffTeam = "staff"
+
+// customer reports whether what lies here is the customers'.
+func (d *decision) customer() bool {
+	return slices.ContainsFunc(d.rules[:], func(r *rule) bool { return r != nil && r.customer })
 }
 
 // proved asks for a fresh proof where a route wants one. Whether it is fresh, and what

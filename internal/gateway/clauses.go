@@ -45,6 +45,8 @@ func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 			Says: "Tries reads and changes at every route as if the gate were closed for maintenance, and at the door as it is: none may pass while it is closed"},
 		{ID: "gateway.freezes", Clause: lossFreeze, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryClosed(ctx, door, Frozen) },
 			Says: "Tries changes at every route as if the gate were frozen, and at the door as it is: none may pass while it is frozen, and none has"},
+		{ID: "gateway.records-whole", Clause: "use.need-to-see", Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probeTrail,
+			Says: "Compares the access records of the last day with the hashes in the journal, and counts requests without one"},
 		{ID: "gateway.undefined-paths", Clause: noAutomation, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryUndefined(ctx, door) },
 			Says: "Asks as a stranger for a path that is not public, with forged headers and with a disguised path, and must be refused each time"},
 	}

@@ -28,13 +28,14 @@
 // answer to somebody else's request (such a connection is not used again).
 //
 // It owns no accounts: it asks Sessions, and keeps no answer. Tables gateway_mode and
-// gateway_routes are public; nothing in them belongs to a person.
+// gateway_routes are public; nothing in them belongs to a person. Access records are kept
+// by the child trail.
 //
 // For: customer users (who never notice it), engineer, owner, auditor.
 //
 // Read gateway.go (the steps), target.go, routes.go, caller.go, body.go, upstream.go with
 // headers.go, assertion.go and direct.go; streams.go, which cuts what may not go on; then
-// record.go, mode.go, reload.go, clauses.go.
+// record.go, note.go, mode.go, reload.go, clauses.go.
 //
 // BUG(record): counters of the current minute, not refusals' first entries, are lost
 // when the process is killed.

@@ -22,6 +22,7 @@ import (
 	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/clause"
+	"writ/internal/gateway/trail"
 	"writ/internal/ledger"
 	"writ/internal/listen"
 	"writ/internal/secret"
@@ -107,6 +108,14 @@ type Deps struct {
 	Roots     *x509.CertPool     // for an upstream with a private authority; nil = the system's
 	Listening func() []Listening // the ports that are open; nil = none known
 	Outbound  func() []Outbound  // where this process sends to; nil = not known
+	Trail     Trail              // of access records; nil = none are kept
+}
+
+// Trail keeps access records; *trail.Trail.
+type Trail interface {
+	Add(trail.Record)
+	Counts() (added, lost int64)
+	Whole(ctx context.Context, since time.Time) (segments, records int64, broken []string, err error)
 }
 
 // Gateway stands between the public and one application.
@@ -140,6 +149,7 @@ type Gateway struct {
 	table   atomic.Pointer[table]
 	files   routesFile
 	tally   tally
+	trail   Trail
 }
 
 // step is one decision on a request's way. The list is the whole truth: the console
@@ -162,7 +172,7 @@ func New(d Deps) (*Gateway, error) {
 		return nil, fmt.Errorf("gateway: upstream %s is not http://host:port", d.Upstream)
 	}
 	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, tokens: d.Tokens, proxies: d.Proxies, access: d.Access, origin: d.Origin, upstream: d.Upstream,
-		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, hosts: map[string]string{},
+		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, trail: d.Trail, hosts: map[string]string{},
 		cross: http.NewCrossOriginProtection(), pause: bodyPause}
 	if g.listening == nil {
 		g.listening = func() []Listening { return nil }
@@ -213,6 +223,7 @@ type visit struct {
 
 	w       http.ResponseWriter
 	r       *http.Request
+	began   time.Time
 	target  target
 	host    string // for the application
 	table   *table
@@ -243,10 +254,14 @@ func (g *Gateway) newVisit() *visit {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := g.visits.Get().(*visit)
 	v.w, v.r = w, r
+	if g.trail != nil {
+		v.began = g.now()
+	}
 	v.table = g.current()
 	done := false
 	defer func() { // also when the connection was cut by panic: then the visit is not used again
 		v.record()
+		v.note()
 		if v.held != nil {
 			v.held.free()
 		}

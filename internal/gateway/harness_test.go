@@ -145,6 +145,7 @@ type options struct {
 	outbound func() []gateway.Outbound
 	kit      *ledgertest.Kit // nil = SQLite
 	log      *slog.Logger    // nil = nowhere
+	trail    gateway.Trail   // nil = none
 }
 
 func values(over clause.Values) clause.Values {
@@ -213,7 +214,7 @@ func open(t testing.TB, o options) *gate {
 	up, _ := url.Parse(o.url)
 	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
 		Origin: origin, Upstream: up, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
-		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound})
+		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Trail: o.trail})
 	if err != nil {
 		t.Fatal(err)
 	}

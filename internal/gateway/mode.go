@@ -89,7 +89,7 @@ func (v *visit) checkStage() *refusal { // clause: inc.loss-maintenance
 	if v.mode == nil {
 		return refuseMaintenance
 	}
-	if v.mode.mode != Staged || v.who.TeamKind == "staff" || inShare(v.who.Team, v.mode.share) {
+	if v.mode.mode != Staged || v.who.TeamKind == staffTeam || inShare(v.who.Team, v.mode.share) {
 		return nil
 	}
 	return refuseStaged
@@ -112,7 +112,7 @@ func (m *modeState) cuts(x *stream, now time.Time) string { // clause: inc.loss-
 	if m == nil || m.mode == Normal {
 		return ""
 	}
-	shut := m.mode == Maintenance || m.mode == Frozen && x.changes || m.mode == Staged && x.who.TeamKind != "staff" && !inShare(x.who.Team, m.share)
+	shut := m.mode == Maintenance || m.mode == Frozen && x.changes || m.mode == Staged && x.who.TeamKind != staffTeam && !inShare(x.who.Team, m.share)
 	if !shut || !x.twoWay && now.Sub(m.since) < drain {
 		return ""
 	}

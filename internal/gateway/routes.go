@@ -27,6 +27,9 @@ type Route struct {
 	Scopes  []string `yaml:"scopes,omitempty" json:"scopes,omitempty"`   // a token comes here with all of these; none = people only
 	StepUp  string   `yaml:"step_up,omitempty" json:"step_up,omitempty"` // how old the last proof of who comes may be, such as 15m; none = as old as the session
 	Body    string   `yaml:"body,omitempty" json:"body,omitempty"`       // the longest body, such as 50MiB; none = 10MiB
+
+	Customer bool   `yaml:"customer_data,omitempty" json:"customer_data,omitempty"` // staff see it with a reason alone: when they look as a customer
+	Records  string `yaml:"records,omitempty" json:"records,omitempty"`             // which segments name a record, such as /contacts/{contact}: they stand in the access records
 }
 
 // level orders who may come.
@@ -134,6 +137,12 @@ func (r *Route) check() (path, problem string) {
 	if _, err := parseSize(r.Body); err != nil {
 		return "", err.Error()
 	}
+	if _, err := parseRecords(r.Records); err != nil {
+		return "", err.Error()
+	}
+	if r.Customer && r.Who == "anyone" {
+		return "", "customer_data is for who: signed-in or role"
+	}
 	for _, m := range r.Methods {
 		if !goodMethod.MatchString(m) {
 			return "", fmt.Sprintf("method %q is not in capitals", m)
@@ -161,7 +170,7 @@ func (r *Route) stepUp() (time.Duration, error) {
 
 func badRoutes(text string) error {
 	return fault.New(fault.Invalid, "routes", fault.Public{
-		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
+		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, customer_data, records}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
 }
 
 // table answers what a path asks of its caller. It is immutable: a request keeps the
@@ -196,6 +205,9 @@ type rule struct {
 	scopes []string
 	stepUp time.Duration // 0 = none
 	body   int64         // bytes; 0 = the default
+
+	customer bool
+	records  []recordName
 }
 
 // counter is a pattern's share of gateway.requests-counted.
@@ -263,6 +275,8 @@ func (t *table) add(r *Route, path string, line int, counters func(string) *coun
 	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes}
 	to.stepUp, _ = r.stepUp() // both were read by check
 	to.body, _ = parseSize(r.Body)
+	to.records, _ = parseRecords(r.Records)
+	to.customer = r.Customer
 	twice := badRoutes(fmt.Sprintf("[%d:1] %s: a method is said twice", line, r.Path))
 	if len(r.Methods) == 0 {
 		if n.all != nil || len(n.methods) > 0 {

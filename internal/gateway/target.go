@@ -228,6 +228,8 @@ var (
 	refuseTerms   = deny("use.terms", fault.Denied, web.TermsFirst.Code, web.TermsFirst.Public)
 	refuseReader  = deny("use.need-to-see", fault.Denied, "support_read_only", fault.Public{
 		Problem: "You look as a customer and may change nothing.", Expected: "GET, HEAD or OPTIONS, until a second person has agreed to more.", Next: "Ask for it when you begin a look, or end this one at /-/support."})
+	refuseReason = deny("use.need-to-see", fault.Denied, "reason_required", fault.Public{
+		Problem: "What lies here is the customers', and staff see it with a reason alone.", Expected: "A look as a customer, with a reason and a ticket.", Next: "Begin one at /-/support."})
 	refuseEmergency = deny("access.least-privilege", fault.Denied, "emergency_closed", fault.Public{
 		Problem: "A break-glass session does not reach the application: what lies there is the customers'.", Expected: "The console, to help people back in.", Next: "Go to /-/console/people, or end the session at /-/break-glass."})
 	refuseSealed = deny(noAutomation, fault.Sealed, "sealed", fault.Public{

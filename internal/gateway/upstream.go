@@ -62,7 +62,7 @@ func (v *visit) forward() *refusal {
 	if ref := v.stillOpen(); ref != nil {
 		return ref
 	}
-	v.out = early{v.w, v}
+	v.out = early{v.w, v, 0}
 	v.proxy.ServeHTTP(&v.out, v.r)
 	return nil
 }
@@ -72,6 +72,14 @@ func (v *visit) forward() *refusal {
 type early struct {
 	http.ResponseWriter
 	v *visit
+	n int64 // bytes of the body
+}
+
+// Write implements http.ResponseWriter.
+func (e *early) Write(p []byte) (int, error) {
+	n, err := e.ResponseWriter.Write(p)
+	e.n += int64(n)
+	return n, err //nolint:wrapcheck // the proxy looks at it
 }
 
 // WriteHeader implements http.ResponseWriter.

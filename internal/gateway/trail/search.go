@@ -1,0 +1,249 @@
+package trail
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/keyring"
+	"writ/internal/ledger"
+)
+
+// Query says which records. Empty fields match everything.
+type Query struct {
+	Person      string // an id, or a pseudonym as records show it; who acted, or on whose behalf
+	Team        string
+	Session     string // of a person, or the look of staff
+	Token       string
+	Route       string // the pattern
+	Method      string
+	Resource    string // "name=value"
+	Status      int    // 404, or 4 for all of 400 to 499
+	From, Until time.Time
+	Staff       bool // by staff alone
+	Limit       int  // 1 to 1000; 0 = 100
+}
+
+const (
+	usual = 100
+	most  = 1000
+)
+
+// check gives a query its bounds.
+func (q *Query) check(now time.Time) error {
+	bad := func(field, want string) error {
+		return fault.New(fault.Invalid, "bad_query", fault.Public{Problem: "A part of the search is not good: " + field + ".", Expected: want, Fields: []fault.Field{{Name: field, Code: "bad_query", Problem: "Expected " + want}}})
+	}
+	for name, v := range map[string]string{"person": q.Person, "team": q.Team, "session": q.Session, "token": q.Token, "route": q.Route, "method": q.Method, "resource": q.Resource} {
+		if len(v) > 300 {
+			return bad(name, "at most 300 bytes.")
+		}
+	}
+	switch {
+	case q.Limit < 0 || q.Limit > most:
+		return bad("limit", "1 to 1000.")
+	case q.Status != 0 && (q.Status < 1 || q.Status > 5) && (q.Status < 100 || q.Status > 599):
+		return bad("status", "a status such as 404, or 4 for all of them.")
+	}
+	if q.Limit == 0 {
+		q.Limit = usual
+	}
+	if q.Until.IsZero() {
+		q.Until = now
+	}
+	if q.From.IsZero() {
+		q.From = q.Until.Add(-24 * time.Hour)
+	}
+	if !q.From.Before(q.Until) {
+		return bad("from", "a time before until.")
+	}
+	return nil
+}
+
+// words are the query for the record of the search: what was asked about, and whose
+// pseudonym, never a person's id.
+func (q *Query) words(who []string) string {
+	var out []string
+	for _, p := range []struct{ name, v string }{{"team", q.Team}, {"session", q.Session}, {"token", q.Token}, {"route", q.Route}, {"method", q.Method}, {"resource", q.Resource}} {
+		if p.v != "" {
+			out = append(out, p.name+" "+p.v)
+		}
+	}
+	if len(who) > 0 {
+		out = append(out, "person "+who[0])
+	}
+	if q.Status != 0 {
+		out = append(out, fmt.Sprintf("status %d", q.Status))
+	}
+	if q.Staff {
+		out = append(out, "staff")
+	}
+	if len(out) == 0 {
+		return "everything"
+	}
+	return strings.Join(out, ", ")
+}
+
+func (q *Query) matches(l *line, who []string) bool {
+	switch {
+	case l.At < q.From.UnixMicro() || l.At > q.Until.UnixMicro(),
+		q.Team != "" && l.Team != q.Team, q.Session != "" && l.Session != q.Session, q.Token != "" && l.Token != q.Token, q.Route != "" && l.Route != q.Route,
+		q.Method != "" && l.Method != q.Method, q.Resource != "" && !slices.Contains(l.Resource, q.Resource), q.Staff && !l.Staff && l.Kind != string(actor.Support),
+		len(who) > 0 && !slices.Contains(who, l.Who) && !slices.Contains(who, l.For),
+		q.Status >= 100 && l.Status != q.Status, q.Status > 0 && q.Status < 100 && l.Status/100 != q.Status:
+		return false
+	}
+	return true
+}
+
+// who is a person as records name them: under the pseudonym of the id, or as was given.
+func (t *Trail) who(q *Query) []string {
+	if q.Person == "" {
+		return nil
+	}
+	return []string{t.Keys.Pseudonym(keyring.Person(q.Person)), q.Person}
+}
+
+// Search finds the newest records. That somebody searched is recorded before they see any.
+func (t *Trail) Search(ctx context.Context, who actor.Actor, q Query) ([]Found, error) {
+	if err := t.allow(ctx, who, access.JournalRead, &q, ""); err != nil {
+		return nil, err
+	}
+	var out []Found
+	err := t.walk(ctx, q, true, func(fs []Found) error {
+		slices.Reverse(fs)
+		if out = append(out, fs...); len(out) >= q.Limit {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, err
+	}
+	return out[:min(len(out), q.Limit)], nil
+}
+
+var errEnough = errors.New("trail: enough")
+
+// allow asks for the right, checks the query and records the search.
+func (t *Trail) allow(ctx context.Context, who actor.Actor, do access.Action, q *Query, export string) error {
+	if err := t.Access.Allow(ctx, who, do, "gateway/records"); err != nil {
+		return err //nolint:wrapcheck // a fault for the reader
+	}
+	if err := q.check(t.Now()); err != nil {
+		return err
+	}
+	_, err := t.DB.Change(ctx, who, func(*ledger.Tx) (ledger.Event, error) {
+		return Searched{Of: q.words(t.who(q)), From: q.From, Until: q.Until, Export: export}, nil
+	})
+	return err //nolint:wrapcheck // the ledger says what failed
+}
+
+// walk goes through segments and gives what matches of each, the oldest record first;
+// segments come the newest first, or the oldest.
+func (t *Trail) walk(ctx context.Context, q Query, newest bool, fn func([]Found) error) error {
+	if err := t.Flush(ctx); err != nil { // what was just answered is found
+		return err
+	}
+	var rows []row
+	if err := t.each(ctx, q.From, q.Until, func(r row) error { rows = append(rows, r); return nil }); err != nil {
+		return err
+	}
+	t.write.Lock()
+	if s := t.open; s != nil {
+		rows = slices.Insert(rows, 0, row{id: s.id, size: s.size})
+	}
+	t.write.Unlock()
+	if !newest {
+		slices.Reverse(rows)
+	}
+	who := t.who(&q)
+	for _, r := range rows {
+		found, err := t.search(ctx, r, q, who)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			continue
+		}
+		if err := fn(found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// search finds what matches in one segment.
+func (t *Trail) search(ctx context.Context, r row, q Query, who []string) (out []Found, err error) {
+	f, err := os.Open(t.path(r.id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Unavailable, "records_missing", fault.Public{Problem: "A segment of the access records is not in its folder: " + r.id + ".", Expected: "Every segment of the last 90 days.", Next: "Bring DIR/segments back from a backup, or search from this server's other node."})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read access records: %w", err)
+	}
+	defer f.Close()
+	var at []int // of the chunk's records: where they are in out; -1 = not
+	err = t.frames(ctx, r.id, bufio.NewReaderSize(io.LimitReader(f, r.size), 64<<10), func(_ int, _ []byte, ls []line, addrs []string) {
+		if ls == nil {
+			for i := range min(len(addrs), len(at)) {
+				if at[i] >= 0 {
+					out[at[i]].Address = addrs[i]
+				}
+			}
+			return
+		}
+		at = at[:0]
+		for i := range ls {
+			n := -1
+			if q.matches(&ls[i], who) {
+				n = len(out)
+				out = append(out, ls[i].found(r.id))
+			}
+			at = append(at, n)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the segment %s: %w", r.id, err)
+	}
+	return out, nil
+}
+
+// Whole compares every closed segment since a time with its hash, and says which are not
+// as they were closed.
+func (t *Trail) Whole(ctx context.Context, since time.Time) (segments, records int64, broken []string, err error) { // clause: inc.breach-scope
+	err = t.each(ctx, since, time.Time{}, func(r row) error {
+		segments, records = segments+1, records+r.count
+		f, err := os.Open(t.path(r.id))
+		if errors.Is(err, fs.ErrNotExist) {
+			broken = append(broken, r.id+" is missing")
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read access records: %w", err)
+		}
+		defer f.Close()
+		h := sha256.New()
+		n, err := io.Copy(h, f)
+		if err != nil {
+			return fmt.Errorf("read access records: %w", err)
+		}
+		if n != r.size || hex.EncodeToString(h.Sum(nil)) != r.sum {
+			broken = append(broken, r.id+" was altered")
+		}
+		return nil
+	})
+	return segments, records, broken, err
+}
