@@ -71,7 +71,7 @@ func (c LimitConf) read() (gateway.Limits, error) {
 // programs are what the gate holds programs to.
 func (a *App) programs() (gateway.Programs, error) {
 	limits, err := a.config.Gateway.Limits.read()
-	p := gateway.Programs{Limits: limits, Plant: a.identity.PlantProgram, Person: a.identity.Standing}
+	p := gateway.Programs{Limits: limits, Plant: a.identity.PlantProgram, Person: a.identity.WouldBe}
 	for _, f := range a.config.Gateway.OpenAPI {
 		if !filepath.IsAbs(f) {
 			f = a.path(f)

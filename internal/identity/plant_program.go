@@ -58,9 +58,9 @@ func (s *Service) plantToken(ctx context.Context, control, person string, scopes
 	return text, nil
 }
 
-// Standing is somebody as they would be in a session of their home team that shows all
+// WouldBe is somebody as they would be in a session of their home team that shows all
 // that is asked of them: for telling what they could do, never for doing it.
-func (s *Service) Standing(ctx context.Context, ref string) (actor.Actor, error) {
+func (s *Service) WouldBe(ctx context.Context, ref string) (actor.Actor, error) {
 	var p Person
 	var err error
 	if strings.Contains(ref, "@") {

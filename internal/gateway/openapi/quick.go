@@ -13,6 +13,7 @@ import (
 // no. A library judges what it did not understand or did not find right, so a mistake of
 // this file could only be a yes too many; a fuzz test looks for one.
 type quick struct {
+	never    bool  // nothing is right
 	types    types // none = any
 	props    map[string]*quick
 	required []string
@@ -40,6 +41,11 @@ func (c *compiler) quicken(r reading, pointer string, depth int) *quick {
 	v, at := follow(c.roots[r], pointer)
 	if q, known := c.quick[r][at]; known {
 		return q // also of a schema that holds itself
+	}
+	if said, ok := v.(bool); ok {
+		q := &quick{never: !said}
+		q.read(nil, false)
+		return q
 	}
 	m, ok := v.(map[string]any)
 	if !ok || depth > 20 {
@@ -192,6 +198,9 @@ func whole(v any) (int64, bool) {
 
 // yes reports that a value is plainly right.
 func (q *quick) yes(v any) bool {
+	if q.never {
+		return false
+	}
 	any := q.types == types{}
 	switch v := v.(type) {
 	case string:
