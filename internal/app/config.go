@@ -34,6 +34,7 @@ type Config struct {
 	Operators []string   `yaml:"operators,omitempty"` // further user names or uids that may use the socket
 	Identity  IDConfig   `yaml:"identity,omitempty"`
 	Vault     VaultConf  `yaml:"vault,omitempty"`
+	Gateway   GateConf   `yaml:"gateway,omitempty"`
 	TermsURL  string     `yaml:"terms_url,omitempty"` // where customers read the terms: a URL, or a path of the application that anyone may read
 
 	TrustedProxies []string `yaml:"trusted_proxies,omitempty"` // addresses or prefixes of proxies in front, whose X-Forwarded- headers count
@@ -138,6 +139,9 @@ func (c Config) check(name string) error {
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return bad("tls", c.TLS.Cert+c.TLS.Key, "both tls.cert and tls.key, or neither")
 	}
+	if err := c.Gateway.check(bad); err != nil {
+		return err
+	}
 	return c.checkProxies(bad)
 }
 
@@ -213,6 +217,9 @@ func (c Config) write(dir string) error {
 	}
 	if len(c.Hosts) == 0 {
 		c.Hosts = nil
+	}
+	if len(c.Gateway.OpenAPI) == 0 {
+		c.Gateway.OpenAPI = nil
 	}
 	if len(c.Vault.Scan) == 0 {
 		c.Vault.Scan = nil

@@ -32,6 +32,7 @@ type Setup struct {
 	cli.InitOptions
 	Edits map[string]document.Literal // further parameters, for the demo
 	Scan  []string                    // places that are searched for credentials
+	API   []string                    // descriptions of the application's interface
 	Names map[string]string           // address → name of an owner; else the address's first part
 	Demo  bool                        // the keys of the holders will lie beside it
 }
@@ -172,7 +173,7 @@ func (s Setup) config(ready bool) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	c := Config{Vault: VaultConf{Demo: s.Demo, Scan: s.Scan}, Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: s.Upstreams, Mail: MailConfig{URL: s.Mail}}
+	c := Config{Vault: VaultConf{Demo: s.Demo, Scan: s.Scan}, Gateway: GateConf{OpenAPI: s.API}, Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: s.Upstreams, Mail: MailConfig{URL: s.Mail}}
 	if ready {
 		if err := c.fill(filepath.Join(s.Dir, configName)); err != nil {
 			return c, err

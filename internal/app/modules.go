@@ -192,10 +192,14 @@ func (a *App) buildGateway() error {
 		return err
 	}
 	a.jobs.Every("gateway-records", 24*time.Hour, a.trail.Sweep)
+	programs, err := a.programs()
+	if err != nil {
+		return err
+	}
 	a.gateway, err = gateway.New(gateway.Deps{
 		DB: a.db, Rules: clause.NewLive[gateway.Rules](a.now), Sessions: gateSessions{a.identity}, Tokens: a.identity, Access: a.access, Keys: a.ring,
 		Origin: a.origin, Upstream: upstream, RoutesFile: a.path("routes.yaml"), Now: a.now, Log: a.log.With("module", "gateway"),
-		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound, Trail: a.trail})
+		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound, Programs: programs, Trail: a.trail})
 	return err
 }
 

@@ -201,6 +201,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "item-import", route: "GET " + desk + "/items/import", path: desk + "/items/import", words: "Try it", picture: true},
 		{name: "item-password", route: "GET " + desk + "/items/password", path: desk + "/items/password", words: "Made of"},
 		{name: "item-made", show: func(b *tab) { b.open(desk + "/items/password"); b.press("Make it") }, words: "bits of chance", picture: true},
+		{name: "gate-explain", route: "GET " + desk + "/gate/explain", path: desk + "/gate/explain?method=GET&path=%2Fapi%2Fcontacts%3Fx%3D1&as=stranger&scopes=contacts%3Aread", words: "refused", picture: true},
 		{name: "gate", route: "GET " + desk + "/gate", path: desk + "/gate", words: "Routes", picture: true},
 		{name: "requests", route: "GET " + desk + "/gate/requests", path: desk + "/gate/requests?from=2h", words: "Requests, the newest first", picture: true},
 		{name: "mail", route: "GET " + desk + "/mail", path: desk + "/mail", words: "", picture: true},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,9 +27,29 @@ type gate struct {
 			Methods []string `json:"methods"`
 			Who     string   `json:"who"`
 			Roles   []string `json:"roles"`
+			Scopes  []string `json:"scopes"`
+			StepUp  string   `json:"step_up"`
+			Limit   string   `json:"limit"`
+			Quota   string   `json:"quota"`
+			Body    string   `json:"body"`
 		} `json:"routes"`
 		Clamped []string `json:"clamped"`
 	} `json:"table"`
+	Description *struct {
+		Files   []string `json:"files"`
+		Problem string   `json:"problem"`
+		Remarks []struct {
+			File string `json:"file"`
+			Line int    `json:"line"`
+			Says string `json:"says"`
+		} `json:"remarks"`
+	} `json:"description"`
+	Operations []struct {
+		Method string   `json:"method"`
+		Path   string   `json:"path"`
+		Scopes []string `json:"scopes"`
+		Takes  string   `json:"takes"`
+	} `json:"operations"`
 }
 
 func (a *app) gatewayCommand() *cobra.Command {
@@ -40,16 +61,17 @@ func (a *app) gatewayCommand() *cobra.Command {
 		"While the gate is frozen only GET, HEAD and OPTIONS pass; WebSockets are cut, and changes under way have half a minute to end.",
 		"  writ gateway freeze on --reason \"lost writes\"\n  writ gateway freeze off",
 		a.modeCommand("on", "frozen", "Freeze the gate: nothing can be changed", "writ gateway freeze on"), a.modeCommand("off", "normal", "Open the gate again", "writ gateway freeze off"))
-	return a.group("gateway", "See the routes of the gate, close it for maintenance",
+	return a.group("gateway", "See the routes of the gate, ask why a request passes, close it for maintenance",
 		"The gate stands before the application and lets in whom the policy and routes.yaml allow.",
-		"  writ gateway routes\n  writ gateway maintenance on", a.gatewayRoutes(), a.gatewayRecords(), maintenance, freeze)
+		"  writ gateway routes\n  writ gateway explain GET /orders/1 --role member\n  writ gateway maintenance on", a.gatewayRoutes(), a.gatewayExplain(), a.gatewayRecords(), maintenance, freeze)
 }
 
 func (a *app) gatewayRoutes() *cobra.Command {
 	return &cobra.Command{
 		Use: "routes", Short: "Show who may come where",
 		Long: `Shows the routes in force. The policy says the least that is asked of a visitor and which
-paths are public; routes.yaml may only tighten that.`,
+paths are public; routes.yaml may only tighten that. Programs reach what the description of the
+interface names, with the scopes of route and operation.`,
 		Example: "  writ gateway routes\n  writ gateway routes --format json", Args: cobra.NoArgs,
 		RunE: run(func(c *cobra.Command, _ []string) error {
 			conn, err := a.open(c.Context())
@@ -78,9 +100,9 @@ func (a *app) printGate(raw json.RawMessage) error {
 		since = " since " + a.when(g.Since)
 	}
 	a.say("The gate is in mode %s%s; behind it is %s.", visible(g.Mode), since, visible(g.Upstream))
-	t := newTable(a.out, "PATH", "METHODS", "WHO", "BY")
+	t := newTable(a.out, "PATH", "METHODS", "WHO", "TOKENS WITH", "ASKS TOO", "BY")
 	for _, p := range g.Table.Public {
-		t.row(p, "all", "anyone", "policy")
+		t.row(p, "all", "anyone", "", "", "policy")
 	}
 	for _, r := range g.Table.Routes {
 		methods, who := strings.Join(r.Methods, " "), r.Who
@@ -90,14 +112,45 @@ func (a *app) printGate(raw json.RawMessage) error {
 		if len(r.Roles) > 0 {
 			who = strings.Join(r.Roles, " or ")
 		}
-		t.row(r.Path, methods, who, "routes.yaml")
+		var too []string
+		for name, v := range map[string]string{"step-up ": r.StepUp, "limit ": r.Limit, "quota ": r.Quota, "body ": r.Body} {
+			if v != "" {
+				too = append(too, name+v)
+			}
+		}
+		slices.Sort(too)
+		t.row(r.Path, methods, who, strings.Join(r.Scopes, " "), strings.Join(too, ", "), "routes.yaml")
 	}
-	t.row("all else", "all", g.Table.Least, "policy")
+	t.row("all else", "all", g.Table.Least, "", "", "policy")
 	if err := t.flush(); err != nil {
 		return err
 	}
 	for _, p := range g.Table.Clamped {
 		a.say("The policy is tighter than routes.yaml for %s; the policy holds.", visible(p))
+	}
+	return a.printOperations(g)
+}
+
+// printOperations shows what programs may do.
+func (a *app) printOperations(g gate) error {
+	d := g.Description
+	if d == nil {
+		return nil
+	}
+	a.say("")
+	a.say("Programs reach what %s describes:", visible(strings.Join(d.Files, ", ")))
+	t := newTable(a.out, "METHOD", "PATH", "A TOKEN NEEDS", "TAKES")
+	for _, o := range g.Operations {
+		t.row(o.Method, o.Path, strings.Join(o.Scopes, ", or "), o.Takes)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if d.Problem != "" {
+		a.say("It is not in force as it is now: %s", visible(d.Problem))
+	}
+	for _, r := range d.Remarks {
+		a.say("%s:%d: %s", visible(r.File), r.Line, visible(r.Says))
 	}
 	return nil
 }

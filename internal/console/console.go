@@ -180,6 +180,7 @@ func (c *Console) Routes() []web.Route {
 		}),
 		staff("GET /-/console/gate", access.GateRead, atGate, c.showGate),
 		staff("GET /-/console/gate/requests", access.JournalRead, atRequests, c.showRequests),
+		staff("GET /-/console/gate/explain", access.GateRead, atGate, c.showExplain),
 		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),

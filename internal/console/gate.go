@@ -23,6 +23,7 @@ type gatePage struct {
 	Mode     *web.Form
 	Steps    []web.Link
 	Routes   web.Table
+	API      *apiPart
 	Totals   web.Table
 	Refusals web.Table
 }
@@ -51,7 +52,8 @@ func (c *Console) gatePage(w http.ResponseWriter, r *http.Request, who actor.Act
 	if c.Access.May(who, access.GateMaintain) {
 		p.Mode = modeForm(s, fail)
 	}
-	p.Routes = routes(s.Table)
+	p.Routes, p.API = routes(s.Table), described(s)
+	p.Facts = append(p.Facts, limitFact(s.Limits))
 	if c.Access.May(who, access.JournalRead) {
 		if err := c.traffic(r.Context(), &p); err != nil {
 			return err
@@ -106,7 +108,7 @@ func modeForm(s gateway.State, fail error) *web.Form {
 }
 
 func routes(t gateway.Table) web.Table {
-	out := web.Table{Caption: "Routes in force; the longest match counts", Columns: []web.Column{{Name: "Path"}, {Name: "Methods"}, {Name: "Who"}, {Name: ""}},
+	out := web.Table{Caption: "Routes in force; the longest match counts", Columns: []web.Column{{Name: "Path"}, {Name: "Methods"}, {Name: "Who"}, {Name: "Tokens with"}, {Name: "Asks too"}, {Name: ""}},
 		Empty: web.Empty{Says: "No route tightens the policy: everything asks for " + t.Least + ", except the public paths."}}
 	for _, r := range t.Routes {
 		methods := "all"
@@ -117,9 +119,9 @@ func routes(t gateway.Table) web.Table {
 		if len(r.Roles) > 0 {
 			who = "role " + strings.Join(r.Roles, " or ")
 		}
-		row := web.Row{Cells: []web.Cell{{Text: r.Path, Code: true}, {Text: methods}, {Text: who}, {}}}
+		row := web.Row{Cells: []web.Cell{{Text: r.Path, Code: true}, {Text: methods}, {Text: who}, {Text: strings.Join(r.Scopes, " ")}, {Text: asksToo(r)}, {}}}
 		if slices.Contains(t.Loose, r.Path) {
-			row.Cells[3] = web.Cell{Mark: &web.Mark{State: web.StaleNow, Word: "the policy is tighter and holds"}}
+			row.Cells[5] = web.Cell{Mark: &web.Mark{State: web.StaleNow, Word: "the policy is tighter and holds"}}
 		}
 		out.Rows = append(out.Rows, row)
 	}

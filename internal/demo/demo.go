@@ -124,6 +124,7 @@ func build(ctx context.Context, dir string, at places) (state, error) {
 		Names: map[string]string{owners[0]: "Ana Sousa", owners[1]: "Ben Okafor", owners[2]: "Chloe Lindqvist"},
 		Demo:  true,
 		Scan:  []string{appFolder},
+		API:   []string{appFolder + "/openapi.json"},
 		Edits: map[string]document.Literal{"use.no-automation/public_paths": document.Words("/", "/pricing", "/static/")},
 	})
 	if err != nil || !res.Changed {
@@ -133,12 +134,20 @@ func build(ctx context.Context, dir string, at places) (state, error) {
 		}
 		return st, err
 	}
+	if err := os.WriteFile(filepath.Join(dir, "routes.yaml"), []byte(routes), 0o600); err != nil {
+		return state{}, err
+	}
 	var st state
 	for _, l := range res.Owners {
 		st.People = append(st.People, person{Email: l.Email, Role: "owner of the policy", Link: l.URL})
 	}
 	return st, writeState(dir, st)
 }
+
+// routes lets programs in where the sample's description says what they may do.
+const routes = `# Who may come where: may only tighten the policy. Read again when it changes.
+- {path: /api/, who: signed-in, scopes: ["contacts:read"], limit: 600/m}
+`
 
 // appFolder is the sample application as it is deployed: what its server is made of, and so
 // where a credential must not stand. Writ searches it twice a day.

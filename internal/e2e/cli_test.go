@@ -69,6 +69,7 @@ func TestFormatJSON(t *testing.T) {
 	k.ask(t, "gateway", "records", "--since", "1h")
 	k.ask(t, "gateway", "freeze", "on", "--reason", "lost writes")
 	k.ask(t, "gateway", "freeze", "off")
+	k.ask(t, "gateway", "explain", "GET", "/", "--role", "member")
 	k.ask(t, "gateway", "maintenance", "on", "--reason", "move")
 	k.ask(t, "gateway", "maintenance", "off")
 	k.ask(t, "prove", "auth.reset-link-lifetime")

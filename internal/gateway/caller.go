@@ -15,6 +15,12 @@ import (
 // findCaller asks the session table who stands behind the cookie. The table is in
 // memory and changed before a sign-out is answered, so nothing is kept here.
 func (v *visit) findCaller() *refusal { // clause: use.no-automation
+	switch {
+	case v.dry && v.as.IsZero():
+		return nil
+	case v.dry:
+		return v.enter(v.as, SessionFacts{})
+	}
 	if ours(v.r.Header) { // a cookie beside it counts for nothing
 		return v.findProgram()
 	}
@@ -24,33 +30,7 @@ func (v *visit) findCaller() *refusal { // clause: use.no-automation
 	}
 	who, facts, err := v.g.sessions.Lookup(v.r.Context(), secret.NewText(token))
 	if err == nil {
-		switch {
-		case who.Kind == actor.Enrolling: // clause: access.mfa-by-technology
-			if who.Needs > 2 {
-				return refusePasskey
-			}
-			return refuseEnrol
-		case who.Kind == actor.Agreeing && v.need.need == anyone:
-			return nil // the terms themselves may lie here
-		case who.Kind == actor.Agreeing: // clause: use.terms
-			return refuseTerms
-		case who.Kind == actor.BreakGlass && v.need.need == anyone:
-			return nil
-		case who.Kind == actor.BreakGlass: // clause: access.least-privilege
-			v.who = who // for the record
-			return refuseEmergency
-		case who.Kind == actor.Support && !who.Writes && v.changes(): // clause: use.need-to-see
-			v.who = who // for the record
-			return refuseReader
-		case who.Kind != actor.Support && !who.SignedIn():
-			return refuseSession
-		}
-		if v.foreign() {
-			return refuseForeign
-		}
-		v.who, v.facts = who, facts
-		v.renew()
-		return nil
+		return v.enter(who, facts)
 	}
 	switch fault.KindOf(err) {
 	case fault.Unauthenticated, fault.NotFound, fault.Gone:
@@ -62,6 +42,37 @@ func (v *visit) findCaller() *refusal { // clause: use.no-automation
 	}
 	v.g.log.Error("session could not be looked up", "err", err)
 	return refuseUnknown
+}
+
+// enter lets the actor of a session or a token in as far as their kind goes.
+func (v *visit) enter(who actor.Actor, facts SessionFacts) *refusal { // clause: use.no-automation
+	switch {
+	case who.Kind == actor.Enrolling: // clause: access.mfa-by-technology
+		if who.Needs > 2 {
+			return refusePasskey
+		}
+		return refuseEnrol
+	case who.Kind == actor.Agreeing && v.need.need == anyone:
+		return nil // the terms themselves may lie here
+	case who.Kind == actor.Agreeing: // clause: use.terms
+		return refuseTerms
+	case who.Kind == actor.BreakGlass && v.need.need == anyone:
+		return nil
+	case who.Kind == actor.BreakGlass: // clause: access.least-privilege
+		v.who = who // for the record
+		return refuseEmergency
+	case who.Kind == actor.Support && !who.Writes && v.changes(): // clause: use.need-to-see
+		v.who = who // for the record
+		return refuseReader
+	case who.Kind != actor.Support && !who.SignedIn():
+		return refuseSession
+	}
+	if v.foreign() {
+		return refuseForeign
+	}
+	v.who, v.facts = who, facts
+	v.renew()
+	return nil
 }
 
 // foreign reports whether another site's page makes the browser act with the session:
@@ -105,6 +116,9 @@ func (v *visit) changes() bool {
 
 // allow compares the caller with what the route and the policy ask for.
 func (v *visit) allow() *refusal { // clause: use.no-automation
+	if !v.scopedToo() {
+		return refuseScope
+	}
 	if v.need.need == anyone {
 		return nil
 	}
@@ -165,6 +179,10 @@ func (v *visit) proved() *refusal { // clause: auth.best-practice
 	if hosting > 0 && v.who.ACR < 2 { // a password proves no second factor
 		up := web.NeedStepUp(2, age)
 		return &refusal{clause: hostingFactor, status: up.Fault.Kind.Status(), err: up.Fault, whole: up, leads: true}
+	}
+	if v.dry {
+		v.note("The last proof of who comes must be at most %s old; that is theirs alone to show.", short(age))
+		return nil
 	}
 	err := v.g.sessions.Fresh(v.r.Context(), v.who, age)
 	if err == nil {

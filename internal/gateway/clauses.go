@@ -49,6 +49,10 @@ func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 			Says: "Compares the access records of the last day with the hashes in the journal, and counts requests without one"},
 		{ID: "gateway.undefined-paths", Clause: noAutomation, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryUndefined(ctx, door) },
 			Says: "Asks as a stranger for a path that is not public, with forged headers and with a disguised path, and must be refused each time"},
+		{ID: "gateway.programs", Clause: publicAPI, Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probePrograms,
+			Says: "Looks whether a good description of the interface is in force and asks for a caller everywhere, whether each route with scopes is described, and counts the requests of programs that were let through without being judged by it"},
+		{ID: "gateway.undescribed", Clause: publicAPI, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryUndescribed(ctx, door) },
+			Says: "Asks as a program for an address outside the description, with a parameter and a body that it does not name, and without a key, and must be refused each time; a described request must come through, with the headers that tell its limit"},
 	}
 }
 

@@ -1,10 +1,10 @@
 // Package gateway is the gate between the public and the private application. It
 // decides about every request in one visible list of steps and forwards what passes:
 //
-//	admit ─► mode ─► route ─► caller ─► stage ─► allow ─► body ─► upstream   (then it is counted)
-//	canonical  open?   longest   who is   open to   level,   bounds   signed assertion on,
-//	form, host         match     signed   this      roles             what a client forged off
-//	                             in       team?
+//	admit ─► mode ─► route ─► rate-address ─► caller ─► stage ─► allow ─► rate-caller ─► body ─► schema ─► upstream
+//	canonical  open?   longest   how much     who is    open to   level,    how much      bounds   as it is   signed assertion
+//	form, host         match     of one       signed    this      roles,    of one                 described  on, what a client
+//	                             network      in        team?     scopes    caller                            forged off
 //
 // Each step lets the request go on or refuses it with a clause, a status and words for
 // the reader. What was authorised is byte for byte what is forwarded.
@@ -12,13 +12,15 @@
 // Promises: use.no-automation (nothing passes that policy and routes do not allow;
 // routes can only tighten the policy), crypto.tls-in-transit, crypto.current-public,
 // crypto.certificates, crypto.payment-pages, net.edge-tls, net.private, inc.loss-maintenance
-// and inc.loss-freeze (a closed gate lets nothing through, and what is under way ends).
+// and inc.loss-freeze (a closed gate lets nothing through, and what is under way ends),
+// use.public-api (programs reach what a description of the interface names, within limits).
 //
 // Refuses: a target that two readers could read differently (400, never repaired), a
 // host that is not ours (421), a method no route lists (405), a stranger (401, or the
-// sign-in page for a browser), a missing role (403), what a closed gate keeps out (503), a
-// plain connection to a public address. Refusals and totals are entries of the ledger;
-// making them costs the request nothing (record.go).
+// sign-in page for a browser), a missing role (403), what nobody described (404, 405, 406,
+// 415, 422), what is too much (429), what a closed gate keeps out (503), a plain connection
+// to a public address. Refusals and totals are entries of the ledger; making them costs the
+// request nothing (record.go).
 //
 // Threats: path confusion between gate and application; forged identity and proxy
 // headers, also by underscore, in trailers and by Connection; a stolen assertion (60
@@ -28,14 +30,19 @@
 // answer to somebody else's request (such a connection is not used again).
 //
 // It owns no accounts: it asks Sessions, and keeps no answer. Tables gateway_mode and
-// gateway_routes are public; nothing in them belongs to a person. Access records are kept
-// by the child trail.
+// gateway_routes are public, as those of the description and of the nodes; nothing in them
+// belongs to a person. gateway_quota counts by a token's id, for two days. Access records are
+// kept by the child trail.
 //
 // For: customer users (who never notice it), engineer, owner, auditor.
 //
 // Read gateway.go (the steps), target.go, routes.go, caller.go, body.go, upstream.go with
-// headers.go, assertion.go and direct.go; streams.go, which cuts what may not go on; then
-// record.go, note.go, mode.go, reload.go, clauses.go.
+// headers.go, assertion.go and direct.go; streams.go, which cuts what may not go on;
+// programs.go with described.go and shadow.go, limits.go with limits_store.go; then
+// record.go, note.go, mode.go, reload.go, explain.go, clauses.go.
+//
+// BUG(quota): several nodes learn of each other's use of a day's quota every other second;
+// so much may pass beyond it, on each of them.
 //
 // BUG(record): counters of the current minute, not refusals' first entries, are lost
 // when the process is killed.

@@ -101,3 +101,30 @@ type RoutesAdopted struct {
 func (e RoutesAdopted) About() ledger.About {
 	return ledger.About{Name: "gateway.routes-adopted", Clause: noAutomation, Object: "gateway/routes"}
 }
+
+// DescriptionAdopted says which description of the application's interface is in force.
+type DescriptionAdopted struct {
+	Hash       string `class:"public"` // SHA-256 over the files' hashes and names in hex, "" when there is none
+	Files      int    `class:"public"`
+	Operations int    `class:"public"`
+	Remarks    int    `class:"public"` // what it leaves more open than it need
+}
+
+// About implements ledger.Event.
+func (e DescriptionAdopted) About() ledger.About {
+	return ledger.About{Name: "gateway.description-adopted", Clause: publicAPI, Object: "gateway/description"}
+}
+
+// AnswersCompared counts answers of the application that were compared with the
+// description, since the counts before. Nothing was done about those that differ.
+type AnswersCompared struct {
+	Operation string `class:"public"` // method and template
+	Compared  int64  `class:"public"`
+	Differ    int64  `class:"public"`
+	Missed    int64  `class:"public"` // chosen, and then too long or one too many
+}
+
+// About implements ledger.Event.
+func (e AnswersCompared) About() ledger.About {
+	return ledger.About{Name: "gateway.answers-compared", Clause: publicAPI}
+}

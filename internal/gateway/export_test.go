@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"writ/internal/gateway/openapi"
 )
 
 // SetPause changes how long a client may rest within a body.
@@ -91,3 +93,41 @@ func (g *Gateway) WithoutSteps(names ...string) {
 
 // CountLate counts a change that came through a closed gate.
 func (g *Gateway) CountLate() { g.tally.everLate.Add(1) }
+
+// PollDescription looks at the description's files now.
+func (g *Gateway) PollDescription(ctx context.Context) { g.pollDescription(ctx) }
+
+// Share stores and learns what nodes share, now.
+func (g *Gateway) Share(ctx context.Context) error { return g.share(ctx) }
+
+// Leave takes the node off the list.
+func (g *Gateway) Leave(ctx context.Context) error { return g.leave(ctx) }
+
+// Nodes is among how many the limits are divided.
+func (g *Gateway) Nodes() int64 { return g.limits.nodes.Load() }
+
+// ForgetDays removes quotas of days that are over.
+func (g *Gateway) ForgetDays(ctx context.Context) error { return g.forgetDays(ctx) }
+
+// Judged has a function look at each request after the schema step: the fields that are
+// proved, and the masks of a good JSON answer. Call it before the first request.
+func (g *Gateway) Judged(seen func(fields []openapi.Field, masks []openapi.Mask)) {
+	last := len(g.steps) - 1
+	look := func(v *visit) *refusal {
+		seen(v.typedFields(), v.masks(http.StatusOK, http.Header{"Content-Type": {"application/json"}}))
+		return nil
+	}
+	g.steps = append(g.steps[:last:last], step{"look", noAutomation, look}, g.steps[last])
+}
+
+// BreakJudge has the judge of requests fail as a fault in it would. Call it before the first request.
+func (g *Gateway) BreakJudge() {
+	for i := range g.steps {
+		if g.steps[i].name == schemaStep {
+			g.steps[i].run = func(v *visit) *refusal {
+				_, err := (&openapi.Match{}).Check(openapi.Request{})
+				return v.verdict(nil, err)
+			}
+		}
+	}
+}

@@ -22,6 +22,7 @@ import (
 	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/clause"
+	"writ/internal/gateway/openapi"
 	"writ/internal/gateway/trail"
 	"writ/internal/ledger"
 	"writ/internal/listen"
@@ -108,6 +109,7 @@ type Deps struct {
 	Roots     *x509.CertPool     // for an upstream with a private authority; nil = the system's
 	Listening func() []Listening // the ports that are open; nil = none known
 	Outbound  func() []Outbound  // where this process sends to; nil = not known
+	Programs  Programs           // what programs are held to
 	Trail     Trail              // of access records; nil = none are kept
 }
 
@@ -135,14 +137,19 @@ type Gateway struct {
 	listening func() []Listening
 	outbound  func() []Outbound
 
-	cross   *http.CrossOriginProtection
-	pause   time.Duration // how long a client may rest within a body
-	room    room          // for bodies that steps look at
-	steps   []step
-	signer  *signer
-	way     http.RoundTripper // to the application
-	visits  sync.Pool         // of *visit
-	buffers buffers
+	cross     *http.CrossOriginProtection
+	pause     time.Duration // how long a client may rest within a body
+	room      room          // for bodies that steps look at
+	described described
+	limits    *limits
+	shadow    shadow
+	served    letIn // programs
+	programs  Programs
+	steps     []step
+	signer    *signer
+	way       http.RoundTripper // to the application
+	visits    sync.Pool         // of *visit
+	buffers   buffers
 
 	mode    atomic.Pointer[modeState]
 	streams streams
@@ -190,15 +197,23 @@ func New(d Deps) (*Gateway, error) {
 	g.files.name = d.RoutesFile
 	g.tally.init()
 	g.streams.init()
+	g.programs, g.described.files = d.Programs, d.Programs.Files
+	g.shadow.queue, g.shadow.seen = make(chan sample, shadowQueue), map[*openapi.Operation]*compared{}
+	if g.limits, err = newLimits(d.Programs.Limits); err != nil {
+		return nil, err
+	}
 	g.visits.New = func() any { return g.newVisit() }
 	g.steps = []step{
 		{"admit", noAutomation, (*visit).admit},
 		{"mode", lossFreeze, (*visit).checkMode},
 		{"route", noAutomation, (*visit).findRoute},
+		{"rate-address", publicAPI, (*visit).rateAddress},
 		{"caller", noAutomation, (*visit).findCaller},
 		{"stage", lossMaintenance, (*visit).checkStage},
 		{"allow", noAutomation, (*visit).allow},
+		{"rate-caller", publicAPI, (*visit).rateCaller},
 		{"body", noAutomation, (*visit).bound},
+		{schemaStep, publicAPI, (*visit).judge},
 		{"upstream", netPrivate, (*visit).forward},
 	}
 	return g, nil
@@ -209,7 +224,10 @@ func (g *Gateway) Start(ctx context.Context) error {
 	if err := g.readMode(ctx); err != nil {
 		return fmt.Errorf("start gateway: %w", err)
 	}
-	return g.adoptAtStart(ctx)
+	if err := g.adoptAtStart(ctx); err != nil {
+		return err
+	}
+	return g.describeAtStart(ctx)
 }
 
 // Slots gives the policy the gate's rules.
@@ -232,11 +250,20 @@ type visit struct {
 	need    decision
 	who     actor.Actor // zero = nobody known
 	facts   SessionFacts
-	asked   bool      // by another proxy, about a request
-	renewed bool      // the answer sets the session cookie
-	failed  *refusal  // what the upstream step met
-	out     early     // v.w for the proxy
-	held    *heldBody // the body, where a step wanted all of it
+	asked   bool         // by another proxy, about a request
+	renewed bool         // the answer sets the session cookie
+	failed  *refusal     // what the upstream step met
+	out     early        // v.w for the proxy
+	held    *heldBody    // the body, where a step wanted all of it
+	api     *openapi.API // the descriptions the request began with; nil = none
+	match   openapi.Match
+	media   *openapi.Media // of the body
+	judged  bool           // by the description, and found good
+	spent   [4]spent       // what the caller's limits say
+	told    int
+	dry     bool        // nothing is asked for: somebody wants to know what would be
+	notes   []string    // of a dry run
+	as      actor.Actor // who acts in one
 	status  int
 }
 
@@ -261,7 +288,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	done := false
 	defer func() { // also when the connection was cut by panic: then the visit is not used again
 		v.record()
-		v.note()
+		v.keepRecord()
 		if v.held != nil {
 			v.held.free()
 		}
@@ -376,6 +403,7 @@ func (g *Gateway) knownHost(host string) (string, bool) {
 // findRoute says what the path asks of its caller.
 func (v *visit) findRoute() *refusal {
 	v.need = v.table.decide(v.r.Method, v.target.path)
+	v.describe()
 	if v.need.deny != nil {
 		v.w.Header().Set("Allow", v.need.allow)
 	}

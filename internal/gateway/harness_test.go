@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"writ/internal/actor"
+	"writ/internal/canary"
 	"writ/internal/clause"
 	"writ/internal/fault"
 	"writ/internal/gateway"
@@ -128,6 +129,7 @@ type gate struct {
 	plain    string // of the http listener
 	base     string
 	file     string
+	api      string // the description's file
 	ports    []gateway.Listening
 	now      func() time.Time
 }
@@ -146,6 +148,8 @@ type options struct {
 	kit      *ledgertest.Kit // nil = SQLite
 	log      *slog.Logger    // nil = nowhere
 	trail    gateway.Trail   // nil = none
+	api      string          // a description; "" = none is named
+	programs gateway.Programs
 }
 
 func values(over clause.Values) clause.Values {
@@ -154,6 +158,7 @@ func values(over clause.Values) clause.Values {
 		"crypto.current-public/tls_min": "1.2", "crypto.current-public/ciphers": "aead", "crypto.current-public/deny": []string{"3DES", "MD5", "RC4", "SHA1"},
 		"crypto.tls-in-transit/hsts": 365 * 24 * time.Hour, "crypto.certificates/renew_before": 30 * 24 * time.Hour,
 		"crypto.payment-pages/paths": []string{"/billing"}, "net.private/public": []string{"bastion", "gateway"}, "inc.loss-freeze/writes": int64(0),
+		"use.public-api/spec": "openapi", "use.public-api/keys": "required", "use.public-api/limits": "required",
 	}
 	maps.Copy(v, over)
 	return v
@@ -196,6 +201,14 @@ func open(t testing.TB, o options) *gate {
 	if o.routes != "" {
 		k.write(o.routes)
 	}
+	k.api = filepath.Join(t.TempDir(), "api.json")
+	if o.api != "" {
+		k.describe(o.api)
+		o.programs.Files = []string{k.api}
+	}
+	if o.programs.Plant == nil {
+		o.programs.Plant = k.plant
+	}
 	log := o.log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -214,7 +227,7 @@ func open(t testing.TB, o options) *gate {
 	up, _ := url.Parse(o.url)
 	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
 		Origin: origin, Upstream: up, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
-		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Trail: o.trail})
+		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Programs: o.programs, Trail: o.trail})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,6 +280,37 @@ func (k *gate) write(text string) {
 	if err := os.Rename(k.file+".new", k.file); err != nil {
 		k.t.Fatal(err)
 	}
+}
+
+// describe replaces the description so that its stamp changes.
+func (k *gate) describe(text string) {
+	k.t.Helper()
+	if err := os.WriteFile(k.api+".new", []byte(text), 0o600); err != nil {
+		k.t.Fatal(err)
+	}
+	if err := os.Rename(k.api+".new", k.api); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// plant makes a program for a control.
+func (k *gate) plant(_ context.Context, _ *canary.Door, _ string, scopes []string) (secret.Text, func(), error) {
+	k.program("writ_svc_planted", machine("planted", []string{"member"}, scopes...))
+	return secret.NewText("writ_svc_planted"), func() {
+		k.sessions.mu.Lock()
+		defer k.sessions.mu.Unlock()
+		delete(k.sessions.programs, "writ_svc_planted")
+	}, nil
+}
+
+// program gives a token to an actor.
+func (k *gate) program(token string, who actor.Actor) {
+	k.sessions.mu.Lock()
+	defer k.sessions.mu.Unlock()
+	if k.sessions.programs == nil {
+		k.sessions.programs = map[string]actor.Actor{}
+	}
+	k.sessions.programs[token] = who
 }
 
 // transport dials the gate whatever the host's name.

@@ -23,19 +23,24 @@ func (g *Gateway) Routes() []web.Route {
 		{Pattern: "PUT /-/api/v1/gateway/mode", Who: web.Staff, Tokens: true, Handle: g.putMode,
 			Doc: web.Doc{Summary: "Close the gate to writes or to all, open it to a share of the teams, or to all", Tag: "gateway", In: modeWish{}, Out: State{}, Errors: []string{"mode", "share", "denied"}}},
 		{Pattern: "POST /-/api/v1/gateway/reload", Who: web.Staff, Tokens: true, Handle: g.reload,
-			Doc: web.Doc{Summary: "Read routes.yaml again now", Tag: "gateway", Out: State{}, Errors: []string{"routes", "denied"}}},
+			Doc: web.Doc{Summary: "Read routes.yaml and the descriptions of the interface again now", Tag: "gateway", Out: State{}, Errors: []string{"routes", "description", "denied"}}},
+		{Pattern: "GET /-/api/v1/gateway/explain", Who: web.Staff, Tokens: true, Handle: g.explain,
+			Doc: web.Doc{Summary: "Say step by step whether a request would be let through", Tag: "gateway", Query: []string{"method", "path", "as", "role", "scope"}, Out: Explanation{}, Errors: []string{"explain_path", "explain_caller", "denied"}}},
 	}
 }
 
 // State is what the gate says of itself.
 type State struct {
-	Mode     string    `json:"mode"`
-	Share    int       `json:"share,omitempty"` // per cent of the teams, when staged
-	Since    time.Time `json:"since"`
-	UnderWay int       `json:"under_way"` // requests that the application is at work on
-	Upstream string    `json:"upstream"`
-	Steps    []Step    `json:"steps"`
-	Table    Table     `json:"table"`
+	Mode       string       `json:"mode"`
+	Share      int          `json:"share,omitempty"` // per cent of the teams, when staged
+	Since      time.Time    `json:"since"`
+	UnderWay   int          `json:"under_way"` // requests that the application is at work on
+	Upstream   string       `json:"upstream"`
+	Steps      []Step       `json:"steps"`
+	Table      Table        `json:"table"`
+	Limits     LimitState   `json:"limits"`
+	Described  *Description `json:"description,omitempty"`
+	Operations []Operation  `json:"operations,omitempty"`
 }
 
 // Step is one decision on a request's way, and the clause it upholds.
@@ -46,7 +51,7 @@ type Step struct {
 
 // State returns mode, steps and routes in force.
 func (g *Gateway) State() State {
-	s := State{Upstream: g.upstream.Scheme + "://" + g.upstream.Host, Table: g.Table()}
+	s := State{Upstream: g.upstream.Scheme + "://" + g.upstream.Host, Table: g.Table(), Limits: g.limits.state(), Described: g.Description(), Operations: g.operations()}
 	s.UnderWay = g.UnderWay()
 	if m := g.mode.Load(); m != nil {
 		s.Mode, s.Share, s.Since = m.mode, m.share, m.since
@@ -79,6 +84,15 @@ func (g *Gateway) show(w http.ResponseWriter, r *http.Request, who actor.Actor) 
 		return err //nolint:wrapcheck // a fault for the reader
 	}
 	return web.WriteJSON(w, http.StatusOK, g.State())
+}
+
+func (g *Gateway) explain(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	q := r.URL.Query()
+	e, err := g.Explain(r.Context(), who, Question{Method: q.Get("method"), Path: q.Get("path"), Person: q.Get("as"), Role: q.Get("role"), Scopes: q["scope"]})
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, e)
 }
 
 func (g *Gateway) putMode(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

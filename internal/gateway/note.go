@@ -57,8 +57,8 @@ func (v *visit) resources() (out []string) {
 	return out
 }
 
-// note makes the access record of a request.
-func (v *visit) note() { // clause: inc.breach-scope
+// keepRecord makes the access record of a request.
+func (v *visit) keepRecord() { // clause: inc.breach-scope
 	if v.g.trail == nil {
 		return
 	}

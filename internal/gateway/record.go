@@ -156,18 +156,23 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { g.recordFirsts(ctx) })
 	wg.Go(func() { g.runStreams(ctx) })
+	wg.Go(func() { g.compareAnswers(ctx) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	minute := g.now().Truncate(time.Minute)
+	minute, second := g.now().Truncate(time.Minute), false
 	for {
 		select {
 		case <-ctx.Done():
 			wg.Wait()
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			return g.Flush(end)
+			return errors.Join(g.Flush(end), g.share(end), g.leave(end))
 		case <-tick.C:
 			g.pollRoutes(ctx)
+			g.pollDescription(ctx)
+			if second = !second; second { // every other time
+				g.shareAndSay(ctx)
+			}
 			if err := g.readMode(ctx); err != nil {
 				g.log.Error("mode could not be read; the last one stays", "err", err)
 			}
@@ -231,7 +236,7 @@ func (g *Gateway) Flush(ctx context.Context) error {
 	if since.IsZero() {
 		since = until
 	}
-	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until), g.flushCuts(ctx))
+	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until), g.flushCuts(ctx), g.flushCompared(ctx), g.forgetDays(ctx))
 }
 
 // flushRefusals records repeated refusals, one change a caller.

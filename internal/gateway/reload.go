@@ -33,7 +33,12 @@ func (g *Gateway) Reload(ctx context.Context, who actor.Actor) error {
 	}
 	g.files.mu.Lock()
 	defer g.files.mu.Unlock()
-	return g.adopt(ctx, who, false)
+	if err := g.adopt(ctx, who, false); err != nil {
+		return err
+	}
+	g.described.mu.Lock()
+	defer g.described.mu.Unlock()
+	return g.adoptDescription(ctx, who)
 }
 
 // adoptAtStart takes a file that was adopted before as it is, clamped to the policy:

@@ -16,6 +16,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"writ/internal/fault"
+	"writ/internal/gateway/limit"
 )
 
 // Route is one entry of DIR/routes.yaml. A route may only tighten what the policy says.
@@ -27,6 +28,8 @@ type Route struct {
 	Scopes  []string `yaml:"scopes,omitempty" json:"scopes,omitempty"`   // a token comes here with all of these; none = people only
 	StepUp  string   `yaml:"step_up,omitempty" json:"step_up,omitempty"` // how old the last proof of who comes may be, such as 15m; none = as old as the session
 	Body    string   `yaml:"body,omitempty" json:"body,omitempty"`       // the longest body, such as 50MiB; none = 10MiB
+	Limit   string   `yaml:"limit,omitempty" json:"limit,omitempty"`     // requests of one caller, such as 100/m
+	Quota   string   `yaml:"quota,omitempty" json:"quota,omitempty"`     // requests of one token on a day, such as 10000/d
 
 	Customer bool   `yaml:"customer_data,omitempty" json:"customer_data,omitempty"` // staff see it with a reason alone: when they look as a customer
 	Records  string `yaml:"records,omitempty" json:"records,omitempty"`             // which segments name a record, such as /contacts/{contact}: they stand in the access records
@@ -134,6 +137,14 @@ func (r *Route) check() (path, problem string) {
 	} else if d > 0 && (r.Who == "anyone" || len(r.Scopes) > 0) {
 		return "", "step_up is for who: signed-in or role, without scopes: a program has nothing to show anew"
 	}
+	if _, err := r.rate(); err != nil {
+		return "", "limit: " + err.Error()
+	}
+	if n, err := parseQuota(r.Quota); err != nil {
+		return "", err.Error()
+	} else if n > 0 && len(r.Scopes) == 0 {
+		return "", "quota is for routes with scopes: it is counted by token"
+	}
 	if _, err := parseSize(r.Body); err != nil {
 		return "", err.Error()
 	}
@@ -156,6 +167,14 @@ func (r *Route) check() (path, problem string) {
 	return t.path, ""
 }
 
+// rate is the limit of the route; zero when there is none.
+func (r *Route) rate() (limit.Rate, error) {
+	if r.Limit == "" {
+		return limit.Rate{}, nil
+	}
+	return limit.ParseRate(r.Limit)
+}
+
 // stepUp is the time in step_up; 0 when there is none.
 func (r *Route) stepUp() (time.Duration, error) {
 	if r.StepUp == "" {
@@ -170,7 +189,7 @@ func (r *Route) stepUp() (time.Duration, error) {
 
 func badRoutes(text string) error {
 	return fault.New(fault.Invalid, "routes", fault.Public{
-		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, customer_data, records}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
+		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, limit, quota, customer_data, records}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
 }
 
 // table answers what a path asks of its caller. It is immutable: a request keeps the
@@ -205,6 +224,9 @@ type rule struct {
 	scopes []string
 	stepUp time.Duration // 0 = none
 	body   int64         // bytes; 0 = the default
+	limit  limit.Rate    // of one caller; zero = none
+	quota  int64         // of one token on a day; 0 = none
+	scope  string        // what the two are counted under
 
 	customer bool
 	records  []recordName
@@ -275,6 +297,9 @@ func (t *table) add(r *Route, path string, line int, counters func(string) *coun
 	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes}
 	to.stepUp, _ = r.stepUp() // both were read by check
 	to.body, _ = parseSize(r.Body)
+	to.limit, _ = r.rate()
+	to.quota, _ = parseQuota(r.Quota)
+	to.scope = r.Path + " " + strings.Join(r.Methods, ",")
 	to.records, _ = parseRecords(r.Records)
 	to.customer = r.Customer
 	twice := badRoutes(fmt.Sprintf("[%d:1] %s: a method is said twice", line, r.Path))

@@ -24,6 +24,10 @@ type Rules struct {
 	PaymentPaths []string      `clause:"crypto.payment-pages/paths"` // /x is that page and all below
 	Public       []string      `clause:"net.private/public"`         // which services may be reached from outside
 	FrozenWrites int64         `clause:"inc.loss-freeze/writes"`     // how many changes the application takes while it is closed to them
+
+	APISpec   string `clause:"use.public-api/spec"`   // openapi: what programs reach is what a description of the interface names
+	APIKeys   string `clause:"use.public-api/keys"`   // required: a described operation is for known callers
+	APILimits string `clause:"use.public-api/limits"` // required: each token has a limit, also where no route says one
 }
 
 // Validate implements clause.Validator: values that this build cannot uphold are not adopted.
@@ -52,11 +56,22 @@ func (r *Rules) Validate() error {
 	if r.FrozenWrites != 0 {
 		return fmt.Errorf("inc.loss-freeze/writes is %d; this gate lets none through", r.FrozenWrites)
 	}
+	if r.APISpec != "openapi" {
+		return fmt.Errorf("use.public-api/spec is %q; this gate knows openapi", r.APISpec)
+	}
+	for key, v := range map[string]string{"use.public-api/keys": r.APIKeys, "use.public-api/limits": r.APILimits} {
+		if v != required && v != "optional" {
+			return fmt.Errorf("%s is %q; this gate knows required and optional", key, v)
+		}
+	}
 	if r.HSTS < 0 || r.RenewBefore < 0 {
 		return fmt.Errorf("durations of crypto.tls-in-transit and crypto.certificates cannot be negative")
 	}
 	return nil
 }
+
+// required is the stricter value of what may be optional.
+const required = "required"
 
 // MinTLS is the oldest protocol version in force, for listen.TLSConfig.
 func (g *Gateway) MinTLS() uint16 {

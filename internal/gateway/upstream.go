@@ -62,6 +62,7 @@ func (v *visit) forward() *refusal {
 	if ref := v.stillOpen(); ref != nil {
 		return ref
 	}
+	v.g.served.count(v)
 	v.out = early{v.w, v, 0}
 	v.proxy.ServeHTTP(&v.out, v.r)
 	return nil
@@ -126,6 +127,8 @@ func client(addr string) string {
 func (v *visit) modify(res *http.Response) error {
 	v.status = res.StatusCode
 	v.answerHeaders(res.Header)
+	v.tellLimits(res.Header)
+	v.compare(res)
 	if v.renewed { // a cookie is nothing for a cache that many share
 		res.Header["Cache-Control"] = []string{"no-store"}
 	}

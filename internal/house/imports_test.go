@@ -33,6 +33,8 @@ var rare = []struct {
 	{"github.com/pressly/goose/v3*", "ledger", "migrations"},
 	{"github.com/wneessen/go-mail*", "mail", "letters leave by one door"},
 	{"net/smtp", "", "frozen, and mail has its door"},
+	{"github.com/getkin/kin-openapi*", "gateway", "descriptions of the application's interface"},
+	{"github.com/santhosh-tekuri/jsonschema*", "gateway", "schemas of that description"},
 	{"github.com/goccy/go-yaml*", "app gateway policy cli vault", "files people write"},
 	{"github.com/pelletier/go-toml*", "leak", "rules of scanners"},
 	{"github.com/spf13/cobra*", "cli", "commands"},

@@ -26,6 +26,7 @@ const (
 	writeTime    = 30 * time.Second // for each write, not for an answer: streams may last
 	drainTime    = 10 * time.Second
 	maxHeader    = 64 << 10
+	maxFields    = 100 // of a header
 	maxPerClient = 200
 	maxTotal     = 20000
 	maxStreams   = 250
@@ -160,8 +161,35 @@ func (w *watch) count(next http.Handler) http.Handler {
 				c.handled.Add(1)
 			}
 		}
+		if fields(r.Header) > maxFields { // clause: use.no-automation
+			w.tooMany(rw, r)
+			return
+		}
 		next.ServeHTTP(rw, r)
 	})
+}
+
+// fields counts the lines of a header.
+func fields(h http.Header) (n int) {
+	for _, v := range h {
+		n += len(v)
+	}
+	return n
+}
+
+// tooMany refuses a request as net/http does, and says so where malformed ones are counted.
+func (w *watch) tooMany(rw http.ResponseWriter, r *http.Request) {
+	if w.told != nil {
+		var from netip.Addr
+		if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+			from = ap.Addr().Unmap().WithZone("")
+		}
+		w.told(from)
+	}
+	h := rw.Header()
+	h["Connection"] = []string{"close"}
+	h["Content-Length"] = []string{"0"}
+	rw.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
 }
 
 func (w *watch) state(c net.Conn, s http.ConnState) {

@@ -1,0 +1,82 @@
+package app
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"writ/internal/gateway"
+	"writ/internal/gateway/limit"
+)
+
+// GateConf holds machine settings of the gate.
+type GateConf struct {
+	OpenAPI []string  `yaml:"openapi,omitempty"` // descriptions of the application's interface; in this folder or absolute
+	Limits  LimitConf `yaml:"limits,omitempty"`
+}
+
+// LimitConf says how much this installation is made for. Empty values are the gate's own.
+type LimitConf struct {
+	Address     string `yaml:"address,omitempty"`       // requests of one address, such as 12000/m
+	Person      string `yaml:"person,omitempty"`        // of one person
+	Team        string `yaml:"team,omitempty"`          // of one team
+	Token       string `yaml:"token,omitempty"`         // of one token
+	Quota       string `yaml:"quota,omitempty"`         // of one token on a day, such as 100000/d
+	OnStoreLoss string `yaml:"on_store_loss,omitempty"` // local, closed or open: what counts while the database is away
+}
+
+// check names the first setting that is not good.
+func (c GateConf) check(bad func(key, got, want string) error) error {
+	for _, f := range c.OpenAPI {
+		if f == "" {
+			return bad("gateway.openapi", f, "the name of a file")
+		}
+	}
+	if _, err := c.Limits.read(); err != nil {
+		return bad("gateway.limits", err.Error(), "rates such as 1200/m, a quota such as 100000/d, and on_store_loss local, closed or open")
+	}
+	return nil
+}
+
+func (c LimitConf) read() (gateway.Limits, error) {
+	var l gateway.Limits
+	for _, x := range []struct {
+		from string
+		to   *limit.Rate
+	}{{c.Address, &l.Address}, {c.Person, &l.Subject}, {c.Team, &l.Team}, {c.Token, &l.Token}} {
+		if x.from == "" {
+			continue
+		}
+		r, err := limit.ParseRate(x.from)
+		if err != nil {
+			return l, err //nolint:wrapcheck // said to the reader
+		}
+		*x.to = r
+	}
+	if c.Quota != "" {
+		r, err := limit.ParseRate(c.Quota)
+		if err != nil || r.String()[len(r.String())-1] != 'd' {
+			return l, fmt.Errorf("%q is no number a day", c.Quota)
+		}
+		l.Quota = r.N
+	}
+	switch c.OnStoreLoss {
+	case "", gateway.LossLocal, gateway.LossClosed, gateway.LossOpen:
+	default:
+		return l, fmt.Errorf("%q is no way to go on", c.OnStoreLoss)
+	}
+	l.OnStoreLoss = c.OnStoreLoss
+	return l, nil
+}
+
+// programs are what the gate holds programs to.
+func (a *App) programs() (gateway.Programs, error) {
+	limits, err := a.config.Gateway.Limits.read()
+	p := gateway.Programs{Limits: limits, Plant: a.identity.PlantProgram, Person: a.identity.WouldBe}
+	for _, f := range a.config.Gateway.OpenAPI {
+		if !filepath.IsAbs(f) {
+			f = a.path(f)
+		}
+		p.Files = append(p.Files, f)
+	}
+	return p, err
+}
