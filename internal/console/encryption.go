@@ -26,6 +26,7 @@ type Encryption interface {
 	Holds(ctx context.Context, who actor.Actor) ([]keys.Hold, error)
 	Hold(ctx context.Context, who actor.Actor, target, reason string) (keys.Hold, error)
 	EndHold(ctx context.Context, who actor.Actor, id string) (bool, error)
+	StillGone(ctx context.Context, ids []string) (bool, error)
 }
 
 const atEncryption = "/-/console/encryption"

@@ -1,8 +1,12 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
 	"strconv"
+
+	"writ/internal/envelope"
+	"writ/internal/secret"
 )
 
 // StopAt makes the ring call f after each step of an erasure (intended, destroyed,
@@ -30,4 +34,20 @@ func Multiply(ctx context.Context, r *Ring, n int) error {
 		}
 		return nil
 	})
+}
+
+// ReadsBackup reports whether bytes are a backup under a key that sealed nothing.
+func ReadsBackup(b []byte) bool {
+	key, err := envelope.NewKey("00000000000000000000000000000000", secret.Random(envelope.KeySize))
+	if err != nil {
+		return false
+	}
+	_, err = readBackup(bytes.NewReader(b), func(string) (envelope.Key, error) { return key, nil }, func(backed, []any) error { return nil })
+	return err == nil
+}
+
+// ReadsLine reports whether bytes are a row of a backup.
+func ReadsLine(b []byte) bool {
+	_, _, err := readLine(b)
+	return err == nil
 }

@@ -118,20 +118,28 @@ func (r *Ring) Copy(ctx context.Context, s Subject) (*Ring, error) {
 	if err := errors.Join(s.check(), r.open()); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite3", "file:/"+secret.RandomText(16).Reveal()+"?vfs=memdb&_txlock=immediate")
+	c, err := r.inMemory()
 	if err != nil {
-		return nil, fmt.Errorf("make a copy in memory: %w", err)
+		return nil, err
 	}
-	db.SetMaxOpenConns(1)
-	c := &Ring{o: r.o, store: &store{db: db, memory: true}, now: r.now, root: r.rootKey(), named: map[string]secret.Bytes{}, meters: map[string]*meter{}, cache: newCache()}
 	err = c.fillFrom(ctx, r, s)
 	if err == nil {
 		err = c.unseal(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("make a copy in memory: %w", err), db.Close())
+		return nil, errors.Join(fmt.Errorf("make a copy in memory: %w", err), c.store.close())
 	}
 	return c, nil
+}
+
+// inMemory is a ring of the same root key without tables yet.
+func (r *Ring) inMemory() (*Ring, error) {
+	db, err := sql.Open("sqlite3", "file:/"+secret.RandomText(16).Reveal()+"?vfs=memdb&_txlock=immediate")
+	if err != nil {
+		return nil, fmt.Errorf("make a copy in memory: %w", err)
+	}
+	db.SetMaxOpenConns(1)
+	return &Ring{o: r.o, store: &store{db: db, memory: true}, now: r.now, root: r.rootKey(), named: map[string]secret.Bytes{}, meters: map[string]*meter{}, cache: newCache()}, nil
 }
 
 // fillFrom copies the rows of a subject, the KEKs and the ring's own secrets.

@@ -19,6 +19,8 @@ func (s *Service) Routes() []web.Route {
 	return []web.Route{
 		on("GET "+v1, s.getState, web.Doc{Summary: "How the keys stand that data rests under", Out: stateOut{}}),
 		on("POST "+v1+"/rotate", s.postRotate, web.Doc{Summary: "Replace the key-encryption key now", In: rotateIn{}, Out: stateOut{}, Errors: []string{"keys_two_roots", "reason_missing"}}),
+		on("GET "+v1+"/backups", s.getBackups, web.Doc{Summary: "Backups of the keys, with the day on which each ends", Out: backupsOut{}, Errors: []string{"backups_shared"}}),
+		on("POST "+v1+"/backups", s.postBackup, web.Doc{Summary: "Back the keys up now", Out: backupWire{}, Status: http.StatusCreated, Errors: []string{"backups_shared"}}),
 		on("GET "+v1+"/shreds", s.getShreds, web.Doc{Summary: "Destructions of keys, asked for and done", Out: shredsOut{}}),
 		on("POST "+v1+"/shreds", s.postShred, web.Doc{Summary: "Ask for the destruction of a key", In: targetIn{}, Out: shredWire{}, Status: http.StatusCreated,
 			Errors: []string{"target_invalid", "reason_missing", "held", "key_needed", "nothing_sealed", "shred_asked"}}),

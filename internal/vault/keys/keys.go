@@ -102,7 +102,11 @@ type Service struct {
 	Deps
 	rotating sync.Mutex // one round of rotation at a time in this process
 	carrying sync.Mutex // one destruction at a time
-	step     func(string) error
+
+	backing    sync.Mutex // one backup at a time
+	backedTurn int64      // under backing; what the newest backup holds
+
+	step func(string) error
 }
 
 // New makes a Service.
@@ -118,10 +122,14 @@ func (s *Service) Schedule(c Schedule) {
 	c.Every("vault.keys-rotate", time.Hour, s.Tend)
 	c.Every("vault.keys-destroyed", time.Minute, s.Remember)
 	c.Every("vault.shred-resume", time.Minute, s.Resume)
+	c.Every("vault.keys-backup", time.Hour, s.BackUp)
 }
 
 // Start puts an old copy of the keys right. It comes before anything else opens a value.
 func (s *Service) Start(ctx context.Context) error {
+	if err := s.endBackups(ctx, actor.System("vault-keys")); err != nil { // a folder that is away keeps nobody from the keys; a control sees it
+		s.Log.Error("end backups of the keys", "err", err)
+	}
 	return errors.Join(s.Replay(ctx), s.Remember(ctx))
 }
 
