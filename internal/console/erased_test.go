@@ -49,7 +49,7 @@ func TestErasedPage(t *testing.T) {
 	check := func(text string) page { return w.post("", at, url.Values{"certificate": {text}}) }
 	check(file).want(200, "true", "to the letter", "What this proves", "What it cannot prove", "a set of backups", id, "Last copy of a key")
 	check("  \n"+file+"\n").want(200, "to the letter") // as it comes out of a mail
-	for _, alter := range []struct{ from, to string }{{"backup", "bakcup"}, {"person/", "persom/"}, {`"entry":`, `"entry":1`}, {`"sampled":`, `"sampled":1`}, {"index ", "index 1"}, {"erase-certified", "erase-certifies"}} {
+	for _, alter := range []struct{ from, to string }{{"backup", "bakcup"}, {"person/", "persom/"}, {`"entry": `, `"entry": 1`}, {`"sampled": `, `"sampled": 1`}, {"index ", "index 1"}, {"erase-certified", "erase-certifies"}} {
 		forged := strings.Replace(file, alter.from, alter.to, 1)
 		if forged == file {
 			t.Fatalf("%s is not in the file", alter.from)

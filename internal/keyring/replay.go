@@ -93,12 +93,7 @@ func (r *Ring) Replay(ctx context.Context, all []Tombstone) ([]Tombstone, error)
 			if err := condemn(ctx, q, t.Mark); err != nil {
 				return err
 			}
-			for _, id := range t.KeyIDs { // also those that this copy never held
-				if _, err := q.exec(ctx, insertRemembered, id, t.Mark, []byte{}); err != nil {
-					return err
-				}
-			}
-			return nil
+			return remember(ctx, q, t)
 		})
 		r.forget()
 		if err == nil {
@@ -110,6 +105,20 @@ func (r *Ring) Replay(ctx context.Context, all []Tombstone) ([]Tombstone, error)
 		again = append(again, t)
 	}
 	return again, nil
+}
+
+// remember lists the keys of a tombstone as destroyed, also those that this copy never held.
+func remember(ctx context.Context, q querier, t Tombstone) error {
+	for _, id := range t.KeyIDs {
+		var row keyRow
+		if _, err := q.one(ctx, selectByID, []any{&row.id, &row.mark, &row.version, &row.box}, id); err != nil {
+			return err
+		}
+		if _, err := q.exec(ctx, insertRemembered, id, t.Mark, append([]byte{}, trace(row.box)...)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Copy is a ring in memory that holds what this one holds of a subject at this moment,

@@ -63,7 +63,7 @@ func certificate(x Shred, approvers []string, e evidence, d keyring.Destroyed, b
 // this server.
 type Certified struct {
 	Certificate json.RawMessage `json:"certificate,omitempty"` // none where the entry says it all, as of a person who left
-	Entry       int64           `json:"entry"` // of the journal
+	Entry       int64           `json:"entry"`                 // of the journal
 	Leaf        string          `json:"leaf"`
 	Proof       string          `json:"proof"` // a .tlog-proof file
 	Key         string          `json:"key"`   // the journal's; compare it with one got by another way

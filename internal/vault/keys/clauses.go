@@ -24,6 +24,8 @@ func (s *Service) Controls() []clause.Control {
 			Says: "Compares the age of the newest key-encryption key with the policy, and looks for keys left under a former one", Run: s.probeAge},
 		{ID: "vault.retired-keys-unused", Clause: rotation, Kind: clause.Probe, Every: time.Hour, FreshFor: 3 * time.Hour,
 			Says: "Counts live keys that are sealed under a retired one, and retired keys that outlived their end", Run: s.probeRetired},
+		{ID: "vault.exposed-keys-end", Clause: rotation, Kind: clause.Probe, Every: time.Hour, FreshFor: 3 * time.Hour,
+			Says: "Looks for values that still lie under a key that may be known to somebody, and for former versions that outlived their end", Run: s.probeReseals},
 		{ID: "vault.key-canary", Clause: rotation, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
 			Says: "Replaces the key of a reserved subject and tries what must and must not open", Run: s.tryRotation},
 		{ID: "vault.shred-canary", Clause: erasure, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,

@@ -55,6 +55,9 @@ type (
 		KEKs     []kekWire `json:"keks"`
 		Erased   int       `json:"erased"`
 		Pending  int       `json:"pending"`
+
+		Resealing int   `json:"resealing"` // keys whose values are being sealed anew after an exposure
+		Resealed  int64 `json:"resealed"`  // values of those so far
 	}
 	rotateIn struct {
 		Exposed bool   `json:"exposed,omitzero"`
@@ -105,7 +108,7 @@ func some(t time.Time) *time.Time {
 
 func wireState(st State) stateOut {
 	out := stateOut{Store: st.Store, RootFrom: st.RootFrom, RootID: st.RootID, Roots: st.Roots, Keys: st.Keys, Left: st.Left, Every: int(st.Every.Hours() / 24), Due: st.Due,
-		KEKs: []kekWire{}, Erased: st.Erased, Pending: st.Pending}
+		KEKs: []kekWire{}, Erased: st.Erased, Pending: st.Pending, Resealing: st.Resealing, Resealed: st.Resealed}
 	for _, k := range st.KEKs {
 		out.KEKs = append(out.KEKs, wireKEK(k))
 	}
