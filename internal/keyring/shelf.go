@@ -96,6 +96,8 @@ func (s *Shelf) Epochs() ([]Epoch, error) {
 			e := Epoch{ID: m[1], Begun: begun, Ends: begun.Add(BackupLife)}
 			if box, err := os.ReadFile(filepath.Join(s.dir, f.Name())); err == nil && len(box) == boxSizeOf(box) {
 				e.Root, _ = envelope.KeyID(box)
+			} else if errors.Is(err, fs.ErrNotExist) {
+				continue // destroyed a moment ago
 			} else if err != nil {
 				return nil, fmt.Errorf("read the key of an epoch: %w", err)
 			}

@@ -26,7 +26,7 @@ func Stores() []keys.Store {
 		{Data: "seeds of codes", Kind: seed, Place: field, List: listFields + `f.field = '` + seedField + `'` + restFields, Put: putField},
 		{Data: "names of files", Kind: content, Place: one("vault_item_file.name"),
 			List: listFiles + `substr(f.name, 3, 32) <> $2` + restFiles, Put: `UPDATE vault_item_file SET name = $4 WHERE id = $1 AND $2 = 1 AND $3 = '' AND name = $5`},
-		{Data: "files", Kind: content, Place: one("vault_item_file.body"),
+		{Data: "files", Kind: content, Few: true, Place: one("vault_item_file.body"),
 			List: listBodies + `substr(f.body, 3, 32) <> $2` + restFiles, Put: `UPDATE vault_item_file SET body = $4 WHERE id = $1 AND $2 = 1 AND $3 = '' AND body = $5`},
 	}
 }

@@ -34,6 +34,7 @@ type Store struct {
 	// List gives rows of team $1 whose box does not name key $2, after the row $3 $4 $5, at most
 	// $6, in their order, each with its box. Put swaps the box of row $1 $2 $3 for $4, if it is $5.
 	List, Put string
+	Few       bool // the values are large: few at a time
 	Place     func(team, row string, version int64, part string) envelope.AAD
 }
 
@@ -43,8 +44,12 @@ const (
 	stIdle   = "idle"
 )
 
-// resealBatch is how many values move in one change.
-const resealBatch = 100
+// resealBatch is how many values move in one change, and resealBytes how much of them: a
+// change has the writer of everybody.
+const (
+	resealBatch = 100
+	resealBytes = 256 << 10
+)
 
 // paramStore is the parameter store's own.
 var paramStore = Store{Data: "values of parameters", Kind: "vault",
@@ -229,8 +234,12 @@ func (s *Service) moveAll(ctx context.Context, x reseal, k envelope.Key) error {
 					break
 				}
 				found, last = found+len(rows), rows[len(rows)-1]
-				if err := s.moveBatch(ctx, &x, st, k, rows); err != nil {
-					return err
+				for len(rows) > 0 {
+					n := fits(rows)
+					if err := s.moveSome(ctx, &x, st, k, rows[:n]); err != nil {
+						return err
+					}
+					rows = rows[n:]
 				}
 			}
 		}
@@ -257,16 +266,42 @@ type movable struct {
 
 // under lists rows whose box does not lie under k.
 func (s *Service) under(ctx context.Context, st Store, x reseal, k envelope.Key, after movable) (out []movable, err error) {
+	most := s.batch
+	if st.Few {
+		most = min(most, 4)
+	}
 	err = s.DB.Each(ctx, st.List, func(scan ledger.Scan) error {
 		var m movable
 		err := scan(&m.row, &m.version, &m.part, &m.box)
 		out = append(out, m)
 		return err
-	}, x.team, []byte(k.ID()), after.row, after.version, after.part, int64(s.batch))
+	}, x.team, []byte(k.ID()), after.row, after.version, after.part, int64(most))
 	if err != nil {
 		return nil, fmt.Errorf("list %s under a former key: %w", st.Data, err)
 	}
 	return out, nil
+}
+
+// fits is how many of the rows one change takes, one at least.
+func fits(rows []movable) (n int) {
+	size := 0
+	for n < len(rows) && (n == 0 || size+len(rows[n].box) <= resealBytes) {
+		size += len(rows[n].box)
+		n++
+	}
+	return n
+}
+
+// moveSome is moveBatch, in smaller steps where the writer is too slow for this many.
+func (s *Service) moveSome(ctx context.Context, x *reseal, st Store, k envelope.Key, rows []movable) error {
+	err := s.at(fmt.Sprintf("batch of %d", len(rows)))
+	if err == nil {
+		err = s.moveBatch(ctx, x, st, k, rows)
+	}
+	if code, _ := fault.PublicOf(err); err == nil || code != "cut_off" || len(rows) == 1 {
+		return err
+	}
+	return errors.Join(s.moveSome(ctx, x, st, k, rows[:len(rows)/2]), s.moveSome(ctx, x, st, k, rows[len(rows)/2:]))
 }
 
 // moveBatch seals rows anew. A row that somebody wrote meanwhile is left to the next pass.

@@ -3,6 +3,7 @@ package keys_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -160,6 +161,30 @@ func TestResealGoesOn(t *testing.T) { // breaks: crypto.key-rotation
 			t.Errorf("%d versions are left", len(ks))
 		}
 		w.expect("vault.exposed-keys-end", clause.Pass, "0 are not sealed anew")
+	})
+}
+
+// Where the writer is too slow for a step, the steps become smaller.
+func TestResealInSmallerSteps(t *testing.T) { // breaks: crypto.key-rotation
+	both(t, func(w *world) {
+		w.put("shop", 9)
+		_, err := w.svc.Rotate(t.Context(), w.ana(), laptop)
+		w.must(err)
+		sizes := []string{}
+		w.svc.StopAt(func(step string) error {
+			var n int
+			if _, err := fmt.Sscanf(step, "batch of %d", &n); err == nil {
+				if sizes = append(sizes, fmt.Sprint(n)); n > 3 {
+					return fault.Newf(fault.Unavailable, "cut_off", "It took too long.")
+				}
+			}
+			return nil
+		})
+		w.must(w.svc.Reseal(t.Context()))
+		w.newest("shop", 9)
+		if got := strings.Join(sizes, " "); got != "9 4 2 2 5 2 3" {
+			t.Errorf("steps of %s", got)
+		}
 	})
 }
 
