@@ -31,7 +31,8 @@ func (c *Console) erasedRoutes() []web.Route {
 
 type erasedPage struct {
 	Form   web.Form
-	Mark   *web.Mark // of what was checked; nil = nothing was
+	Head   string // what came of it; "" = nothing was checked
+	Mark   web.Mark
 	Says   string
 	Wrong  []string // what does not fit
 	Facts  []fact
@@ -120,13 +121,20 @@ func (c *Console) checkErased(w http.ResponseWriter, r *http.Request, _ actor.Ac
 	return c.erased(w, r, http.StatusOK, p, text)
 }
 
+// wrong is what does not fit, for people.
+var wrong = map[string]string{
+	"certificate": "The text is not the one that was recorded: something in it was altered.",
+	"entry":       "The entry in it is about something else, or cannot be read.",
+	"proof":       "The entry in it does not stand in our journal.",
+}
+
 // judgeErased says what a report means.
 func (c *Console) judgeErased(ctx context.Context, report verify.Report, p *erasedPage) error {
 	if report.Code != verify.True {
-		p.Mark = &web.Mark{State: web.Broken, Word: "not true"}
-		p.Says = "This certificate is not what our journal recorded, or it was not issued here. Do not rely on it."
+		p.Head, p.Mark = "This certificate is not true", web.Mark{State: web.Broken, Word: "not true"}
+		p.Says = "It is not what our journal recorded, or it was not issued here. Do not rely on it."
 		for _, x := range report.Problems {
-			p.Wrong = append(p.Wrong, x.What+": "+x.Says)
+			p.Wrong = append(p.Wrong, wrong[x.What])
 		}
 		return nil
 	}
@@ -140,17 +148,19 @@ func (c *Console) judgeErased(ctx context.Context, report verify.Report, p *eras
 	if e.Rows > 0 {
 		p.Facts = append(p.Facts, fact{Name: "Was sealed under them", Text: web.Count(e.Rows, "record") + "; of " + web.Number(e.Sampled) + " tried afterwards none opened"})
 	}
-	if !e.Dead.IsZero() {
-		p.Facts = append(p.Facts, fact{Name: "Last copy of a key", Text: "gone by", At: e.Dead})
+	dead := e.Dead
+	if dead.IsZero() {
+		dead = keys.LastCopy(e.Destroyed)
 	}
+	p.Facts = append(p.Facts, fact{Name: "Last copy of a key", Text: "in a backup at most until " + day(dead)})
 	p.Facts = append(p.Facts, fact{Name: "Journal", Text: "one of " + web.Count(report.Size, "entry") + ", under a signed checkpoint"})
 	if !gone {
-		p.Mark = &web.Mark{State: web.Broken, Word: "the key is back"}
+		p.Head, p.Mark = "A key is back", web.Mark{State: web.Broken, Word: "a key answers"}
 		p.Says = "The certificate is the one that we recorded, and a key that it calls destroyed answers here now. Tell us: this must not be."
 		return nil
 	}
-	p.Mark = &web.Mark{State: web.Holds, Word: "true"}
-	p.Says = "The certificate is, to the letter, the one that our journal recorded. We tried its keys again just now: none is there."
+	p.Head, p.Mark = "This certificate is true", web.Mark{State: web.Holds, Word: "true"}
+	p.Says = "It is, to the letter, the one that our journal recorded. We tried its keys again just now: none is there."
 	p.Proves = []string{"The keys that this data was sealed under were destroyed at the time it says. What is left of the data is bytes that nobody can read.",
 		"The record was made then and was not changed since: the journal is signed, and a changed entry would not fit."}
 	p.Not = []string{"That nobody read the data and kept it elsewhere while it could be read.",

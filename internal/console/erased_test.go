@@ -47,7 +47,7 @@ func TestErasedPage(t *testing.T) {
 	w.settle()
 	file := w.get("emil", keysAt+"/certificates/"+id).want(200).Body.String()
 	check := func(text string) page { return w.post("", at, url.Values{"certificate": {text}}) }
-	check(file).want(200, "true", "to the letter", "What this proves", "What it cannot prove", "a set of backups", id, "Last copy of a key")
+	check(file).want(200, "This certificate is true", "to the letter", "What this proves", "What it cannot prove", "a set of backups", id, "Last copy of a key")
 	check("  \n"+file+"\n").want(200, "to the letter") // as it comes out of a mail
 	for _, alter := range []struct{ from, to string }{{"backup", "bakcup"}, {"person/", "persom/"}, {`"entry": `, `"entry": 1`}, {`"sampled": `, `"sampled": 1`}, {"index ", "index 1"}, {"erase-certified", "erase-certifies"}} {
 		forged := strings.Replace(file, alter.from, alter.to, 1)
@@ -74,7 +74,7 @@ func TestErasedPage(t *testing.T) {
 	}
 	check(strings.Repeat("x", 2<<20)).want(413)
 	w.console.Encryption = back{w.sealing}
-	check(file).want(200, "the key is back", "Tell us")
+	check(file).want(200, "A key is back", "Tell us")
 }
 
 // The last letter's link shows the certificate of a person, ready to be checked; it names
@@ -93,7 +93,7 @@ func TestErasedPageOfALetter(t *testing.T) {
 	if strings.Contains(text, "dev") || !strings.Contains(text, "person/"+person) {
 		t.Errorf("the certificate: %s", text)
 	}
-	w.post("", "/-/erased", url.Values{"certificate": {text}}).want(200, "to the letter", "what we held about a person", "none is there")
+	w.post("", "/-/erased", url.Values{"certificate": {text}}).want(200, "to the letter", "what we held about a person", "none is there", `<time datetime="2026-11-02T`, "until 2 December 2026")
 	w.post("", "/-/erased", url.Values{"certificate": {strings.Replace(text, "person-erased", "person-eraser", 1)}}).want(200, "not true")
 	for _, id := range []string{"none", "../x", strings.Repeat("a", 500), w.ids["ana"]} {
 		w.get("", "/-/erased?person="+url.QueryEscape(id)).want(404, "Nothing was erased under this link")

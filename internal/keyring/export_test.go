@@ -51,3 +51,25 @@ func ReadsLine(b []byte) bool {
 	_, _, err := readLine(b)
 	return err == nil
 }
+
+// KeptLate reports whether a key that was read before something happened is remembered
+// after it.
+func (r *Ring) KeptLate(ctx context.Context, s Subject, something func()) (bool, error) {
+	k, err := r.Key(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	_, _, epoch := recall(r, r.subjects, s)
+	something()
+	keep(r, r.subjects, s, k, r.now(), epoch)
+	_, kept, _ := recall(r, r.subjects, s)
+	return kept, nil
+}
+
+// Guarded is what is said of the store when a setting of it is another one.
+func (r *Ring) Guarded(ctx context.Context, pragma string) error {
+	if _, err := r.store.db.ExecContext(ctx, pragma); err != nil {
+		return err
+	}
+	return r.store.guard(ctx)
+}

@@ -288,7 +288,7 @@ func (s *Shelf) End(ctx context.Context) ([]Epoch, error) { // clause: data.cryp
 	live := map[string]bool{}
 	for _, e := range all {
 		replaced := roots == 1 && e.Root != s.ring.rootKey().ID()
-		if s.ring.now().Before(e.Ends) && e.Root != "" && !replaced {
+		if s.ring.now().Before(e.Ends) && !replaced {
 			live[e.ID] = true
 			continue
 		}

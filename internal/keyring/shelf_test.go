@@ -339,6 +339,39 @@ func TestEpochCannotBeRenewed(t *testing.T) { // breaks: data.crypto-erase
 	want(t, err, fault.Sealed, "a key in the place of another")
 }
 
+// A backup whose keys do not open with the root key that opens the backup is refused.
+func TestRestoreOfForeignKeys(t *testing.T) {
+	withBackups(t, func(t *testing.T, o keyring.Options, c *clock) {
+		here := keyringtest.Open(t, o)
+		there := keyringtest.Reopen(t, o) // another node, which replaces the root key
+		next := secret.Random(keyring.RootSize)
+		for _, err := range []error{there.AddRoot(t.Context(), next), there.KeepRoot(t.Context(), next)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		e := must[keyring.Epoch](t)(shelf(t, here).Make(t.Context()))
+		n := elsewhere(t, o, "")
+		_, err := keyring.Restore(t.Context(), n, e.File)
+		want(t, err, fault.Sealed, "restore of keys under another root key")
+		if _, err := os.Stat(filepath.Join(n.Dir, "keys.db")); err == nil {
+			t.Error("it left a database of keys")
+		}
+	})
+}
+
+// With a clock that was set back nothing is sealed under the key of a day that has not begun.
+func TestEpochOfAClockSetBack(t *testing.T) { // breaks: data.crypto-erase
+	c := newClock()
+	r := keyringtest.Open(t, keyring.Options{Dir: t.TempDir(), Now: c.now})
+	s := shelf(t, r)
+	ahead := must[keyring.Epoch](t)(s.Make(t.Context()))
+	c.add(-2 * time.Hour)
+	if e := must[keyring.Epoch](t)(s.Make(t.Context())); e.ID == ahead.ID || !e.Begun.Equal(c.now()) {
+		t.Errorf("made %+v after %+v", e, ahead)
+	}
+}
+
 func FuzzBackup(f *testing.F) {
 	f.Add([]byte("writ-keys 1 00000000000000000000000000000000 1\n"))
 	f.Add([]byte("writ-keys 1 00000000000000000000000000000000 1\np\x00\x00\x00\x01x"))

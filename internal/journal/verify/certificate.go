@@ -153,6 +153,9 @@ type Erasure struct {
 func erasureOf(leaf Leaf, body map[string]any) Erasure {
 	text := func(v any) string { s, _ := v.(string); return s }
 	date := func(v any) time.Time {
+		if us, ok := v.(int64); ok { // as events write times
+			return time.UnixMicro(us).UTC()
+		}
 		t, _ := time.Parse(time.RFC3339, text(v))
 		return t.UTC()
 	}

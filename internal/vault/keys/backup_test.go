@@ -181,4 +181,10 @@ func TestShredCanarySeesABackupThatLives(t *testing.T) { // breaks: data.crypto-
 			t.Errorf("%q is not among %q", want, acts)
 		}
 	}
+	w.svc.Unsound(false, true)
+	w.expect("vault.shred-canary", clause.Fail, "let through: open it with that backup after what was destroyed is replayed gave opened")
+	w.svc.Unsound(true, false)
+	w.expect("vault.shred-canary", clause.Fail, "let through: put the backup back after its day is over gave opened")
+	w.svc.Unsound(true, true)
+	w.expect("vault.shred-canary", clause.Pass, "from a backup that was put back")
 }

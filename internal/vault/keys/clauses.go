@@ -222,15 +222,31 @@ func (s *Service) tryShred(ctx context.Context) (clause.Result, error) {
 	if _, err := s.Ring.Ensure(ctx, sub); !errors.Is(err, fault.Gone) {
 		steps = append(steps, clause.Step{Act: "make a new key for the same subject", Expected: "key_erased", Got: "a key"})
 	}
-	more, err := tryBackup(ctx, shelf, e, v, keyring.Tombstone{Mark: d.Pseudonym, Kind: canaryKind, KeyIDs: d.KeyIDs, At: d.At})
+	more, err := s.tryBackup(ctx, shelf, e, v, keyring.Tombstone{Mark: d.Pseudonym, Kind: canaryKind, KeyIDs: d.KeyIDs, At: d.At})
 	if err != nil {
 		return clause.Result{}, err
 	}
 	return clause.Judge("a destroyed key opened nothing, here and from a backup that was put back", append(steps, more...)...), nil
 }
 
+// attacked is what the control of destructions relies on; tests put something broken there.
+type attacked struct {
+	replay func(ctx context.Context, back *keyring.Ring, gone keyring.Tombstone) error
+	forget func(shelf *keyring.Shelf, epoch string) error
+}
+
+func sound() attacked {
+	return attacked{
+		func(ctx context.Context, back *keyring.Ring, gone keyring.Tombstone) error {
+			_, err := back.Replay(ctx, []keyring.Tombstone{gone})
+			return err
+		},
+		func(shelf *keyring.Shelf, epoch string) error { return shelf.Forget(epoch) },
+	}
+}
+
 // tryBackup puts a backup back that holds a destroyed key, then ends the backup.
-func tryBackup(ctx context.Context, shelf *keyring.Shelf, e keyring.Epoch, v Sealed, gone keyring.Tombstone) (steps []clause.Step, err error) {
+func (s *Service) tryBackup(ctx context.Context, shelf *keyring.Shelf, e keyring.Epoch, v Sealed, gone keyring.Tombstone) (steps []clause.Step, err error) {
 	back, err := shelf.Recall(ctx, e.File)
 	if err != nil {
 		return nil, fmt.Errorf("put a backup back: %w", err)
@@ -240,14 +256,14 @@ func tryBackup(ctx context.Context, shelf *keyring.Shelf, e keyring.Epoch, v Sea
 	if err != nil {
 		return nil, err
 	}
-	if _, err := back.Replay(ctx, []keyring.Tombstone{gone}); err != nil {
+	if err := s.tried.replay(ctx, back, gone); err != nil {
 		return nil, fmt.Errorf("put a backup right: %w", err)
 	}
 	right, err := try(ctx, back, "open it with that backup after what was destroyed is replayed", v, "key_erased")
 	if err != nil {
 		return nil, err
 	}
-	if err := shelf.Forget(e.ID); err != nil {
+	if err := s.tried.forget(shelf, e.ID); err != nil {
 		return nil, err
 	}
 	over := clause.Step{Act: "put the backup back after its day is over", Expected: "backup_over", Got: "opened"}

@@ -109,6 +109,7 @@ type Service struct {
 
 	step  func(string) error
 	batch int // values that are sealed anew in one change
+	tried attacked
 }
 
 // New makes a Service.
@@ -116,7 +117,7 @@ func New(d Deps) (*Service, error) {
 	if d.DB == nil || d.Ring == nil || d.Access == nil || d.People == nil || d.Acting == nil || d.Teams == nil || d.Journal == nil || d.Rules == nil || d.Quorum == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("keys: a dependency is missing")
 	}
-	return &Service{Deps: d, batch: resealBatch}, nil
+	return &Service{Deps: d, batch: resealBatch, tried: sound()}, nil
 }
 
 // Schedule names the work that is done by the clock.

@@ -1,6 +1,12 @@
 package keys
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// LastCopy is when the last backup of a key that was destroyed then is over, at the latest.
+func LastCopy(destroyed time.Time) time.Time { return destroyed.Add(horizon) }
 
 // StillGone reports whether each of these keys is destroyed here, at this moment: what a
 // certificate says can be tried again by whoever holds it.
