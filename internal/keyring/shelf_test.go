@@ -119,6 +119,10 @@ func TestEpochsEnd(t *testing.T) { // breaks: data.crypto-erase
 		copyFile(t, second.File, filepath.Join(mirror, filepath.Base(second.File)))
 		copyFile(t, filepath.Join(o.Backups, first.ID+".epoch"), filepath.Join(mirror, first.ID+".epoch"))
 
+		same := filepath.Join(t.TempDir(), "same") // another name for the very file
+		if err := os.Link(filepath.Join(o.Backups, first.ID+".epoch"), same); err != nil {
+			t.Fatal(err)
+		}
 		old := must[*keyring.Ring](t)(s.Recall(t.Context(), second.File))
 		if b, err := must[envelope.Key](t)(old.ByID(t.Context(), k.ID())).Open(box, place); err != nil || string(b.Reveal()) != "hello" {
 			t.Fatalf("the backup does not hold the key, so nothing is tested: %v", err)
@@ -133,6 +137,9 @@ func TestEpochsEnd(t *testing.T) { // breaks: data.crypto-erase
 		want(t, err, fault.Gone, "recall of a backup that is over, before its key is destroyed")
 		if ended := must[[]keyring.Epoch](t)(s.End(t.Context())); len(ended) != 1 || ended[0].ID != first.ID {
 			t.Errorf("ended %+v", ended)
+		}
+		if b := must[[]byte](t)(os.ReadFile(same)); len(b) == 0 || len(bytes.Trim(b, "\x00")) > 0 {
+			t.Errorf("the bytes of the destroyed key are still there: %d of %d", len(bytes.Trim(b, "\x00")), len(b))
 		}
 		left, err := filepath.Glob(filepath.Join(o.Backups, "*"))
 		if err != nil || len(left) != 2 || !strings.Contains(left[0], later.ID) || !strings.Contains(left[1], later.ID) {
