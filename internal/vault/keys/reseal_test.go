@@ -164,6 +164,30 @@ func TestResealGoesOn(t *testing.T) { // breaks: crypto.key-rotation
 	})
 }
 
+// An exposure that is told again, because the first time the process died, is one.
+func TestExposureIsNotedOnce(t *testing.T) { // breaks: crypto.key-rotation
+	w := open(t)
+	w.put("shop", 1)
+	stop := errors.New("stop")
+	w.svc.StopAt(func(step string) error {
+		if step == "reseal begun" {
+			return stop
+		}
+		return nil
+	})
+	if _, err := w.svc.Rotate(t.Context(), w.ana(), laptop); !errors.Is(err, stop) {
+		t.Fatal(err)
+	}
+	w.svc.StopAt(nil)
+	_, err := w.svc.Rotate(t.Context(), w.ana(), laptop)
+	w.must(err)
+	w.must(w.svc.Reseal(t.Context()))
+	w.newest("shop", 1)
+	if n := len(w.kit.Recorded("vault.reseal-begun")); n != 1 {
+		t.Errorf("%d are noted, want 1", n)
+	}
+}
+
 // Where the writer is too slow for a step, the steps become smaller.
 func TestResealInSmallerSteps(t *testing.T) { // breaks: crypto.key-rotation
 	both(t, func(w *world) {
