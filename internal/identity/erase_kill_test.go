@@ -236,3 +236,33 @@ func TestErasedOnce(t *testing.T) { // breaks: data.crypto-erase
 		}
 	})
 }
+
+// An erasure that another node finishes first has one end.
+func TestErasureFinishedElsewhere(t *testing.T) { // breaks: data.crypto-erase
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		var w *world
+		var id string
+		once := false
+		w = with(t, kit, func(d *identity.Deps) {
+			d.Seam.Step = func(step string) {
+				if step == "destroyed" && !once {
+					once = true
+					if err := w.svc.Shred(t.Context(), operator, id); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+		id, _ = w.customer("yves")
+		h, err := w.svc.Handle(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.svc.Erase(t.Context(), operator, id, h); err != nil || !once {
+			t.Errorf("%v, %v", err, once)
+		}
+		if n := len(kit.Recorded("identity.person-erased")); n != 1 {
+			t.Errorf("%d ends, want 1", n)
+		}
+	}, jobs.Schema(), identity.Schema())
+}
