@@ -93,7 +93,7 @@ func TestErasedPageOfALetter(t *testing.T) {
 	if strings.Contains(text, "dev") || !strings.Contains(text, "person/"+person) {
 		t.Errorf("the certificate: %s", text)
 	}
-	w.post("", "/-/erased", url.Values{"certificate": {text}}).want(200, "to the letter", "what we held about a person", "none is there", "2 November 2026 at", "until 2 December 2026")
+	w.post("", "/-/erased", url.Values{"certificate": {text}}).want(200, "to the letter", "what we held about a person", "none is there", "Destroyed 2 November 2026", "until 2 December 2026")
 	w.post("", "/-/erased", url.Values{"certificate": {strings.Replace(text, "person-erased", "person-eraser", 1)}}).want(200, "not true")
 	for _, id := range []string{"none", "../x", strings.Repeat("a", 500), w.ids["ana"]} {
 		w.get("", "/-/erased?person="+url.QueryEscape(id)).want(404, "Nothing was erased under this link")

@@ -8,6 +8,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/keyring"
 	"writ/internal/keyring/keyringtest"
+	"writ/internal/pgtest"
 )
 
 // A row that cannot be deleted is not called destroyed, though its bytes are overwritten.
@@ -90,4 +91,19 @@ func TestGoneLooksAtTheRow(t *testing.T) { // breaks: data.crypto-erase
 	if gone := must[bool](t)(r.Gone(t.Context(), k.ID())); gone {
 		t.Error("it is called gone, and its row is there")
 	}
+}
+
+// A clock that is set back does not keep a key alive that another node destroyed.
+func TestClockSetBack(t *testing.T) { // breaks: data.crypto-erase
+	c := newClock()
+	o := keyring.Options{Dir: t.TempDir(), URL: pgtest.URL(t), Now: c.now}
+	here := keyringtest.Open(t, o)
+	there := keyringtest.Reopen(t, o)
+	ana := keyring.Person("ana")
+	must[envelope.Key](t)(here.Ensure(t.Context(), ana))
+	must[keyring.Destroyed](t)(there.Erase(t.Context(), ana))
+	must[envelope.Key](t)(here.Key(t.Context(), ana)) // for a second, from memory
+	c.add(-time.Hour)
+	_, err := here.Key(t.Context(), ana)
+	want(t, err, fault.Gone, "a key of memory after the clock was set back")
 }

@@ -390,3 +390,26 @@ func FuzzBackup(f *testing.F) {
 		keyring.ReadsLine(b)
 	})
 }
+
+// A backup of a hundred thousand keys, written and read again.
+func BenchmarkBackup(b *testing.B) {
+	c := newClock()
+	r := keyringtest.Open(b, keyring.Options{Dir: b.TempDir(), Now: c.now})
+	if err := keyring.Multiply(b.Context(), r, 100_000); err != nil {
+		b.Fatal(err)
+	}
+	s, err := r.Shelf()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var size int64
+	for b.Loop() {
+		c.add(time.Second)
+		e, err := s.Make(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		size = e.Size
+	}
+	b.ReportMetric(float64(size)/1e6, "MB")
+}
