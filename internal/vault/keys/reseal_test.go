@@ -212,6 +212,32 @@ func TestResealInSmallerSteps(t *testing.T) { // breaks: crypto.key-rotation
 	})
 }
 
+// What somebody wrote while a batch was being sealed stays as they wrote it.
+func TestResealOverwritesNobody(t *testing.T) { // breaks: crypto.key-rotation
+	both(t, func(w *world) {
+		w.put("shop", 3)
+		_, err := w.svc.Rotate(t.Context(), w.ana(), laptop)
+		w.must(err)
+		k, err := w.ring.Key(t.Context(), vaultOf("shop"))
+		w.must(err)
+		var row string
+		w.must(ledger.One(t.Context(), w.db, `SELECT MIN(param) FROM vault_version`, []any{&row}))
+		at := envelope.AAD{Table: "vault_version", Column: "value", Team: "shop", Row: row, Version: 1}
+		w.svc.StopAt(func(step string) error {
+			if step == "batch of 3" {
+				w.exec(`UPDATE vault_version SET value = $2 WHERE param = $1`, row, k.Seal([]byte("another"), at))
+			}
+			return nil
+		})
+		w.must(w.svc.Reseal(t.Context()))
+		var box []byte
+		w.must(ledger.One(t.Context(), w.db, `SELECT value FROM vault_version WHERE param = $1`, []any{&box}, row))
+		if b, err := k.Open(box, at); err != nil || string(b.Reveal()) != "another" {
+			t.Errorf("what was written meanwhile is lost: %q, %v", b.Reveal(), err)
+		}
+	})
+}
+
 // What was written under a key that somebody fetched before is moved first: nothing is
 // destroyed that a value needs.
 func TestFormerKeyInUseStays(t *testing.T) { // breaks: crypto.key-rotation
