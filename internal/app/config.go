@@ -43,7 +43,8 @@ type Config struct {
 
 // KeysConfig says where the keys lie when not in DIR/keys.db.
 type KeysConfig struct {
-	URL string `yaml:"url,omitempty"`
+	URL     string `yaml:"url,omitempty"`
+	Backups string `yaml:"backups,omitempty"` // folder of their backups, in this one or absolute; empty = backups/keys, and none beside url, whose servers must all see it
 }
 
 // MailConfig says where letters go.

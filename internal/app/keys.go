@@ -12,13 +12,14 @@ import (
 	"writ/internal/journal"
 	"writ/internal/keyring"
 	"writ/internal/ledger"
+	"writ/internal/vault/item"
 	"writ/internal/vault/keys"
 )
 
 // buildKeys makes what replaces keys and ends them.
 func (a *App) buildKeys() (err error) {
 	a.keys, err = keys.New(keys.Deps{DB: a.db, Ring: a.ring, Access: a.access, People: a.identity, Acting: a.acting, Teams: a.identity, Journal: proofs{a.journal},
-		Holders: []keys.Holder{heldName(a.identity), heldEntries(a.journal)}, Rules: clause.NewLive[keys.Rules](a.now), Quorum: func() int { return a.holders.Rules.Get().QuorumNeed }, Now: a.now, Log: a.log.With("module", "keys")})
+		Holders: []keys.Holder{heldName(a.identity), heldEntries(a.journal)}, Stores: item.Stores(), Rules: clause.NewLive[keys.Rules](a.now), Quorum: func() int { return a.holders.Rules.Get().QuorumNeed }, Now: a.now, Log: a.log.With("module", "keys")})
 	return err
 }
 

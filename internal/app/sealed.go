@@ -33,12 +33,16 @@ const sealedRenew = 30 * 24 * time.Hour
 // kmsTime bounds the wait for a key management service.
 const kmsTime = 20 * time.Second
 
+// kmsClient asks a key management service.
+func kmsClient() *http.Client {
+	return &http.Client{Timeout: kmsTime, Transport: &http.Transport{Proxy: nil, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
 // unsealed finds the root key as writ.yaml declares, or waits for the holders of shares;
 // nothing where the keyring reads root.key by itself.
 func (a *App) unsealed(ctx context.Context) (secret.Bytes, error) { // clause: people.no-sole-holder
-	out := &http.Client{Timeout: kmsTime, Transport: &http.Transport{Proxy: nil, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	a.source = unseal.New(a.config.Vault.Unseal, a.dir, unseal.Signer{Now: a.now, Send: out.Do})
+	a.source = unseal.New(a.config.Vault.Unseal, a.dir, unseal.Signer{Now: a.now, Send: kmsClient().Do})
 	if a.setup {
 		return secret.Bytes{}, nil
 	}
@@ -98,7 +102,12 @@ func (a *App) waitForShares(ctx context.Context) (root secret.Bytes, err error) 
 // openKeys opens the keyring. That shares opened the vault counts, and is written, in one
 // step after their root was seen to open every key.
 func (a *App) openKeys(ctx context.Context, root secret.Bytes) (err error) { // clause: people.no-sole-holder
-	if a.ring, err = keyring.Open(ctx, keyring.Options{Dir: a.dir, URL: a.config.Keys.URL, Now: a.now, Given: root}); err != nil {
+	o := a.config.keysIn(a.dir, a.now)
+	o.Given = root
+	if err := a.restoreWaiting(ctx, o); err != nil {
+		return err
+	}
+	if a.ring, err = keyring.Open(ctx, o); err != nil {
 		return err
 	}
 	a.closers = append(a.closers, a.ring.Close)

@@ -69,6 +69,15 @@ func strangers(h *house, t *testing.T) []sheet {
 		{name: "once", route: "GET /-/once/{token}", show: func(b *tab) { b.open(h.filled(b.t).once) }, words: "shares a secret with you", picture: true},
 		{name: "once-dead", path: "/-/once/" + dead, words: "not known", refused: true},
 		{name: "trust", route: "GET /-/trust", path: "/-/trust", words: "How to check this yourself", picture: true},
+		{name: "erased", route: "GET /-/erased", path: "/-/erased", words: "Check an erasure", picture: true},
+		{name: "erased-wrong", show: submit("/-/erased", `{certificate: "hello"}`), words: "no certificate of an erasure", refused: true},
+		{name: "erased-of-a-letter", show: func(b *tab) { b.open("/-/erased?person=" + h.erasedPerson(b.t)) }, words: "Check it"},
+		{name: "erased-true", show: func(b *tab) { b.press("Check it") }, words: "What this proves", picture: true},
+		{name: "erased-forged", show: func(b *tab) {
+			b.open("/-/erased?person=" + h.erasedPerson(b.t))
+			eval[bool](b, `(() => { const f = document.querySelector("main form"); f.elements.certificate.value = f.elements.certificate.value.replace("person-erased", "person-eraser"); return true })()`)
+			b.press("Check it")
+		}, words: "Do not rely on it", picture: true},
 		{name: "not-found", path: "/-/no-such-page", words: "Request", refused: true, picture: true},
 		{name: "sample-home", path: "/", words: "Create an account", picture: true},
 		{name: "sample-pricing", path: "/pricing", words: "One price"},

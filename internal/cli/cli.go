@@ -19,6 +19,9 @@ type Server struct {
 	Demo    func(context.Context, DemoOptions) error
 	Version string
 
+	// RestoreKeys brings the keys of a stopped server back from a backup.
+	RestoreKeys func(context.Context, RestoreKeysOptions) (RestoreKeysResult, error)
+
 	// Exec puts another program into this process; nil = the system's own.
 	Exec func(bin string, args, env []string) error
 	// Ticks says when a program that runs is to be asked about again; nil = the clock.

@@ -31,6 +31,8 @@ type keysState struct {
 		Destroyed *time.Time `json:"destroyed"`
 		Keys      int        `json:"keys"`
 	} `json:"keks"`
+	Resealing int   `json:"resealing"`
+	Resealed  int64 `json:"resealed"`
 }
 
 func (a *app) vaultRotate() *cobra.Command {
@@ -41,7 +43,8 @@ func (a *app) vaultRotate() *cobra.Command {
 		Long: `Without a flag, or with --status, shows the keys: how old the newest is, when the next one is due, and
 how many data keys still lie under a former one. With --now a new key is made and everything is moved
 under it; the data itself stays as it is. --exposed REASON does so because a key may be known to
-somebody: then vaults of teams get new keys too, for what is written from now on.`,
+somebody: then vaults and items of teams get new keys too, and what lies under the former ones is sealed
+anew in the background; the former ones are destroyed 30 days later.`,
 		Example: "  writ vault rotate --status\n  writ vault rotate --now\n  writ vault rotate --exposed 'a laptop with a backup is gone'", Args: cobra.NoArgs,
 		RunE: run(func(c *cobra.Command, _ []string) error {
 			conn, err := a.open(c.Context())
@@ -92,6 +95,9 @@ func (a *app) showKeys(raw json.RawMessage) error {
 		return err
 	}
 	a.say("%s; %d of them lie under a former key. The next one is due %s (every %d days).", count(st.Keys, "data key", "data keys"), st.Left, a.date(st.Due), st.Every)
+	if st.Resealing > 0 {
+		a.say("The values under %s are being sealed anew after an exposure: %d so far.", count(st.Resealing, "key", "keys"), st.Resealed)
+	}
 	if st.Roots > 1 {
 		a.say("Two root keys are in use: the root key is being replaced, and nothing is rotated until that is done.")
 	}

@@ -23,7 +23,7 @@ come from standard input only, so that they stand in no list of processes and no
 			a.vaultPut(), a.vaultGet(), a.vaultList(), a.vaultHistory(), a.vaultRollback(), a.vaultDelete(), a.vaultSeen(), a.vaultGrant(), a.vaultKey(),
 			a.vaultKMS(), a.vaultMark(), a.vaultAbout(), a.vaultFind(), a.vaultDiff(),
 			a.vaultItem(),
-			a.vaultRotate(), a.vaultShred(), a.vaultHold(),
+			a.vaultRotate(), a.vaultShred(), a.vaultHold(), a.vaultKeys(),
 			a.vaultUnseal(), a.vaultSeal(), a.vaultHolders(), a.vaultHolderKey())...)
 }
 

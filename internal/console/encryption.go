@@ -26,6 +26,7 @@ type Encryption interface {
 	Holds(ctx context.Context, who actor.Actor) ([]keys.Hold, error)
 	Hold(ctx context.Context, who actor.Actor, target, reason string) (keys.Hold, error)
 	EndHold(ctx context.Context, who actor.Actor, id string) (bool, error)
+	StillGone(ctx context.Context, ids []string) (bool, error)
 }
 
 const atEncryption = "/-/console/encryption"
@@ -111,6 +112,9 @@ func (c *Console) encryptionPage(w http.ResponseWriter, r *http.Request, who act
 	}
 	c.encryptionForms(who, &p, in)
 	lead := "Everything at rest lies under these keys. The newest was made " + web.Age(c.Now(), state.KEKs[len(state.KEKs)-1].Made) + "; the next one is due on " + day(state.Due) + "."
+	if state.Resealing > 0 {
+		lead += " The values under " + web.Count(int64(state.Resealing), "key") + " are being sealed anew after an exposure, " + web.Number(state.Resealed) + " so far."
+	}
 	return c.answer(w, r, st, "encryption", web.View{Title: "Encryption keys", Lead: lead, Data: p})
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"writ/internal/journal/verify"
 	"writ/internal/keyring"
+	"writ/internal/secret"
+	"writ/internal/vault"
 )
 
 // One owner asks, another agrees, the key is gone and the certificate is a file; an auditor
@@ -58,6 +60,23 @@ func TestEncryptionPage(t *testing.T) { // breaks: data.crypto-erase, crypto.key
 		t.Errorf("the certificate of the page: %s", r.Text())
 	}
 	w.post("ben", at+"/shreds/refuse", url.Values{"id": {id}}).want(409, "done")
+}
+
+// After an exposure the page says that values are being sealed anew, until they are.
+func TestEncryptionPageAfterAnExposure(t *testing.T) { // breaks: crypto.key-rotation
+	w := newWorld(t)
+	const at, says = "/-/console/encryption", "The values under 1 key are being sealed anew after an exposure, 0 so far"
+	if _, err := w.vault.Put(t.Context(), w.as("dev"), vault.Put{Name: "/shop/db", Value: secret.NewText("planted"), Type: vault.SecureString}); err != nil {
+		t.Fatal(err)
+	}
+	w.post("ana", at+"/rotate", url.Values{"reason": {"a laptop is gone"}}).want(303)
+	w.get("emil", at).want(200, says)
+	if err := w.sealing.Reseal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(w.get("emil", at).want(200).Body.String(), "sealed anew") {
+		t.Error("it is done, and the page says that it is on its way")
+	}
 }
 
 func shredID(t *testing.T, page string) string {

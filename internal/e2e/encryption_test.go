@@ -13,14 +13,17 @@ func (k *talker) encryption(t *testing.T) {
 	t.Helper()
 	k.ask(t, "vault", "rotate", "--status")
 	k.ask(t, "vault", "shred", "--list")
+	k.ask(t, "vault", "keys", "backup")
+	k.ask(t, "vault", "keys", "backups")
+	k.tried["vault keys restore"] = true // the server must be stopped: the story below says it in JSON
 	hold := decode[struct{ ID string }](t, k.ask(t, "vault", "hold", "add", "everything", "--reason", "a lawsuit")).ID
 	k.ask(t, "vault", "hold", "list")
 	k.json(t, 0, k.as("chloe@example.test", "vault", "hold", "end", hold))
 }
 
 // The key is replaced; a hold keeps somebody until two people end it; two people destroy a
-// person's key, and the certificate verifies without the server. Yesterday's database of
-// keys, put back, brings nobody back.
+// person's key, and the certificate verifies without the server. A backup of the keys from
+// before, put back, brings nobody back.
 //
 // breaks: data.crypto-erase, crypto.key-rotation
 func TestEndOfKeys(t *testing.T) {
@@ -38,10 +41,7 @@ func TestEndOfKeys(t *testing.T) {
 	must(t, 1, k.as(ana, "vault", "shred", "person/"+zoe, "--reason", "she asked for it"))
 	k.json(t, 0, k.as(ana, "vault", "hold", "end", hold))
 	k.json(t, 0, k.as(ben, "vault", "hold", "end", hold))
-	yesterday, err := os.ReadFile(keys)
-	if err != nil {
-		t.Fatal(err)
-	}
+	backup := decode[struct{ File string }](t, k.ask(t, "vault", "keys", "backup")).File
 	id := decode[struct{ ID string }](t, k.json(t, 0, k.as(ana, "vault", "shred", "person/"+zoe, "--reason", "she asked for it"))).ID
 	must(t, 1, k.as(ana, "vault", "shred", "--agree", id)) // who asked counts once
 	v.want(http.StatusOK, "GET", "session", nil)
@@ -68,9 +68,12 @@ func TestEndOfKeys(t *testing.T) {
 	}
 	k.json(t, 1, k.writ("verify", forged))
 	k.stop()
-	if err := os.WriteFile(keys, yesterday, 0o600); err != nil {
+	restore := k.writ("vault", "keys", "restore", backup)
+	must(t, 1, restore, "exists already")
+	if err := os.Remove(keys); err != nil {
 		t.Fatal(err)
 	}
+	k.json(t, 0, restore)
 	k.server = f.serve()
 	eventually(t, "the journal says that it was destroyed again", func() bool {
 		return strings.Contains(k.writ("journal", "entries", "--act", "vault.erasures-replayed").run(t).out, "vault.erasures-replayed")

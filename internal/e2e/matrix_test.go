@@ -38,6 +38,7 @@ var asks = map[string]access.Action{
 	"GET vault/kms": access.VaultList, "POST vault/kms": access.VaultKeys, "POST vault/kms/{id}/state": access.VaultKeys, "POST vault/kms/{id}/alias": access.VaultKeys, "POST vault/kms/{id}/rotate": access.VaultKeys,
 	"GET vault/keys": access.VaultList, "POST vault/keys": access.VaultRead, "DELETE vault/keys/{id}": access.VaultKeys, "GET vault/seen": access.VaultAudit,
 	"GET vault/grants": access.VaultAudit, "POST vault/grants": access.VaultKeys, "DELETE vault/grants/{id}": access.VaultKeys,
+	"GET encryption/backups": access.KeysRead, "POST encryption/backups": access.KeysRotate,
 	"GET encryption": access.KeysRead, "POST encryption/rotate": access.KeysRotate, "GET encryption/shreds": access.KeysRead, "POST encryption/shreds": access.KeysShred,
 	"POST encryption/shreds/{id}/agree": access.KeysAgree, "DELETE encryption/shreds/{id}": access.KeysAgree, "GET encryption/shreds/{id}/certificate": access.KeysRead,
 	"GET encryption/holds": access.KeysRead, "POST encryption/holds": access.HoldAdd, "DELETE encryption/holds/{id}": access.HoldEnd,

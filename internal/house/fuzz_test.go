@@ -44,6 +44,7 @@ var fuzzed = map[string]string{
 	"rules of scanners":               "internal/leak FuzzRules",
 	"bundles":                         "internal/parcel FuzzBundle",
 	"files of settings, brought over": "internal/vault/transfer FuzzRead",
+	"backups of keys":                 "internal/keyring FuzzBackup",
 }
 
 func TestWaysInAreFuzzed(t *testing.T) {

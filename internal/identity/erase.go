@@ -147,7 +147,7 @@ func (s *Service) Erase(ctx context.Context, who actor.Actor, ref, confirm strin
 		return Certificate{}, err
 	}
 	if acc.state == stateErased {
-		return Certificate{}, fault.Newf(fault.Conflict, "erased", "This person was erased already.")
+		return Certificate{}, errErased
 	}
 	if who.Kind == actor.Person && who.ID == acc.id {
 		return Certificate{}, fault.Newf(fault.Conflict, "erase_self", "Nobody can erase themselves: another owner or the operator must.")
@@ -209,7 +209,10 @@ func (s *Service) eraseUnless(ctx context.Context, who actor.Actor, acc account,
 				return nil, err
 			}
 		}
-		_, err = tx.Exec(ctx, blankPerson, acc.id, stateErasing, us(tx.Now()))
+		n, err := tx.Exec(ctx, blankPerson, acc.id, stateErasing, us(tx.Now()))
+		if err == nil && n == 0 { // somebody else began it meanwhile
+			err = errErased
+		}
 		return ev, err
 	})
 	if err != nil {
@@ -217,8 +220,20 @@ func (s *Service) eraseUnless(ctx context.Context, who actor.Actor, acc account,
 	}
 	s.table.drop(s.Now(), ids...)
 	s.tokensOf(ctx, acc.id)
+	s.step("begun")
 	s.receipt(ctx, who, o) // while there is a key: the entry outlives it
+	s.step("told")
 	return s.destroy(ctx, who, acc.id)
+}
+
+// errErased refuses the erasure of somebody who is erased, or about to be.
+var errErased = fault.New(fault.Conflict, "erased", fault.Public{Problem: "This person was erased already."})
+
+// step lets a test end the process between the steps of an erasure.
+func (s *Service) step(name string) {
+	if s.Seam != nil && s.Seam.Step != nil {
+		s.Seam.Step(name)
+	}
 }
 
 // destroy is the second half of an erasure; it may run again.
@@ -227,21 +242,30 @@ func (s *Service) destroy(ctx context.Context, who actor.Actor, id string) (Cert
 	if err != nil {
 		return Certificate{}, fmt.Errorf("destroy key of person: %w", err)
 	}
+	s.step("destroyed")
 	c := Certificate{Person: id, Pseudonym: d.Pseudonym, Keys: d.KeyIDs, Destroyed: d.At, Method: d.Method, Store: d.Store}
 	rc, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		if _, err := tx.Exec(ctx, setState, id, stateErased, us(tx.Now()), stateErasing); err != nil {
+		n, err := tx.Exec(ctx, setState, id, stateErased, us(tx.Now()), stateErasing)
+		if err == nil && n == 0 { // whoever finished it first recorded it
+			err = errErased
+		}
+		if err != nil {
 			return nil, err
 		}
 		return PersonErased{Person: id, Pseudonym: d.Pseudonym, Keys: d.KeyIDs, Destroyed: d.At, Method: d.Method, Store: d.Store}, nil
 	})
+	if errors.Is(err, errErased) {
+		return c, nil
+	}
 	if err != nil {
 		return Certificate{}, fmt.Errorf("record erasure: %w", err)
 	}
 	c.Entry = rc.ID
+	s.step("recorded")
 	return c, nil
 }
 
-// finishErasures completes what a former process began.
+// finishErasures completes what a process began that died, here or on another node.
 func (s *Service) finishErasures(ctx context.Context) error {
 	var ids []string
 	err := s.DB.Each(ctx, erasing, func(scan scanner) error {
@@ -255,8 +279,14 @@ func (s *Service) finishErasures(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	who := actor.System("identity-erasure")
 	for _, id := range ids {
-		if _, err := s.destroy(ctx, actor.System("identity-erasure"), id); err != nil {
+		// The receipt comes before the end of the key. That there is a key still may mean
+		// that there is none: a second one says the same, that nothing is left.
+		if _, err := s.Ring.Key(ctx, keyring.Person(id)); err == nil {
+			s.receipt(ctx, who, offboarding{person: id, how: HowErased, begun: s.Now()})
+		}
+		if _, err := s.destroy(ctx, who, id); err != nil {
 			return err
 		}
 	}
@@ -300,7 +330,7 @@ func (s *Service) expire(ctx context.Context) error {
 
 const (
 	setState    = `UPDATE identity_person SET state = $2, ended = $3 WHERE id = $1 AND state = $4`
-	blankPerson = `UPDATE identity_person SET state = $2, ended = $3, name = NULL, handle = id WHERE id = $1`
+	blankPerson = `UPDATE identity_person SET state = $2, ended = $3, name = NULL, handle = id WHERE id = $1 AND state NOT IN ('erasing', 'erased')`
 	hasPassword = `SELECT (SELECT COUNT(*) FROM identity_password WHERE person = $1) + (SELECT COUNT(*) FROM identity_passkey WHERE person = $1)`
 	otherOwners = `SELECT m.roles, w.person IS NOT NULL OR EXISTS (SELECT 1 FROM identity_passkey k WHERE k.person = m.person) FROM identity_member m LEFT JOIN identity_password w ON w.person = m.person JOIN identity_team t ON t.id = m.team JOIN identity_person p ON p.id = m.person
 		WHERE t.kind = 'staff' AND p.state = 'active' AND p.id <> $1`

@@ -109,6 +109,7 @@ type Deps struct {
 type Seam struct {
 	Params func(passhash.Params) passhash.Params            // cheaper hashes
 	Sleep  func(ctx context.Context, d time.Duration) error // instead of waiting
+	Step   func(step string)                                // after each step of an erasure: begun, told, destroyed, recorded
 }
 
 // Service is the module. It is safe for concurrent use.
@@ -223,7 +224,8 @@ func (s *Service) Run(ctx context.Context) error {
 			}
 		case <-minute.C:
 			err = errors.Join(s.writeSeen(ctx), s.endExpired(ctx), s.writeFolded(ctx, false), s.dateGraces(ctx), s.waitedResets(ctx), s.writeTokenUse(ctx), s.recheckTokens(ctx),
-				s.endPast(ctx), s.tellLoans(ctx), s.tendServices(ctx), s.writeUses(ctx), s.endLooks(ctx))
+				s.endPast(ctx), s.tellLoans(ctx), s.tendServices(ctx), s.writeUses(ctx), s.endLooks(ctx),
+				s.finishErasures(ctx)) // of a node that died
 		case <-hour.C:
 			err = errors.Join(s.expire(ctx), s.remeasure(ctx), s.sweepOld(ctx),
 				s.eraseLeavers(ctx),

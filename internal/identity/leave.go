@@ -145,7 +145,7 @@ func (s *Service) eraseLeaver(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	job, err := s.letter(ctx, acc.email, s.goneLetter())
+	job, err := s.letter(ctx, acc.email, s.goneLetter(id))
 	if err != nil {
 		return err
 	}
@@ -169,11 +169,12 @@ func (s *Service) leaveLetter(due time.Time) typedLetter {
 	}}
 }
 
-func (s *Service) goneLetter() typedLetter {
+func (s *Service) goneLetter(person string) typedLetter {
 	return typedLetter{kind: "identity.gone", Letter: mail.Letter{
 		Title: "Your account has ended",
 		Lines: []string{"As you asked, your account is erased: the key to everything we held about you is destroyed, and a certificate of it stands in our journal.",
-			"This is the last letter to this address."},
+			"The link shows the certificate, and checks it, without an account. Keep a copy. This is the last letter to this address."},
+		Link: &mail.Link{Text: "See the certificate", URL: s.Origin + AtErased + "?person=" + person},
 	}}
 }
 

@@ -278,7 +278,9 @@ func TestLeave(t *testing.T) { // breaks: data.crypto-erase
 		if s := w.one(`SELECT state FROM identity_person WHERE id = $1`, id); s != "erased" {
 			t.Errorf("after 14 days: %s", s)
 		}
-		w.letterOf(email, "gone")
+		if l := w.letterOf(email, "gone"); !strings.Contains(fmt.Sprint(l), "/-/erased?person="+id) {
+			t.Errorf("the last letter leads to no certificate: %v", l)
+		}
 		if got := w.browser().ask("POST", "sign-in", map[string]any{"email": email, "password": good}); got.Status != 401 {
 			t.Errorf("an erased person signs in: %d", got.Status)
 		}

@@ -221,7 +221,7 @@ const (
 	selectDestroyedIDs = `SELECT id, traces FROM keyring_destroyed WHERE mark = $1 ORDER BY id`
 	selectPending      = `SELECT mark FROM keyring_erasure WHERE destroyed = 0 ORDER BY intended`
 	selectBoxes        = `SELECT id, box FROM keyring_key WHERE mark = $1`
-	overwriteBoxes     = `UPDATE keyring_key SET box = $2 WHERE mark = $1`
-	deleteKeys         = `DELETE FROM keyring_key WHERE mark = $1`
+	overwriteBoxes     = `UPDATE keyring_key SET box = $2 WHERE mark = $1 OR id IN (SELECT id FROM keyring_destroyed WHERE mark = $1)`
+	deleteKeys         = `DELETE FROM keyring_key WHERE mark = $1 OR id IN (SELECT id FROM keyring_destroyed WHERE mark = $1)`
 	finishErasure      = `UPDATE keyring_erasure SET destroyed = $2 WHERE mark = $1 AND destroyed = 0`
 )

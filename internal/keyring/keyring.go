@@ -29,6 +29,9 @@ type Options struct {
 	Root string           // path of the root key where it lies elsewhere; "" means DIR/root.key
 	Now  func() time.Time // the clock; required
 
+	// Backups is the folder of backups; "" means DIR/backups/keys, and none beside URL.
+	Backups string
+
 	// Given is the root key itself where no file holds it: combined from shares, or
 	// handed out by a key service. Root is not read then. The caller wipes it.
 	Given secret.Bytes
@@ -90,6 +93,8 @@ type Ring struct {
 	making sync.Mutex
 	// erasing lets one erasure run at a time.
 	erasing sync.Mutex
+	// shelving lets one piece of work on backups run at a time.
+	shelving sync.Mutex
 
 	mu      sync.RWMutex
 	closed  bool                    // under mu

@@ -93,12 +93,7 @@ func (r *Ring) Replay(ctx context.Context, all []Tombstone) ([]Tombstone, error)
 			if err := condemn(ctx, q, t.Mark); err != nil {
 				return err
 			}
-			for _, id := range t.KeyIDs { // also those that this copy never held
-				if _, err := q.exec(ctx, insertRemembered, id, t.Mark, []byte{}); err != nil {
-					return err
-				}
-			}
-			return nil
+			return remember(ctx, q, t)
 		})
 		r.forget()
 		if err == nil {
@@ -112,26 +107,48 @@ func (r *Ring) Replay(ctx context.Context, all []Tombstone) ([]Tombstone, error)
 	return again, nil
 }
 
+// remember lists the keys of a tombstone as destroyed, also those that this copy never held.
+func remember(ctx context.Context, q querier, t Tombstone) error {
+	for _, id := range t.KeyIDs {
+		var row keyRow
+		if _, err := q.one(ctx, selectByID, []any{&row.id, &row.mark, &row.version, &row.box}, id); err != nil {
+			return err
+		}
+		if _, err := q.exec(ctx, insertRemembered, id, t.Mark, append([]byte{}, trace(row.box)...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Copy is a ring in memory that holds what this one holds of a subject at this moment,
 // as a backup of now would: a control puts it back later. Nothing of it is ever in a file.
 func (r *Ring) Copy(ctx context.Context, s Subject) (*Ring, error) {
 	if err := errors.Join(s.check(), r.open()); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite3", "file:/"+secret.RandomText(16).Reveal()+"?vfs=memdb&_txlock=immediate")
+	c, err := r.inMemory()
 	if err != nil {
-		return nil, fmt.Errorf("make a copy in memory: %w", err)
+		return nil, err
 	}
-	db.SetMaxOpenConns(1)
-	c := &Ring{o: r.o, store: &store{db: db, memory: true}, now: r.now, root: r.rootKey(), named: map[string]secret.Bytes{}, meters: map[string]*meter{}, cache: newCache()}
 	err = c.fillFrom(ctx, r, s)
 	if err == nil {
 		err = c.unseal(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("make a copy in memory: %w", err), db.Close())
+		return nil, errors.Join(fmt.Errorf("make a copy in memory: %w", err), c.store.close())
 	}
 	return c, nil
+}
+
+// inMemory is a ring of the same root key without tables yet.
+func (r *Ring) inMemory() (*Ring, error) {
+	db, err := sql.Open("sqlite3", "file:/"+secret.RandomText(16).Reveal()+"?vfs=memdb&_txlock=immediate")
+	if err != nil {
+		return nil, fmt.Errorf("make a copy in memory: %w", err)
+	}
+	db.SetMaxOpenConns(1)
+	return &Ring{o: r.o, store: &store{db: db, memory: true}, now: r.now, root: r.rootKey(), named: map[string]secret.Bytes{}, meters: map[string]*meter{}, cache: newCache()}, nil
 }
 
 // fillFrom copies the rows of a subject, the KEKs and the ring's own secrets.

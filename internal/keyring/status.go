@@ -72,5 +72,5 @@ const (
 	countKeys     = `SELECT count(*), COALESCE(max(created), 0) FROM keyring_key`
 	oldestSealing = `SELECT COALESCE(min(made), 0) FROM (SELECT max(created) AS made FROM keyring_key GROUP BY mark) AS newest`
 	newestKEK     = `SELECT version, id, created FROM keyring_kek ORDER BY version DESC LIMIT 1`
-	countErasures = `SELECT COALESCE(sum(CASE WHEN destroyed > 0 THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN destroyed = 0 THEN 1 ELSE 0 END), 0) FROM keyring_erasure WHERE kind <> 'kek'`
+	countErasures = `SELECT COALESCE(sum(CASE WHEN destroyed > 0 THEN 1 ELSE 0 END), 0), COALESCE(sum(CASE WHEN destroyed = 0 THEN 1 ELSE 0 END), 0) FROM keyring_erasure WHERE kind NOT IN ('kek', 'version')`
 )

@@ -58,7 +58,7 @@ func openStore(o Options) (*store, error) {
 	}
 	if _, err := os.Stat(path); err != nil {
 		return nil, sealed("keys_missing", path+" cannot be found.", "It must hold the keys this server was set up with.",
-			"Put the file back from its backup, then start again.", err)
+			"Bring it back: writ vault keys restore FILE, with a backup that is not over.", err)
 	}
 	db, err := sql.Open("sqlite3", dsn(path))
 	if err != nil {

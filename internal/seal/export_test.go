@@ -27,3 +27,6 @@ func SealFor(o Operation, holder string, share []byte) []byte {
 	}
 	return box
 }
+
+// Sum is the hash of a line.
+func (l Line) Sum() string { return l.sum() }

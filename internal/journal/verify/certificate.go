@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -18,15 +19,18 @@ import (
 	"writ/internal/merkle"
 )
 
-// erased is the event that records a certificate of a destroyed key.
-const erased = "vault.erase-certified"
+// The events that record a destroyed key. The second is a certificate by itself.
+const (
+	erased       = "vault.erase-certified"
+	personErased = "identity.person-erased"
+)
 
 // maxCertified bounds a certificate with its proof, in bytes.
 const maxCertified = 4 << 20
 
 // certified is the file: a certificate and what proves it.
 type certified struct {
-	Certificate json.RawMessage `json:"certificate"`
+	Certificate json.RawMessage `json:"certificate,omitempty"` // none where the entry says it all
 	Entry       int64           `json:"entry"`
 	Leaf        string          `json:"leaf"`
 	Proof       string          `json:"proof"`
@@ -50,7 +54,10 @@ func Certificate(b []byte, opt Options) Report {
 	}
 	leaf, err := ParseLeaf([]byte(c.Leaf))
 	wrong("entry", err)
-	if err == nil {
+	switch {
+	case err == nil && body == nil:
+		wrong("entry", endOfPerson(leaf))
+	case err == nil:
 		wrong("certificate", recorded(leaf, text, body))
 	}
 	head, err := r.prove(c, opt.Keys)
@@ -62,8 +69,13 @@ func Certificate(b []byte, opt Options) Report {
 		return r
 	}
 	r.Leaves, r.Origin, r.Size, r.Root = 1, head.Origin, head.Size, base64.StdEncoding.EncodeToString(head.Root[:])
-	keys, _ := body["keys"].([]any)
-	r.Steps = append(r.Steps, fmt.Sprintf("the certificate %v of %d destroyed keys is the one that entry %d recorded, to the letter", body["id"], len(keys), leaf.N),
+	says := erasureOf(leaf, body)
+	r.Erasure = &says
+	first := fmt.Sprintf("the certificate %s of %d destroyed keys is the one that entry %d recorded, to the letter", says.ID, len(says.Keys), leaf.N)
+	if body == nil {
+		first = fmt.Sprintf("entry %d says that %d keys of a person are destroyed", leaf.N, len(says.Keys))
+	}
+	r.Steps = append(r.Steps, first,
 		fmt.Sprintf("entry %d stands in the journal of %d entries, whose checkpoint is signed", leaf.N, head.Size))
 	return r
 }
@@ -81,6 +93,9 @@ func readCertified(b []byte) (c certified, text []byte, body map[string]any, err
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return c, nil, nil, errors.New("something stands after the certificate")
+	}
+	if len(c.Certificate) == 0 && c.Leaf != "" {
+		return c, nil, nil, nil
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, c.Certificate); err != nil {
@@ -112,6 +127,69 @@ func recorded(leaf Leaf, text []byte, body map[string]any) error {
 		return errors.New("the entry is about another destruction")
 	}
 	return nil
+}
+
+// endOfPerson wants the entry to say that a person's key is destroyed.
+func endOfPerson(leaf Leaf) error {
+	pseudonym, _ := leaf.Field("pseudonym").(string)
+	keys, _ := leaf.Field("keys").([]any)
+	if leaf.Stream != personErased || pseudonym == "" || len(keys) == 0 {
+		return fmt.Errorf("the entry says of no key that it is destroyed (%s)", leaf.Stream)
+	}
+	return nil
+}
+
+// Erasure is what a certificate that is true says.
+type Erasure struct {
+	ID        string    `json:"id"`   // of the certificate, or person/ID
+	Kind      string    `json:"kind"` // of what was destroyed
+	Keys      []string  `json:"keys"`
+	Destroyed time.Time `json:"destroyed"`
+	Rows      int64     `json:"rows"`    // of what was sealed under them; 0 = not counted
+	Sampled   int64     `json:"sampled"` // values that were tried afterwards, none of which opened
+	Dead      time.Time `json:"dead"`    // when the last copy of a key dies; zero = not said
+}
+
+func erasureOf(leaf Leaf, body map[string]any) Erasure {
+	text := func(v any) string { s, _ := v.(string); return s }
+	date := func(v any) time.Time {
+		if us, ok := v.(int64); ok { // as events write times
+			return time.UnixMicro(us).UTC()
+		}
+		t, _ := time.Parse(time.RFC3339, text(v))
+		return t.UTC()
+	}
+	if body == nil {
+		e := Erasure{ID: leaf.Text("object"), Kind: "person", Destroyed: date(leaf.Field("destroyed"))}
+		keys, _ := leaf.Field("keys").([]any)
+		for _, k := range keys {
+			e.Keys = append(e.Keys, text(k))
+		}
+		return e
+	}
+	subject, _ := body["subject"].(map[string]any)
+	e := Erasure{ID: text(body["id"]), Kind: text(subject["kind"]), Destroyed: date(body["destroyed"])}
+	keys, _ := body["keys"].([]any)
+	for _, k := range keys {
+		k, _ := k.(map[string]any)
+		e.Keys = append(e.Keys, text(k["id"]))
+	}
+	data, _ := body["data"].([]any)
+	for _, d := range data {
+		d, _ := d.(map[string]any)
+		n, _ := d["rows"].(int64)
+		e.Rows += n
+	}
+	verification, _ := body["verification"].(map[string]any)
+	e.Sampled, _ = verification["sampled"].(int64)
+	copies, _ := body["copies"].([]any)
+	for _, c := range copies {
+		c, _ := c.(map[string]any)
+		if d := date(c["dead"]); d.After(e.Dead) {
+			e.Dead = d
+		}
+	}
+	return e
 }
 
 // prove finds a key under which the entry stands in the journal.

@@ -45,6 +45,8 @@ type Report struct {
 	Complete     string    `json:"complete"`      // range, stream or selection; see the README of a bundle
 	Steps        []string  `json:"steps"`         // what was checked, in words
 	Problems     []Problem `json:"problems"`
+
+	Erasure *Erasure `json:"erasure,omitempty"` // of a certificate that is true
 }
 
 // Text is the report for a person.

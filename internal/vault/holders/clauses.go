@@ -115,10 +115,17 @@ func (s *Service) probeOpening(ctx context.Context) (clause.Result, error) { // 
 // canaryTeam is whose holders the control plants.
 const canaryTeam = "canary-vault-holders"
 
+// gathering is the gate that shares are given to.
+type gathering interface {
+	State(ctx context.Context) (seal.State, error)
+	Give(ctx context.Context, in seal.Offer) (seal.State, error)
+	Close()
+}
+
 // trial is one run of the canary: a folder of its own with a set of 2 of 3.
 type trial struct {
 	file  *seal.File
-	gate  *seal.Gate
+	gate  gathering
 	keys  []seal.Private
 	set   seal.Set
 	steps []clause.Step
@@ -161,7 +168,7 @@ func (t *trial) plant(s *Service) (err error) {
 	if err := t.file.Change(func(b *seal.Boot) error { b.Set = &t.set; return nil }); err != nil {
 		return err
 	}
-	t.gate, err = seal.NewGate(seal.Deps{File: t.file, Act: seal.Open, Now: s.Now, Fingerprint: s.Fingerprint,
+	t.gate, err = s.gather(seal.Deps{File: t.file, Act: seal.Open, Now: s.Now, Fingerprint: s.Fingerprint,
 		Note:  func(context.Context, seal.Line) error { return nil },
 		Whole: func(context.Context, string, secret.Bytes) error { t.whole = true; return nil }})
 	return err
@@ -244,7 +251,7 @@ func (s *Service) removal(ctx context.Context, t *trial) error {
 	}
 	for i, expected := range []string{"removed", "last_but_one"} {
 		got := "removed"
-		if err := s.end(ctx, who, canaryTeam, fmt.Sprintf("%s-%d", canaryTeam, i), "removed"); err != nil {
+		if err := s.remove(ctx, who, canaryTeam, fmt.Sprintf("%s-%d", canaryTeam, i), "removed"); err != nil {
 			got, _ = fault.PublicOf(err)
 		}
 		act := "remove a holder who can be spared"

@@ -138,6 +138,10 @@ type Service struct {
 	asked     map[string]flow // under mu; by person
 
 	step func(string) error // tests stop a new set here; nil otherwise
+
+	// What the control attacks; tests put something broken there.
+	gather func(seal.Deps) (gathering, error)
+	remove func(ctx context.Context, who actor.Actor, team, person, cause string) error
 }
 
 // New makes a Service.
@@ -151,6 +155,8 @@ func New(d Deps) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{Deps: d, set: set, asked: map[string]flow{}}
+	s.gather = func(d seal.Deps) (gathering, error) { return seal.NewGate(d) }
+	s.remove = s.end
 	s.door, err = seal.NewDoor(d.Now, s.drilling)
 	return s, err
 }

@@ -115,6 +115,16 @@ func (r reserved) Find(ctx context.Context, team, ref string) (Member, error) {
 	return r.People.Find(ctx, team, ref)
 }
 
+// acts are what a control tries without a door.
+type acts interface {
+	Create(ctx context.Context, who actor.Actor, in NewItem) (Item, error)
+	Show(ctx context.Context, who actor.Actor, id string) (Item, error)
+	Edit(ctx context.Context, who actor.Actor, id string, d Draft) (Item, error)
+	Reveal(ctx context.Context, who actor.Actor, id, field, reason string) (Revealed, error)
+	Code(ctx context.Context, who actor.Actor, id, reason string) (Revealed, error)
+	Unshare(ctx context.Context, who actor.Actor, id, with string) (Item, error)
+}
+
 // trial is one run of a canary.
 type trial struct {
 	*Service
@@ -205,23 +215,23 @@ func (s *Service) attack(door *canary.Door) func(context.Context) (clause.Result
 func (t *trial) story(v *canary.Visitor) error {
 	const why = "a control of the vault"
 	ctx, a, c := t.ctx, t.as(0), t.as(2)
-	it, err := t.Create(ctx, a, NewItem{Draft: draft()})
+	it, err := t.tried.Create(ctx, a, NewItem{Draft: draft()})
 	if err != nil {
 		return err
 	}
 	id := it.ID
 	reveal := func(who actor.Actor, field, reason string) error {
-		_, err := t.Reveal(ctx, who, id, field, reason)
+		_, err := t.tried.Reveal(ctx, who, id, field, reason)
 		return err
 	}
-	_, err = t.Code(ctx, a, id, why)
+	_, err = t.tried.Code(ctx, a, id, why)
 	card := draft()
 	card.Title, card.Custom, card.Values = "Canary with a card", nil, map[string]secret.Text{"notes": secret.NewText("the card is 4111 1111 1111 1111")}
-	_, kept := t.Create(ctx, a, NewItem{Draft: card})
-	_, seen := t.Show(ctx, c, id)
+	_, kept := t.tried.Create(ctx, a, NewItem{Draft: card})
+	_, seen := t.tried.Show(ctx, c, id)
 	open := draft()
 	open.Values, open.Custom = nil, []Custom{{ID: ownField + "1", Label: "PIN"}}
-	_, shown := t.Edit(ctx, a, id, open)
+	_, shown := t.tried.Edit(ctx, a, id, open)
 	err = errors.Join(
 		t.step("reveal a password to its owner, with a reason", "done", true, reveal(a, "password", why)),
 		t.step("serve its owner a one-time code", "done", true, err),
@@ -292,26 +302,26 @@ func (s *Service) lastHolder(ctx context.Context) (clause.Result, error) {
 	a := t.as(0)
 	d := draft()
 	d.Critical = true
-	_, alone := t.Create(ctx, a, NewItem{Draft: d})
+	_, alone := t.tried.Create(ctx, a, NewItem{Draft: d})
 	var all []string
 	for _, m := range canaryPeople[:t.MinHolders()] {
 		all = append(all, m.ID)
 	}
-	it, err := t.Create(ctx, a, NewItem{Draft: d, Owners: all})
+	it, err := t.tried.Create(ctx, a, NewItem{Draft: d, Owners: all})
 	if err != nil {
 		return clause.Result{}, fmt.Errorf("%s: %w", control, err)
 	}
 	last := "person/" + all[len(all)-1]
-	_, tooFew := t.Unshare(ctx, a, it.ID, last)
+	_, tooFew := t.tried.Unshare(ctx, a, it.ID, last)
 	d.Critical = false
-	_, plain := t.Edit(ctx, a, it.ID, d)
+	_, plain := t.tried.Edit(ctx, a, it.ID, d)
 	var off error
 	for _, m := range all[1:] {
-		if _, err := t.Unshare(ctx, a, it.ID, "person/"+m); err != nil {
+		if _, err := t.tried.Unshare(ctx, a, it.ID, "person/"+m); err != nil {
 			off = err
 		}
 	}
-	_, none := t.Unshare(ctx, a, it.ID, person(a))
+	_, none := t.tried.Unshare(ctx, a, it.ID, person(a))
 	err = errors.Join(
 		t.step("make a critical item that one person holds", "holders_few", false, alone),
 		t.step("take the last but one holder from it", "holders_few", false, tooFew),

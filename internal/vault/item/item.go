@@ -93,6 +93,7 @@ type Service struct {
 	folds  vault.Folds
 	brings sync.Mutex // one import at a time: a file takes up much room
 	trials sync.Mutex // one control at a time: they share a reserved team, and sweep it
+	tried  acts       // what controls attack: this service, or something broken in a test
 }
 
 // New makes a Service.
@@ -106,7 +107,9 @@ func New(d Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{Deps: d, set: set}, nil
+	s := &Service{Deps: d, set: set}
+	s.tried = s
+	return s, nil
 }
 
 // Slots are the rules this package obeys.

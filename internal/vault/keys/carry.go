@@ -173,7 +173,11 @@ func (s *Service) certify(ctx context.Context, x Shred, e evidence, d keyring.De
 	if err != nil {
 		return err
 	}
-	text, err := certificate(x, people, e, d)
+	backups, err := s.copies()
+	if err != nil {
+		return err
+	}
+	text, err := certificate(x, people, e, d, backups)
 	if err != nil {
 		return err
 	}

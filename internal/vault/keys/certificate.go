@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"writ/internal/access"
 	"writ/internal/actor"
@@ -19,7 +20,7 @@ const methodName = "Purge — Cryptographic Erase (NIST SP 800-88r2)"
 
 // certificate writes down a destruction, in the one spelling that is hashed. It names
 // nobody whose data it was: the pseudonym is what the database of keys keeps.
-func certificate(x Shred, approvers []string, e evidence, d keyring.Destroyed) ([]byte, error) {
+func certificate(x Shred, approvers []string, e evidence, d keyring.Destroyed, backups map[string]any) ([]byte, error) {
 	keys, data := []any{}, []any{}
 	for _, k := range e.Keys {
 		by := []any{}
@@ -39,14 +40,18 @@ func certificate(x Shred, approvers []string, e evidence, d keyring.Destroyed) (
 	if d.Store == "postgres" {
 		looked = "the rows of the database of keys; its own log keeps older ones until it is recycled"
 	}
+	copies := []any{
+		map[string]any{"where": "database of keys (" + d.Store + ")", "dead": rfc(d.At), "by": "overwritten and deleted"},
+		map[string]any{"where": "memory of this server", "dead": rfc(d.At), "by": "dropped; of other nodes within a second"},
+	}
+	if backups != nil {
+		copies = append(copies, backups)
+	}
+	copies = append(copies, map[string]any{"where": "other copies of the database of keys, if the operator keeps any", "dead": rfc(d.At.Add(horizon)), "by": "declared: none is kept longer; one that is put back before is put right at the start"})
 	return canon.Encode(map[string]any{
 		"v": 1, "id": x.ID, "subject": map[string]any{"kind": x.Kind, "pseudonym": d.Pseudonym},
 		"data": data, "algorithm": "AES-256-GCM; data was sealed before its first write", "keys": keys,
-		"copies": []any{
-			map[string]any{"where": "database of keys (" + d.Store + ")", "dead": rfc(d.At), "by": "overwritten and deleted"},
-			map[string]any{"where": "memory of this server", "dead": rfc(d.At), "by": "dropped; of other nodes within a second"},
-			map[string]any{"where": "backups of the database of keys, if the operator keeps any", "dead": rfc(d.At.Add(horizon)), "by": "declared: none is kept longer; one that is put back before is put right at the start"},
-		},
+		"copies":       copies,
 		"technique":    "cryptographic erase of stored ciphertext: the keys are destroyed, the sealed data stays unreadable",
 		"method":       methodName,
 		"verification": map[string]any{"searched": looked, "keys_answering": 0, "sampled": len(e.Sample), "opened": 0},
@@ -57,8 +62,8 @@ func certificate(x Shred, approvers []string, e evidence, d keyring.Destroyed) (
 // Certified is a certificate with what proves it: a file that writ verify checks without
 // this server.
 type Certified struct {
-	Certificate json.RawMessage `json:"certificate"`
-	Entry       int64           `json:"entry"` // of the journal
+	Certificate json.RawMessage `json:"certificate,omitempty"` // none where the entry says it all, as of a person who left
+	Entry       int64           `json:"entry"`                 // of the journal
 	Leaf        string          `json:"leaf"`
 	Proof       string          `json:"proof"` // a .tlog-proof file
 	Key         string          `json:"key"`   // the journal's; compare it with one got by another way
@@ -89,8 +94,10 @@ func (s *Service) Certificate(ctx context.Context, who actor.Actor, id string) (
 
 // Read is what a certificate says.
 type Read struct {
-	ID   string
-	Keys []string
+	ID     string
+	Keys   []string
+	Epochs []string  // of backups that hold the keys
+	Dead   time.Time // when none of those opens any more
 }
 
 // ReadCertificate reads the one spelling of a certificate.
@@ -102,6 +109,7 @@ func ReadCertificate(text []byte) (Read, error) {
 	m, _ := v.(map[string]any)
 	out := Read{}
 	out.ID, _ = m["id"].(string)
+	out.Epochs, out.Dead = copiesOf(m)
 	list, ok := m["keys"].([]any)
 	for _, k := range list {
 		k, _ := k.(map[string]any)

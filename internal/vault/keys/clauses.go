@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"writ/internal/clause"
@@ -23,12 +24,16 @@ func (s *Service) Controls() []clause.Control {
 			Says: "Compares the age of the newest key-encryption key with the policy, and looks for keys left under a former one", Run: s.probeAge},
 		{ID: "vault.retired-keys-unused", Clause: rotation, Kind: clause.Probe, Every: time.Hour, FreshFor: 3 * time.Hour,
 			Says: "Counts live keys that are sealed under a retired one, and retired keys that outlived their end", Run: s.probeRetired},
+		{ID: "vault.exposed-keys-end", Clause: rotation, Kind: clause.Probe, Every: time.Hour, FreshFor: 3 * time.Hour,
+			Says: "Looks for values that still lie under a key that may be known to somebody, and for former versions that outlived their end", Run: s.probeReseals},
 		{ID: "vault.key-canary", Clause: rotation, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
 			Says: "Replaces the key of a reserved subject and tries what must and must not open", Run: s.tryRotation},
 		{ID: "vault.shred-canary", Clause: erasure, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
-			Says: "Destroys the key of a reserved subject and tries to open what was written, also in a copy of the keys from before", Run: s.tryShred},
+			Says: "Destroys the key of a reserved subject and tries to open what was written, also in a backup of the keys from before", Run: s.tryShred},
 		{ID: "vault.certificates-hold", Clause: erasure, Kind: clause.Probe, Every: time.Hour, FreshFor: 3 * time.Hour,
 			Says: "Tries every key that a certificate calls destroyed, compares certificates with their entries, and looks for destructions that are stuck", Run: s.probeCertificates},
+		{ID: "vault.key-backups", Clause: erasure, Kind: clause.Probe, Every: time.Hour, FreshFor: 3 * time.Hour,
+			Says: "Looks that the key of each day's backup of the keys is gone by its end, and by the day that certificates say; reads the newest backup", Run: s.probeBackups},
 	}
 }
 
@@ -172,13 +177,13 @@ func (s *Service) uproot(ctx context.Context, sub keyring.Subject) {
 	}
 }
 
-// tryShred destroys the key of a reserved subject, and puts an old copy of it back.
+// tryShred destroys the key of a reserved subject, and puts a backup of it back.
 func (s *Service) tryShred(ctx context.Context) (clause.Result, error) {
 	sub, _, v, err := s.plant(ctx)
 	if err != nil {
 		return clause.Result{}, err
 	}
-	old, err := s.Ring.Copy(ctx, sub)
+	old, err := s.Ring.Copy(ctx, sub) // of the subject alone: no other key leaves its place for a control
 	if err != nil {
 		return clause.Result{}, err
 	}
@@ -187,33 +192,90 @@ func (s *Service) tryShred(ctx context.Context) (clause.Result, error) {
 			s.Log.Error("close the copy of a control", "err", err)
 		}
 	}()
-	var steps []clause.Step
-	note := func(ring *keyring.Ring, act, expected string) error {
-		st, err := try(ctx, ring, act, v, expected)
-		steps = append(steps, st)
-		return err
+	dir, err := os.MkdirTemp("", "writ-canary-")
+	if err != nil {
+		return clause.Result{}, fmt.Errorf("make a folder for a control: %w", err)
 	}
-	if err := note(s.Ring, "open a value before", "opened"); err != nil {
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			s.Log.Error("remove the folder of a control", "err", err)
+		}
+	}()
+	shelf := old.ShelfAt(dir)
+	e, err := shelf.Make(ctx)
+	if err != nil {
+		return clause.Result{}, fmt.Errorf("back up the key of a control: %w", err)
+	}
+	before, err := try(ctx, s.Ring, "open a value before", v, "opened")
+	if err != nil {
 		return clause.Result{}, err
 	}
 	d, err := s.Ring.Erase(ctx, sub)
 	if err != nil {
 		return clause.Result{}, fmt.Errorf("destroy the key of a control: %w", err)
 	}
-	if err := errors.Join(note(s.Ring, "open it after its key was destroyed", "key_erased"),
-		note(old, "open it with a copy of the keys from before", "opened")); err != nil {
+	after, err := try(ctx, s.Ring, "open it after its key was destroyed", v, "key_erased")
+	if err != nil {
 		return clause.Result{}, err
 	}
-	if _, err := old.Replay(ctx, []keyring.Tombstone{{Mark: d.Pseudonym, Kind: canaryKind, KeyIDs: d.KeyIDs, At: d.At}}); err != nil {
-		return clause.Result{}, fmt.Errorf("put an old copy right: %w", err)
-	}
-	if err := note(old, "open it with that copy after what was destroyed is replayed", "key_erased"); err != nil {
-		return clause.Result{}, err
-	}
+	steps := []clause.Step{before, after}
 	if _, err := s.Ring.Ensure(ctx, sub); !errors.Is(err, fault.Gone) {
 		steps = append(steps, clause.Step{Act: "make a new key for the same subject", Expected: "key_erased", Got: "a key"})
 	}
-	return clause.Judge("a destroyed key opened nothing, here and in a copy that was put back", steps...), nil
+	more, err := s.tryBackup(ctx, shelf, e, v, keyring.Tombstone{Mark: d.Pseudonym, Kind: canaryKind, KeyIDs: d.KeyIDs, At: d.At})
+	if err != nil {
+		return clause.Result{}, err
+	}
+	return clause.Judge("a destroyed key opened nothing, here and from a backup that was put back", append(steps, more...)...), nil
+}
+
+// attacked is what the control of destructions relies on; tests put something broken there.
+type attacked struct {
+	replay func(ctx context.Context, back *keyring.Ring, gone keyring.Tombstone) error
+	forget func(shelf *keyring.Shelf, epoch string) error
+}
+
+func sound() attacked {
+	return attacked{
+		func(ctx context.Context, back *keyring.Ring, gone keyring.Tombstone) error {
+			_, err := back.Replay(ctx, []keyring.Tombstone{gone})
+			return err
+		},
+		func(shelf *keyring.Shelf, epoch string) error { return shelf.Forget(epoch) },
+	}
+}
+
+// tryBackup puts a backup back that holds a destroyed key, then ends the backup.
+func (s *Service) tryBackup(ctx context.Context, shelf *keyring.Shelf, e keyring.Epoch, v Sealed, gone keyring.Tombstone) (steps []clause.Step, err error) {
+	back, err := shelf.Recall(ctx, e.File)
+	if err != nil {
+		return nil, fmt.Errorf("put a backup back: %w", err)
+	}
+	defer func() { err = errors.Join(err, back.Close()) }()
+	held, err := try(ctx, back, "open it with a backup of the keys from before", v, "opened")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.tried.replay(ctx, back, gone); err != nil {
+		return nil, fmt.Errorf("put a backup right: %w", err)
+	}
+	right, err := try(ctx, back, "open it with that backup after what was destroyed is replayed", v, "key_erased")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.tried.forget(shelf, e.ID); err != nil {
+		return nil, err
+	}
+	over := clause.Step{Act: "put the backup back after its day is over", Expected: "backup_over", Got: "opened"}
+	again, err := shelf.Recall(ctx, e.File)
+	if err == nil {
+		err = again.Close()
+	} else {
+		over.Got, _ = fault.PublicOf(err)
+		err = nil
+	}
+	over.OK = over.Got == over.Expected
+	return []clause.Step{held, right, over}, err
 }
 
 // probeCertificates looks at all certificates and at what is on its way.

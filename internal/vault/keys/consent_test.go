@@ -120,3 +120,19 @@ func TestHeldParams(t *testing.T) { // breaks: data.crypto-erase
 		count("vault_param", 0)
 	})
 }
+
+// A person without a session is nobody who could be asked: neither agrees to a destruction,
+// nor ends a hold.
+func TestPersonIsSignedIn(t *testing.T) { // breaks: data.crypto-erase
+	w := open(t)
+	w.put("shop", 1)
+	x := w.ask("team/shop")
+	h, err := w.svc.Hold(t.Context(), w.ana(), "class/old.class", "a lawsuit")
+	w.must(err)
+	ben := w.ben()
+	ben.Session = ""
+	_, err = w.svc.Agree(t.Context(), ben, x.ID)
+	w.refused("person_needed", err)
+	_, err = w.svc.EndHold(t.Context(), ben, h.ID)
+	w.refused("person_needed", err)
+}

@@ -63,9 +63,6 @@ func (s *Service) Remember(ctx context.Context) error {
 }
 
 func rememberOne(ctx context.Context, tx *ledger.Tx, t keyring.Tombstone) error {
-	if t.Kind == canaryKind {
-		return nil
-	}
 	_, err := tx.Exec(ctx, insertGone, t.Mark, t.Kind, idList(t.KeyIDs), us(t.At))
 	return err
 }

@@ -3,6 +3,8 @@
 //	by the policy, at once, after exposure ─► Rotate ─► re-wrap in the background ─► retired ─► destroyed
 //	ask (one) ─► agree (others, as many as the policy says) ─► hold? ─► intent ─► key destroyed
 //	          ─► nothing opens any more ─► certificate, an entry of the journal ─► proof for anybody
+//	each hour ─► a backup of the keys, under the key of its day ─► 29 days ─► that key destroyed
+//	exposure ─► new data keys ─► every value sealed anew ─► 30 days ─► the former ones destroyed
 //	hold: add (one) ─► end (two); under a hold nothing is destroyed, here, in identity, in
 //	      the vault or in its items: nor do versions go, or what is over by the clock
 //
@@ -22,17 +24,18 @@
 // destroyed again before anything opens); a certificate that somebody changed (its sum
 // stands in the journal, and the proof is checked without this server).
 //
-// BUG(backups): Writ makes no copies of the database of keys itself. A copy that an
-// operator keeps holds destroyed keys, sealed, until it is deleted; certificates declare
-// thirty days for it, and nothing here can look. A restore of the ledger together with the
-// keys, from before a destruction, knows nothing of it.
+// BUG(backups): copies of the database of keys that an operator makes beside this server's
+// own hold destroyed keys, sealed, until they are deleted; certificates declare thirty days
+// for them, and nothing here can look. Beside keys.url this server makes none unless
+// keys.backups names a folder that all of its servers see. A restore of the ledger together
+// with the keys, from before a destruction, knows nothing of it.
 //
-// BUG(exposure): data stays sealed under the data keys it was written with. After an
-// exposure those are sealed anew, and values of the vault that are written from then on
-// have a new key; what was written before must be written again by its owners.
+// BUG(exposure): an exposure renews the keys of teams' parameters, items and seeds. What other
+// modules seal under classes and persons, and ciphertexts that programs hold of a key of the
+// KMS, stays under the key it was written with; the key-encryption key above is replaced.
 //
-// Tables: ../schema/00020_keys.sql.
+// Tables: ../schema/00020_keys.sql, 00080_reseal.sql.
 //
 // For: owners, operators, auditors; whoever holds a certificate. Read keys.go, rotate.go,
-// target.go, hold.go, shred.go, carry.go, certificate.go, destroyed.go, clauses.go.
+// target.go, hold.go, shred.go, carry.go, certificate.go, destroyed.go, backup.go, reseal.go, clauses.go.
 package keys

@@ -19,6 +19,8 @@ func (s *Service) Routes() []web.Route {
 	return []web.Route{
 		on("GET "+v1, s.getState, web.Doc{Summary: "How the keys stand that data rests under", Out: stateOut{}}),
 		on("POST "+v1+"/rotate", s.postRotate, web.Doc{Summary: "Replace the key-encryption key now", In: rotateIn{}, Out: stateOut{}, Errors: []string{"keys_two_roots", "reason_missing"}}),
+		on("GET "+v1+"/backups", s.getBackups, web.Doc{Summary: "Backups of the keys, with the day on which each ends", Out: backupsOut{}, Errors: []string{"backups_shared"}}),
+		on("POST "+v1+"/backups", s.postBackup, web.Doc{Summary: "Back the keys up now", Out: backupWire{}, Status: http.StatusCreated, Errors: []string{"backups_shared"}}),
 		on("GET "+v1+"/shreds", s.getShreds, web.Doc{Summary: "Destructions of keys, asked for and done", Out: shredsOut{}}),
 		on("POST "+v1+"/shreds", s.postShred, web.Doc{Summary: "Ask for the destruction of a key", In: targetIn{}, Out: shredWire{}, Status: http.StatusCreated,
 			Errors: []string{"target_invalid", "reason_missing", "held", "key_needed", "nothing_sealed", "shred_asked"}}),
@@ -53,6 +55,9 @@ type (
 		KEKs     []kekWire `json:"keks"`
 		Erased   int       `json:"erased"`
 		Pending  int       `json:"pending"`
+
+		Resealing int   `json:"resealing"` // keys whose values are being sealed anew after an exposure
+		Resealed  int64 `json:"resealed"`  // values of those so far
 	}
 	rotateIn struct {
 		Exposed bool   `json:"exposed,omitzero"`
@@ -103,7 +108,7 @@ func some(t time.Time) *time.Time {
 
 func wireState(st State) stateOut {
 	out := stateOut{Store: st.Store, RootFrom: st.RootFrom, RootID: st.RootID, Roots: st.Roots, Keys: st.Keys, Left: st.Left, Every: int(st.Every.Hours() / 24), Due: st.Due,
-		KEKs: []kekWire{}, Erased: st.Erased, Pending: st.Pending}
+		KEKs: []kekWire{}, Erased: st.Erased, Pending: st.Pending, Resealing: st.Resealing, Resealed: st.Resealed}
 	for _, k := range st.KEKs {
 		out.KEKs = append(out.KEKs, wireKEK(k))
 	}

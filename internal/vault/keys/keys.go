@@ -87,6 +87,7 @@ type Deps struct {
 	Acting  Acting
 	Teams   Teams
 	Holders []Holder // of other modules; the vault's own is built in
+	Stores  []Store  // likewise
 	Journal Journal
 	Rules   *clause.Live[Rules]
 	Quorum  func() int // people who want a destruction, as the policy says now
@@ -102,7 +103,13 @@ type Service struct {
 	Deps
 	rotating sync.Mutex // one round of rotation at a time in this process
 	carrying sync.Mutex // one destruction at a time
-	step     func(string) error
+
+	backing    sync.Mutex // one backup at a time
+	backedTurn int64      // under backing; what the newest backup holds
+
+	step  func(string) error
+	batch int // values that are sealed anew in one change
+	tried attacked
 }
 
 // New makes a Service.
@@ -110,7 +117,7 @@ func New(d Deps) (*Service, error) {
 	if d.DB == nil || d.Ring == nil || d.Access == nil || d.People == nil || d.Acting == nil || d.Teams == nil || d.Journal == nil || d.Rules == nil || d.Quorum == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("keys: a dependency is missing")
 	}
-	return &Service{Deps: d}, nil
+	return &Service{Deps: d, batch: resealBatch, tried: sound()}, nil
 }
 
 // Schedule names the work that is done by the clock.
@@ -118,10 +125,15 @@ func (s *Service) Schedule(c Schedule) {
 	c.Every("vault.keys-rotate", time.Hour, s.Tend)
 	c.Every("vault.keys-destroyed", time.Minute, s.Remember)
 	c.Every("vault.shred-resume", time.Minute, s.Resume)
+	c.Every("vault.keys-backup", time.Hour, s.BackUp)
+	c.Every("vault.reseal", time.Minute, s.Reseal)
 }
 
 // Start puts an old copy of the keys right. It comes before anything else opens a value.
 func (s *Service) Start(ctx context.Context) error {
+	if err := s.endBackups(ctx, actor.System("vault-keys")); err != nil { // a folder that is away keeps nobody from the keys; a control sees it
+		s.Log.Error("end backups of the keys", "err", err)
+	}
 	return errors.Join(s.Replay(ctx), s.Remember(ctx))
 }
 

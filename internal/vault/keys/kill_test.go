@@ -103,9 +103,10 @@ func (w *world) whole() error {
 	}
 	st, err := w.svc.Stands(w.t.Context(), w.ana())
 	if err == nil && len(st.KEKs) == 1 {
-		_, err = w.svc.Rotate(w.t.Context(), w.ana(), keys.Exposure{})
+		_, err = w.svc.Rotate(w.t.Context(), w.ana(), keys.Exposure{Happened: true, Reason: "a laptop is gone"})
 	}
-	return errors.Join(err, w.svc.Tend(w.t.Context()))
+	w.svc.SetBatch(1)
+	return errors.Join(err, w.svc.Tend(w.t.Context()), w.svc.Reseal(w.t.Context()))
 }
 
 // Killed at any step and at any moment, any number of times, what was agreed to is done in
@@ -130,7 +131,7 @@ func killed(t *testing.T, engine string, seed uint64) {
 		t.Fatal(err)
 	}
 	w := at(t, dir, url)
-	v, other := w.put("shop", 3), w.put("else", 1)
+	v, other := w.put("shop", 3), w.put("else", 4)
 	_, err := w.ring.Ensure(t.Context(), keyring.Person("zoe"))
 	w.must(err)
 	ids := []string{w.ask("team/shop").ID, w.ask("person/zoe").ID}
@@ -138,7 +139,7 @@ func killed(t *testing.T, engine string, seed uint64) {
 	rnd := rand.New(rand.NewPCG(seed, 2))
 	killedOnce := false
 	for range 3 {
-		step, after := rnd.IntN(10), 0
+		step, after := rnd.IntN(22), 0
 		if rnd.IntN(3) == 0 {
 			step, after = 1000, 1+rnd.IntN(200) // any moment, also within a commit
 		}
@@ -167,6 +168,7 @@ func killed(t *testing.T, engine string, seed uint64) {
 		t.Errorf("a value after the destruction: %v", err)
 	}
 	w.must(w.opens(other))
+	w.newest("else", 4)
 	_, err = w.ring.Ensure(t.Context(), keyring.Person("zoe"))
 	w.refused("key_erased", err)
 	for _, id := range ids {

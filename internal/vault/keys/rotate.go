@@ -35,6 +35,9 @@ type State struct {
 	Every time.Duration
 	Due   time.Time // when the next one is made
 	Left  int       // keys that lie under a former one
+
+	Resealing int   // keys of teams that may be known to somebody, whose values are being sealed anew
+	Resealed  int64 // values of those so far
 }
 
 // Stands tells it, for who may read keys.
@@ -59,13 +62,19 @@ func (s *Service) stands(ctx context.Context) (State, error) {
 	for _, k := range all[:len(all)-1] {
 		out.Left += k.Users
 	}
-	return out, nil
+	moving, err := s.reseals(ctx, `WHERE state = 'moving'`)
+	for _, x := range moving {
+		out.Resealing++
+		out.Resealed += x.moved
+	}
+	return out, err
 }
 
 func newest(all []keyring.KEK) keyring.KEK { return all[len(all)-1] }
 
 // Rotate makes a new key-encryption key now and moves all keys under it. After an exposure
-// the teams' vaults get new keys as well, for what is written from then on.
+// the teams' vaults and items get new keys as well: what is written from then on lies under
+// them at once, and what was written before is sealed anew in the background.
 func (s *Service) Rotate(ctx context.Context, who actor.Actor, after Exposure) (State, error) {
 	if err := s.Access.Allow(ctx, who, access.KeysRotate, ""); err != nil {
 		return State{}, err
@@ -79,16 +88,20 @@ func (s *Service) Rotate(ctx context.Context, who actor.Actor, after Exposure) (
 	}
 	s.rotating.Lock()
 	defer s.rotating.Unlock()
+	if after.Happened { // first: it is gone on with whatever happens next
+		st, err := s.Ring.Status(ctx)
+		if err == nil && st.Roots == 1 { // else nothing is replaced now
+			err = s.exposed(context.WithoutCancel(ctx), who)
+		}
+		if err != nil {
+			return State{}, err
+		}
+	}
 	if err := s.replace(ctx, who, cause, after.Reason); err != nil {
 		return State{}, err
 	}
 	if err := s.finish(context.WithoutCancel(ctx), who); err != nil {
 		return State{}, err
-	}
-	if after.Happened {
-		if err := s.renewTeams(context.WithoutCancel(ctx)); err != nil {
-			return State{}, err
-		}
 	}
 	return s.stands(ctx)
 }
@@ -181,26 +194,6 @@ func (s *Service) finish(ctx context.Context, who actor.Actor) error {
 	return err
 }
 
-// renewTeams gives each team's vault a new key for what is written from now on.
-func (s *Service) renewTeams(ctx context.Context) error {
-	var teams []string
-	err := s.DB.Each(ctx, vaultTeams, func(scan ledger.Scan) error {
-		var team string
-		err := scan(&team)
-		teams = append(teams, team)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("list teams with a vault: %w", err)
-	}
-	for _, team := range teams {
-		if _, err := s.Ring.Renew(ctx, teamVault(team)); err != nil && !errors.Is(err, fault.NotFound) && !errors.Is(err, fault.Gone) {
-			return fmt.Errorf("renew the key of a team's vault: %w", err)
-		}
-	}
-	return nil
-}
-
 func (s *Service) record(ctx context.Context, who actor.Actor, ev ledger.Event) error {
 	if _, err := s.DB.Change(ctx, who, func(*ledger.Tx) (ledger.Event, error) { return ev, nil }); err != nil {
 		return fmt.Errorf("record %s: %w", ev.About().Name, err)
@@ -223,5 +216,3 @@ func under(all []keyring.KEK) int {
 func former(all []keyring.KEK) []keyring.KEK {
 	return slices.DeleteFunc(slices.Clone(all[:len(all)-1]), func(k keyring.KEK) bool { return !k.Retired.IsZero() })
 }
-
-const vaultTeams = `SELECT DISTINCT team FROM vault_param ORDER BY team`

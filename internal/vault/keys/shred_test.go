@@ -302,3 +302,27 @@ func TestShredOfAKMSKey(t *testing.T) {
 	_, err = w.svc.Ask(t.Context(), operator, "kms/"+sub.ID, "once more")
 	w.refused("nothing_sealed", err)
 }
+
+// Two nodes that finish one destruction certify it once.
+func TestCertifiedOnce(t *testing.T) { // breaks: data.crypto-erase
+	both(t, func(w *world) {
+		w.put("shop", 1)
+		other := with(t, w.db, w.ring, w.clock)
+		once := false
+		w.svc.StopAt(func(step string) error {
+			if step == "verified" && !once {
+				once = true
+				return other.svc.Resume(t.Context())
+			}
+			return nil
+		})
+		x, err := w.svc.Agree(t.Context(), w.ben(), w.ask("team/shop").ID)
+		w.must(err)
+		if x.State != "done" || !once {
+			t.Errorf("%+v, %v", x, once)
+		}
+		if n := len(w.kit.Recorded("vault.erase-certified")); n != 1 {
+			t.Errorf("%d certificates, want 1", n)
+		}
+	})
+}
