@@ -1,10 +1,15 @@
 package app
 
 import (
+	"context"
 	"path/filepath"
+	"time"
 
 	"writ/internal/clause"
+	"writ/internal/secret"
+	"writ/internal/vault/aws"
 	"writ/internal/vault/bundle"
+	"writ/internal/vault/rotate"
 	"writ/internal/vault/scan"
 	"writ/internal/vault/transfer"
 )
@@ -15,6 +20,7 @@ type deliver struct {
 	bundle *bundle.Service
 
 	transfer *transfer.Service
+	rotate   *rotate.Service
 }
 
 func (a *App) buildDeliver() (err error) {
@@ -34,6 +40,21 @@ func (a *App) buildDeliver() (err error) {
 	if err != nil {
 		return err
 	}
-	a.transfer, err = transfer.New(transfer.Deps{DB: a.db, Values: a.vault, Access: a.access, Now: a.now})
+	if a.transfer, err = transfer.New(transfer.Deps{DB: a.db, Values: a.vault, Access: a.access, Now: a.now}); err != nil {
+		return err
+	}
+	return a.buildRotate()
+}
+
+// buildRotate makes what replaces values at their source. The public door is there later.
+func (a *App) buildRotate() (err error) {
+	a.rotate, err = rotate.New(rotate.Deps{DB: a.db, Vault: a.vault, Keys: a.ring, Every: func() time.Duration { return a.keys.Rules.Get().Every },
+		Knock: func(ctx context.Context, id string, key secret.Text) (string, error) {
+			return aws.Knock(ctx, a.door, a.now(), id, key)
+		},
+		Now: a.now, Log: a.log.With("module", "rotate")})
+	if err == nil {
+		a.rotate.Schedule(a.jobs)
+	}
 	return err
 }

@@ -210,6 +210,7 @@ func (a *App) buildPolicy() (err error) {
 		a.keys.Controls(),
 		a.holders.Controls(),
 		a.scan.Controls(),
+		a.rotate.Controls(),
 		a.items.Controls(a.door),
 		a.items.HolderControls(),
 	)
@@ -243,6 +244,7 @@ func (a *App) face() (err error) {
 		Vault:      a.vault,
 		Scans:      a.scan,
 		Bundles:    a.bundle,
+		Rotations:  a.rotate,
 		Encryption: a.keys,
 		Holders:    a.holders,
 	}); err != nil {
@@ -266,6 +268,7 @@ func (a *App) face() (err error) {
 		a.items.Routes(),
 		a.transfer.Routes(),
 		a.bundle.Routes(),
+		a.rotate.Routes(),
 		a.scan.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
@@ -299,6 +302,10 @@ func (a *App) recheck(_ context.Context, entries []journal.Entry) error {
 	for _, e := range entries {
 		if e.Stream == "vault.scan-finished" || e.Stream == "vault.scan-hit-decided" {
 			a.check.Soon("vault.secret-home")
+			continue
+		}
+		if e.Stream == "vault.rotation-failed" || e.Stream == "vault.secret-rotated" {
+			a.check.Soon("crypto.key-rotation")
 			continue
 		}
 		if module, _, _ := strings.Cut(e.Stream, "."); slices.Contains([]string{"policy", "exception", "record"}, module) && e.Stream != "policy.act-refused" {

@@ -103,6 +103,9 @@ func (h *house) filled(t *testing.T) *fillings {
 	}
 	emil.call("POST", "vault/params", obj{"name": "/shop/features/gift-wrap", "value": "on", "type": "String"}, nil)
 	emil.call("POST", "vault/keys", obj{"path": "/shop", "read_only": true}, nil)
+	emil.call("POST", "vault/rotations", obj{"name": "/robot/writ-key", "kind": "access-key", "from": obj{"path": "/robot", "reads": true}, "days": 30}, nil)
+	emil.call("POST", "vault/rotations/now", obj{"name": "/robot/writ-key", "exposed": true}, nil)
+	emil.call("POST", "vault/rotations/now", obj{"name": "/robot/writ-key"}, nil)
 	ana.call("POST", "vault/grants", obj{"who": "person/" + f.people["sana@example.test"], "path": "/shop/features", "rights": "reader", "reason": "Answers customers who ask what is on."}, nil)
 	f.travel(emil)
 	h.fill = f

@@ -238,6 +238,7 @@ func engineers(h *house, t *testing.T) []sheet {
 	return []sheet{
 		{name: "parameter-new", route: "GET " + desk + "/secrets/new", path: desk + "/secrets/new", words: "In levels", picture: true},
 		{name: "scan-hit", route: "GET " + desk + "/secrets/scans/hit", path: h.filled(t).hit, words: "Say what became of it", picture: true},
+		{name: "parameter-rotation", route: "GET " + desk + "/secrets/show", path: desk + "/secrets/show?name=/robot/writ-key", words: "It replaces itself", picture: true},
 		{name: "parameter", route: "GET " + desk + "/secrets/show", path: desk + "/secrets/show?name=/shop/db/password", words: "Look at it", picture: true},
 		{name: "parameter-shown", show: func(b *tab) {
 			b.open(desk + "/secrets/show?name=/shop/db/password")

@@ -24,6 +24,7 @@ come from standard input only, so that they stand in no list of processes and no
 			a.vaultKMS(), a.vaultMark(), a.vaultAbout(), a.vaultFind(), a.vaultDiff(),
 			a.vaultItem(),
 			a.vaultRotate(), a.vaultShred(), a.vaultHold(), a.vaultKeys(),
+			a.vaultRotation(),
 			a.vaultUnseal(), a.vaultSeal(), a.vaultHolders(), a.vaultHolderKey())...)
 }
 

@@ -53,6 +53,7 @@ type Deps struct {
 	Holders    Holders        // of the root key
 	Scans      Scans          // where secrets should not be
 	Bundles    Bundles        // values that machines carry
+	Rotations  Rotations      // values that replace themselves
 }
 
 // Console is the pages. It is safe for concurrent use.

@@ -141,6 +141,7 @@ func TestWhoMayCome(t *testing.T) {
 		"GET teams": access.PeopleRead, "GET teams/{team}": access.PeopleRead, "POST teams/{team}/invite": access.PeopleManage, "POST teams/{team}/invitations": access.PeopleManage, "POST teams/{team}/name": access.PeopleManage, "GET teams/{team}/demand": access.PeopleManage, "POST teams/{team}/demand": access.PeopleManage,
 		"GET teams/{team}/members/{person}": access.PeopleManage, "POST teams/{team}/members/{person}/role": access.PeopleManage, "POST teams/{team}/members/{person}/remove": access.PeopleManage,
 		"GET secrets": access.VaultList, "GET secrets/new": access.VaultWrite, "GET secrets/show": access.VaultList, "POST secrets": access.VaultWrite, "POST secrets/reveal": access.VaultRead, "POST secrets/back": access.VaultWrite, "POST secrets/remove": access.VaultWrite,
+		"POST secrets/rotation": access.VaultWrite, "POST secrets/rotation/end": access.VaultWrite, "POST secrets/rotation/known": access.VaultAudit,
 		"GET secrets/scans": access.VaultList, "GET secrets/scans/hit": access.VaultWrite, "POST secrets/scans/hit": access.VaultWrite, "GET secrets/bundles": access.VaultList, "POST secrets/bundles/revoke": access.VaultWrite,
 		"GET secrets/keys": access.VaultList, "POST secrets/keys": access.VaultRead, "POST secrets/keys/end": access.VaultKeys, "GET secrets/grants": access.VaultAudit, "POST secrets/grants": access.VaultKeys, "POST secrets/grants/end": access.VaultKeys,
 		"GET people/tokens": access.TokensRead, "POST people/tokens/end": access.TokensManage, "GET people/brought-over": access.PeopleRead,

@@ -43,7 +43,7 @@ func (c *Console) vaultRoutes() []web.Route {
 			return h(w, r.WithContext(context.WithValue(r.Context(), hereKey{}, atSecrets)), who)
 		}}
 	}
-	return []web.Route{
+	return append(c.rotationRoutes(on),
 		on("GET /-/console/secrets", c.showSecrets),
 		on("GET /-/console/secrets/new", c.newSecret),
 		on("GET /-/console/secrets/show", c.showSecret),
@@ -58,7 +58,7 @@ func (c *Console) vaultRoutes() []web.Route {
 		on("GET /-/console/secrets/grants", c.showGrants),
 		on("POST "+atGrants, c.makeGrant),
 		on("POST "+atGrants+"/end", c.endGrant),
-	}
+	)
 }
 
 // showSecrets lists names under a path.
@@ -117,11 +117,13 @@ type secretPage struct {
 	Versions web.Table
 	Back     *web.Form
 	Known    *web.Table
+	Rotation *rotationPart
 }
 
 // secretTries are refusals of the forms on the page, and what was just revealed.
 type secretTries struct {
 	reveal, write, remove, back error
+	rotation                    error
 	value                       *web.Code
 }
 
@@ -166,13 +168,16 @@ func (c *Console) secretPage(w http.ResponseWriter, r *http.Request, who actor.A
 	if writes {
 		t.writeForms(&out, p.Name, older)
 	}
+	if out.Rotation, err = c.rotationOf(ctx, who, p.Name, writes, t.rotation); err != nil {
+		return err
+	}
 	if c.Access.May(who, access.VaultAudit) {
 		if out.Known, err = c.knownTable(ctx, who, p.Name); err != nil {
 			return err
 		}
 	}
 	st := http.StatusOK
-	for _, err := range []error{t.reveal, t.write, t.remove, t.back} {
+	for _, err := range []error{t.reveal, t.write, t.remove, t.back, t.rotation} {
 		if err != nil {
 			st = status(err)
 		}
@@ -332,5 +337,5 @@ func (c *Console) showSeen(w http.ResponseWriter, r *http.Request, who actor.Act
 		}
 		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{cell, {At: v.At}}})
 	}
-	return c.show(w, r, "people", web.View{Title: "What " + c.acted(r.Context(), whose) + " knows", Lead: "This is what to replace when they leave. It is empty when nothing is left to replace.", Up: &web.Link{Text: "Parameters", Href: atSecrets}, Data: peoplePage{Table: t}})
+	return c.show(w, r, "scans", web.View{Title: "What " + c.acted(r.Context(), whose) + " knows", Lead: "This is what to replace when they leave. It is empty when nothing is left to replace.", Up: &web.Link{Text: "Parameters", Href: atSecrets}, Data: scansPage{Tables: []web.Table{t}, Form: c.knownForm(who, whose, len(seen) > 0)}})
 }

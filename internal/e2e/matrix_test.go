@@ -51,6 +51,7 @@ var asks = map[string]access.Action{
 	"GET vault/scans": access.VaultList, "POST vault/scans": access.VaultList, "POST vault/scans/comparisons": access.VaultRead,
 	"POST vault/scans/comparisons/{id}": access.VaultRead, "POST vault/scans/decisions": access.VaultWrite,
 	"POST vault/imports": access.VaultWrite, "GET vault/exports": access.VaultList, "POST vault/exports": access.VaultRead, "POST vault/exports/{id}/approve": access.VaultKeys, "POST vault/exports/{id}/take": access.VaultRead,
+	"GET vault/rotations": access.VaultList, "POST vault/rotations": access.VaultWrite, "POST vault/rotations/now": access.VaultWrite, "POST vault/rotations/known": access.VaultAudit, "DELETE vault/rotations": access.VaultWrite,
 	"GET vault/bundles": access.VaultList, "GET vault/bundles/key": access.VaultList, "POST vault/bundles": access.VaultRead, "POST vault/bundles/uses": access.VaultRead, "DELETE vault/bundles/{id}": access.VaultWrite,
 	"POST journal/verify": access.JournalRead, "GET journal/export": access.JournalExport,
 }

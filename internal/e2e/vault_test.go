@@ -42,6 +42,7 @@ func (k *talker) vault(t *testing.T) {
 	k.template(t)
 	k.scan(t)
 	k.bundle(t)
+	k.rotation(t)
 	k.carry(t)
 	k.ask(t, "vault", "delete", "/shop/db-password")
 	must(t, 1, k.writ("vault", "get", "/shop/db-password"), "There is no parameter")
@@ -138,6 +139,38 @@ func (k *talker) carry(t *testing.T) {
 	}
 	k.ask(t, "vault", "export", "list")
 	must(t, 1, k.writ("vault", "export", "take", e.ID), "This export is over")
+}
+
+// rotation has an access key replaced by itself, tried at the server's own door.
+func (k *talker) rotation(t *testing.T) {
+	t.Helper()
+	type key struct {
+		ID     string `json:"access_key_id"`
+		Secret string `json:"secret_access_key"`
+	}
+	value := func() key {
+		return decode[key](t, must(t, 0, k.writ("vault", "get", "/robot/writ-key")).out)
+	}
+	r := decode[struct {
+		State, Fresh string
+		Problem      *struct{ Code string }
+	}](t, k.ask(t, "vault", "rotation", "add", "/robot/writ-key", "--path", "/robot", "--read-only", "--days", "30", "--grace", "1h"))
+	first := value()
+	if r.State != "promoted" || r.Fresh != first.ID || r.Problem != nil {
+		t.Errorf("%+v", r)
+	}
+	must(t, 0, k.writ("vault", "rotation", "now", "/robot/writ-key", "--exposed"), "is in use, the next one on")
+	must(t, 0, k.writ("vault", "rotation", "now", "/robot/writ-key", "--exposed"), "is in use, the next one on")
+	if second := value(); second.ID == first.ID || second.Secret == first.Secret {
+		t.Error("it is not replaced")
+	}
+	k.ask(t, "vault", "rotation", "list")
+	k.ask(t, "vault", "rotation", "known", "person/nobody")
+	k.ask(t, "vault", "rotation", "now", "/robot/writ-key")
+	k.json(t, 0, k.writ("prove", "crypto.key-rotation"))
+	must(t, 1, k.writ("vault", "rotation", "end", "/robot/writ-key"), "would stay open")
+	k.ask(t, "vault", "rotation", "now", "/robot/writ-key", "--exposed")
+	k.ask(t, "vault", "rotation", "end", "/robot/writ-key")
 }
 
 // bundle lets a machine start a program while the server is away, which is told later.

@@ -43,6 +43,7 @@ var fuzzed = map[string]string{
 	"lists of exceptions of a scan":   "internal/leak FuzzIgnore",
 	"rules of scanners":               "internal/leak FuzzRules",
 	"bundles":                         "internal/parcel FuzzBundle",
+	"addresses that are logged in to": "internal/vault/rotate FuzzAddress",
 	"files of settings, brought over": "internal/vault/transfer FuzzRead",
 	"backups of keys":                 "internal/keyring FuzzBackup",
 }

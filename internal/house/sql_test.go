@@ -21,6 +21,7 @@ var systemReaders = map[string]string{
 	"ledger":   "opens and checks the database",
 	"keyring":  "opens and checks its own",
 	"identity": "a probe looks at what the columns of its tables can hold",
+	"vault":    "asks other servers about their roles, where it replaces them",
 }
 
 // A word in capitals and the table after it. A name followed by a bracket at once is a function.

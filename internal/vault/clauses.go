@@ -29,6 +29,8 @@ func (s *Service) Controls() []clause.Control {
 			Says: "Looks where the database lies that this vault keeps its values in", Run: s.probeDatabase},
 		{ID: "vault.leavers-know-nothing", Clause: "crypto.key-rotation", Kind: clause.Probe, Every: time.Hour, FreshFor: 3 * time.Hour,
 			Says: "Looks for secrets that somebody who left has seen, and that were not replaced since", Run: s.probeLeavers},
+		{ID: "vault.values-not-overdue", Clause: "crypto.key-rotation", Kind: clause.Probe, Every: time.Hour, FreshFor: 3 * time.Hour,
+			Says: "Counts parameters that are due for another value by the period said about their names", Run: s.probeDue},
 	}
 }
 

@@ -32,5 +32,6 @@
 //
 // For: programs, engineers. Read vault.go, name.go, param.go, read.go, list.go, label.go,
 // grant.go, seen.go (who knows what), lifecycle.go, tend.go, key.go, fold.go. Children: sigv4 (signatures),
-// aws (the address of the wires), ssm (parameters), kms (keys that programs encrypt with).
+// aws (the address of the wires), ssm (parameters), kms (keys that programs encrypt with),
+// rotate (values that replace themselves).
 package vault

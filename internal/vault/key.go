@@ -66,7 +66,7 @@ func (s *Service) IssueKey(ctx context.Context, who actor.Actor, in NewKey) (Iss
 	if who.ByToken() {
 		return IssuedKey{}, fault.New(fault.Denied, "person_needed", fault.Public{Problem: "A key cannot make another one.", Next: "Sign in, or use the server's own account."})
 	}
-	path, err := s.pathed(ctx, who, access.VaultRead, in.Path)
+	lent, err := s.MayLend(ctx, who, in)
 	if err != nil {
 		return IssuedKey{}, err
 	}
@@ -74,22 +74,9 @@ func (s *Service) IssueKey(ctx context.Context, who actor.Actor, in NewKey) (Iss
 	if err != nil {
 		return IssuedKey{}, err
 	}
-	k := IssuedKey{AccessKey: AccessKey{ID: newKeyID(in.Session), Owner: in.Owner, Team: teamOf(who), Path: path, Reads: in.Reads, Issuer: who.String(), Session: in.Session}, Secret: secret.RandomText(30)}
-	if in.Session {
+	k := IssuedKey{AccessKey: lent, Secret: secret.RandomText(30)}
+	if k.ID, k.Session = newKeyID(in.Session), in.Session; in.Session {
 		k.Token = secret.RandomText(48)
-	}
-	if k.Owner == "" {
-		k.Owner = who.String()
-	}
-	owner, err := s.ownerOf(ctx, k.Owner)
-	if err != nil {
-		return IssuedKey{}, fmt.Errorf("find the owner of the key: %w", err)
-	}
-	if teamOf(owner) != k.Team {
-		return IssuedKey{}, fault.New(fault.Denied, "other_team", fault.Public{Problem: "The owner of a key acts in the team whose vault it opens."})
-	}
-	if err := s.mayLend(ctx, who, owner, k.AccessKey); err != nil {
-		return IssuedKey{}, err
 	}
 	box, err := s.seal(ctx, keyring.Class(accessClass), secretAt(k.ID), []byte(k.Secret.Reveal()))
 	if err != nil {

@@ -117,7 +117,7 @@ func (s *Service) change(ctx context.Context, who actor.Actor, fn func(*ledger.T
 
 // teamOf is whose vault somebody acts in.
 func teamOf(who actor.Actor) string {
-	if who.Kind == actor.Operator || who.Kind == actor.Writ {
+	if who.Kind == actor.Operator || who.Kind == actor.Writ && who.Team == "" {
 		return Home
 	}
 	return who.Team
