@@ -360,7 +360,7 @@ func (s *Service) commitChange(ctx context.Context, who actor.Actor, in Change, 
 // lockPassword makes sure, inside a change, that the password is the one that was
 // verified, and keeps it so until the commit.
 func lockPassword(ctx context.Context, tx *ledger.Tx, person string, box []byte) error {
-	n, err := tx.Exec(ctx, holdPassword, person, box)
+	n, err := tx.Hold(ctx, holdPassword, person, box)
 	if err == nil && n != 1 {
 		err = errStale
 	}
@@ -372,7 +372,7 @@ var errStale = fault.New(fault.Conflict, "changed_meanwhile", fault.Public{Probl
 
 const (
 	readPassword = `SELECT phc, scheme, locked, passed, set_at FROM identity_password WHERE person = $1`
-	holdPassword = `UPDATE identity_password SET set_at = set_at WHERE person = $1 AND phc = $2 AND locked IS NULL`
+	holdPassword = `SELECT person FROM identity_password WHERE person = $1 AND phc = $2 AND locked IS NULL`
 	setPassword  = `INSERT INTO identity_password (person, phc, scheme, passed, list, set_at) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (person) DO UPDATE SET phc = $2, scheme = $3, passed = $4, list = $5, set_at = $6, locked = NULL`
 	startOf = `SELECT started, device, acr, amr, factor_at, low FROM identity_session WHERE id = $1 AND person = $2 AND ended IS NULL`

@@ -196,7 +196,7 @@ func (p *provSave) hold(ctx context.Context, tx *ledger.Tx) error {
 	if _, err := bump(ctx, tx); err != nil { // one such act at a time, or two could end each other
 		return err
 	}
-	n, err := tx.Exec(ctx, holdPersonAs, p.before.ID, p.before.state)
+	n, err := tx.Hold(ctx, holdPersonAs, p.before.ID, p.before.state)
 	if err != nil {
 		return err
 	}
@@ -384,7 +384,7 @@ func (p *provSave) reviveIn(ctx context.Context, tx *ledger.Tx) (ledger.Event, e
 }
 
 const (
-	holdPersonAs      = `UPDATE identity_person SET state = state WHERE id = $1 AND state = $2`
+	holdPersonAs      = `SELECT id FROM identity_person WHERE id = $1 AND state = $2`
 	standingIn        = `SELECT roles FROM identity_member WHERE team = $1 AND person = $2`
 	updateProvisioned = `UPDATE identity_scim_user SET uname = $3, ext = $4, about = $5, changed = $6, version = version + 1, ended = NULL
 		WHERE connection = $1 AND person = $2 AND version = $7`

@@ -180,11 +180,9 @@ func cut(s string, n int) string {
 // bump raises the counter that other nodes watch, and holds it until the commit, so
 // that its values become visible in order.
 func bump(ctx context.Context, tx *ledger.Tx) (int64, error) {
-	if _, err := tx.Exec(ctx, raiseCounter); err != nil {
-		return 0, err
-	}
 	var n int64
-	return n, ledger.One(ctx, tx, readCounter, []any{&n})
+	err := ledger.One(ctx, tx, raiseCounter, []any{&n})
+	return n, err
 }
 
 // endSessionsIn ends a person's sessions inside a change, except one, and returns their ids.
@@ -500,6 +498,6 @@ const (
 	seenOf        = `SELECT seen FROM identity_session WHERE id = $1 AND ended IS NULL`
 	setSeen       = `UPDATE identity_session SET seen = $2 WHERE id = $1 AND seen < $2`
 	setDeviceSeen = `UPDATE identity_device SET seen = $2 WHERE id = $1 AND seen < $2`
-	raiseCounter  = `UPDATE identity_counter SET n = n + 1 WHERE one = 1`
+	raiseCounter  = `UPDATE identity_counter SET n = n + 1 WHERE one = 1 RETURNING n`
 	readCounter   = `SELECT n FROM identity_counter WHERE one = 1`
 )

@@ -24,6 +24,15 @@ type begin struct {
 	amr      string
 	trusted  time.Time // until when the browser skips the second factor
 	place    []byte
+	need     *need // as this run of the change has just read it; nil = read it
+}
+
+// needs is what the person must show.
+func (b *begin) needs(ctx context.Context, tx *ledger.Tx, rules *Rules) (need, error) {
+	if b.need != nil {
+		return *b.need, nil
+	}
+	return needOf(ctx, tx, rules, b.person)
 }
 
 // enrolLife is how long somebody may take to set up the factor they need.
@@ -68,7 +77,7 @@ func (s *Service) actorUnder(l *live, turned int64, via string) (actor.Actor, bo
 // openSession writes the row inside a change and returns what memory will hold. It is
 // the one place where sessions begin, and only with what the person needs: see admit.
 func openSession(ctx context.Context, tx *ledger.Tx, rules *Rules, b begin) (*live, error) {
-	n, err := needOf(ctx, tx, rules, b.person)
+	n, err := b.needs(ctx, tx, rules)
 	if err != nil {
 		return nil, err
 	}

@@ -296,6 +296,7 @@ func (b *beginning) write(ctx context.Context, s *Service, tx *ledger.Tx) (ledge
 		b.f.need = n.acr
 		return FactorAsked{Person: b.e.b.person, Need: n.acr, By: n.by, Network: b.e.network}, b.f.insert(ctx, tx, n.acr)
 	}
+	b.e.b.need = &n
 	ev, err := b.e.write(ctx, s, tx, b.rules, b.sh)
 	if err != nil {
 		return nil, err
@@ -423,7 +424,7 @@ func (s *Service) rehash(ctx context.Context, who actor.Actor, t tried, typed se
 // lockPerson makes sure, inside a change, that the person is active, and keeps it so
 // until the commit.
 func lockPerson(ctx context.Context, tx *ledger.Tx, person string) error {
-	n, err := tx.Exec(ctx, holdPerson, person)
+	n, err := tx.Hold(ctx, holdPerson, person)
 	if err == nil && n != 1 {
 		err = errStale
 	}
@@ -435,6 +436,6 @@ const (
 	countDevice  = `SELECT COUNT(*) FROM identity_device WHERE token = $1`
 	insertDevice = `INSERT INTO identity_device (token, person, id, created, seen) VALUES ($1, $2, $3, $4, $4)`
 	endResetsOf  = `UPDATE identity_link SET ended = $2, cause = $3 WHERE person = $1 AND kind = 'reset' AND ended IS NULL`
-	holdPerson   = `UPDATE identity_person SET state = state WHERE id = $1 AND state = 'active'`
+	holdPerson   = `SELECT id FROM identity_person WHERE id = $1 AND state = 'active'`
 	passedOf     = `SELECT passed, list FROM identity_password WHERE person = $1`
 )

@@ -228,7 +228,7 @@ func seatOf(ctx context.Context, r ledger.Reader, team, person string) (kind str
 
 // lockTeam keeps a team's members as they are until the commit, and says of what kind it is.
 func lockTeam(ctx context.Context, tx *ledger.Tx, team string) (kind string, err error) {
-	n, err := tx.Exec(ctx, holdTeam, team)
+	n, err := tx.Hold(ctx, holdTeam, team)
 	if err != nil {
 		return "", err
 	}
@@ -298,6 +298,6 @@ const (
 	memberIn = `SELECT t.kind, m.roles FROM identity_member m JOIN identity_team t ON t.id = m.team JOIN identity_person p ON p.id = m.person
 		WHERE m.team = $1 AND m.person = $2 AND p.state = 'active'`
 	renameTeam = `UPDATE identity_team SET name = $2 WHERE id = $1`
-	holdTeam   = `UPDATE identity_team SET kind = kind WHERE id = $1`
+	holdTeam   = `SELECT id FROM identity_team WHERE id = $1`
 	kindOfTeam = `SELECT kind FROM identity_team WHERE id = $1`
 )

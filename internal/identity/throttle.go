@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -103,13 +104,13 @@ func (s *Service) take(ctx context.Context, bs ...bucket) (*throttled, error) {
 	var worst *throttled
 	err := s.DB.Quiet(ctx, ledger.Throttle, func(tx *ledger.Tx) error {
 		worst = nil
-		type counter struct{ n, since, until int64 }
-		cs, counted := make([]counter, len(bs)), make([]bool, len(bs))
+		cs, err := countersOf(ctx, tx, bs, now)
+		if err != nil {
+			return err
+		}
+		counted := make([]bool, len(bs))
 		for i, b := range bs {
 			c := &cs[i]
-			if err := ledger.One(ctx, tx, touchBucket, []any{&c.n, &c.since, &c.until}, b.key, us(now)); err != nil {
-				return err
-			}
 			over := now.Sub(at(c.since)) >= b.window && us(now) >= c.until
 			if over || b.ahead(at(c.since), at(c.until), now) {
 				*c = counter{since: us(now)}
@@ -124,6 +125,7 @@ func (s *Service) take(ctx context.Context, bs ...bucket) (*throttled, error) {
 		if worst != nil {
 			return nil
 		}
+		var rows []any
 		for i, b := range bs {
 			c := cs[i]
 			if !counted[i] {
@@ -136,11 +138,13 @@ func (s *Service) take(ctx context.Context, bs ...bucket) (*throttled, error) {
 					c.until = us(now.Add(min(time.Second<<min(over-1, 20), maxBackoff)))
 				}
 			}
-			if _, err := tx.Exec(ctx, writeBucket, b.key, c.n, c.since, c.until); err != nil {
-				return err
-			}
+			rows = append(rows, b.key, c.n, c.since, c.until)
 		}
-		return nil
+		if len(rows) == 0 {
+			return nil
+		}
+		_, err = tx.Exec(ctx, writeBuckets(len(rows)/4), rows...)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("count an attempt: %w", err)
@@ -150,6 +154,52 @@ func (s *Service) take(ctx context.Context, bs ...bucket) (*throttled, error) {
 	}
 	return worst, nil
 }
+
+// counter is a bucket as it is stored.
+type counter struct{ n, since, until int64 }
+
+// countersOf locks the counters of the buckets, in their order, and reads them.
+func countersOf(ctx context.Context, tx *ledger.Tx, bs []bucket, now time.Time) ([]counter, error) {
+	cs, args := make([]counter, len(bs)), make([]any, 1, 1+len(bs))
+	args[0] = us(now)
+	for _, b := range bs {
+		args = append(args, b.key)
+	}
+	err := tx.Each(ctx, touchBuckets(len(bs)), func(scan scanner) error {
+		var key string
+		var c counter
+		err := scan(&key, &c.n, &c.since, &c.until)
+		if i := slices.IndexFunc(bs, func(b bucket) bool { return b.key == key }); i >= 0 {
+			cs[i] = c
+		}
+		return err
+	}, args...)
+	return cs, err
+}
+
+// touchBuckets makes and locks n counters: $1 is the time, the others are their keys.
+func touchBuckets(n int) string {
+	var b strings.Builder
+	b.WriteString(`INSERT INTO identity_throttle (bucket, n, since, until) VALUES `)
+	for i := range n {
+		fmt.Fprintf(&b, "%s($%d, 0, $1, 0)", comma(i), i+2)
+	}
+	b.WriteString(` ON CONFLICT (bucket) DO UPDATE SET n = identity_throttle.n RETURNING bucket, n, since, until`)
+	return b.String()
+}
+
+// writeBuckets writes n counters that are locked: four values for each.
+func writeBuckets(n int) string {
+	var b strings.Builder
+	b.WriteString(`INSERT INTO identity_throttle (bucket, n, since, until) VALUES `)
+	for i := range n {
+		fmt.Fprintf(&b, "%s($%d, $%d, $%d, $%d)", comma(i), 4*i+1, 4*i+2, 4*i+3, 4*i+4)
+	}
+	b.WriteString(` ON CONFLICT (bucket) DO UPDATE SET n = excluded.n, since = excluded.since, until = excluded.until`)
+	return b.String()
+}
+
+func comma(i int) string { return ", "[:2*min(i, 1)] } // before all but the first
 
 // wait is how long the bucket refuses from now on; 0 when it has room.
 func (b bucket) wait(n int64, since, until, now time.Time) time.Duration {
@@ -376,9 +426,6 @@ func networkOf(who actor.Actor) string {
 }
 
 const (
-	touchBucket = `INSERT INTO identity_throttle (bucket, n, since, until) VALUES ($1, 0, $2, 0)
-		ON CONFLICT (bucket) DO UPDATE SET n = identity_throttle.n RETURNING n, since, until`
-	writeBucket = `UPDATE identity_throttle SET n = $2, since = $3, until = $4 WHERE bucket = $1`
 	clearBucket = `DELETE FROM identity_throttle WHERE bucket = $1 AND n > 0 RETURNING 0`
 	lessBucket  = `UPDATE identity_throttle SET n = n - 1 WHERE bucket = $1 AND n > 0 RETURNING n`
 	oldBuckets  = `DELETE FROM identity_throttle WHERE since < $1 AND until < $1`

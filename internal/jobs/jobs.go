@@ -28,8 +28,10 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"writ/internal/envelope"
@@ -56,6 +58,7 @@ const (
 	hold     = 2 * time.Minute // a claimed job is tried by another node after this
 	putOff   = time.Minute     // of work whose kind nobody here knows
 	pollWork = 500 * time.Millisecond
+	gather   = 100 * time.Millisecond // after a change
 	queueKey = "jobs"
 
 	longestWait = time.Hour       // between two tries
@@ -80,6 +83,7 @@ type Jobs struct {
 	d    Deps
 	node string
 	wake chan struct{}
+	more atomic.Bool // work was left for want of hands
 
 	mu       sync.Mutex
 	handlers map[string]Handler
@@ -217,7 +221,13 @@ func (j *Jobs) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-commits:
+		case <-commits: // the work of several changes is found and taken together
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(gather):
+			case <-j.wake:
+			}
 		case <-j.wake:
 		case <-tick.C:
 		}
@@ -239,13 +249,24 @@ func (j *Jobs) recover(ctx context.Context) error {
 	})
 }
 
+// due is a job that may be tried now.
+type due struct {
+	id, kind string
+	box      []byte
+	tries    int
+}
+
+// claimed is one that this node is about to try.
+type claimed struct {
+	due
+	h     Handler
+	until int64
+	mine  bool // nobody was quicker
+}
+
 // drain starts every job that is due, as far as there are free hands.
 func (j *Jobs) drain(ctx context.Context, wg *sync.WaitGroup, slots chan struct{}) error {
-	type due struct {
-		id, kind string
-		box      []byte
-		tries    int
-	}
+	j.more.Store(false)
 	var found []due
 	now := j.d.Now()
 	err := j.d.DB.Each(ctx, sqlDue, func(scan ledger.Scan) error {
@@ -259,6 +280,7 @@ func (j *Jobs) drain(ctx context.Context, wg *sync.WaitGroup, slots chan struct{
 	if err != nil {
 		return err
 	}
+	var taken []*claimed
 	for _, d := range found {
 		j.mu.Lock()
 		h, ok := j.handlers[d.kind]
@@ -267,37 +289,67 @@ func (j *Jobs) drain(ctx context.Context, wg *sync.WaitGroup, slots chan struct{
 			j.settle(ctx, d.id, sqlPutOff, d.id, now.Add(putOff).UnixMicro(), now.UnixMicro())
 			continue
 		}
-		select {
-		case slots <- struct{}{}:
-		default:
-			return nil
+		if !j.hand(slots) {
+			break
 		}
-		until := now.Add(max(hold, h.Limit+hold/2)).UnixMicro()
-		mine, err := j.claim(ctx, d.id, until, now)
-		if err != nil || !mine {
+		taken = append(taken, &claimed{due: d, h: h, until: now.Add(max(hold, h.Limit+hold/2)).UnixMicro()})
+	}
+	err = j.claim(ctx, taken, now)
+	free := func() {
+		<-slots
+		if j.more.Load() {
+			j.Nudge()
+		}
+	}
+	for _, c := range taken {
+		if err != nil {
 			<-slots
-			if err != nil {
-				return err
-			}
+			continue
+		}
+		if !c.mine {
+			free()
 			continue
 		}
 		wg.Go(func() {
-			defer func() { <-slots; j.Nudge() }()
-			j.work(context.WithoutCancel(ctx), d.id, d.kind, d.box, d.tries+1, until, h)
+			defer free()
+			j.work(context.WithoutCancel(ctx), c.id, c.kind, c.box, c.tries+1, c.until, c.h)
 		})
 	}
-	return nil
+	return err
 }
 
-// claim takes the job until the given time, which is also the fence: only who holds
-// it under that time writes down how it ended.
-func (j *Jobs) claim(ctx context.Context, id string, until int64, now time.Time) (bool, error) {
-	var n int64
-	err := j.d.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) (err error) {
-		n, err = tx.Exec(ctx, sqlClaim, id, until, now.UnixMicro(), j.absurd(now))
-		return err
+// hand takes a free hand. When there is none, the next one that becomes free looks for
+// work: it is told before the last look, so that none becomes free unseen.
+func (j *Jobs) hand(slots chan struct{}) bool {
+	for range 2 {
+		select {
+		case slots <- struct{}{}:
+			return true
+		default:
+			j.more.Store(true)
+		}
+	}
+	return false
+}
+
+// claim takes the jobs, all in one commit, each until its time, which is also the fence:
+// only who holds it under that time writes down how it ended.
+func (j *Jobs) claim(ctx context.Context, taken []*claimed, now time.Time) error {
+	if len(taken) == 0 {
+		return nil
+	}
+	slices.SortFunc(taken, func(a, b *claimed) int { return strings.Compare(a.id, b.id) }) // nodes lock them in one order
+	absurd := j.absurd(now)
+	return j.d.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
+		for _, c := range taken {
+			n, err := tx.Exec(ctx, sqlClaim, c.id, c.until, now.UnixMicro(), absurd)
+			if err != nil {
+				return err
+			}
+			c.mine = n == 1
+		}
+		return nil
 	})
-	return n == 1, err
 }
 
 // absurd is further ahead than anybody holds a job by a clock that is right.

@@ -179,3 +179,34 @@ func TestLease(t *testing.T) {
 		}
 	}, jobs.Schema())
 }
+
+// What is due at one moment is taken in one commit, and every piece of it is done, also
+// what there was no free hand for.
+func TestDueTogetherIsTakenTogether(t *testing.T) {
+	var commits, claims atomic.Int64
+	counts := func(c *ledger.Config) {
+		c.Seam.Commit = func() error { commits.Add(1); return nil }
+		c.Seam.Statement = func(q string) error {
+			if strings.HasPrefix(q, `UPDATE job_work SET held = $2`) {
+				claims.Add(1)
+			}
+			return nil
+		}
+	}
+	k := ledgertest.With(t, "sqlite", counts, jobs.Schema())
+	j := open(k)
+	var ran atomic.Int64
+	let := make(chan struct{})
+	j.Handle("work", jobs.Handler{Run: func(context.Context, secret.Bytes) error { <-let; ran.Add(1); return nil }})
+	for range 10 {
+		enqueue(t, k, j, "work", "x", nil)
+	}
+	before := commits.Load()
+	run(t, j)
+	eventually(t, "the hands are full", func() bool { return claims.Load() == 4 })
+	if n := commits.Load() - before; n > 2 { // one frees what a killed process held
+		t.Errorf("%d commits to take four, expected two at most", n)
+	}
+	close(let)
+	eventually(t, "all ran", func() bool { return ran.Load() == 10 })
+}

@@ -1,3 +1,5 @@
+//go:build !amd64 && !arm64
+
 package ledger
 
 import (
@@ -6,16 +8,17 @@ import (
 	"strconv"
 )
 
-// goroutine is the number of the running goroutine. Go has no other way to tell
-// that a closure called Change again: it gets no context of its own. About 1 µs. It
-// serves to refuse that with a clear error, and decides nothing else.
-func goroutine() int64 {
+// goroutine tells the running goroutine from all others that run. Go has no other way to
+// tell that a closure called Change again: it gets no context of its own. It serves to
+// refuse that with a clear error, and decides nothing else. The runtime walks the whole
+// stack for it, which takes longer than a statement.
+func goroutine() uintptr {
 	var buf [40]byte
 	b := buf[:runtime.Stack(buf[:], false)]
 	b = bytes.TrimPrefix(b, []byte("goroutine "))
 	if i := bytes.IndexByte(b, ' '); i > 0 {
 		b = b[:i]
 	}
-	n, _ := strconv.ParseInt(string(b), 10, 64)
-	return n
+	n, _ := strconv.ParseUint(string(b), 10, 64)
+	return uintptr(n)
 }

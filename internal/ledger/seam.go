@@ -29,6 +29,7 @@ type Disk struct {
 	Full     atomic.Bool  // writes that make a file longer are refused
 	Broken   atomic.Bool  // writes and syncs give I/O errors
 	Syncs    atomic.Int64 // syncs of the write-ahead log
+	Writes   atomic.Int64 // writes to the write-ahead log
 	Unsynced atomic.Int64 // so many of the next syncs of the write-ahead log give I/O errors after their writes went well
 }
 
@@ -81,6 +82,9 @@ func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
 		if size, err := f.File.Size(); err != nil || off+int64(len(p)) > size {
 			return 0, sqlite3.FULL
 		}
+	}
+	if f.wal {
+		f.disk.Writes.Add(1)
 	}
 	return f.File.WriteAt(p, off)
 }

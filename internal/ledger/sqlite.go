@@ -31,23 +31,28 @@ import (
 // readers is how many connections read at a time.
 const readers = 6
 
-// checkpointEvery is how often the write-ahead log is moved into the file. The
-// automatic checkpoint in a commit is only the bound above it.
-const checkpointEvery = 100 * time.Millisecond
+// The write-ahead log is moved into the file once a second, or as soon as that many
+// changes lie in it: a page that each of them wrote is moved once. The automatic
+// checkpoint in a commit is only the bound above it.
+const (
+	checkpointLook  = 100 * time.Millisecond
+	checkpointAfter = time.Second
+	checkpointMany  = 256
+)
 
 // lite is the SQLite engine: one write connection owned by the writer's goroutine,
 // a few readers, and one connection for checkpoints.
 type lite struct {
 	db     *DB
 	texts  texts
-	vfs    string
+	vfs    string // of the readers; the writer's has writerVFS behind it
 	path   string
 	file   os.FileInfo // of path when it was opened
 	read   *sql.DB
 	stmts  prepared // on read
 	check  *sql.DB
 	writer *writer
-	dirty  atomic.Bool // committed since the last checkpoint
+	dirty  atomic.Int64 // changes committed since the last checkpoint
 	stop   chan struct{}
 	bg     sync.WaitGroup
 }
@@ -94,16 +99,18 @@ func openSQLite(ctx context.Context, d *DB, path string, schemas []Schema) (_ en
 	if d.seam != nil && d.seam.Disk != nil {
 		base = &diskVFS{VFS: base, disk: d.seam.Disk}
 	}
-	vfs.Register(l.vfs, xts.Wrap(base, pageKeys{d.keys.Page}))
+	held := &hold{}
+	vfs.Register(l.vfs, wholeVFS{VFS: xts.Wrap(blockVFS{base}, pageKeys{d.keys.Page})})
+	vfs.Register(l.vfs+writerVFS, wholeVFS{VFS: xts.Wrap(blockVFS{base}, pageKeys{d.keys.Page}), hold: held})
 	defer func() {
 		if err != nil {
-			vfs.Unregister(l.vfs)
+			l.unregister()
 		}
 	}()
 	if err := l.migrate(ctx, path, schemas); err != nil {
 		return nil, unusable(path, err)
 	}
-	l.writer, err = openWriter(ctx, l, l.address(path, writing...))
+	l.writer, err = openWriter(ctx, l, l.addressOf(l.vfs+writerVFS, path, writing...), held)
 	if err != nil {
 		return nil, unusable(path, err)
 	}
@@ -132,7 +139,11 @@ var (
 // makes no file: one that opens late would find an empty database in place of one that
 // was taken away.
 func (l *lite) address(path string, pragmas ...string) string {
-	q := url.Values{"mode": {"rw"}, "vfs": {l.vfs}, "textkey": {"page"}, "_pragma": pragmas}
+	return l.addressOf(l.vfs, path, pragmas...)
+}
+
+func (l *lite) addressOf(layers, path string, pragmas ...string) string {
+	q := url.Values{"mode": {"rw"}, "vfs": {layers}, "textkey": {"page"}, "_pragma": pragmas}
 	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + "?" + q.Encode()
 }
 
@@ -236,19 +247,22 @@ func (l *lite) query(ctx context.Context, query string, args []any) (*sql.Rows, 
 // checkpoints moves the log into the file beside the writer. Without it the commit
 // that reaches the bound pays for all; without the bound the log grows for ever.
 func (l *lite) checkpoints() {
-	tick := time.NewTicker(checkpointEvery)
+	tick := time.NewTicker(checkpointLook)
 	defer tick.Stop()
-	for {
+	for waited := checkpointLook; ; waited += checkpointLook {
 		select {
 		case <-l.stop:
 			return
 		case <-tick.C:
 		}
-		if !l.dirty.Swap(false) {
+		n := l.dirty.Load()
+		if n < checkpointMany && waited < checkpointAfter || n == 0 {
 			continue
 		}
+		waited = 0
+		l.dirty.Add(-n)
 		if _, err := l.check.ExecContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
-			l.dirty.Store(true)
+			l.dirty.Add(n)
 			l.db.log.Warn("checkpoint of the database", "error", err)
 		}
 	}
@@ -259,6 +273,14 @@ func (l *lite) close() error {
 	close(l.stop)
 	l.bg.Wait()
 	err = errors.Join(err, l.check.Close(), l.stmts.close(), l.read.Close(), l.writer.closeConn())
-	vfs.Unregister(l.vfs)
+	l.unregister()
 	return err
+}
+
+// writerVFS is what the name of the writer's layers has behind that of the others.
+const writerVFS = "-writer"
+
+func (l *lite) unregister() {
+	vfs.Unregister(l.vfs)
+	vfs.Unregister(l.vfs + writerVFS)
 }

@@ -119,6 +119,17 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error)
 	return n, nil
 }
 
+// Hold keeps the rows that a SELECT of one table finds as they are until the commit, and
+// returns how many there are. PostgreSQL locks them against other changes, as an UPDATE
+// of them would; SQLite has one writer, and nothing has to be written for it.
+func (t *Tx) Hold(ctx context.Context, query string, args ...any) (n int64, err error) {
+	if t.db.Engine() == "postgres" {
+		query += " FOR NO KEY UPDATE"
+	}
+	err = t.Each(ctx, query, func(Scan) error { n++; return nil }, args...)
+	return n, err
+}
+
 // insert adds an entry after the closure has returned.
 func (t *Tx) insert(r row) error {
 	t.mu.Lock()

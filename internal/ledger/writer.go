@@ -32,6 +32,7 @@ type writer struct {
 	pool  *sql.DB
 	conn  *sql.Conn
 	stmts prepared
+	hold  *hold
 	queue chan *change
 	stop  chan struct{}
 	done  chan struct{} // the goroutine has ended
@@ -56,7 +57,7 @@ type change struct {
 	answer chan error // buffered 1: it is decided
 }
 
-func openWriter(ctx context.Context, l *lite, address string) (*writer, error) {
+func openWriter(ctx context.Context, l *lite, address string, held *hold) (*writer, error) {
 	pool, err := driver.Open(address)
 	if err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func openWriter(ctx context.Context, l *lite, address string) (*writer, error) {
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	w := &writer{lite: l, pool: pool, conn: conn, queue: make(chan *change, queueLength),
+	w := &writer{lite: l, pool: pool, conn: conn, hold: held, queue: make(chan *change, queueLength),
 		stop: make(chan struct{}), done: make(chan struct{}), timer: time.NewTimer(time.Hour)}
 	w.stmts.new = conn.PrepareContext
 	w.ctx, w.interrupt = context.WithCancel(context.Background())
@@ -139,7 +140,7 @@ func (w *writer) batch(first *change) {
 	if !first.state.CompareAndSwap(chWaiting, chTaken) {
 		return
 	}
-	if err := w.command("BEGIN IMMEDIATE"); err != nil {
+	if err := w.begin(); err != nil {
 		first.answer <- fmt.Errorf("begin: %w", mapError(err))
 		return
 	}
@@ -187,13 +188,13 @@ func (w *writer) next(n int, start time.Time) *change {
 // undone; the transaction of the batch may be lost with it.
 func (w *writer) member(c *change, savepoint bool) error {
 	if savepoint {
-		if err := w.command("SAVEPOINT c"); err != nil {
+		if err := w.fixed("SAVEPOINT c"); err != nil {
 			return fmt.Errorf("savepoint: %w", mapError(err))
 		}
 	}
 	err := w.lend(c)
 	if err == nil && savepoint {
-		if err = w.command("RELEASE c"); err != nil {
+		if err = w.fixed("RELEASE c"); err != nil {
 			err = fmt.Errorf("release: %w", mapError(err))
 		}
 	}
@@ -255,7 +256,7 @@ func (w *writer) alone(decided []outcome) {
 }
 
 func (w *writer) single(c *change) error {
-	if err := w.command("BEGIN IMMEDIATE"); err != nil {
+	if err := w.begin(); err != nil {
 		return fmt.Errorf("begin: %w", mapError(err))
 	}
 	if err := w.member(c, false); err != nil {
@@ -273,10 +274,10 @@ func (w *writer) commit(decided []outcome) {
 		err = w.lite.gone()
 	}
 	if err == nil {
-		err = w.command("COMMIT")
+		err = w.fixed("COMMIT")
 	}
 	if err == nil {
-		w.lite.dirty.Store(true)
+		w.lite.dirty.Add(int64(len(decided)))
 		return
 	}
 	if w.inTransaction() {
@@ -298,9 +299,9 @@ func (w *writer) undone(cause error) error {
 	if !ok || code.Code() != sqlite3.IOERR {
 		return mapError(cause)
 	}
-	err := w.command("BEGIN IMMEDIATE")
+	err := w.begin()
 	if err == nil {
-		err = errors.Join(w.command(overwrite), w.command("COMMIT"))
+		err = errors.Join(w.command(overwrite), w.fixed("COMMIT"))
 	}
 	if w.inTransaction() {
 		w.rollback()
@@ -328,6 +329,18 @@ func (w *writer) answer(decided []outcome) {
 func (w *writer) command(text string) error {
 	_, err := w.conn.ExecContext(context.Background(), text)
 	return err
+}
+
+// fixed is command for the few that each change needs: they are parsed once.
+func (w *writer) fixed(text string) error {
+	_, err := w.stmts.exec(context.Background(), text, nil)
+	return err
+}
+
+// begin begins a transaction. Its pages are held back until it syncs them; see wholeFile.
+func (w *writer) begin() error {
+	w.hold.on = true
+	return w.fixed("BEGIN IMMEDIATE")
 }
 
 func (w *writer) rollback() {

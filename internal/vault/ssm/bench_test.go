@@ -115,7 +115,7 @@ func startServer(b *testing.B, many int) *server {
 	b.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestWireServer$", "-test.timeout=30m")
 	if p := os.Getenv("WRIT_WIRE_PROFILE"); p != "" {
-		cmd.Args = append(cmd.Args, "-test.cpuprofile="+p)
+		cmd.Args = append(cmd.Args, "-test.cpuprofile="+p+"."+strconv.Itoa(many)) // each server has its own
 	}
 	cmd.Env = append(os.Environ(), "WRIT_WIRE_SERVER="+strconv.Itoa(many))
 	in, err := cmd.StdinPipe()
