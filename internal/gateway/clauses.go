@@ -26,7 +26,7 @@ import (
 // Controls check the gate's clauses. door leads to the public listener.
 func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 	const hour, day = time.Hour, 24 * time.Hour
-	return []clause.Control{
+	return append(g.guardControls(door), []clause.Control{
 		{ID: "gateway.handshakes", Clause: "crypto.current-public", Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probeHandshakes,
 			Says: "Offers each of our listeners old versions and weak ciphers, which must be refused, and current ones, which must be taken"},
 		{ID: "gateway.plain-http", Clause: tlsInTransit, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryPlain(ctx, door) },
@@ -49,7 +49,7 @@ func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 			Says: "Compares the access records of the last day with the hashes in the journal, and counts requests without one"},
 		{ID: "gateway.undefined-paths", Clause: noAutomation, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryUndefined(ctx, door) },
 			Says: "Asks as a stranger for a path that is not public, with forged headers and with a disguised path, and must be refused each time"},
-	}
+	}...)
 }
 
 // probeHandshakes is the handshake matrix.
@@ -289,6 +289,7 @@ func (g *Gateway) answerTo(ctx context.Context, path string) (rec *recorder) {
 		rec.status = ref.status
 		return rec
 	}
+	v.need = v.table.decide(r.Method, v.target.path)
 	defer func() {
 		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // the proxy panics with this very value when an answer breaks off
 			rec.status = http.StatusBadGateway

@@ -154,6 +154,7 @@ func values(over clause.Values) clause.Values {
 		"crypto.current-public/tls_min": "1.2", "crypto.current-public/ciphers": "aead", "crypto.current-public/deny": []string{"3DES", "MD5", "RC4", "SHA1"},
 		"crypto.tls-in-transit/hsts": 365 * 24 * time.Hour, "crypto.certificates/renew_before": 30 * 24 * time.Hour,
 		"crypto.payment-pages/paths": []string{"/billing"}, "net.private/public": []string{"bastion", "gateway"}, "inc.loss-freeze/writes": int64(0),
+		"data.no-card/mode": "block", "data.no-card/detector": "luhn-iin", "data.card-summary/keep": int64(4), "data.no-ssn/mode": "warn", "data.no-phi/mode": "notice",
 	}
 	maps.Copy(v, over)
 	return v

@@ -156,6 +156,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { g.recordFirsts(ctx) })
 	wg.Go(func() { g.runStreams(ctx) })
+	wg.Go(func() { g.recordSights(ctx) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	minute := g.now().Truncate(time.Minute)
@@ -231,7 +232,7 @@ func (g *Gateway) Flush(ctx context.Context) error {
 	if since.IsZero() {
 		since = until
 	}
-	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until), g.flushCuts(ctx))
+	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until), g.flushCuts(ctx), g.flushSights(ctx))
 }
 
 // flushRefusals records repeated refusals, one change a caller.

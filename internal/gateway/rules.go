@@ -24,6 +24,12 @@ type Rules struct {
 	PaymentPaths []string      `clause:"crypto.payment-pages/paths"` // /x is that page and all below
 	Public       []string      `clause:"net.private/public"`         // which services may be reached from outside
 	FrozenWrites int64         `clause:"inc.loss-freeze/writes"`     // how many changes the application takes while it is closed to them
+
+	NoCard   string `clause:"data.no-card/mode"`     // block, redact or warn
+	Detector string `clause:"data.no-card/detector"` // luhn-iin
+	Keep     int64  `clause:"data.card-summary/keep"`
+	NoSSN    string `clause:"data.no-ssn/mode"` // block, warn or notice
+	NoPHI    string `clause:"data.no-phi/mode"` // notice
 }
 
 // Validate implements clause.Validator: values that this build cannot uphold are not adopted.
@@ -51,6 +57,9 @@ func (r *Rules) Validate() error {
 	}
 	if r.FrozenWrites != 0 {
 		return fmt.Errorf("inc.loss-freeze/writes is %d; this gate lets none through", r.FrozenWrites)
+	}
+	if err := r.validateGuard(); err != nil {
+		return err
 	}
 	if r.HSTS < 0 || r.RenewBefore < 0 {
 		return fmt.Errorf("durations of crypto.tls-in-transit and crypto.certificates cannot be negative")
@@ -81,4 +90,12 @@ func served(denied string) string {
 		}
 	}
 	return ""
+}
+
+// Keep is how many digits of a card's number may be kept or shown.
+func (g *Gateway) Keep() int { // clause: data.card-summary
+	if g.table.Load() == nil { // the policy is not read yet
+		return 0
+	}
+	return int(g.rules.Get().Keep)
 }

@@ -76,3 +76,13 @@ func Bytes(text []byte, r Rules, f Format) []byte {
 	s.Reset(r, f, nil)
 	return s.Close(s.Write(make([]byte, 0, len(text)), text))
 }
+
+// Cards masks the numbers of cards in a text of our own, but for the last digits.
+func Cards(text string, keep int) string {
+	if Harmless([]byte(text)) {
+		return text
+	}
+	r := Rules{Keep: keep}
+	r.Do[Card] = Mask
+	return string(Bytes([]byte(text), r, Text))
+}
