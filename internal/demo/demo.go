@@ -133,12 +133,19 @@ func build(ctx context.Context, dir string, at places) (state, error) {
 		}
 		return st, err
 	}
+	if err := os.WriteFile(filepath.Join(dir, "routes.yaml"), []byte(routes), 0o600); err != nil {
+		return state{}, err
+	}
 	var st state
 	for _, l := range res.Owners {
 		st.People = append(st.People, person{Email: l.Email, Role: "owner of the policy", Link: l.URL})
 	}
 	return st, writeState(dir, st)
 }
+
+// routes tighten the policy for single addresses. The form for a contact says which data is
+// not wanted in it.
+const routes = "- {path: /contacts, who: signed-in, notice: true}\n"
 
 // appFolder is the sample application as it is deployed: what its server is made of, and so
 // where a credential must not stand. Writ searches it twice a day.

@@ -91,3 +91,18 @@ func (g *Gateway) WithoutSteps(names ...string) {
 
 // CountLate counts a change that came through a closed gate.
 func (g *Gateway) CountLate() { g.tally.everLate.Add(1) }
+
+// Unguard takes the leak guard's rules away, as a fault would.
+func (g *Gateway) Unguard() {
+	t := *g.current()
+	t.guards = guards{}
+	for _, n := range t.nodes {
+		for _, r := range n.methods {
+			r.notice = false
+		}
+		if n.all != nil {
+			n.all.notice = false
+		}
+	}
+	g.table.Store(&t)
+}

@@ -172,12 +172,15 @@ type read struct {
 func (a *guardedAnswer) whole(res *http.Response) error {
 	buf := a.g.buffers.Get()
 	body := buf[:res.ContentLength]
-	_, err := io.ReadFull(a.from, body)
-	if err = errors.Join(err, a.from.Close()); err != nil {
+	n, cut := io.ReadFull(a.from, body)
+	cut = errors.Join(cut, a.from.Close())
+	if cut != nil && a.packed {
 		a.g.buffers.Put(buf)
-		return err
+		return cut
 	}
-	kept := &keptAnswer{buf: buf, g: a.g}
+	var err error
+	kept := &keptAnswer{buf: buf, g: a.g, cut: cut} // what came of a cut answer is passed on, and that it was cut
+	body = body[:n]
 	text := body
 	if a.packed && len(body) > 0 {
 		if text, err = io.ReadAll(guard.Unpack(bytes.NewReader(body), answerRatio)); err != nil {
@@ -194,26 +197,39 @@ func (a *guardedAnswer) whole(res *http.Response) error {
 				body = p.End(p.Pack(nil, a.out))
 			}
 			changed(res.Header)
-			res.ContentLength = int64(len(body))
-			res.Header["Content-Length"] = []string{strconv.Itoa(len(body))}
+			res.ContentLength += int64(len(body) - n)
+			res.Header["Content-Length"] = []string{strconv.FormatInt(res.ContentLength, 10)}
 		}
 	}
-	kept.Reset(body)
+	kept.rest = body
 	res.Body = kept
 	return nil
 }
 
 // keptAnswer is a short answer in memory.
 type keptAnswer struct {
-	bytes.Reader
-	g   *Gateway
-	buf []byte
+	rest []byte
+	g    *Gateway
+	buf  []byte
+	cut  error // that it did not come to its end
+}
+
+// Read implements io.Reader.
+func (k *keptAnswer) Read(p []byte) (int, error) {
+	n := copy(p, k.rest)
+	k.rest = k.rest[n:]
+	if len(k.rest) > 0 {
+		return n, nil
+	}
+	if k.cut != nil {
+		return n, k.cut
+	}
+	return n, io.EOF
 }
 
 // Close implements io.Closer.
 func (k *keptAnswer) Close() error {
-	if k.buf != nil {
-		k.Reset(nil)
+	if k.rest = nil; k.buf != nil {
 		k.g.buffers.Put(k.buf)
 		k.buf = nil
 	}

@@ -143,6 +143,7 @@ type options struct {
 	proxies  []netip.Prefix
 	hosts    []string
 	outbound func() []gateway.Outbound
+	stores   func() []gateway.Store
 	kit      *ledgertest.Kit // nil = SQLite
 	log      *slog.Logger    // nil = nowhere
 	trail    gateway.Trail   // nil = none
@@ -215,7 +216,7 @@ func open(t testing.TB, o options) *gate {
 	up, _ := url.Parse(o.url)
 	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
 		Origin: origin, Upstream: up, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
-		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Trail: o.trail})
+		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Stores: o.stores, Trail: o.trail})
 	if err != nil {
 		t.Fatal(err)
 	}
