@@ -265,8 +265,8 @@ func (a *guardedAnswer) begin() error {
 		return nil
 	}
 	a.fill()
-	if a.err != nil && a.err != io.EOF { //nolint:errorlint // a wrapped end is not the end
-		return errors.Join(a.err, a.Close())
+	if err := a.err; err != nil && err != io.EOF { //nolint:errorlint // a wrapped end is not the end
+		return errors.Join(err, a.Close())
 	}
 	return nil
 }
