@@ -96,6 +96,7 @@ func open(ctx context.Context, o Options) (*App, error) {
 
 func openWith(ctx context.Context, o Options, c Config) (_ *App, err error) {
 	a := &App{dir: o.Dir, config: c, now: o.Now, log: o.Log, setup: o.setup, boot: seal.In(o.Dir)}
+	a.log = slog.New(maskedLog{o.Log.Handler(), a.masked})
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -126,7 +127,7 @@ func openWith(ctx context.Context, o Options, c Config) (_ *App, err error) {
 	}
 	a.db, err = ledger.Open(ctx, ledger.Config{
 		URL: a.databaseURL(), Keys: a.ring, Now: a.now, Log: a.log.With("module", "ledger"),
-		Schemas: schemas(), Revision: func() string {
+		Schemas: schemas(), Mask: a.masked, Revision: func() string {
 			if a.policy == nil {
 				return ""
 			}

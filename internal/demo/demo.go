@@ -147,6 +147,7 @@ func build(ctx context.Context, dir string, at places) (state, error) {
 // routes lets programs in where the sample's description says what they may do.
 const routes = `# Who may come where: may only tighten the policy. Read again when it changes.
 - {path: /api/, who: signed-in, scopes: ["contacts:read"], limit: 600/m}
+- {path: /contacts, who: signed-in, notice: true}
 `
 
 // appFolder is the sample application as it is deployed: what its server is made of, and so

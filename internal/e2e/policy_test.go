@@ -109,7 +109,7 @@ func promised(id string) bool {
 		return !slices.Contains([]string{"gov.program", "gov.acknowledge", "gov.contact", "gov.owner-leaves"}, id)
 	}
 	return slices.Contains([]string{"crypto.current-public", "crypto.tls-in-transit", "crypto.certificates", "crypto.payment-pages", "crypto.provider-edge",
-		"crypto.at-rest", "vault.encrypted-store", "vault.access-logged", "vault.db-private", "crypto.key-rotation", "data.crypto-erase", "use.terms", "use.need-to-see", "use.no-automation", "use.public-api"}, id)
+		"crypto.at-rest", "vault.encrypted-store", "vault.access-logged", "vault.db-private", "crypto.key-rotation", "data.crypto-erase", "use.terms", "use.need-to-see", "use.no-automation", "use.public-api", "data.no-card", "data.card-summary"}, id)
 }
 
 // The owners sign, and soon after the start every clause that this build upholds is seen

@@ -26,7 +26,7 @@ import (
 // Controls check the gate's clauses. door leads to the public listener.
 func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 	const hour, day = time.Hour, 24 * time.Hour
-	return []clause.Control{
+	return append(g.guardControls(door), []clause.Control{
 		{ID: "gateway.handshakes", Clause: "crypto.current-public", Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probeHandshakes,
 			Says: "Offers each of our listeners old versions and weak ciphers, which must be refused, and current ones, which must be taken"},
 		{ID: "gateway.plain-http", Clause: tlsInTransit, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryPlain(ctx, door) },
@@ -53,7 +53,7 @@ func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 			Says: "Looks whether a good description of the interface is in force and asks for a caller everywhere, whether each route with scopes is described, and counts the requests of programs that were let through without being judged by it"},
 		{ID: "gateway.undescribed", Clause: publicAPI, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryUndescribed(ctx, door) },
 			Says: "Asks as a program for an address outside the description, with a parameter and a body that it does not name, and without a key, and must be refused each time; a described request must come through, with the headers that tell its limit"},
-	}
+	}...)
 }
 
 // probeHandshakes is the handshake matrix.
@@ -293,6 +293,7 @@ func (g *Gateway) answerTo(ctx context.Context, path string) (rec *recorder) {
 		rec.status = ref.status
 		return rec
 	}
+	v.need = v.table.decide(r.Method, v.target.path)
 	defer func() {
 		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // the proxy panics with this very value when an answer breaks off
 			rec.status = http.StatusBadGateway

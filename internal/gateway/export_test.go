@@ -131,3 +131,18 @@ func (g *Gateway) BreakJudge() {
 		}
 	}
 }
+
+// Unguard takes the leak guard's rules away, as a fault would.
+func (g *Gateway) Unguard() {
+	t := *g.current()
+	t.guards = guards{}
+	for _, n := range t.nodes {
+		for _, r := range n.methods {
+			r.notice = false
+		}
+		if n.all != nil {
+			n.all.notice = false
+		}
+	}
+	g.table.Store(&t)
+}

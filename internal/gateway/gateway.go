@@ -21,6 +21,7 @@ import (
 
 	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/canary"
 	"writ/internal/clause"
 	"writ/internal/gateway/openapi"
 	"writ/internal/gateway/trail"
@@ -88,7 +89,7 @@ type Listening struct {
 	Source listen.Source // certificates; nil for the port that only redirects
 }
 
-// Deps is what a Gateway needs. All but Tokens, Hosts, Roots, Listening and Outbound are required.
+// Deps is what a Gateway needs. All but Tokens, Hosts, Roots, Listening, Outbound, Stores and Plant are required.
 type Deps struct {
 	DB         *ledger.DB
 	Rules      *clause.Live[Rules]
@@ -111,6 +112,9 @@ type Deps struct {
 	Outbound  func() []Outbound  // where this process sends to; nil = not known
 	Programs  Programs           // what programs are held to
 	Trail     Trail              // of access records; nil = none are kept
+	Stores    func() []Store     // what this process keeps; nil = not known
+	// Plant puts a customer there for a control and returns what removes them; nil = nobody can be.
+	Plant func(ctx context.Context, door *canary.Door, control string) (Planted, func(), error)
 }
 
 // Trail keeps access records; *trail.Trail.
@@ -136,6 +140,8 @@ type Gateway struct {
 	log       *slog.Logger
 	listening func() []Listening
 	outbound  func() []Outbound
+	stores    func() []Store
+	plant     func(context.Context, *canary.Door, string) (Planted, func(), error)
 
 	cross     *http.CrossOriginProtection
 	pause     time.Duration // how long a client may rest within a body
@@ -157,6 +163,7 @@ type Gateway struct {
 	files   routesFile
 	tally   tally
 	trail   Trail
+	sights  sights
 }
 
 // step is one decision on a request's way. The list is the whole truth: the console
@@ -179,7 +186,7 @@ func New(d Deps) (*Gateway, error) {
 		return nil, fmt.Errorf("gateway: upstream %s is not http://host:port", d.Upstream)
 	}
 	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, tokens: d.Tokens, proxies: d.Proxies, access: d.Access, origin: d.Origin, upstream: d.Upstream,
-		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, trail: d.Trail, hosts: map[string]string{},
+		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, stores: d.Stores, plant: d.Plant, trail: d.Trail, hosts: map[string]string{},
 		cross: http.NewCrossOriginProtection(), pause: bodyPause}
 	if g.listening == nil {
 		g.listening = func() []Listening { return nil }
@@ -202,6 +209,7 @@ func New(d Deps) (*Gateway, error) {
 	if g.limits, err = newLimits(d.Programs.Limits); err != nil {
 		return nil, err
 	}
+	g.sights.init()
 	g.visits.New = func() any { return g.newVisit() }
 	g.steps = []step{
 		{"admit", noAutomation, (*visit).admit},
@@ -214,6 +222,7 @@ func New(d Deps) (*Gateway, error) {
 		{"rate-caller", publicAPI, (*visit).rateCaller},
 		{"body", noAutomation, (*visit).bound},
 		{schemaStep, publicAPI, (*visit).judge},
+		{"guard-in", noCard, (*visit).guardIn},
 		{"upstream", netPrivate, (*visit).forward},
 	}
 	return g, nil
@@ -264,6 +273,7 @@ type visit struct {
 	dry     bool        // nothing is asked for: somebody wants to know what would be
 	notes   []string    // of a dry run
 	as      actor.Actor // who acts in one
+	cancel  func()      // ends the request to the application
 	status  int
 }
 

@@ -145,6 +145,7 @@ type options struct {
 	proxies  []netip.Prefix
 	hosts    []string
 	outbound func() []gateway.Outbound
+	stores   func() []gateway.Store
 	kit      *ledgertest.Kit // nil = SQLite
 	log      *slog.Logger    // nil = nowhere
 	trail    gateway.Trail   // nil = none
@@ -159,6 +160,7 @@ func values(over clause.Values) clause.Values {
 		"crypto.tls-in-transit/hsts": 365 * 24 * time.Hour, "crypto.certificates/renew_before": 30 * 24 * time.Hour,
 		"crypto.payment-pages/paths": []string{"/billing"}, "net.private/public": []string{"bastion", "gateway"}, "inc.loss-freeze/writes": int64(0),
 		"use.public-api/spec": "openapi", "use.public-api/keys": "required", "use.public-api/limits": "required",
+		"data.no-card/mode": "block", "data.no-card/detector": "luhn-iin", "data.card-summary/keep": int64(4), "data.no-ssn/mode": "warn", "data.no-phi/mode": "notice",
 	}
 	maps.Copy(v, over)
 	return v
@@ -227,7 +229,7 @@ func open(t testing.TB, o options) *gate {
 	up, _ := url.Parse(o.url)
 	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
 		Origin: origin, Upstream: up, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
-		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Programs: o.programs, Trail: o.trail})
+		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Stores: o.stores, Trail: o.trail, Programs: o.programs})
 	if err != nil {
 		t.Fatal(err)
 	}

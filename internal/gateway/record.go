@@ -157,6 +157,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.recordFirsts(ctx) })
 	wg.Go(func() { g.runStreams(ctx) })
 	wg.Go(func() { g.compareAnswers(ctx) })
+	wg.Go(func() { g.recordSights(ctx) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	minute, second := g.now().Truncate(time.Minute), false
@@ -236,7 +237,7 @@ func (g *Gateway) Flush(ctx context.Context) error {
 	if since.IsZero() {
 		since = until
 	}
-	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until), g.flushCuts(ctx), g.flushCompared(ctx), g.forgetDays(ctx))
+	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until), g.flushCuts(ctx), g.flushCompared(ctx), g.forgetDays(ctx), g.flushSights(ctx))
 }
 
 // flushRefusals records repeated refusals, one change a caller.

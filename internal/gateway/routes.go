@@ -33,6 +33,8 @@ type Route struct {
 
 	Customer bool   `yaml:"customer_data,omitempty" json:"customer_data,omitempty"` // staff see it with a reason alone: when they look as a customer
 	Records  string `yaml:"records,omitempty" json:"records,omitempty"`             // which segments name a record, such as /contacts/{contact}: they stand in the access records
+	Signed   bool   `yaml:"signed,omitempty" json:"signed,omitempty"`               // bodies carry a signature: what may not pass is refused, never masked
+	Notice   bool   `yaml:"notice,omitempty" json:"notice,omitempty"`               // forms here say which data is not wanted
 }
 
 // level orders who may come.
@@ -189,7 +191,7 @@ func (r *Route) stepUp() (time.Duration, error) {
 
 func badRoutes(text string) error {
 	return fault.New(fault.Invalid, "routes", fault.Public{
-		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, limit, quota, customer_data, records}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
+		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, limit, quota, customer_data, records, signed, notice}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
 }
 
 // table answers what a path asks of its caller. It is immutable: a request keeps the
@@ -207,6 +209,7 @@ type table struct {
 	public   map[string]bool
 	payments []string
 	hsts     []string
+	guards   guards
 }
 
 // node is all that is said of one pattern.
@@ -230,6 +233,8 @@ type rule struct {
 
 	customer bool
 	records  []recordName
+	signed   bool
+	notice   bool
 }
 
 // counter is a pattern's share of gateway.requests-counted.
@@ -242,6 +247,7 @@ func newTable(rules *Rules, f *routeFile, counters func(string) *counter, hsts [
 	t := &table{rules: rules, file: f, nodes: map[string]*node{}, fold: map[string]*node{}, public: map[string]bool{}, hsts: hsts,
 		ceiling: levels[rules.Ceiling], rest: &node{pattern: "*", count: counters("*")}}
 	t.rest.all = &rule{need: t.ceiling}
+	t.guards = rules.guards()
 	for _, p := range rules.PublicPaths {
 		t.public[unescape(p)] = true
 	}
@@ -294,7 +300,7 @@ func (t *table) add(r *Route, path string, line int, counters func(string) *coun
 		}
 		t.fold[low], t.upper = n, t.upper || low != path
 	}
-	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes}
+	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes, signed: r.Signed, notice: r.Notice}
 	to.stepUp, _ = r.stepUp() // both were read by check
 	to.body, _ = parseSize(r.Body)
 	to.limit, _ = r.rate()

@@ -28,6 +28,11 @@ type Rules struct {
 	APISpec   string `clause:"use.public-api/spec"`   // openapi: what programs reach is what a description of the interface names
 	APIKeys   string `clause:"use.public-api/keys"`   // required: a described operation is for known callers
 	APILimits string `clause:"use.public-api/limits"` // required: each token has a limit, also where no route says one
+	NoCard    string `clause:"data.no-card/mode"`     // block, redact or warn
+	Detector  string `clause:"data.no-card/detector"` // luhn-iin
+	Keep      int64  `clause:"data.card-summary/keep"`
+	NoSSN     string `clause:"data.no-ssn/mode"` // block, warn or notice
+	NoPHI     string `clause:"data.no-phi/mode"` // notice
 }
 
 // Validate implements clause.Validator: values that this build cannot uphold are not adopted.
@@ -64,6 +69,9 @@ func (r *Rules) Validate() error {
 			return fmt.Errorf("%s is %q; this gate knows required and optional", key, v)
 		}
 	}
+	if err := r.validateGuard(); err != nil {
+		return err
+	}
 	if r.HSTS < 0 || r.RenewBefore < 0 {
 		return fmt.Errorf("durations of crypto.tls-in-transit and crypto.certificates cannot be negative")
 	}
@@ -96,4 +104,12 @@ func served(denied string) string {
 		}
 	}
 	return ""
+}
+
+// Keep is how many digits of a card's number may be kept or shown.
+func (g *Gateway) Keep() int { // clause: data.card-summary
+	if g.table.Load() == nil { // the policy is not read yet
+		return 0
+	}
+	return int(g.rules.Get().Keep)
 }

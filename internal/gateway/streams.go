@@ -73,7 +73,7 @@ func (s *streams) before(t time.Time) (out []*stream) {
 // watched has a request looked after until the returned func is called.
 func (v *visit) watched() func() {
 	ctx, cancel := context.WithCancel(v.r.Context())
-	v.r = v.r.WithContext(ctx)
+	v.r, v.cancel = v.r.WithContext(ctx), cancel
 	x := &stream{who: v.who, pattern: v.need.node.pattern, began: v.g.now(), changes: v.changes(), twoWay: len(v.r.Header["Upgrade"]) > 0, cancel: cancel}
 	v.g.streams.add(x)
 	return func() {

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"writ/internal/gateway/guard"
 )
 
 // newTransport is the way to the application.
@@ -103,6 +105,7 @@ func (v *visit) rewrite(p *httputil.ProxyRequest) {
 	out.Trailer = nil // a trailer may be read as a header
 	clean(out.Header)
 	tunnels(out.Header)
+	v.guardHeaders(out.Header)
 	vals := make([]string, 4) // one allocation for the four
 	vals[0], vals[1], vals[2] = client(v.r.RemoteAddr), "https", v.host
 	out.Header["X-Forwarded-For"] = vals[0:1:1]
@@ -132,7 +135,7 @@ func (v *visit) modify(res *http.Response) error {
 	if v.renewed { // a cookie is nothing for a cache that many share
 		res.Header["Cache-Control"] = []string{"no-store"}
 	}
-	return nil
+	return v.guardOut(res)
 }
 
 // broken answers when the application did not.
@@ -146,7 +149,15 @@ func (v *visit) broken(w http.ResponseWriter, r *http.Request, err error) {
 		v.refuse(&v.g.steps[len(v.g.steps)-1], ref)
 		return
 	}
+	if e, ok := errors.AsType[*sensitiveBody](err); ok {
+		v.failed = e.ref
+		v.refuse(v.g.step("guard-in"), e.ref)
+		return
+	}
 	ref := refuseDown
+	if errors.Is(err, guard.ErrPacked) || errors.Is(err, errPartial) {
+		ref = refuseUnreadable
+	}
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
 		ref = refuseSlow
 	}

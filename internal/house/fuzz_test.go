@@ -33,6 +33,7 @@ var fuzzed = map[string]string{
 	"ciphertexts of programs":         "internal/vault/kms FuzzCiphertext",
 	"forms of who am I":               "internal/vault/kms FuzzWhoAmI",
 	"numbers of cards":                "internal/pan FuzzFind",
+	"numbers in bodies":               "internal/gateway/guard FuzzScan",
 	"archives of 1Password":           "internal/vault/item/bring FuzzPUX",
 	"exports of Bitwarden":            "internal/vault/item/bring FuzzBitwarden",
 	"exports of KeePass":              "internal/vault/item/bring FuzzKeePass",

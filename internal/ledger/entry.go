@@ -169,7 +169,7 @@ func (s *scribe) fields(body map[string]any, ev Event, about About) (map[string]
 			f[p.name] = map[string]any{"c": encode64(c[:])}
 			continue
 		}
-		value := p.value(v.Field(p.index))
+		value := s.masked(p.value(v.Field(p.index)))
 		b, err := s.screened(p.name, value)
 		if err != nil {
 			return nil, err
@@ -193,16 +193,33 @@ func (s *scribe) fields(body map[string]any, ev Event, about About) (map[string]
 		payload["f"] = sealed
 	}
 	if about.Reason != "" {
-		b, err := s.screened("reason", clean(about.Reason))
+		reason := s.masked(clean(about.Reason))
+		b, err := s.screened("reason", reason)
 		if err != nil {
 			return nil, err
 		}
 		salt := secret.Random(saltSize).Reveal()
 		c := Commit("reason", salt, b)
 		body["reason"] = map[string]any{"c": encode64(c[:])}
-		payload["reason"] = opened(salt, clean(about.Reason))
+		payload["reason"] = opened(salt, reason)
 	}
 	return payload, nil
+}
+
+// masked lets Config.Mask look at the texts of a value.
+func (s *scribe) masked(v any) any { // clause: data.card-summary
+	if s.db.mask == nil {
+		return v
+	}
+	switch v := v.(type) {
+	case string:
+		return s.db.mask(v)
+	case []any:
+		for i, t := range v {
+			v[i] = s.masked(t)
+		}
+	}
+	return v
 }
 
 // screened encodes a value and lets Config.Screen look at it.

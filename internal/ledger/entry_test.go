@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -219,6 +220,17 @@ func TestConfig_screen(t *testing.T) {
 		if _, err := kit.DB.Change(t.Context(), ana, func(*ledger.Tx) (ledger.Event, error) { return ev, nil }); !errors.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", ev, err)
 		}
+	}
+}
+
+// What no record may hold is masked in every text of an entry, in its commitments too.
+func TestConfig_mask(t *testing.T) { // breaks: data.card-summary
+	kit := ledgertest.With(t, "sqlite", func(c *ledger.Config) {
+		c.Mask = func(s string) string { return strings.ReplaceAll(s, "4111", "****") }
+	})
+	e, row := record(t, kit, ana, Made{Email: "a 4111", Tags: []string{"b 4111", "c"}, about: ledger.About{Name: "thing.made", Reason: "d 4111"}})
+	if e.Fields["email"] != "a ****" || fmt.Sprint(e.Fields["tags"]) != "[b **** c]" || e.Reason != "d ****" || strings.Contains(string(row.Body), "4111") {
+		t.Errorf("%+v", e)
 	}
 }
 

@@ -39,9 +39,10 @@ type Config struct {
 	Now      func() time.Time // the clock
 	Revision func() string    // the policy revision in force, "" before there is one; may be nil
 	Log      *slog.Logger
-	Schemas  []Schema           // the modules' schemas, applied in this order after the ledger's own
-	Screen   func(string) error // looks at each public and personal value in JSON (card numbers); may be nil
-	Seam     *Seam              // tests only
+	Schemas  []Schema            // the modules' schemas, applied in this order after the ledger's own
+	Screen   func(string) error  // looks at each public and personal value in JSON, and may refuse the act; may be nil
+	Mask     func(string) string // masks in each text of an entry what no record may hold (card numbers); may be nil
+	Seam     *Seam               // tests only
 }
 
 // Schema is the tables of one module: goose files NNNNN_name.sql, forward only.
@@ -99,6 +100,7 @@ type DB struct {
 	now      func() time.Time
 	revision func() string
 	screen   func(string) error
+	mask     func(string) string
 	log      *slog.Logger
 	seam     *Seam
 	limit    time.Duration // for a closure on SQLite
@@ -120,7 +122,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if c.Keys == nil || c.Now == nil || c.Log == nil {
 		return nil, errors.New("open ledger: Keys, Now and Log must be set")
 	}
-	d := &DB{keys: c.Keys, now: c.Now, revision: c.Revision, screen: c.Screen, log: c.Log, seam: c.Seam, limit: closureLimit}
+	d := &DB{keys: c.Keys, now: c.Now, revision: c.Revision, screen: c.Screen, mask: c.Mask, log: c.Log, seam: c.Seam, limit: closureLimit}
 	if d.revision == nil {
 		d.revision = func() string { return "" }
 	}

@@ -50,7 +50,7 @@ var issuers = []struct {
 
 // Valid reports whether digits are a card's number: nothing but digits.
 func Valid(digits string) bool {
-	return len(digits) >= shortest && len(digits) <= longest && issued(digits) && luhn(digits)
+	return len(digits) >= shortest && len(digits) <= longest && issued(digits) && Luhn(digits)
 }
 
 // Find reports whether text holds a card's number, and its last four digits.
@@ -121,8 +121,8 @@ func issued(digits string) bool {
 	return false
 }
 
-// luhn is the check digit of ISO/IEC 7812-1, annex B.
-func luhn(digits string) bool {
+// Luhn reports whether the last digit is the check digit of ISO/IEC 7812-1, annex B.
+func Luhn(digits string) bool {
 	sum := 0
 	for i := range len(digits) {
 		n := int(digits[len(digits)-1-i] - '0')
