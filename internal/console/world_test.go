@@ -261,7 +261,7 @@ func newWorld(t testing.TB) *world {
 		Gateway: w.gate, Trail: w.trail, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Encryption: w.sealing, Items: w.items, Holders: w.holders, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
 			Out: http.DefaultTransport, Origin: origin, Now: now, Log: log}))}))
 	w.console.Vault = w.vault
-	w.scans = must[*scan.Service](t)(scan.New(scan.Deps{DB: kit.DB, Values: w.vault, Access: acc, Record: w.journal, Rules: clause.NewLive[scan.Rules](now), Places: []string{"/srv/shop"}, Now: now, Log: log,
+	w.scans = must[*scan.Service](t)(scan.New(scan.Deps{DB: kit.DB, Values: w.vault, Items: w.items, Access: acc, Record: w.journal, Rules: clause.NewLive[scan.Rules](now), Places: []string{"/srv/shop"}, Now: now, Log: log,
 		Look: func(context.Context, string, leak.Options) (leak.Report, error) { return w.found, nil }}))
 	w.bundles = must[*bundle.Service](t)(bundle.New(bundle.Deps{DB: kit.DB, Values: w.vault, Keys: kit.Ring, Access: acc, Origin: origin, Now: now}))
 	w.console.Scans, w.console.Bundles = w.scans, w.bundles
