@@ -20,10 +20,27 @@ import (
 // Saw notes, inside the change that records it, that somebody is about to see a value of a
 // thing ("param/ID", "item/ID/FIELD"). version is the one at which that value first came.
 func (s *Service) Saw(ctx context.Context, tx *ledger.Tx, who actor.Actor, thing string, version int64) error { // clause: vault.access-logged
-	if _, err := tx.Exec(ctx, upsertSeen, who.String(), teamOf(who), thing, version, us(tx.Now())); err != nil {
+	return saw(ctx, tx, who, thing, version, us(tx.Now()))
+}
+
+// saw notes that somebody knows a value; given is when they were handed it, 0 = they wrote it.
+func saw(ctx context.Context, tx *ledger.Tx, who actor.Actor, thing string, version, given int64) error {
+	if _, err := tx.Exec(ctx, upsertSeen, who.String(), teamOf(who), thing, version, us(tx.Now()), given); err != nil {
 		return fmt.Errorf("note who saw %s: %w", thing, err)
 	}
 	return nil
+}
+
+// lastRead is when a parameter's value was last handed to anybody, in any version; zero = never.
+func (s *Service) lastRead(ctx context.Context, param string) (time.Time, error) {
+	var n *int64
+	if err := ledger.One(ctx, s.DB, `SELECT MAX(given) FROM vault_seen WHERE thing = $1`, []any{&n}, "param/"+param); err != nil {
+		return time.Time{}, fmt.Errorf("read when a parameter was last read: %w", err)
+	}
+	if n == nil || *n == 0 {
+		return time.Time{}, nil
+	}
+	return time.UnixMicro(*n).UTC(), nil
 }
 
 // Unseen forgets who saw a thing, because the thing is gone.
@@ -223,8 +240,8 @@ func (s *Service) getSeen(w http.ResponseWriter, r *http.Request, who actor.Acto
 }
 
 const (
-	upsertSeen = `INSERT INTO vault_seen (who, team, thing, version, at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (who, thing, version) DO UPDATE SET at = excluded.at`
+	upsertSeen = `INSERT INTO vault_seen (who, team, thing, version, at, given) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (who, thing, version) DO UPDATE SET at = excluded.at, given = CASE WHEN excluded.given > vault_seen.given THEN excluded.given ELSE vault_seen.given END`
 	nextKnower    = `SELECT MIN(who) FROM vault_seen WHERE team = $1 AND who > $2 AND who < $3`
 	selectSeen    = `SELECT thing, version, at FROM vault_seen WHERE who = $1 AND team = $2 ORDER BY thing`
 	selectKnowers = `SELECT s.who, s.at FROM vault_seen s JOIN vault_version v ON v.param = $2 AND v.version = $3 AND v.origin = s.version WHERE s.thing = $1 ORDER BY s.who LIMIT 1000`
