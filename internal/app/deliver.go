@@ -31,7 +31,7 @@ func (a *App) buildDeliver() (err error) {
 		}
 		places = append(places, filepath.Clean(p))
 	}
-	if a.scan, err = scan.New(scan.Deps{DB: a.db, Values: a.vault, Access: a.access, Record: a.journal, Rules: clause.NewLive[scan.Rules](a.now), Places: places,
+	if a.scan, err = scan.New(scan.Deps{DB: a.db, Values: a.vault, Items: a.items, Access: a.access, Record: a.journal, Rules: clause.NewLive[scan.Rules](a.now), Places: places,
 		Now: a.now, Log: a.log.With("module", "scan")}); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 
 // buildItems makes the company's vault, which lies on the vault and asks identity for people.
 func (a *App) buildItems(list *banned.List) (err error) {
-	a.items, err = item.New(item.Deps{DB: a.db, Keys: a.ring, Access: a.access, People: itemPeople{a.identity}, Rules: clause.NewLive[item.Rules](a.now), Seen: a.vault.Saw, Held: a.heldTeam, MinHolders: a.minHolders,
+	a.items, err = item.New(item.Deps{DB: a.db, Keys: a.ring, Access: a.access, People: itemPeople{a.identity}, Rules: clause.NewLive[item.Rules](a.now), Sight: a.vault, Mail: a.mail, Held: a.heldTeam, MinHolders: a.minHolders,
 		Banned:  func(t secret.Text, about ...string) bool { _, bad := list.Check(t, about...); return bad },
 		Company: func() string { return a.config.Company }, Origin: a.config.Origin(), Now: a.now, Log: a.log.With("module", "item")})
 	if err == nil {
@@ -67,6 +67,9 @@ func (p itemPeople) Find(ctx context.Context, team, ref string) (item.Member, er
 	}
 	return item.Member{}, err
 }
+
+// Email implements item.People.
+func (p itemPeople) Email(ctx context.Context, id string) string { return p.s.Email(ctx, id) }
 
 // Name implements item.People.
 func (p itemPeople) Name(ctx context.Context, id string) string { return p.s.Name(ctx, id) }

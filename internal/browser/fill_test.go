@@ -85,6 +85,7 @@ func (h *house) filled(t *testing.T) *fillings {
 		"custom": []obj{{"label": "Customer number", "value": "F-2041"}, {"label": "Telephone PIN", "secret": true, "value": "4711"}}}, &kept)
 	f.item = kept.ID
 	ana.call("POST", "vault/items/"+f.item+"/shares", obj{"with": "role:engineer", "level": "viewer"}, nil)
+	emil.call("POST", "vault/items/"+f.item+"/reveal", obj{"field": "password", "reason": "the renewal in June"}, nil)
 	ana.call("POST", "vault/items/"+f.item+"/files", obj{"name": "contract.txt", "body": "dGhlIGNvbnRyYWN0"}, nil)
 	var link struct{ URL string }
 	ana.call("POST", "vault/items/"+f.item+"/links", obj{"fields": []string{"password"}, "reason": "for the auditor"}, &link)

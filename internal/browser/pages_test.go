@@ -207,6 +207,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "item-shown", show: func(b *tab) { b.fill("reason", "ticket 42"); b.press("Reveal it") }, words: "correct horse plum 71", picture: true},
 		{name: "item-edit", route: "GET " + desk + "/items/{id}/edit", path: desk + "/items/" + f.item + "/edit", words: "Empty: it stays as it is", picture: true},
 		{name: "item-report", route: "GET " + desk + "/items/report", path: desk + "/items/report", words: "weak", picture: true},
+		{name: "item-left", route: "GET " + desk + "/items/left", path: desk + "/items/left?who=" + f.people[engineer], words: "leaves", picture: true},
 		{name: "item-import", route: "GET " + desk + "/items/import", path: desk + "/items/import", words: "Try it", picture: true},
 		{name: "item-password", route: "GET " + desk + "/items/password", path: desk + "/items/password", words: "Made of"},
 		{name: "item-made", show: func(b *tab) { b.open(desk + "/items/password"); b.press("Make it") }, words: "bits of chance", picture: true},

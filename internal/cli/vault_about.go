@@ -247,11 +247,11 @@ func (a *app) vaultFind() *cobra.Command {
 	var path, owner, clause string
 	var types, tags []string
 	var critical, sensitive, due bool
-	var unchanged, changed, older int
+	var unchanged, changed, older, newer, unread, read int
 	c := &cobra.Command{
 		Use: "find [TEXT]", Short: "Look for names by everything but their values", Args: cobra.MaximumNArgs(1),
 		Long:    "Looks for parameters whose name holds the text and that match all flags. Values are not looked at.",
-		Example: "  writ vault find password --path /shop\n  writ vault find --tag team=red --unchanged-days 90\n  writ vault find --due",
+		Example: "  writ vault find password --path /shop\n  writ vault find --tag team=red --unchanged-days 90\n  writ vault find --due\n  writ vault find --unread-days 90",
 		RunE: run(func(c *cobra.Command, args []string) error {
 			q := url.Values{"type": types, "tag": tags}
 			for field, v := range map[string]string{"path": path, "name": strings.Join(args, ""), "owner": owner, "clause": clause} {
@@ -264,7 +264,7 @@ func (a *app) vaultFind() *cobra.Command {
 					q.Set(field, "true")
 				}
 			}
-			for field, v := range map[string]int{"unchanged_days": unchanged, "changed_days": changed, "older_days": older} {
+			for field, v := range map[string]int{"unchanged_days": unchanged, "changed_days": changed, "older_days": older, "newer_days": newer, "unread_days": unread, "read_days": read} {
 				if v != 0 {
 					q.Set(field, strconv.Itoa(v))
 				}
@@ -284,6 +284,9 @@ func (a *app) vaultFind() *cobra.Command {
 	f.IntVar(&unchanged, "unchanged-days", 0, "not changed for that many days")
 	f.IntVar(&changed, "changed-days", 0, "changed within that many days")
 	f.IntVar(&older, "older-days", 0, "made more than that many days ago")
+	f.IntVar(&newer, "newer-days", 0, "made within that many days")
+	f.IntVar(&unread, "unread-days", 0, "not read for that many days; never read counts from when it was made")
+	f.IntVar(&read, "read-days", 0, "read within that many days")
 	return c
 }
 
@@ -310,17 +313,18 @@ func (a *app) found(c *cobra.Command, q url.Values) error {
 	if a.json() {
 		return a.encode(map[string]any{"params": all})
 	}
-	t := newTable(a.out, "NAME", "TYPE", "VERSION", "OWNER", "CHANGED", "DUE")
+	t := newTable(a.out, "NAME", "TYPE", "VERSION", "OWNER", "CHANGED", "READ", "DUE")
 	for _, raw := range all {
 		var p struct {
 			param
 			Owner string    `json:"owner"`
 			Due   time.Time `json:"due"`
+			Read  time.Time `json:"read"`
 		}
 		if err := decode(raw, &p); err != nil {
 			return err
 		}
-		t.row(p.Name, p.Type, strconv.FormatInt(p.Version, 10), p.Owner, a.when(p.Changed), a.date(p.Due))
+		t.row(p.Name, p.Type, strconv.FormatInt(p.Version, 10), p.Owner, a.when(p.Changed), a.date(p.Read), a.date(p.Due))
 	}
 	return t.flush()
 }

@@ -153,7 +153,7 @@ func TestWhoMayCome(t *testing.T) {
 		"GET holders": access.RightsRead, "POST holders": access.VaultHolders, "POST holders/remove": access.VaultHolders, "POST holders/reshare": access.VaultHolders, "POST holders/drill": access.VaultHolders, "POST holders/seal": access.VaultSeal,
 		"GET applications": access.ClientsRead, "GET applications/{id}": access.ClientsRead, "GET applications/add": access.ClientsManage, "POST applications": access.ClientsManage,
 		"POST applications/{id}/secret": access.ClientsManage, "POST applications/{id}/secret/end": access.ClientsManage, "POST applications/{id}/remove": access.ClientsManage,
-		"GET items": access.VaultItems, "GET items/new": access.VaultItems, "POST items": access.VaultItems, "GET items/report": access.VaultItems, "GET items/import": access.VaultItems, "POST items/import": access.VaultItems,
+		"GET items": access.VaultItems, "GET items/new": access.VaultItems, "POST items": access.VaultItems, "GET items/report": access.VaultItems, "GET items/left": access.VaultItems, "GET items/import": access.VaultItems, "POST items/import": access.VaultItems,
 		"GET items/password": access.VaultItems, "POST items/password": access.VaultItems, "GET items/{id}": access.VaultItems, "GET items/{id}/edit": access.VaultItems, "POST items/{id}": access.VaultItems,
 		"POST items/{id}/reveal": access.VaultReveal, "POST items/{id}/share": access.VaultItems, "POST items/{id}/unshare": access.VaultItems, "POST items/{id}/link": access.VaultReveal, "POST items/{id}/link/end": access.VaultItems,
 		"POST items/{id}/checkout": access.VaultReveal, "POST items/{id}/checkin": access.VaultItems, "POST items/{id}/attach": access.VaultItems, "POST items/{id}/file": access.VaultReveal, "POST items/{id}/detach": access.VaultItems,

@@ -39,6 +39,7 @@ type Items interface {
 	Detach(ctx context.Context, who actor.Actor, id, file string) error
 	Generate(ctx context.Context, who actor.Actor, r item.Recipe) (item.Generated, error)
 	Report(ctx context.Context, who actor.Actor) ([]item.Found, int, error)
+	Left(ctx context.Context, who actor.Actor, gone string) ([]item.Leftover, error)
 	Bring(ctx context.Context, who actor.Actor, in item.Import) (item.Result, error)
 	Party(ctx context.Context, who string) string
 	HolderNames(ctx context.Context, i item.Item) []string
@@ -63,6 +64,7 @@ func (c *Console) itemRoutes(staff func(string, access.Action, string, web.Handl
 		staff("GET /-/console/items/new", see, atItems, c.newItem),
 		large(512<<10, staff("POST "+atItems, see, atItems, c.addItem)),
 		staff("GET /-/console/items/report", see, atItems, c.showItemReport),
+		staff("GET /-/console/items/left", see, atItems, c.showLeft),
 		staff("GET /-/console/items/import", see, atItems, c.showItemImport),
 		large(item.MaxImport+64<<10, staff("POST "+atItems+"/import", see, atItems, c.importItems)),
 		staff("GET /-/console/items/password", see, atItems, c.showGenerator),

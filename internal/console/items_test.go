@@ -172,6 +172,10 @@ func TestItemSharing(t *testing.T) {
 	w.kit.Clock.Advance(time.Minute)
 	w.get("ana", at).want(200, "overdue since")
 	w.get("ana", itemsAt+"/report").want(200, "It should have been replaced.")
+	// What they saw is the owner's to replace.
+	w.post("dev", at+"/reveal", url.Values{"field": {"password"}, "reason": {"transfer of July"}}).want(200)
+	w.get("ana", itemsAt+"/left?who="+w.ids["dev"]).want(200, "What Dev Patel leaves", "Replace what they saw.", "Password", "All that they know")
+	w.get("dev", itemsAt+"/left?who="+w.ids["dev"]).want(200, "Nothing is left to do")
 	// A one-time link.
 	w.post("ana", at+"/link", url.Values{"minutes": {"60"}}).want(422, "Choose what the link shows")
 	made := w.post("ana", at+"/link", url.Values{"show-password": {"on"}, "minutes": {"60"}}).want(200, "shown this once").Body.String()

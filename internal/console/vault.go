@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -68,26 +69,30 @@ func (c *Console) showSecrets(w http.ResponseWriter, r *http.Request, who actor.
 	if path == "" {
 		path = "/"
 	}
-	query := vault.Query{Path: path, Recursive: true}
-	if q != "" {
-		query.Name = vault.Match{How: vault.Contains, Values: []string{q}}
-	}
-	ps, next, err := c.Vault.List(r.Context(), who, query, vault.Page{After: v.Get("after"), Max: 50})
+	ps, next, err := c.Vault.Search(r.Context(), who, c.secretSearch(path, q, v), vault.Page{After: v.Get("after"), Max: 50})
 	if err != nil {
 		return err
 	}
-	t := web.Table{Caption: "Names under " + path, Columns: []web.Column{{Name: "Name"}, {Name: "Kind"}, {Name: "Version", Figure: true}, {Name: "Changed"}, {Name: "By"}},
-		Filter: &web.Filter{Action: atSecrets, Fields: []web.Field{{Name: "path", Label: "Under", Value: path}, {Name: "q", Label: "Name holds", Type: "search", Value: q}}},
+	t := web.Table{Caption: "Names under " + path, Columns: []web.Column{{Name: "Name"}, {Name: "Kind"}, {Name: "Version", Figure: true}, {Name: "Changed"}, {Name: "Last read"}},
+		Filter: &web.Filter{Action: atSecrets, Fields: slices.Concat([]web.Field{{Name: "path", Label: "Under", Value: path}, {Name: "q", Label: "Name holds", Type: "search", Value: q}}, secretFilters(v))},
 		Empty:  web.Empty{Says: "There is nothing here yet.", Next: web.Link{Text: "Write the first", Href: atSecrets + "/new"}}, Count: web.Count(int64(len(ps)), "name")}
 	for _, p := range ps {
 		kind := "secret"
 		if p.Type != vault.SecureString {
 			kind = "setting"
 		}
-		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: p.Name, Href: paramHref(p.Name), Sub: p.Description}, {Text: kind}, {Text: web.Number(p.Version)}, {At: p.Changed}, {Text: c.acted(r.Context(), p.ChangedBy)}}})
+		read := web.Cell{At: p.Read}
+		if p.Read.IsZero() {
+			read = web.Cell{Text: "never"}
+		}
+		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: p.Param.Name, Href: paramHref(p.Param.Name), Sub: p.Description}, {Text: kind}, {Text: web.Number(p.Version)}, {At: p.Changed, Sub: "by " + c.acted(r.Context(), p.ChangedBy)}, read}})
 	}
 	if next != "" {
-		t.Older = atSecrets + "?" + url.Values{"path": {path}, "q": {q}, "after": {next}}.Encode()
+		more := url.Values{"path": {path}, "q": {q}, "after": {next}}
+		for _, f := range secretFilters(v) {
+			more.Set(f.Name, v.Get(f.Name))
+		}
+		t.Older = atSecrets + "?" + more.Encode()
 	}
 	out := peoplePage{Table: t, Acts: c.travelActs()}
 	if c.Access.May(who, access.VaultWrite) {

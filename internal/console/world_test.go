@@ -105,6 +105,8 @@ func (m members) Find(ctx context.Context, team, ref string) (item.Member, error
 	return item.Member{}, errors.Join(err, fault.New(fault.NotFound, "no_person", fault.Public{Problem: "Nobody."}))
 }
 
+func (m members) Email(ctx context.Context, id string) string { return m.s.Email(ctx, id) }
+
 func (m members) Name(ctx context.Context, id string) string { return m.s.Name(ctx, id) }
 
 // world is a whole console on real services, with controls whose results are scripted.
@@ -234,8 +236,9 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w.sealing = must[*keys.Service](t)(keys.New(keys.Deps{DB: kit.DB, Ring: kit.Ring, Access: acc, People: w.people, Acting: w.acting, Teams: w.people, Journal: proofs{w.journal}, Rules: rules, Quorum: func() int { return 2 }, Now: now, Log: log}))
-	w.items = must[*item.Service](t)(item.New(item.Deps{DB: kit.DB, Keys: kit.Ring, Access: acc, People: members{w.people}, Rules: clause.NewLive[item.Rules](now), Seen: w.vault.Saw, MinHolders: func() int { return 2 },
+	w.items = must[*item.Service](t)(item.New(item.Deps{DB: kit.DB, Keys: kit.Ring, Access: acc, People: members{w.people}, Rules: clause.NewLive[item.Rules](now), Sight: w.vault, Mail: w.mail, MinHolders: func() int { return 2 },
 		Banned: func(secret.Text, ...string) bool { return false }, Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log}))
+	w.vault.Things("item", w.items.SeenName)
 	public := must[*url.URL](t)(url.Parse(origin))
 	w.gate = must[*gateway.Gateway](t)(gateway.New(gateway.Deps{DB: kit.DB, Rules: clause.NewLive[gateway.Rules](now), Sessions: sessions{w.people}, Access: acc, Keys: kit.Ring,
 		Origin: public, Upstream: must[*url.URL](t)(url.Parse("http://10.0.1.10:3000")), RoutesFile: filepath.Join(t.TempDir(), "routes.yaml"), Now: now, Log: log,
@@ -258,7 +261,7 @@ func newWorld(t testing.TB) *world {
 		Gateway: w.gate, Trail: w.trail, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Encryption: w.sealing, Items: w.items, Holders: w.holders, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
 			Out: http.DefaultTransport, Origin: origin, Now: now, Log: log}))}))
 	w.console.Vault = w.vault
-	w.scans = must[*scan.Service](t)(scan.New(scan.Deps{DB: kit.DB, Values: w.vault, Access: acc, Record: w.journal, Rules: clause.NewLive[scan.Rules](now), Places: []string{"/srv/shop"}, Now: now, Log: log,
+	w.scans = must[*scan.Service](t)(scan.New(scan.Deps{DB: kit.DB, Values: w.vault, Items: w.items, Access: acc, Record: w.journal, Rules: clause.NewLive[scan.Rules](now), Places: []string{"/srv/shop"}, Now: now, Log: log,
 		Look: func(context.Context, string, leak.Options) (leak.Report, error) { return w.found, nil }}))
 	w.bundles = must[*bundle.Service](t)(bundle.New(bundle.Deps{DB: kit.DB, Values: w.vault, Keys: kit.Ring, Access: acc, Origin: origin, Now: now}))
 	w.console.Scans, w.console.Bundles = w.scans, w.bundles

@@ -62,7 +62,10 @@ func (k *talker) vaultMore(t *testing.T) {
 	}](t, k.ask(t, "vault", "about", "/shop/db-password")); !a.Sensitive || a.Days != 90 {
 		t.Errorf("%+v", a)
 	}
-	found := decode[struct{ Params []struct{ Name string } }](t, k.ask(t, "vault", "find", "PASSWORD", "--path", "/shop", "--type", "SecureString", "--clause", "vault.secret-home", "--changed-days", "1"))
+	found := decode[struct{ Params []struct{ Name string } }](t, k.ask(t, "vault", "find", "PASSWORD", "--path", "/shop", "--type", "SecureString", "--clause", "vault.secret-home", "--changed-days", "1", "--newer-days", "1"))
+	if unread := decode[struct{ Params []any }](t, k.ask(t, "vault", "find", "--path", "/shop", "--unread-days", "1")); len(unread.Params) != 0 {
+		t.Errorf("of today's names %d were not read for a day", len(unread.Params))
+	}
 	if len(found.Params) != 1 || found.Params[0].Name != "/shop/db-password" {
 		t.Errorf("%+v", found)
 	}

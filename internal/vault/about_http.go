@@ -20,7 +20,7 @@ func aboutRoutes(s *Service, on func(string, web.Handler, web.Doc) web.Route) []
 		on("GET "+v1+"about", s.getAbout, web.Doc{Summary: "What holds for a name or a path: owner, clause, rotation, critical, sensitive", Query: []string{"name"}, Out: aboutOut{}, Errors: []string{"path_invalid"}}),
 		on("POST "+v1+"about", s.postAbout, web.Doc{Summary: "Say something about a name, or about all names below a path", In: saidIn{}, Out: aboutOut{}, Errors: []string{"plain_below", "owner_unknown", "clause_form", "rotation_days"}}),
 		on("GET "+v1+"search", s.getSearch, web.Doc{Summary: "Look for parameters by everything but their values",
-			Query: []string{"path", "name", "type", "tag", "owner", "clause", "critical", "sensitive", "due", "unchanged_days", "changed_days", "older_days", "after"}, Out: searchOut{}, Errors: []string{"search_form", "type_unknown"}}),
+			Query: []string{"path", "name", "type", "tag", "owner", "clause", "critical", "sensitive", "due", "unchanged_days", "changed_days", "older_days", "newer_days", "unread_days", "read_days", "after"}, Out: searchOut{}, Errors: []string{"search_form", "type_unknown"}}),
 		on("GET "+v1+"diff", s.getDiff, web.Doc{Summary: "Compare two versions without showing their values; the comparison is recorded", Query: []string{"name", "from", "to"}, Out: diffOut{}, Errors: []string{"param_unknown", "version_unknown"}}),
 		on("POST "+v1+"rollback-path", s.postRollbackPath, web.Doc{Summary: "Make all values under a path those of a time, in one change", In: rollbackPathIn{}, Out: rollbackPathOut{}, Errors: []string{"time_future", "version_dropped", "path_wide"}}),
 	}
@@ -51,6 +51,7 @@ type (
 		Sensitive bool      `json:"sensitive"`
 		Made      time.Time `json:"made"`
 		Due       time.Time `json:"due,omitzero"`
+		Read      time.Time `json:"read,omitzero"` // when it was last given to anybody
 	}
 	searchOut struct {
 		Params []foundWire `json:"params"`
@@ -121,7 +122,7 @@ func readSearch(q url.Values, now time.Time) (Search, error) {
 		}
 		*to = q.Get(field) == "true"
 	}
-	for field, to := range map[string]*time.Time{"unchanged_days": &f.ChangedBefore, "changed_days": &f.ChangedAfter, "older_days": &f.MadeBefore} {
+	for field, to := range map[string]*time.Time{"unchanged_days": &f.ChangedBefore, "changed_days": &f.ChangedAfter, "older_days": &f.MadeBefore, "newer_days": &f.MadeAfter, "unread_days": &f.ReadBefore, "read_days": &f.ReadAfter} {
 		if !q.Has(field) {
 			continue
 		}
@@ -145,7 +146,7 @@ func (s *Service) getSearch(w http.ResponseWriter, r *http.Request, who actor.Ac
 	}
 	out := searchOut{Params: []foundWire{}, Next: next}
 	for _, d := range ds {
-		out.Params = append(out.Params, foundWire{wireParam(d.Param), d.Owner, d.Clause, d.Critical, d.Sensitive, d.Made, d.Due})
+		out.Params = append(out.Params, foundWire{wireParam(d.Param), d.Owner, d.Clause, d.Critical, d.Sensitive, d.Made, d.Due, d.Read})
 	}
 	return web.WriteJSON(w, http.StatusOK, out)
 }

@@ -27,6 +27,7 @@ type Query struct {
 	Label     string // of values: the version that has it
 
 	also func(Param) bool
+	then func(context.Context, Param) (bool, error) // of what matches all else
 }
 
 // Match compares one field.
@@ -116,6 +117,9 @@ func (s *Service) find(ctx context.Context, team string, q Query, page Page) (ou
 		}
 		for _, p := range found {
 			ok, err := s.tagged(ctx, p.ID, q.Tags)
+			if ok && q.then != nil {
+				ok, err = q.then(ctx, p)
+			}
 			if err != nil {
 				return nil, "", err
 			}

@@ -181,7 +181,7 @@ func (s *Service) writeNext(ctx context.Context, tx *ledger.Tx, who actor.Actor,
 			return p, err
 		}
 	}
-	return p, s.Saw(ctx, tx, who, "param/"+p.ID, p.Version) // who wrote it knows it
+	return p, saw(ctx, tx, who, "param/"+p.ID, p.Version, 0) // who wrote it knows it
 }
 
 // maxAgain bounds how often a put that came too late is tried once more.

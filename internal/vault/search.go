@@ -25,13 +25,17 @@ type Search struct {
 	ChangedBefore time.Time // not since
 	ChangedAfter  time.Time
 	MadeBefore    time.Time
+	MadeAfter     time.Time
+	ReadBefore    time.Time // not since; what was never read counts from when it was made
+	ReadAfter     time.Time
 }
 
 // Described is a parameter with what holds for its name.
 type Described struct {
 	Param
 	About
-	Due time.Time // for another value; zero = never
+	Due  time.Time // for another value; zero = never
+	Read time.Time // when it was last given to anybody; zero = never
 }
 
 // Search looks for parameters, in the order of their names.
@@ -50,6 +54,12 @@ func (s *Service) Search(ctx context.Context, who actor.Actor, f Search, page Pa
 		return nil, "", err
 	}
 	q := Query{Path: path, Recursive: true, Types: Match{Values: f.Types}, Tags: map[string]Match{}, also: func(p Param) bool { return f.matches(p, aboutIn(all, p.Name), s.Now()) }}
+	if !f.ReadBefore.IsZero() || !f.ReadAfter.IsZero() {
+		q.then = func(ctx context.Context, p Param) (bool, error) {
+			read, err := s.lastRead(ctx, p.ID)
+			return f.readThen(p, read), err
+		}
+	}
 	for name, v := range f.Tags {
 		if q.Tags[name] = (Match{}); v != "" {
 			q.Tags[name] = Match{Values: []string{v}}
@@ -62,7 +72,11 @@ func (s *Service) Search(ctx context.Context, who actor.Actor, f Search, page Pa
 	var out []Described
 	for _, p := range ps {
 		a := aboutIn(all, p.Name)
-		out = append(out, Described{p, a, a.due(p)})
+		read, err := s.lastRead(ctx, p.ID)
+		if err != nil {
+			return nil, "", err
+		}
+		out = append(out, Described{p, a, a.due(p), read})
 	}
 	return out, next, nil
 }
@@ -75,6 +89,15 @@ func (a About) due(p Param) time.Time {
 	return p.Changed.AddDate(0, 0, int(a.Rotation))
 }
 
+// readThen reports whether it was last read when the search wants.
+func (f Search) readThen(p Param, read time.Time) bool {
+	since := read
+	if p.Made.After(since) {
+		since = p.Made
+	}
+	return (f.ReadBefore.IsZero() || since.Before(f.ReadBefore)) && (f.ReadAfter.IsZero() || read.After(f.ReadAfter))
+}
+
 func (f Search) matches(p Param, a About, now time.Time) bool {
 	due := a.due(p)
 	switch {
@@ -82,7 +105,7 @@ func (f Search) matches(p Param, a About, now time.Time) bool {
 		f.Owner != "" && a.Owner != f.Owner, f.Clause != "" && a.Clause != f.Clause,
 		f.Critical && !a.Critical, f.Sensitive && !a.Sensitive, f.Due && (due.IsZero() || due.After(now)),
 		!f.ChangedBefore.IsZero() && !p.Changed.Before(f.ChangedBefore), !f.ChangedAfter.IsZero() && !p.Changed.After(f.ChangedAfter),
-		!f.MadeBefore.IsZero() && !p.Made.Before(f.MadeBefore):
+		!f.MadeBefore.IsZero() && !p.Made.Before(f.MadeBefore), !f.MadeAfter.IsZero() && !p.Made.After(f.MadeAfter):
 		return false
 	}
 	return true

@@ -20,10 +20,27 @@ import (
 // Saw notes, inside the change that records it, that somebody is about to see a value of a
 // thing ("param/ID", "item/ID/FIELD"). version is the one at which that value first came.
 func (s *Service) Saw(ctx context.Context, tx *ledger.Tx, who actor.Actor, thing string, version int64) error { // clause: vault.access-logged
-	if _, err := tx.Exec(ctx, upsertSeen, who.String(), teamOf(who), thing, version, us(tx.Now())); err != nil {
+	return saw(ctx, tx, who, thing, version, us(tx.Now()))
+}
+
+// saw notes that somebody knows a value; given is when they were handed it, 0 = they wrote it.
+func saw(ctx context.Context, tx *ledger.Tx, who actor.Actor, thing string, version, given int64) error {
+	if _, err := tx.Exec(ctx, upsertSeen, who.String(), teamOf(who), thing, version, us(tx.Now()), given); err != nil {
 		return fmt.Errorf("note who saw %s: %w", thing, err)
 	}
 	return nil
+}
+
+// lastRead is when a parameter's value was last handed to anybody, in any version; zero = never.
+func (s *Service) lastRead(ctx context.Context, param string) (time.Time, error) {
+	var n *int64
+	if err := ledger.One(ctx, s.DB, `SELECT MAX(given) FROM vault_seen WHERE thing = $1`, []any{&n}, "param/"+param); err != nil {
+		return time.Time{}, fmt.Errorf("read when a parameter was last read: %w", err)
+	}
+	if n == nil || *n == 0 {
+		return time.Time{}, nil
+	}
+	return time.UnixMicro(*n).UTC(), nil
 }
 
 // Unseen forgets who saw a thing, because the thing is gone.
@@ -75,7 +92,7 @@ func (s *Service) SeenBy(ctx context.Context, who actor.Actor, whose string) ([]
 	if kind, id, ok := strings.Cut(whose, "/"); !ok || kind == "" || id == "" {
 		return nil, fault.New(fault.Invalid, "seen_who", fault.Public{Problem: "That is nobody.", Expected: "A kind and an id, such as person/01J…", Next: "Look at the list of people."})
 	}
-	return s.known(ctx, teamOf(who), whose)
+	return s.Known(ctx, teamOf(who), whose)
 }
 
 // KnownBy lists who (kind/id) saw or wrote a parameter's value as it is now, and when last.
@@ -100,8 +117,9 @@ func (s *Service) KnownBy(ctx context.Context, who actor.Actor, name string) ([]
 	return out, nil
 }
 
-// known is what somebody still knows of a team's secrets.
-func (s *Service) known(ctx context.Context, team, whose string) ([]Seen, error) {
+// Known is what somebody (kind/id) still knows of a team's secrets, for modules that tell of
+// it; who may ask was asked.
+func (s *Service) Known(ctx context.Context, team, whose string) ([]Seen, error) {
 	var rows, out []Seen
 	err := s.DB.Each(ctx, selectSeen, func(scan ledger.Scan) error {
 		var v Seen
@@ -130,6 +148,22 @@ func (s *Service) known(ctx context.Context, team, whose string) ([]Seen, error)
 	}
 	slices.SortFunc(out, func(a, b Seen) int { return strings.Compare(a.Name+"\x00"+a.Thing, b.Name+"\x00"+b.Thing) })
 	return out, nil
+}
+
+// Knowers are the ids of all people who saw or wrote something of a team, one look at an index
+// for each.
+func (s *Service) Knowers(ctx context.Context, team string) (out []string, err error) {
+	for last := "person/"; ; {
+		var next *string
+		if err := ledger.One(ctx, s.DB, nextKnower, []any{&next}, team, last, "person0"); err != nil {
+			return nil, fmt.Errorf("read who saw secrets: %w", err)
+		}
+		if next == nil {
+			return out, nil
+		}
+		last = *next
+		out = append(out, strings.TrimPrefix(last, "person/"))
+	}
 }
 
 // probeLeavers counts what people who left still know: a secret may be used by whoever has
@@ -161,7 +195,7 @@ func (s *Service) probeLeavers(ctx context.Context) (clause.Result, error) { // 
 			return clause.Result{}, fmt.Errorf("find who saw a secret: %w", err)
 		}
 		for _, team := range teams[w] {
-			known, err := s.known(ctx, team, w)
+			known, err := s.Known(ctx, team, w)
 			if err != nil {
 				return clause.Result{}, err
 			}
@@ -206,8 +240,9 @@ func (s *Service) getSeen(w http.ResponseWriter, r *http.Request, who actor.Acto
 }
 
 const (
-	upsertSeen = `INSERT INTO vault_seen (who, team, thing, version, at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (who, thing, version) DO UPDATE SET at = excluded.at`
+	upsertSeen = `INSERT INTO vault_seen (who, team, thing, version, at, given) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (who, thing, version) DO UPDATE SET at = excluded.at, given = CASE WHEN excluded.given > vault_seen.given THEN excluded.given ELSE vault_seen.given END`
+	nextKnower    = `SELECT MIN(who) FROM vault_seen WHERE team = $1 AND who > $2 AND who < $3`
 	selectSeen    = `SELECT thing, version, at FROM vault_seen WHERE who = $1 AND team = $2 ORDER BY thing`
 	selectKnowers = `SELECT s.who, s.at FROM vault_seen s JOIN vault_version v ON v.param = $2 AND v.version = $3 AND v.origin = s.version WHERE s.thing = $1 ORDER BY s.who LIMIT 1000`
 	nowOfParam    = `SELECT p.name, v.origin FROM vault_param p JOIN vault_version v ON v.param = p.id AND v.version = p.version WHERE p.id = $1`

@@ -120,14 +120,19 @@ func TestCanaries(t *testing.T) {
 	w.outcome("vault.item-canary", clause.Fail, "let through: reveal it at the public door without a session")
 	w.front = nil
 	w.outcome("vault.item-canary", clause.Pass, "")
-	saw := w.svc.Seen // a server that shares what nobody shared
-	w.svc.Seen = func(ctx context.Context, tx *ledger.Tx, who actor.Actor, thing string, version int64) error {
-		_, err := tx.Exec(ctx, `INSERT INTO vault_item_holder (item, who, level, since, by_) SELECT id, 'person/canary-item-c', 'viewer', 1, '' FROM vault_item WHERE team = $1 ON CONFLICT (item, who) DO NOTHING`, who.Team)
-		return errors.Join(err, saw(ctx, tx, who, thing, version))
-	}
+	sight := w.svc.Sight
+	w.svc.Sight = sharing{sight}
 	w.outcome("vault.item-canary", clause.Fail, "let through: reveal it to somebody it is not shared with")
-	w.svc.Seen = saw
+	w.svc.Sight = sight
 	w.outcome("vault.item-canary", clause.Pass, "")
+}
+
+// sharing is a server that shares what nobody shared.
+type sharing struct{ item.Sight }
+
+func (s sharing) Saw(ctx context.Context, tx *ledger.Tx, who actor.Actor, thing string, version int64) error {
+	_, err := tx.Exec(ctx, `INSERT INTO vault_item_holder (item, who, level, since, by_) SELECT id, 'person/canary-item-c', 'viewer', 1, '' FROM vault_item WHERE team = $1 ON CONFLICT (item, who) DO NOTHING`, who.Team)
+	return errors.Join(err, s.Sight.Saw(ctx, tx, who, thing, version))
 }
 
 // The two controls share a reserved team. At the same moment, as after a start, neither takes

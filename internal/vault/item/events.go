@@ -273,6 +273,30 @@ func (e ItemLeft) About() ledger.About {
 	return ledger.About{Name: "vault.item-owner-left", Clause: creds, Object: thing(e.Item), Subject: keyring.Person(e.Holder)}
 }
 
+// HolderLeft is somebody of a team with items who may sign in no more, and what they leave to
+// those who were told of it.
+type HolderLeft struct {
+	Person    string `class:"public"`
+	Items     int64  `class:"public"` // shared with them by name
+	Ownerless int64  `class:"public"`
+	Secrets   int64  `class:"public"` // that they saw and that have not changed since
+}
+
+// About implements ledger.Event.
+func (e HolderLeft) About() ledger.About {
+	return ledger.About{Name: "vault.holder-left", Clause: creds, Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}
+
+// HolderReturned is their return.
+type HolderReturned struct {
+	Person string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e HolderReturned) About() ledger.About {
+	return ledger.About{Name: "vault.holder-returned", Clause: creds, Object: "person/" + e.Person, Subject: keyring.Person(e.Person)}
+}
+
 // ItemsStaged are items of an import that do not count yet: the next entry of the import makes
 // them count all at once, or they are erased.
 type ItemsStaged struct {

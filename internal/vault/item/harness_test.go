@@ -15,9 +15,11 @@ import (
 	"writ/internal/canary"
 	"writ/internal/clause"
 	"writ/internal/fault"
+	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
+	"writ/internal/mail"
 	"writ/internal/policy/policytest"
 	"writ/internal/secret"
 	"writ/internal/vault"
@@ -27,7 +29,7 @@ import (
 
 var (
 	operator = actor.Actor{Kind: actor.Operator, ID: "0", Via: "socket"}
-	tables   = []ledger.Schema{journal.Schema(), vault.Schema()}
+	tables   = []ledger.Schema{journal.Schema(), jobs.Schema(), vault.Schema()}
 )
 
 // staff are the people of a team who may sign in.
@@ -54,6 +56,15 @@ func (s *staff) Find(ctx context.Context, _, ref string) (item.Member, error) {
 
 func (s *staff) Name(_ context.Context, id string) string { return "Name of " + id }
 
+func (s *staff) Email(_ context.Context, id string) string { return id + "@example.test" }
+
+// back puts somebody on the roster again.
+func (s *staff) back(m item.Member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.m = append(s.m, m)
+}
+
 // leaves takes somebody off the roster.
 func (s *staff) leaves(id string) {
 	s.mu.Lock()
@@ -70,6 +81,8 @@ type world struct {
 	svc    *item.Service
 	staff  *staff
 	min    int
+	queue  *jobs.Jobs
+	mail   string // folder of letters
 	srv    *httptest.Server
 	door   *canary.Door
 	front  func(http.Handler) http.Handler
@@ -101,7 +114,10 @@ func with(t testing.TB, kit *ledgertest.Kit) *world {
 	fail(err)
 	w.srv = httptest.NewUnstartedServer(nil)
 	base := "https://" + w.srv.Listener.Addr().String()
-	w.svc, err = item.New(item.Deps{DB: kit.DB, Keys: kit.Ring, Access: w.access, People: w.staff, Rules: rules, Seen: w.vault.Saw, MinHolders: func() int { return w.min },
+	w.queue, w.mail = jobs.New(jobs.Deps{DB: kit.DB, Keys: kit.Ring, Now: now, Log: log}), t.TempDir()
+	post, err := mail.New(mail.Deps{Queue: w.queue, URL: "file://" + w.mail, From: "writ@example.test", Now: now, Log: log})
+	fail(err)
+	w.svc, err = item.New(item.Deps{DB: kit.DB, Keys: kit.Ring, Access: w.access, People: w.staff, Rules: rules, Sight: w.vault, Mail: post, MinHolders: func() int { return w.min },
 		Banned: func(t secret.Text, _ ...string) bool { return t.Reveal() == "password1" }, Company: func() string { return "Quorvex" }, Origin: base, Now: now, Log: log})
 	fail(err)
 	w.vault.Things("item", w.svc.SeenName)

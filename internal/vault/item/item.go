@@ -55,6 +55,8 @@ type People interface {
 	Find(ctx context.Context, team, ref string) (Member, error)
 	// Name is what to call a person, also one who left.
 	Name(ctx context.Context, id string) string
+	// Email is a person's address; empty when there is none to tell.
+	Email(ctx context.Context, id string) string
 }
 
 // Keys is what this package needs of a keyring.Ring.
@@ -71,8 +73,8 @@ type Deps struct {
 	Access *access.Access
 	People People
 	Rules  *clause.Live[Rules]
-	// Seen notes who was given which version of a thing, inside the change that records it.
-	Seen func(ctx context.Context, tx *ledger.Tx, who actor.Actor, thing string, version int64) error
+	Sight  Sight
+	Mail   Mail
 	// Held refuses (fault.Conflict, held) where a legal hold keeps what a team has; nil =
 	// there are no holds. It is asked inside the change that would delete.
 	Held func(ctx context.Context, tx *ledger.Tx, team string) error
@@ -98,7 +100,7 @@ type Service struct {
 
 // New makes a Service.
 func New(d Deps) (*Service, error) {
-	if d.DB == nil || d.Keys == nil || d.Access == nil || d.People == nil || d.Rules == nil || d.Seen == nil || d.MinHolders == nil || d.Banned == nil ||
+	if d.DB == nil || d.Keys == nil || d.Access == nil || d.People == nil || d.Rules == nil || d.Sight == nil || d.Mail == nil || d.MinHolders == nil || d.Banned == nil ||
 		d.Company == nil || !strings.HasPrefix(d.Origin, "https://") || d.Now == nil || d.Log == nil {
 		return nil, errors.New("item: a dependency is missing")
 	}

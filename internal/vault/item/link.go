@@ -112,8 +112,9 @@ func (s *Service) EndLink(ctx context.Context, who actor.Actor, id, link string)
 // offered is a link that waits to be opened.
 type offered struct {
 	Link
-	it    row
-	maker actor.Actor
+	it     row
+	maker  actor.Actor
+	roster []Member
 }
 
 func deadLink(problem string) error {
@@ -166,6 +167,7 @@ func (s *Service) offer(ctx context.Context, who actor.Actor, token secret.Text)
 	if err != nil {
 		return offered{}, err
 	}
+	o.roster = roster
 	o.maker = actor.Actor{Kind: actor.Person, ID: o.Maker, Team: o.it.team}
 	if n := slices.IndexFunc(roster, func(m Member) bool { return m.ID == o.Maker }); n >= 0 {
 		o.maker.Roles = roster[n].Roles
@@ -190,14 +192,25 @@ func (s *Service) takenOut(ctx context.Context, who actor.Actor, o offered) erro
 		Problem: "What this link shows is in use by one person alone.", Expected: "An item that nobody has checked out.", Next: "Open it later, or ask whoever sent it."}))
 }
 
-// openedAgain counts a second opening, for the owner to see.
-func (s *Service) openedAgain(ctx context.Context, who actor.Actor, item string, l Link) error { // clause: vault.company-creds
+// openedAgain counts a second opening, for the owner to see. They are told of the first.
+func (s *Service) openedAgain(ctx context.Context, who actor.Actor, o offered, address string) error { // clause: vault.company-creds
 	if !s.folds.Single(who, "opened") {
 		return nil
 	}
+	letters, err := s.againLetters(ctx, o, address)
+	if err != nil {
+		return err
+	}
 	if _, err := s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		_, err := tx.Exec(ctx, `UPDATE vault_item_link SET again = again + 1 WHERE id = $1`, l.ID)
-		return LinkRefused{Item: item, Link: l.ID, Cause: "opened"}, err
+		var again int64
+		if err := ledger.One(ctx, tx, `UPDATE vault_item_link SET again = again + 1 WHERE id = $1 RETURNING again`, []any{&again}, o.ID); err != nil {
+			return nil, err
+		}
+		ev := LinkRefused{Item: o.it.ID, Link: o.ID, Cause: "opened"}
+		if again > 1 {
+			return ev, nil
+		}
+		return ev, s.enqueue(ctx, tx, letters)
 	}); err != nil {
 		return fmt.Errorf("record a second opening: %w", err)
 	}
@@ -214,7 +227,7 @@ type Opened struct {
 func (s *Service) OpenLink(ctx context.Context, who actor.Actor, token secret.Text, address string) (Opened, error) { // clause: vault.access-logged
 	o, err := s.offer(ctx, who, token)
 	if code, _ := fault.PublicOf(err); code == "link_opened" {
-		if err := s.openedAgain(ctx, who, o.it.ID, o.Link); err != nil {
+		if err := s.openedAgain(ctx, who, o, address); err != nil {
 			return Opened{}, err
 		}
 	}
@@ -244,6 +257,10 @@ func (s *Service) OpenLink(ctx context.Context, who actor.Actor, token secret.Te
 		return Opened{}, fmt.Errorf("seal an opener's address: %w", err)
 	}
 	box := k.Seal(pad([]byte(address)), place("vault_item_link.opener", o.it.team, o.ID, 1))
+	letters, err := s.openedLetters(ctx, o, address)
+	if err != nil {
+		return Opened{}, err
+	}
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if _, err := s.still(ctx, tx, o.maker, o.it, Editor); err != nil { // at the version that was read
 			return nil, err
@@ -256,11 +273,11 @@ func (s *Service) OpenLink(ctx context.Context, who actor.Actor, token secret.Te
 			return nil, err
 		}
 		for id, n := range origin { // whoever made the link answers for what it showed
-			if err := s.Seen(ctx, tx, o.maker, thing(o.it.ID)+"/"+id, n); err != nil {
+			if err := s.Sight.Saw(ctx, tx, o.maker, thing(o.it.ID)+"/"+id, n); err != nil {
 				return nil, err
 			}
 		}
-		return LinkOpened{Item: o.it.ID, Link: o.ID, Fields: o.Fields, Address: address}, nil
+		return LinkOpened{Item: o.it.ID, Link: o.ID, Fields: o.Fields, Address: address}, s.enqueue(ctx, tx, letters)
 	})
 	switch code, _ := fault.PublicOf(err); {
 	case code == "item_unknown":

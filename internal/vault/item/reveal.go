@@ -83,7 +83,7 @@ func (s *Service) give(ctx context.Context, who actor.Actor, id, field, reason s
 		if _, err := s.still(ctx, tx, who, it, Viewer); err != nil {
 			return nil, err
 		}
-		return ev, s.Seen(ctx, tx, who, thing(id)+"/"+field, origin)
+		return ev, s.Sight.Saw(ctx, tx, who, thing(id)+"/"+field, origin)
 	})
 	if err != nil {
 		return Revealed{}, fmt.Errorf("record a reveal: %w", err)
@@ -152,7 +152,7 @@ func (s *Service) Attach(ctx context.Context, who actor.Actor, id, name string, 
 		}
 		f.Added = tx.Now()
 		_, err := tx.Exec(ctx, insertFile, f.ID, id, head, box, f.Size, us(f.Added), f.By)
-		return FileAttached{Item: id, File: f.ID, Size: f.Size}, errors.Join(err, s.Seen(ctx, tx, who, thing(id)+"/"+f.ID, 1))
+		return FileAttached{Item: id, File: f.ID, Size: f.Size}, errors.Join(err, s.Sight.Saw(ctx, tx, who, thing(id)+"/"+f.ID, 1))
 	})
 	if err != nil {
 		return File{}, fmt.Errorf("attach a file: %w", err)
@@ -181,7 +181,7 @@ func (s *Service) Download(ctx context.Context, who actor.Actor, id, file, reaso
 		if _, err := s.still(ctx, tx, who, it, Viewer); err != nil {
 			return nil, err
 		}
-		return ItemRevealed{Item: id, Field: file, Version: it.Version, why: why}, s.Seen(ctx, tx, who, thing(id)+"/"+file, 1)
+		return ItemRevealed{Item: id, Field: file, Version: it.Version, why: why}, s.Sight.Saw(ctx, tx, who, thing(id)+"/"+file, 1)
 	})
 	if err != nil {
 		return File{}, secret.Bytes{}, fmt.Errorf("record a download: %w", err)

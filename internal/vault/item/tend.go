@@ -127,6 +127,15 @@ func (s *Service) noteLeft(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		left, err := s.gone(ctx, team, rows, roster)
+		if err != nil {
+			return err
+		}
+		for _, id := range left { // first, while their holdings are there to tell of
+			if err := s.farewell(ctx, team, id, rows, roster); err != nil {
+				return fmt.Errorf("tell who left: %w", err)
+			}
+		}
 		for _, it := range rows {
 			if err := s.leave(ctx, it, roster); err != nil {
 				return err

@@ -100,7 +100,7 @@ func (s *Service) store(ctx context.Context, tx *ledger.Tx, who actor.Actor, v s
 	}
 	if who.Kind == actor.Person {
 		for _, id := range v.fresh {
-			if err := s.Seen(ctx, tx, who, thing(v.id)+"/"+id, v.origin[id]); err != nil {
+			if err := s.Sight.Saw(ctx, tx, who, thing(v.id)+"/"+id, v.origin[id]); err != nil {
 				return err
 			}
 		}

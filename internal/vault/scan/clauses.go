@@ -123,7 +123,7 @@ func (s *Service) plant(ctx context.Context) (_ clause.Result, err error) { // c
 	if _, err := s.Values.Put(ctx, who, vault.Put{Name: path + "/value", Value: value, Type: vault.SecureString}); err != nil {
 		return clause.Result{}, err
 	}
-	known, err := s.compare(ctx, who.Team)
+	known, err := s.compare(ctx, who, who.Team)
 	if err != nil {
 		return clause.Result{}, err
 	}

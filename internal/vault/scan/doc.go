@@ -7,9 +7,14 @@
 //
 // Promises: vault.secret-home.
 //
+// Values are parameters and the secret fields of the company's credentials, these by the ids of
+// item and field alone: a title is its holders' business. Somebody else's machine is compared
+// with what is shared with who compares, and asks no reason to be read; a declared place, which
+// the server searches itself, with all.
+//
 // Refuses: a report about this server's own places from outside; an exception without a
 // reason or an end within a year; more questions about marks than the bound; to compare,
-// for who may not read the values; to close a hit, for who may not write them: their report
+// for who may not read the values, and with items that they may not reveal; to close a hit, for who may not write them: their report
 // adds to what is open.
 //
 // Threats: a scan that says too much (masks only, and a check of what others report); the

@@ -52,6 +52,7 @@ type world struct {
 	t     *testing.T
 	kit   *ledgertest.Kit
 	vault *vault.Service
+	items map[string]kept
 	deps  scan.Deps
 	svc   *scan.Service
 	dir   string
@@ -77,9 +78,24 @@ func open(t *testing.T, kit *ledgertest.Kit) *world {
 	if w.vault, err = vault.New(vault.Deps{DB: kit.DB, Keys: kit.Ring, Access: acc, Owners: nobody{}, Rules: vr, Now: now, Log: log}); err != nil {
 		t.Fatal(err)
 	}
-	w.deps = scan.Deps{DB: kit.DB, Values: w.vault, Access: acc, Record: record{kit}, Rules: sr, Places: []string{w.dir}, Now: now, Log: log, Temp: t.TempDir()}
+	w.deps = scan.Deps{DB: kit.DB, Values: w.vault, Items: w, Access: acc, Record: record{kit}, Rules: sr, Places: []string{w.dir}, Now: now, Log: log, Temp: t.TempDir()}
 	w.again()
 	return w
+}
+
+// kept is a secret field of an item, and whose it is; "" = nobody's but the server's.
+type kept struct{ whose, value string }
+
+// EachSecret implements scan.Items.
+func (w *world) EachSecret(_ context.Context, who actor.Actor, _ string, fn func(string, secret.Text) error) error {
+	for name, k := range w.items {
+		if who.Kind == actor.Writ || k.whose == who.ID {
+			if err := fn(name, secret.NewText(k.value)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // again makes the service anew, after its deps were changed.

@@ -58,17 +58,30 @@ func (c *compared) Which(_ context.Context, asked []leak.Mark) (map[leak.Mark]st
 	return out, nil
 }
 
-// compare marks the values of a team that are secret and told from others by their looks.
-func (s *Service) compare(ctx context.Context, team string) (*compared, error) { // clause: vault.secret-home
+// compare marks the values of a team that are secret and told from others by their looks: of
+// parameters, and of the company's credentials that are who's to read.
+func (s *Service) compare(ctx context.Context, who actor.Actor, team string) (*compared, error) { // clause: vault.secret-home
 	raw := secret.Random(envelope.KeySize)
 	key, err := envelope.NewKey("scan", raw)
 	if err != nil {
 		return nil, err
 	}
 	c := &compared{team: team, raw: raw, key: key, names: map[leak.Mark]string{}, told: map[string]bool{}}
-	err = s.Values.EachSecret(ctx, team, func(name string, kind vault.Type, v secret.Bytes) error {
-		if word := string(v.Reveal()); kind == vault.SecureString && leak.Worth(word) {
+	mark := func(name, word string) {
+		if leak.Worth(word) {
 			c.names[leak.MarkOf(key, word)] = name
+		}
+	}
+	err = s.Items.EachSecret(ctx, who, team, func(name string, v secret.Text) error {
+		mark(name, v.Reveal())
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = s.Values.EachSecret(ctx, team, func(name string, kind vault.Type, v secret.Bytes) error {
+		if kind == vault.SecureString {
+			mark(name, string(v.Reveal())) // a parameter's name says more than an item's id
 		}
 		return nil
 	})
@@ -98,7 +111,8 @@ type Comparison struct {
 }
 
 // Compare begins a comparison with the values of the team, for whoever may read them: to
-// compare is to try values. The entry is there before the key leaves.
+// compare is to try values. Of the company's credentials it has those alone that are shared
+// with who compares. The entry is there before the key leaves.
 func (s *Service) Compare(ctx context.Context, who actor.Actor) (Comparison, error) { // clause: vault.secret-home
 	if err := s.Access.Allow(ctx, who, access.VaultRead, "param/"); err != nil {
 		return Comparison{}, err
@@ -108,7 +122,7 @@ func (s *Service) Compare(ctx context.Context, who actor.Actor) (Comparison, err
 		s.marks.free(id)
 		return Comparison{}, err
 	}
-	c, err := s.compare(ctx, vault.TeamOf(who))
+	c, err := s.compare(ctx, who, vault.TeamOf(who))
 	if err != nil {
 		s.marks.free(id)
 		return Comparison{}, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -297,4 +298,55 @@ func TestIgnoreFileThatIsNone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// The company's credentials are compared too: all of them by the server itself, and on
+// somebody's machine those that are theirs.
+func TestCredentialsAreKnown(t *testing.T) { // breaks: vault.secret-home, vault.company-creds
+	each(t, func(t *testing.T, w *world) {
+		w.items = map[string]kept{"item/1/password": {"eli", "correct horse plum 71"}, "item/2/password": {"ana", "violet harbour 41 kettles"}, "item/3/key": {"", "tangerine7boat"}, "item/4/pin": {"eli", "4711"}}
+		w.keep("/shop/smtp", "tangerine7boat", vault.SecureString) // a parameter's name says more
+		w.put("conf", "bank: correct horse plum 71\nother: violet harbour 41 kettles\nsmtp: tangerine7boat\npin: 4711\n")
+		names := func(hits []string) string { slices.Sort(hits); return strings.Join(hits, " ") }
+		w.sweep()
+		var all []string
+		for _, h := range w.places()[0].Open {
+			all = append(all, h.Name)
+		}
+		if got := names(all); got != "/shop/smtp item/1/password item/2/password" {
+			t.Errorf("the server's own look: %s", got)
+		}
+		if e := w.kit.Recorded("vault.scan-finished")[0]; strings.Contains(e.Body, "plum") || strings.Contains(e.Body, "kettles") {
+			t.Errorf("%s", e.Body)
+		}
+		c, err := w.svc.Compare(t.Context(), w.engineer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := envelope.NewKey("scan", c.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mine, others := leak.MarkOf(key, "correct horse plum 71"), leak.MarkOf(key, "violet harbour 41 kettles")
+		got, err := w.svc.Which(t.Context(), w.engineer(), c.ID, []leak.Mark{mine, others})
+		if err != nil || len(got) != 1 || got[mine] != "item/1/password" {
+			t.Errorf("compared with %v (%v)", got, err)
+		}
+		if e := w.kit.Recorded("vault.comparison-begun"); fmt.Sprint(e[0].Fields["values"]) != "2" {
+			t.Errorf("%+v", e)
+		}
+		w.items = nil
+		w.deps.Items = failing{}
+		w.again()
+		if _, err := w.svc.Compare(t.Context(), w.engineer()); err == nil {
+			t.Error("a comparison begins without the items")
+		}
+	})
+}
+
+// failing are items that cannot be read.
+type failing struct{}
+
+func (failing) EachSecret(context.Context, actor.Actor, string, func(string, secret.Text) error) error {
+	return errors.New("the disk is gone")
 }

@@ -50,6 +50,12 @@ type Values interface {
 	Put(ctx context.Context, who actor.Actor, in vault.Put) (vault.Done, error)
 }
 
+// Items is what it needs of item.Service: the secret fields of those items that somebody may
+// read without saying why; of all, for the server itself.
+type Items interface {
+	EachSecret(ctx context.Context, who actor.Actor, team string, fn func(name string, v secret.Text) error) error
+}
+
 // Access decides and records refusals.
 type Access interface {
 	Allow(ctx context.Context, who actor.Actor, action access.Action, object string) error
@@ -65,6 +71,7 @@ type Record interface {
 type Deps struct {
 	DB     *ledger.DB
 	Values Values
+	Items  Items
 	Access Access
 	Record Record
 	Rules  *clause.Live[Rules]
@@ -85,7 +92,7 @@ type Service struct {
 
 // New makes a Service.
 func New(d Deps) (*Service, error) {
-	if d.DB == nil || d.Values == nil || d.Access == nil || d.Record == nil || d.Rules == nil || d.Now == nil || d.Log == nil {
+	if d.DB == nil || d.Values == nil || d.Items == nil || d.Access == nil || d.Record == nil || d.Rules == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("scan: a dependency is missing")
 	}
 	for _, p := range d.Places {
@@ -131,7 +138,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 
 func (s *Service) sweepOne(ctx context.Context, path string) error {
 	who := actor.System("vault")
-	mine, err := s.compare(ctx, vault.Home)
+	mine, err := s.compare(ctx, who, vault.Home)
 	if err != nil {
 		return err
 	}

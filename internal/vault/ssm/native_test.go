@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -138,6 +139,7 @@ func TestAboutAndSearch(t *testing.T) {
 			"unchanged":     {vault.Search{ChangedBefore: made.Add(time.Hour)}, all[1:2]},
 			"changed":       {vault.Search{ChangedAfter: made.Add(time.Hour)}, []string{all[0], all[2]}},
 			"old":           {vault.Search{MadeBefore: made.Add(time.Hour)}, all[:2]},
+			"new":           {vault.Search{MadeAfter: made.Add(time.Hour)}, all[2:]},
 			"two":           {vault.Search{Name: "password", Tags: map[string]string{"team": "blue"}}, all[2:]},
 			"a value":       {vault.Search{Name: "findme"}, nil},
 		} {
@@ -162,6 +164,54 @@ func TestAboutAndSearch(t *testing.T) {
 		}
 		_, err = w.vault.SetAbout(t.Context(), aud, "/q", vault.AboutChange{Critical: ptr(true)})
 		w.refused("denied", err)
+	})
+}
+
+// What nobody reads any more is found: a read counts, who wrote a value has not read it, and what
+// was never read counts from when it was made.
+func TestSearchByLastRead(t *testing.T) {
+	each(t, func(t *testing.T, w *world, c client) {
+		day := 24 * time.Hour
+		for _, n := range []string{"/r/never", "/r/once", "/r/often"} {
+			w.must(w.put(n, "a value", vault.SecureString))
+		}
+		read := func(name string, how vault.Read) {
+			t.Helper()
+			_, err := w.vault.Get(t.Context(), operator, vault.Selector{Name: name}, how)
+			w.must(err)
+		}
+		read("/r/once", vault.Read{Decrypt: true})
+		first := w.kit.Clock.Now()
+		w.kit.Clock.Advance(40 * day)
+		read("/r/often", vault.Read{Decrypt: true})
+		read("/r/once", vault.Read{})                            // sealed: nobody was given it
+		w.must(w.put("/r/once", "another", ""))                  // who writes does not read
+		w.must(w.put("/r/young", "a value", vault.SecureString)) // never read, and new
+		now := w.kit.Clock.Now()
+		for name, x := range map[string]struct {
+			f    vault.Search
+			want []string
+		}{
+			"unread":          {vault.Search{ReadBefore: now.Add(-30 * day)}, []string{"/r/never", "/r/once"}},
+			"unread, younger": {vault.Search{ReadBefore: now.Add(-41 * day)}, nil},
+			"read lately":     {vault.Search{ReadAfter: now.Add(-30 * day)}, []string{"/r/often"}},
+			"read":            {vault.Search{ReadAfter: now.Add(-41 * day)}, []string{"/r/often", "/r/once"}},
+			"both":            {vault.Search{ReadAfter: now.Add(-41 * day), ReadBefore: now.Add(-30 * day)}, []string{"/r/once"}},
+		} {
+			ds, _, err := w.vault.Search(t.Context(), operator, x.f, vault.Page{Max: 50})
+			var got []string
+			for _, d := range ds {
+				got = append(got, d.Param.Name)
+				if want := map[string]time.Time{"/r/once": first, "/r/often": now}[d.Param.Name]; !d.Read.Equal(want.Truncate(time.Microsecond)) {
+					t.Errorf("%s: %s was last read on %s, want %s", name, d.Param.Name, d.Read, want)
+				}
+			}
+			slices.Sort(got)
+			slices.Sort(x.want)
+			if err != nil || !slices.Equal(got, x.want) {
+				t.Errorf("%s: %v %v, want %v", name, got, err, x.want)
+			}
+		}
 	})
 }
 
