@@ -144,7 +144,8 @@ func build(ctx context.Context, dir string, at places) (state, error) {
 	return st, writeState(dir, st)
 }
 
-// routes lets programs in where the sample's description says what they may do.
+// routes lets programs in where the sample's description says what they may do, and has the
+// form for a contact say which data is not wanted in it.
 const routes = `# Who may come where: may only tighten the policy. Read again when it changes.
 - {path: /api/, who: signed-in, scopes: ["contacts:read"], limit: 600/m}
 - {path: /contacts, who: signed-in, notice: true}

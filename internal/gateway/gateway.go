@@ -274,6 +274,7 @@ type visit struct {
 	notes   []string    // of a dry run
 	as      actor.Actor // who acts in one
 	cancel  func()      // ends the request to the application
+	kept    keptAnswer  // a short answer, where the guard has read it
 	status  int
 }
 

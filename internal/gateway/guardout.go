@@ -105,28 +105,35 @@ func (v *visit) guardOut(res *http.Response) error { // clause: data.no-card, da
 	if res.StatusCode == http.StatusPartialContent {
 		return errPartial
 	}
-	a := &guardedAnswer{g: v.g, from: res.Body, page: page, cancel: v.cancel}
+	packed := false
 	switch strings.ToLower(h.Get("Content-Encoding")) {
 	case "", "identity":
 	case "gzip", "x-gzip":
-		a.packed = true
+		packed = true
 	default:
 		return guard.ErrPacked
 	}
-	w := v.watch(rules, false)
-	a.scan.Reset(rules, guard.FormatOf(kind), func(f guard.Find) { a.found = true; w.found(f) })
-	a.notice.Text = noticeText
 	if res.ContentLength >= 0 && res.ContentLength <= int64(len([32 << 10]byte{})) {
-		return a.whole(res)
+		return v.guardWhole(res, packed, page)
 	}
 	changed(h)
-	if a.packed || page {
+	if packed || page {
 		h.Del("Content-Length")
 		res.ContentLength = -1
 	}
-	a.events = strings.HasPrefix(kind, "text/event-stream")
+	a := v.guarded(res, page)
+	a.packed, a.events = packed, strings.HasPrefix(kind, "text/event-stream")
 	res.Body = a
 	return a.begin()
+}
+
+// guarded prepares for looking at an answer.
+func (v *visit) guarded(res *http.Response, page bool) *guardedAnswer {
+	a := &guardedAnswer{g: v.g, from: res.Body, page: page, cancel: v.cancel}
+	w := v.watch(v.table.guards.out, false)
+	a.scan.Reset(w.rules, guard.FormatOf(res.Header.Get("Content-Type")), func(f guard.Find) { a.found = true; w.found(f) })
+	a.notice.Text = noticeText
+	return a
 }
 
 // changed says that a body is not, byte for byte, the application's own.
@@ -168,31 +175,26 @@ type read struct {
 	err error
 }
 
-// whole reads a short answer to its end. Where nothing is found it stays as it was.
-func (a *guardedAnswer) whole(res *http.Response) error {
-	buf := a.g.buffers.Get()
-	body := buf[:res.ContentLength]
-	n, cut := io.ReadFull(a.from, body)
-	cut = errors.Join(cut, a.from.Close())
-	if cut != nil && a.packed {
-		a.g.buffers.Put(buf)
-		return cut
-	}
-	var err error
-	kept := &keptAnswer{buf: buf, g: a.g, cut: cut} // what came of a cut answer is passed on, and that it was cut
-	body = body[:n]
+// guardWhole reads a short answer to its end. Where nothing is found it stays as it was.
+func (v *visit) guardWhole(res *http.Response, packed, page bool) error { // clause: data.card-summary
+	buf := v.g.buffers.Get()
+	n, cut := io.ReadFull(res.Body, buf[:res.ContentLength])
+	cut = errors.Join(cut, res.Body.Close())
+	v.kept = keptAnswer{buf: buf, g: v.g, cut: cut} // what came of a cut answer is passed on, and that it was cut
+	body := buf[:n]
 	text := body
-	if a.packed && len(body) > 0 {
-		if text, err = io.ReadAll(guard.Unpack(bytes.NewReader(body), answerRatio)); err != nil {
-			a.g.buffers.Put(buf)
-			return err //nolint:wrapcheck // ErrPacked
+	if packed && n > 0 {
+		var err error
+		if text, err = io.ReadAll(guard.Unpack(bytes.NewReader(body), answerRatio)); cut != nil || err != nil {
+			return errors.Join(cut, err, v.kept.Close())
 		}
 	}
-	if a.page || !guard.Harmless(text) {
-		a.out = a.stages(a.out, text, true)
+	if page || !guard.Harmless(text) {
+		a := v.guarded(res, page)
+		a.out = a.stages(nil, text, true)
 		if a.found || len(a.out) != len(text) {
 			body = a.out
-			if a.packed {
+			if packed {
 				p := guard.NewPacker()
 				body = p.End(p.Pack(nil, a.out))
 			}
@@ -201,8 +203,8 @@ func (a *guardedAnswer) whole(res *http.Response) error {
 			res.Header["Content-Length"] = []string{strconv.FormatInt(res.ContentLength, 10)}
 		}
 	}
-	kept.rest = body
-	res.Body = kept
+	v.kept.rest = body
+	res.Body = &v.kept
 	return nil
 }
 
