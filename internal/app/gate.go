@@ -12,6 +12,7 @@ import (
 type GateConf struct {
 	OpenAPI []string  `yaml:"openapi,omitempty"` // descriptions of the application's interface; in this folder or absolute
 	Limits  LimitConf `yaml:"limits,omitempty"`
+	WAF     WAFConf   `yaml:"waf,omitempty"`
 }
 
 // LimitConf says how much this installation is made for. Empty values are the gate's own.
@@ -34,7 +35,7 @@ func (c GateConf) check(bad func(key, got, want string) error) error {
 	if _, err := c.Limits.read(); err != nil {
 		return bad("gateway.limits", err.Error(), "rates such as 1200/m, a quota such as 100000/d, and on_store_loss local, closed or open")
 	}
-	return nil
+	return c.WAF.check(bad)
 }
 
 func (c LimitConf) read() (gateway.Limits, error) {

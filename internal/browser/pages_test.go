@@ -214,6 +214,8 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "gate-explain", route: "GET " + desk + "/gate/explain", path: desk + "/gate/explain?method=GET&path=%2Fapi%2Fcontacts%3Fx%3D1&as=stranger&scopes=contacts%3Aread", words: "refused", picture: true},
 		{name: "gate", route: "GET " + desk + "/gate", path: desk + "/gate", words: "Routes", picture: true},
 		{name: "requests", route: "GET " + desk + "/gate/requests", path: desk + "/gate/requests?from=2h", words: "Requests, the newest first", picture: true},
+		{name: "finds", route: "GET " + desk + "/gate/finds", path: desk + "/gate/finds", words: "What the rules found", picture: true},
+		{name: "find-except", route: "GET " + desk + "/gate/finds/except", path: desk + "/gate/finds/except?rule=942100&route=%2Fnotes&field=ARGS%3Atext", words: "at most 90 days", picture: true},
 		{name: "mail", route: "GET " + desk + "/mail", path: desk + "/mail", words: "", picture: true},
 		{name: "find", route: "GET " + desk + "/find", path: desk + "/find?q=reset", words: "", picture: true},
 		{name: "console-applications", route: "GET " + desk + "/applications", path: desk + "/applications", words: "Harvest diary", picture: true},

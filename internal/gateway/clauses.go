@@ -26,7 +26,7 @@ import (
 // Controls check the gate's clauses. door leads to the public listener.
 func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 	const hour, day = time.Hour, 24 * time.Hour
-	return append(g.guardControls(door), []clause.Control{
+	all := append(g.guardControls(door), []clause.Control{
 		{ID: "gateway.handshakes", Clause: "crypto.current-public", Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probeHandshakes,
 			Says: "Offers each of our listeners old versions and weak ciphers, which must be refused, and current ones, which must be taken"},
 		{ID: "gateway.plain-http", Clause: tlsInTransit, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryPlain(ctx, door) },
@@ -54,6 +54,11 @@ func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 		{ID: "gateway.undescribed", Clause: publicAPI, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryUndescribed(ctx, door) },
 			Says: "Asks as a program for an address outside the description, with a parameter and a body that it does not name, and without a key, and must be refused each time; a described request must come through, with the headers that tell its limit"},
 	}...)
+	if wafModes[g.watch.Mode] > 0 { // where no rules look for attacks none are promised
+		all = append(all, clause.Control{ID: "gateway.attacks", Clause: noAutomation, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryAttack(ctx, door) },
+			Says: "Sends an SQL injection, which must be refused, or recorded where finds are only recorded, and a plain note, which must pass"})
+	}
+	return all
 }
 
 // probeHandshakes is the handshake matrix.

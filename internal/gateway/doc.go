@@ -45,13 +45,18 @@
 // belongs to a person. gateway_quota counts by a token's id, for two days. Access records are
 // kept by the child trail.
 //
+// The step waf takes what is let in so far through the rules of package gateway/waf; what
+// they find is counted (waf_finds.go), may be excepted (waf_except.go: table
+// gateway_waf_exception; gateway_waf_seen is what is reviewed), and where the machine's
+// settings or the route say so it is refused with 403 and nothing else.
+//
 // For: customer users (who never notice it), engineer, owner, auditor.
 //
 // Read gateway.go (the steps), target.go, routes.go, caller.go, body.go, upstream.go with
 // headers.go, assertion.go and direct.go; streams.go, which cuts what may not go on;
 // programs.go with described.go and shadow.go, limits.go with limits_store.go; then
 // record.go, note.go, mode.go, reload.go, explain.go, clauses.go; guardin.go, guardout.go, sights.go and
-// the child guard, guard_clauses.go.
+// the child guard, guard_clauses.go; waf.go and its kin.
 //
 // BUG(quota): several nodes learn of each other's use of a day's quota every other second;
 // so much may pass beyond it, on each of them.

@@ -128,3 +128,52 @@ type AnswersCompared struct {
 func (e AnswersCompared) About() ledger.About {
 	return ledger.About{Name: "gateway.answers-compared", Clause: publicAPI}
 }
+
+// WAFMatched is a rule that found something in a request, or in a page of the application;
+// what it found is nowhere. The first of a caller, rule, field and route in a minute is an
+// entry of its own; the others of that minute are one more entry with their number.
+type WAFMatched struct {
+	Rule     int64  `class:"public"`
+	Variable string `class:"public"` // such as ARGS
+	Field    string `class:"public"` // name of the argument or header; "?" where it is not fit to be kept
+	Length   int64  `class:"public"` // of what was looked at; the longest
+	Route    string `class:"public"` // the pattern, never the path
+	Method   string `class:"public"`
+	Mode     string `class:"public"` // detect or block
+	Refused  bool   `class:"public"`
+	Count    int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e WAFMatched) About() ledger.About {
+	return ledger.About{Name: "gateway.waf-matched", Clause: noAutomation, Object: "step/waf"}
+}
+
+// WAFExcepted says that rules do not count in one field of one route for a while.
+type WAFExcepted struct {
+	Rules  string    `class:"public"` // numbers, by spaces
+	Route  string    `class:"public"`
+	Field  string    `class:"public"`
+	Until  time.Time `class:"public"`
+	id     string
+	reason string
+}
+
+// About implements ledger.Event.
+func (e WAFExcepted) About() ledger.About {
+	return ledger.About{Name: "gateway.waf-excepted", Clause: noAutomation, Object: "waf-exception/" + e.id, Reason: e.reason}
+}
+
+// WAFExceptionEnded says that such an exception is over.
+type WAFExceptionEnded struct {
+	Rules string `class:"public"`
+	Route string `class:"public"`
+	Field string `class:"public"`
+	How   string `class:"public"` // ended, or time is over
+	id    string
+}
+
+// About implements ledger.Event.
+func (e WAFExceptionEnded) About() ledger.About {
+	return ledger.About{Name: "gateway.waf-exception-ended", Clause: noAutomation, Object: "waf-exception/" + e.id}
+}

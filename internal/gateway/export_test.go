@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"writ/internal/gateway/openapi"
+	"writ/internal/gateway/waf"
 )
 
 // SetPause changes how long a client may rest within a body.
@@ -173,4 +174,19 @@ func (g *Gateway) BenchStep(b *testing.B, name string, r *http.Request) {
 			b.Fatal(s.name, ref.err)
 		}
 	}
+}
+
+// FlushFinds records what the rules found for the first time in this minute.
+func (g *Gateway) FlushFinds(ctx context.Context) error { return g.flushFinds(ctx, false) }
+
+// WAFTick is what is done every second.
+func (g *Gateway) WAFTick(ctx context.Context) error { return g.wafTick(ctx) }
+
+// BeginWAF loads the rules.
+func (g *Gateway) BeginWAF() { g.watch.begin() }
+
+// BreakWAF puts another engine in the place of the rules.
+func (g *Gateway) BreakWAF(open func() (*waf.Engine, error)) {
+	<-g.watch.ready
+	g.watch.engine, g.watch.broken = open()
 }

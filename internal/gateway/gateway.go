@@ -115,6 +115,7 @@ type Deps struct {
 	Stores    func() []Store     // what this process keeps; nil = not known
 	// Plant puts a customer there for a control and returns what removes them; nil = nobody can be.
 	Plant func(ctx context.Context, door *canary.Door, control string) (Planted, func(), error)
+	WAF   WAF // which rules look for attacks; the zero value = none
 }
 
 // Trail keeps access records; *trail.Trail.
@@ -156,6 +157,8 @@ type Gateway struct {
 	way       http.RoundTripper // to the application
 	visits    sync.Pool         // of *visit
 	buffers   buffers
+
+	watch *watch // the rules that look for attacks
 
 	mode    atomic.Pointer[modeState]
 	streams streams
@@ -204,6 +207,9 @@ func New(d Deps) (*Gateway, error) {
 	g.files.name = d.RoutesFile
 	g.tally.init()
 	g.streams.init()
+	if g.watch, err = newWatch(d.WAF); err != nil {
+		return nil, err
+	}
 	g.programs, g.described.files = d.Programs, d.Programs.Files
 	g.shadow.queue, g.shadow.seen = make(chan sample, shadowQueue), map[*openapi.Operation]*compared{}
 	if g.limits, err = newLimits(d.Programs.Limits); err != nil {
@@ -223,6 +229,7 @@ func New(d Deps) (*Gateway, error) {
 		{"body", noAutomation, (*visit).bound},
 		{schemaStep, publicAPI, (*visit).judge},
 		{"guard-in", noCard, (*visit).guardIn},
+		{"waf", noAutomation, (*visit).lookAt},
 		{"upstream", netPrivate, (*visit).forward},
 	}
 	return g, nil
@@ -231,6 +238,9 @@ func New(d Deps) (*Gateway, error) {
 // Start reads mode and routes. It fails when the route file is not good: see Reload.
 func (g *Gateway) Start(ctx context.Context) error {
 	if err := g.readMode(ctx); err != nil {
+		return fmt.Errorf("start gateway: %w", err)
+	}
+	if err := g.readExceptions(ctx); err != nil {
 		return fmt.Errorf("start gateway: %w", err)
 	}
 	if err := g.adoptAtStart(ctx); err != nil {
@@ -275,6 +285,7 @@ type visit struct {
 	as      actor.Actor // who acts in one
 	cancel  func()      // ends the request to the application
 	kept    keptAnswer  // a short answer, where the guard has read it
+	waf     wafRule     // how it is looked at
 	status  int
 }
 

@@ -151,6 +151,7 @@ type options struct {
 	trail    gateway.Trail   // nil = none
 	api      string          // a description; "" = none is named
 	programs gateway.Programs
+	waf      gateway.WAF
 }
 
 func values(over clause.Values) clause.Values {
@@ -229,7 +230,7 @@ func open(t testing.TB, o options) *gate {
 	up, _ := url.Parse(o.url)
 	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
 		Origin: origin, Upstream: up, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
-		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Stores: o.stores, Trail: o.trail, Programs: o.programs})
+		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Stores: o.stores, Trail: o.trail, Programs: o.programs, WAF: o.waf})
 	if err != nil {
 		t.Fatal(err)
 	}

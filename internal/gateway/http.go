@@ -12,7 +12,7 @@ import (
 // Routes are the gate's own pages and endpoints.
 func (g *Gateway) Routes() []web.Route {
 	jwks := g.JWKS()
-	return []web.Route{
+	return append(g.wafRoutes(), []web.Route{
 		{Pattern: "GET /-/jwks", Who: web.Anyone, Handle: func(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
 			jwks.ServeHTTP(w, r)
 			return nil
@@ -26,7 +26,7 @@ func (g *Gateway) Routes() []web.Route {
 			Doc: web.Doc{Summary: "Read routes.yaml and the descriptions of the interface again now", Tag: "gateway", Out: State{}, Errors: []string{"routes", "description", "denied"}}},
 		{Pattern: "GET /-/api/v1/gateway/explain", Who: web.Staff, Tokens: true, Handle: g.explain,
 			Doc: web.Doc{Summary: "Say step by step whether a request would be let through", Tag: "gateway", Query: []string{"method", "path", "as", "role", "scope"}, Out: Explanation{}, Errors: []string{"explain_path", "explain_caller", "denied"}}},
-	}
+	}...)
 }
 
 // State is what the gate says of itself.

@@ -153,6 +153,7 @@ func (t *tally) logDown(now time.Time, log *slog.Logger, err error) {
 
 // Run records refusals and totals, follows the route file and the mode, until ctx ends.
 func (g *Gateway) Run(ctx context.Context) error {
+	g.runWAF()
 	var wg sync.WaitGroup
 	wg.Go(func() { g.recordFirsts(ctx) })
 	wg.Go(func() { g.runStreams(ctx) })
@@ -167,7 +168,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			wg.Wait()
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			return errors.Join(g.Flush(end), g.share(end), g.leave(end))
+			return errors.Join(g.Flush(end), g.share(end), g.leave(end), g.closeWAF(end))
 		case <-tick.C:
 			g.pollRoutes(ctx)
 			g.pollDescription(ctx)
@@ -176,6 +177,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 			}
 			if err := g.readMode(ctx); err != nil {
 				g.log.Error("mode could not be read; the last one stays", "err", err)
+			}
+			if err := g.wafTick(ctx); err != nil {
+				g.log.Error("what the rules found could not be recorded; it is kept", "err", err)
 			}
 			if m := g.now().Truncate(time.Minute); m.After(minute) {
 				minute = m
@@ -237,7 +241,7 @@ func (g *Gateway) Flush(ctx context.Context) error {
 	if since.IsZero() {
 		since = until
 	}
-	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until), g.flushCuts(ctx), g.flushCompared(ctx), g.forgetDays(ctx), g.flushSights(ctx))
+	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until), g.flushCuts(ctx), g.flushCompared(ctx), g.forgetDays(ctx), g.flushSights(ctx), g.flushFinds(ctx, true))
 }
 
 // flushRefusals records repeated refusals, one change a caller.

@@ -35,6 +35,9 @@ type Route struct {
 	Records  string `yaml:"records,omitempty" json:"records,omitempty"`             // which segments name a record, such as /contacts/{contact}: they stand in the access records
 	Signed   bool   `yaml:"signed,omitempty" json:"signed,omitempty"`               // bodies carry a signature: what may not pass is refused, never masked
 	Notice   bool   `yaml:"notice,omitempty" json:"notice,omitempty"`               // forms here say which data is not wanted
+
+	WAF      string `yaml:"waf,omitempty" json:"waf,omitempty"`           // detect or block, where that is more than writ.yaml says
+	Paranoia int    `yaml:"paranoia,omitempty" json:"paranoia,omitempty"` // 1 to 4, likewise
 }
 
 // level orders who may come.
@@ -156,6 +159,9 @@ func (r *Route) check() (path, problem string) {
 	if r.Customer && r.Who == "anyone" {
 		return "", "customer_data is for who: signed-in or role"
 	}
+	if _, err := r.checkWAF(); err != nil {
+		return "", err.Error()
+	}
 	for _, m := range r.Methods {
 		if !goodMethod.MatchString(m) {
 			return "", fmt.Sprintf("method %q is not in capitals", m)
@@ -191,7 +197,7 @@ func (r *Route) stepUp() (time.Duration, error) {
 
 func badRoutes(text string) error {
 	return fault.New(fault.Invalid, "routes", fault.Public{
-		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, limit, quota, customer_data, records, signed, notice}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
+		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, limit, quota, customer_data, records, signed, notice, waf, paranoia}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
 }
 
 // table answers what a path asks of its caller. It is immutable: a request keeps the
@@ -235,6 +241,7 @@ type rule struct {
 	records  []recordName
 	signed   bool
 	notice   bool
+	waf      wafRule
 }
 
 // counter is a pattern's share of gateway.requests-counted.
@@ -308,6 +315,7 @@ func (t *table) add(r *Route, path string, line int, counters func(string) *coun
 	to.scope = r.Path + " " + strings.Join(r.Methods, ",")
 	to.records, _ = parseRecords(r.Records)
 	to.customer = r.Customer
+	to.waf, _ = r.checkWAF()
 	twice := badRoutes(fmt.Sprintf("[%d:1] %s: a method is said twice", line, r.Path))
 	if len(r.Methods) == 0 {
 		if n.all != nil || len(n.methods) > 0 {

@@ -129,6 +129,9 @@ func client(addr string) string {
 // modify puts the application's answer in order.
 func (v *visit) modify(res *http.Response) error {
 	v.status = res.StatusCode
+	if err := v.pageFound(res); err != nil {
+		return err
+	}
 	v.answerHeaders(res.Header)
 	v.tellLimits(res.Header)
 	v.compare(res)
@@ -152,6 +155,11 @@ func (v *visit) broken(w http.ResponseWriter, r *http.Request, err error) {
 	if e, ok := errors.AsType[*sensitiveBody](err); ok {
 		v.failed = e.ref
 		v.refuse(v.g.step("guard-in"), e.ref)
+		return
+	}
+	if errors.Is(err, errLeak) {
+		v.failed = refuseLeak
+		v.refuse(&v.g.steps[len(v.g.steps)-1], refuseLeak)
 		return
 	}
 	ref := refuseDown

@@ -20,6 +20,7 @@ var fuzzed = map[string]string{
 	"return paths":                    "internal/web FuzzReturnPath",
 	"Bearer":                          "internal/web FuzzBearer",
 	"headers of forward-auth":         "internal/gateway FuzzForwarded",
+	"requests at the attack rules":    "internal/gateway/waf FuzzScreen",
 	"descriptions of an interface":    "internal/gateway/openapi FuzzLoad",
 	"bodies that are described":       "internal/gateway/openapi FuzzBody",
 	"parameters that are described":   "internal/gateway/openapi FuzzQuery",
