@@ -173,7 +173,7 @@ func (s Setup) config(ready bool) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	c := Config{Vault: VaultConf{Demo: s.Demo, Scan: s.Scan}, Gateway: GateConf{OpenAPI: s.API}, Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: s.Upstreams, Mail: MailConfig{URL: s.Mail}}
+	c := Config{Vault: VaultConf{Demo: s.Demo, Scan: s.Scan}, Gateway: GateConf{OpenAPI: s.API}, Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: upstreamsOf(s.Upstreams), Mail: MailConfig{URL: s.Mail}}
 	if ready {
 		if err := c.fill(filepath.Join(s.Dir, configName)); err != nil {
 			return c, err

@@ -183,6 +183,7 @@ func (c *Console) Routes() []web.Route {
 		staff("GET /-/console/gate/requests", access.JournalRead, atRequests, c.showRequests),
 		staff("GET /-/console/gate/explain", access.GateRead, atGate, c.showExplain),
 		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
+		staff("POST /-/console/gate/purge", access.GateMaintain, atGate, c.purge),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),
 	}, c.public(), c.erasedRoutes(), c.clientRoutes(staff), c.glassRoutes(staff), c.teamRoutes(staff), c.resetRoutes(staff),

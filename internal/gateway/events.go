@@ -128,3 +128,15 @@ type AnswersCompared struct {
 func (e AnswersCompared) About() ledger.About {
 	return ledger.About{Name: "gateway.answers-compared", Clause: publicAPI}
 }
+
+// CachePurged says which cached files were forgotten by command.
+type CachePurged struct {
+	Path   string `class:"public"` // "" = by tag
+	Tag    string `class:"public"` // "" = by path
+	reason string
+}
+
+// About implements ledger.Event.
+func (e CachePurged) About() ledger.About {
+	return ledger.About{Name: "gateway.cache-purged", Clause: hostCDN, Object: "gateway/cache", Reason: e.reason}
+}

@@ -114,7 +114,7 @@ func (v *visit) guardOut(res *http.Response) error { // clause: data.no-card, da
 		return guard.ErrPacked
 	}
 	w := v.watch(rules, false)
-	a.scan.Reset(rules, guard.FormatOf(kind), func(f guard.Find) { a.found = true; w.found(f) })
+	a.scan.Reset(rules, guard.FormatOf(kind), func(f guard.Find) { a.found, v.private = true, true; w.found(f) })
 	a.notice.Text = noticeText
 	if res.ContentLength >= 0 && res.ContentLength <= int64(len([32 << 10]byte{})) {
 		return a.whole(res)

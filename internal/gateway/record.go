@@ -158,6 +158,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.runStreams(ctx) })
 	wg.Go(func() { g.compareAnswers(ctx) })
 	wg.Go(func() { g.recordSights(ctx) })
+	wg.Go(func() { g.recordChanges(ctx) })
+	wg.Go(func() { g.pool.Run(ctx) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	minute, second := g.now().Truncate(time.Minute), false
@@ -176,6 +178,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 			}
 			if err := g.readMode(ctx); err != nil {
 				g.log.Error("mode could not be read; the last one stays", "err", err)
+			}
+			if err := g.readPurges(ctx); err != nil {
+				g.log.Error("purges of other nodes could not be read; files they name may be old here", "err", err)
 			}
 			if m := g.now().Truncate(time.Minute); m.After(minute) {
 				minute = m
