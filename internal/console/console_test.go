@@ -146,7 +146,7 @@ func TestWhoMayCome(t *testing.T) {
 		"GET secrets/keys": access.VaultList, "POST secrets/keys": access.VaultRead, "POST secrets/keys/end": access.VaultKeys, "GET secrets/grants": access.VaultAudit, "POST secrets/grants": access.VaultKeys, "POST secrets/grants/end": access.VaultKeys,
 		"GET people/tokens": access.TokensRead, "POST people/tokens/end": access.TokensManage, "GET people/brought-over": access.PeopleRead,
 		"GET factor-resets": access.PeopleManage, "POST factor-resets": access.PeopleManage, "POST factor-resets/agree": access.PeopleManage, "POST factor-resets/refuse": access.PeopleManage,
-		"GET gate": access.GateRead, "GET gate/requests": access.JournalRead, "POST gate/mode": access.GateMaintain, "POST gate/purge": access.GateMaintain, "GET mail": access.MailRead,
+		"GET gate": access.GateRead, "GET gate/explain": access.GateRead, "GET gate/requests": access.JournalRead, "POST gate/mode": access.GateMaintain, "POST gate/purge": access.GateMaintain, "GET mail": access.MailRead,
 		"GET encryption": access.KeysRead, "POST encryption/rotate": access.KeysRotate, "POST encryption/shreds": access.KeysShred, "POST encryption/shreds/agree": access.KeysAgree, "POST encryption/shreds/refuse": access.KeysAgree,
 		"GET encryption/certificates/{id}": access.KeysRead, "POST encryption/holds": access.HoldAdd, "POST encryption/holds/end": access.HoldEnd,
 		"GET break-glass": access.RightsRead, "POST break-glass": access.GlassPrepare, "POST break-glass/withdraw": access.GlassPrepare, "POST break-glass/end": access.SessionsEnd,
