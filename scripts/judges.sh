@@ -43,3 +43,4 @@ for judge in oauth2_proxy zitadel aws_ssm sops; do
 done
 "$go" test -count=1 -v -run '^(TestOAuth2Proxy|TestZitadelRP)$' ./internal/identity/oidc
 "$go" test -count=1 -v -run '^TestJudge' ./internal/vault/... ./internal/e2e
+scripts/edge.sh

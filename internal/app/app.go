@@ -179,6 +179,9 @@ func (a *App) certificate() (err error) {
 		a.certs, err = listen.FromFiles(listen.Files{Cert: t.Cert, Key: t.Key, Hosts: hosts, Log: a.log, Now: a.now})
 		return err
 	}
+	if a.config.TLS.ACME.Directory != "" && a.db != nil { // while it is sealed, what was issued cannot be opened: the local authority stands in
+		return a.issued()
+	}
 	ca, err := listen.OpenAuthority(listen.AuthorityOptions{Dir: filepath.Join(a.dir, "ca"), Hosts: hosts, Now: a.now,
 		RenewBefore: func() time.Duration {
 			if a.gateway == nil { // sealed: the policy is not read yet
@@ -218,7 +221,7 @@ func (a *App) Serve(ctx context.Context) error {
 	public := a.gateway.Front(a.web.Handler(a.identity), a.web.Owns)
 	doors := []listen.Door{{Name: "https", Listener: a.https, TLS: listen.TLSConfig(a.certs, a.gateway.MinTLS, false), Handler: public, Malformed: a.gateway.Malformed}}
 	if a.http != nil {
-		doors = append(doors, listen.Door{Name: "http", Listener: a.http, Handler: listen.Redirector(a.origin), Malformed: a.gateway.Malformed})
+		doors = append(doors, listen.Door{Name: "http", Listener: a.http, Handler: a.redirector(), Malformed: a.gateway.Malformed})
 	}
 	work := []func(context.Context) error{
 		func(ctx context.Context) error { return listen.Serve(ctx, a.log, doors...) },

@@ -22,20 +22,20 @@ import (
 // Config is DIR/writ.yaml: what the machine needs to know and the policy does not
 // speak about. Unknown keys are refused with line and column.
 type Config struct {
-	Company   string     `yaml:"company"`            // shown on sign-in pages and in letters
-	App       string     `yaml:"app"`                // public origin, https://app.example.com
-	HTTPS     string     `yaml:"https"`              // listening address of the one public listener
-	HTTP      string     `yaml:"http,omitempty"`     // listening address that only redirects; empty for none
-	Upstream  []string   `yaml:"upstream"`           // the application behind
-	Database  string     `yaml:"database,omitempty"` // postgres://…; empty = DIR/writ.db
-	Keys      KeysConfig `yaml:"keys,omitempty"`
-	Mail      MailConfig `yaml:"mail"`
-	TLS       TLSConfig  `yaml:"tls,omitempty"`
-	Operators []string   `yaml:"operators,omitempty"` // further user names or uids that may use the socket
-	Identity  IDConfig   `yaml:"identity,omitempty"`
-	Vault     VaultConf  `yaml:"vault,omitempty"`
-	Gateway   GateConf   `yaml:"gateway,omitempty"`
-	TermsURL  string     `yaml:"terms_url,omitempty"` // where customers read the terms: a URL, or a path of the application that anyone may read
+	Company   string         `yaml:"company"`            // shown on sign-in pages and in letters
+	App       string         `yaml:"app"`                // public origin, https://app.example.com
+	HTTPS     string         `yaml:"https"`              // listening address of the one public listener
+	HTTP      string         `yaml:"http,omitempty"`     // listening address that only redirects; empty for none
+	Upstream  []UpstreamConf `yaml:"upstream"`           // the application behind: where it can be reached
+	Database  string         `yaml:"database,omitempty"` // postgres://…; empty = DIR/writ.db
+	Keys      KeysConfig     `yaml:"keys,omitempty"`
+	Mail      MailConfig     `yaml:"mail"`
+	TLS       TLSConfig      `yaml:"tls,omitempty"`
+	Operators []string       `yaml:"operators,omitempty"` // further user names or uids that may use the socket
+	Identity  IDConfig       `yaml:"identity,omitempty"`
+	Vault     VaultConf      `yaml:"vault,omitempty"`
+	Gateway   GateConf       `yaml:"gateway,omitempty"`
+	TermsURL  string         `yaml:"terms_url,omitempty"` // where customers read the terms: a URL, or a path of the application that anyone may read
 
 	TrustedProxies []string `yaml:"trusted_proxies,omitempty"` // addresses or prefixes of proxies in front, whose X-Forwarded- headers count
 	Hosts          []string `yaml:"hosts,omitempty"`           // further public names that such a proxy serves
@@ -57,6 +57,15 @@ type MailConfig struct {
 type TLSConfig struct {
 	Cert string `yaml:"cert,omitempty"`
 	Key  string `yaml:"key,omitempty"`
+
+	ACME ACMEConf `yaml:"acme,omitempty"` // an authority that issues it, instead of files
+}
+
+// ACMEConf names an authority that issues the certificate by ACME.
+type ACMEConf struct {
+	Directory string `yaml:"directory,omitempty"` // https://acme-v02.api.letsencrypt.org/directory
+	Email     string `yaml:"email,omitempty"`     // where it writes when something is wrong
+	Roots     string `yaml:"roots,omitempty"`     // a file with the authorities behind it, where it is a company's own; in this folder or absolute
 }
 
 // IDConfig holds machine settings of signing in.
@@ -122,11 +131,8 @@ func (c Config) check(name string) error {
 			return bad("http", c.HTTP, "an address such as :80")
 		}
 	}
-	if len(c.Upstream) != 1 {
-		return bad("upstream", strings.Join(c.Upstream, ", "), "exactly one upstream in this version")
-	}
-	if u, err := url.Parse(c.Upstream[0]); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return bad("upstream", c.Upstream[0], "a URL such as http://10.0.1.10:3000")
+	if err := c.checkUpstreams(bad); err != nil {
+		return err
 	}
 	if c.TermsURL != "" && !goodTermsURL(c.TermsURL) {
 		return bad("terms_url", c.TermsURL, "a URL such as https://www.example.com/terms, or a path such as /terms")
@@ -136,6 +142,9 @@ func (c Config) check(name string) error {
 	}
 	if c.Vault.Unseal.Is() == unseal.Shares && c.Keys.URL != "" {
 		return bad("vault.unseal.kind", unseal.Shares, "another kind beside keys.url: shares are of one folder, and other servers may use these keys")
+	}
+	if err := c.checkACME(bad); err != nil {
+		return err
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return bad("tls", c.TLS.Cert+c.TLS.Key, "both tls.cert and tls.key, or neither")

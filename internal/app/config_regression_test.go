@@ -10,7 +10,7 @@ import (
 )
 
 func settings(company string) Config {
-	return Config{Company: company, App: "https://app.example.com", HTTPS: ":443", Upstream: []string{"http://127.0.0.1:1"}, Mail: MailConfig{URL: "file:///x", From: "writ@example.com"}}
+	return Config{Company: company, App: "https://app.example.com", HTTPS: ":443", Upstream: []UpstreamConf{{URL: "http://127.0.0.1:1"}}, Mail: MailConfig{URL: "file:///x", From: "writ@example.com"}}
 }
 
 // A company named "? a" made a folder that could never be served, and a tab vanished.

@@ -13,6 +13,11 @@ type GateConf struct {
 	OpenAPI []string  `yaml:"openapi,omitempty"` // descriptions of the application's interface; in this folder or absolute
 	Limits  LimitConf `yaml:"limits,omitempty"`
 	WAF     WAFConf   `yaml:"waf,omitempty"`
+
+	Zone   string `yaml:"zone,omitempty"`   // of this server: places of the application in it come first
+	Health string `yaml:"health,omitempty"` // path that answers 2xx where a place is well; none = / and any answer is good
+	Sticky bool   `yaml:"sticky,omitempty"` // a session stays at its place as long as that is well
+	Cache  int    `yaml:"cache,omitempty"`  // MiB of public files kept in memory; none = 256
 }
 
 // LimitConf says how much this installation is made for. Empty values are the gate's own.

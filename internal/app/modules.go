@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"writ/internal/console"
 	"writ/internal/fault"
 	"writ/internal/gateway"
+	"writ/internal/gateway/acme"
 	"writ/internal/gateway/trail"
 	"writ/internal/identity"
 	"writ/internal/identity/banned"
@@ -69,6 +69,7 @@ type modules struct {
 	items    *item.Service
 	gateway  *gateway.Gateway
 	trail    *trail.Trail
+	issuer   *acme.Source // nil: certificates are not issued by ACME
 	policy   *policy.Service
 	check    *check.Runner
 	console  *console.Console
@@ -184,9 +185,9 @@ func (a *App) makers() (*passkey.Makers, error) {
 }
 
 func (a *App) buildGateway() error {
-	upstream, err := url.Parse(a.config.Upstream[0])
+	upstreams, err := a.upstreams()
 	if err != nil {
-		return fmt.Errorf("upstream: %w", err)
+		return err
 	}
 	if a.trail, err = trail.New(trail.Deps{DB: a.db, Keys: a.ring, Access: a.access, Dir: a.path("segments"), Now: a.now, Log: a.log.With("module", "gateway")}); err != nil {
 		return err
@@ -198,7 +199,8 @@ func (a *App) buildGateway() error {
 	}
 	a.gateway, err = gateway.New(gateway.Deps{
 		DB: a.db, Rules: clause.NewLive[gateway.Rules](a.now), Sessions: gateSessions{a.identity}, Tokens: a.identity, Access: a.access, Keys: a.ring,
-		Origin: a.origin, Upstream: upstream, RoutesFile: a.path("routes.yaml"), Now: a.now, Log: a.log.With("module", "gateway"),
+		Origin: a.origin, Upstreams: upstreams, Zones: gateway.Zones{Local: a.config.Gateway.Zone, Health: a.config.Gateway.Health, Sticky: a.config.Gateway.Sticky},
+		CacheMax: int64(a.config.Gateway.Cache) << 20, RoutesFile: a.path("routes.yaml"), Now: a.now, Log: a.log.With("module", "gateway"),
 		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound, Programs: programs, Trail: a.trail, WAF: a.config.Gateway.WAF.settings(),
 		Stores: a.stores, Plant: func(ctx context.Context, door *canary.Door, control string) (gateway.Planted, func(), error) {
 			p, end, err := a.identity.Plant(ctx, door, control)
@@ -297,7 +299,7 @@ func (a *App) start(ctx context.Context) error {
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.items.Run, a.gateway.Run, a.trail.Run, a.policy.Run}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.items.Run, a.gateway.Run, a.trail.Run, a.policy.Run, a.runIssuer}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in

@@ -20,12 +20,15 @@ func (c Config) outbound() []gateway.Outbound {
 		out = append(out, gateway.Outbound{Name: name, Host: u.Hostname(), Encrypted: encrypted(u)})
 	}
 	for _, u := range c.Upstream {
-		add("application", u, func(u *url.URL) bool { return u.Scheme == "https" })
+		add("application", u.URL, func(u *url.URL) bool { return u.Scheme == "https" })
 	}
 	// mail.Mailer insists on TLS for every server but one on loopback.
 	add("mail", c.Mail.URL, func(u *url.URL) bool { return u.Scheme == "smtp" || u.Scheme == "smtps" })
 	for _, p := range c.Identity.Upstream {
 		add("provider "+p.Name, p.Issuer, func(u *url.URL) bool { return u.Scheme == "https" })
+	}
+	if c.TLS.ACME.Directory != "" {
+		add("certificate authority", c.TLS.ACME.Directory, func(u *url.URL) bool { return u.Scheme == "https" })
 	}
 	// Without sslmode the driver falls back to a clear connection when the server asks.
 	verified := func(u *url.URL) bool {

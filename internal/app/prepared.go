@@ -56,6 +56,7 @@ func (c *Config) fill(name string) error {
 	if len(c.Upstream) == 0 {
 		c.Upstream = f.Upstream
 	}
+	c.Gateway = f.Gateway
 	c.TrustedProxies, c.Hosts = f.TrustedProxies, f.Hosts
 	c.Database, c.Keys, c.TLS, c.Operators, c.Identity, c.Vault, c.Mail.From = f.Database, f.Keys, f.TLS, f.Operators, f.Identity, f.Vault, f.Mail.From
 	return nil

@@ -9,7 +9,7 @@ import (
 
 // A word in writ.yaml that would trust everybody, or name no host, is no start.
 func TestProxiesInConfig(t *testing.T) {
-	good := Config{App: "https://app.example.com", HTTPS: ":443", Upstream: []string{"http://10.0.0.1:3000"}}
+	good := Config{App: "https://app.example.com", HTTPS: ":443", Upstream: []UpstreamConf{{URL: "http://10.0.0.1:3000"}}}
 	for name, c := range map[string]struct {
 		proxies, hosts []string
 		part           string

@@ -61,9 +61,9 @@ func (a *app) gatewayCommand() *cobra.Command {
 		"While the gate is frozen only GET, HEAD and OPTIONS pass; WebSockets are cut, and changes under way have half a minute to end.",
 		"  writ gateway freeze on --reason \"lost writes\"\n  writ gateway freeze off",
 		a.modeCommand("on", "frozen", "Freeze the gate: nothing can be changed", "writ gateway freeze on"), a.modeCommand("off", "normal", "Open the gate again", "writ gateway freeze off"))
-	return a.group("gateway", "See the routes of the gate, ask why a request passes, close it for maintenance",
+	return a.group("gateway", "See routes, places and cache of the gate, ask why a request passes, close it for maintenance",
 		"The gate stands before the application and lets in whom the policy and routes.yaml allow.",
-		"  writ gateway routes\n  writ gateway explain GET /orders/1 --role member\n  writ gateway maintenance on", a.gatewayRoutes(), a.gatewayExplain(), a.gatewayRecords(), a.gatewayWAF(), maintenance, freeze)
+		"  writ gateway routes\n  writ gateway explain GET /orders/1 --role member\n  writ gateway maintenance on", a.gatewayRoutes(), a.gatewayExplain(), a.gatewayRecords(), a.gatewayWAF(), a.gatewayUpstreams(), a.gatewayCache(), maintenance, freeze)
 }
 
 func (a *app) gatewayRoutes() *cobra.Command {

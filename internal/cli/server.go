@@ -50,7 +50,7 @@ one-time link. Run again on the same folder it changes nothing and says so.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.App, "app", "", "public address of the application, https://app.example.com")
-	f.StringArrayVar(&o.Upstreams, "upstream", nil, "address of the application behind, http://10.0.1.10:3000")
+	f.StringArrayVar(&o.Upstreams, "upstream", nil, "address of the application behind, http://10.0.1.10:3000 or ZONE=URL; once for each place")
 	f.StringArrayVar(&o.Owners, "owner", nil, "mail address of an owner of the policy; once for each")
 	f.StringVar(&o.HTTPS, "https", "", "listening address, such as :443")
 	f.StringVar(&o.HTTP, "http", "", "listening address that only redirects to HTTPS, such as :80")

@@ -187,6 +187,7 @@ func (c *Console) Routes() []web.Route {
 		staff("GET /-/console/gate/finds/except", access.GateMaintain, atGate, c.askFindException),
 		staff("POST /-/console/gate/finds/except", access.GateMaintain, atGate, c.exceptFind),
 		staff("POST /-/console/gate/finds/end", access.GateMaintain, atGate, c.endFindException),
+		staff("POST /-/console/gate/purge", access.GateMaintain, atGate, c.purge),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),
 	}, c.public(), c.erasedRoutes(), c.clientRoutes(staff), c.glassRoutes(staff), c.teamRoutes(staff), c.resetRoutes(staff),

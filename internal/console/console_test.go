@@ -146,7 +146,7 @@ func TestWhoMayCome(t *testing.T) {
 		"GET secrets/keys": access.VaultList, "POST secrets/keys": access.VaultRead, "POST secrets/keys/end": access.VaultKeys, "GET secrets/grants": access.VaultAudit, "POST secrets/grants": access.VaultKeys, "POST secrets/grants/end": access.VaultKeys,
 		"GET people/tokens": access.TokensRead, "POST people/tokens/end": access.TokensManage, "GET people/brought-over": access.PeopleRead,
 		"GET factor-resets": access.PeopleManage, "POST factor-resets": access.PeopleManage, "POST factor-resets/agree": access.PeopleManage, "POST factor-resets/refuse": access.PeopleManage,
-		"GET gate": access.GateRead, "GET gate/explain": access.GateRead, "GET gate/requests": access.JournalRead, "POST gate/mode": access.GateMaintain, "GET gate/finds": access.GateRead, "GET gate/finds/except": access.GateMaintain, "POST gate/finds/except": access.GateMaintain, "POST gate/finds/end": access.GateMaintain, "GET mail": access.MailRead,
+		"GET gate": access.GateRead, "GET gate/explain": access.GateRead, "GET gate/requests": access.JournalRead, "POST gate/mode": access.GateMaintain, "POST gate/purge": access.GateMaintain, "GET gate/finds": access.GateRead, "GET gate/finds/except": access.GateMaintain, "POST gate/finds/except": access.GateMaintain, "POST gate/finds/end": access.GateMaintain, "GET mail": access.MailRead,
 		"GET encryption": access.KeysRead, "POST encryption/rotate": access.KeysRotate, "POST encryption/shreds": access.KeysShred, "POST encryption/shreds/agree": access.KeysAgree, "POST encryption/shreds/refuse": access.KeysAgree,
 		"GET encryption/certificates/{id}": access.KeysRead, "POST encryption/holds": access.HoldAdd, "POST encryption/holds/end": access.HoldEnd,
 		"GET break-glass": access.RightsRead, "POST break-glass": access.GlassPrepare, "POST break-glass/withdraw": access.GlassPrepare, "POST break-glass/end": access.SessionsEnd,
@@ -500,6 +500,10 @@ func TestGateAndMail(t *testing.T) {
 	w.get("ana", "/-/console/gate").want(200, "open to staff and 5 % of the teams")
 	w.post("ana", "/-/console/gate/mode", url.Values{"mode": {"frozen"}, "reason": {"Lost writes."}}).want(303)
 	w.get("ana", "/-/console/gate").want(200, "nothing can be changed")
+	w.get("ana", "/-/console/gate").want(200, "in use", "not named", "From the cache", "no route", "0 of 256 MiB")
+	w.post("ana", "/-/console/gate/purge", url.Values{"what": {"/../x"}}).want(422, "It was not said what to purge.")
+	w.post("emil", "/-/console/gate/purge", url.Values{"what": {"/"}}).want(403)
+	w.post("ana", "/-/console/gate/purge", url.Values{"what": {"logo"}, "reason": {"New logo."}}).want(303)
 	w.get("ana", "/-/console/mail").want(200, "Nothing waits: every letter has left.")
 	w.get("emil", "/-/console/mail").want(403)
 }

@@ -24,15 +24,19 @@ type gatePage struct {
 	Steps    []web.Link
 	Routes   web.Table
 	API      *apiPart
+	Places   web.Table
+	Cache    web.Table
+	Room     string
+	Purge    *web.Form
 	Totals   web.Table
 	Refusals web.Table
 }
 
 func (c *Console) showGate(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	return c.gatePage(w, r, who, nil)
+	return c.gatePage(w, r, who, nil, false)
 }
 
-func (c *Console) gatePage(w http.ResponseWriter, r *http.Request, who actor.Actor, fail error) error {
+func (c *Console) gatePage(w http.ResponseWriter, r *http.Request, who actor.Actor, fail error, purging bool) error {
 	s := c.Gateway.State()
 	mode := &web.Mark{State: web.StaleNow, Word: modeWords(s.Mode, s.Share)}
 	if s.Mode == gateway.Normal {
@@ -50,10 +54,15 @@ func (c *Console) gatePage(w http.ResponseWriter, r *http.Request, who actor.Act
 		p.Steps = append(p.Steps, l)
 	}
 	if c.Access.May(who, access.GateMaintain) {
-		p.Mode = modeForm(s, fail)
+		p.Mode, p.Purge = modeForm(s, fail), purgeForm(nil)
+		if purging {
+			p.Mode, p.Purge = modeForm(s, nil), purgeForm(fail)
+		}
 	}
-	p.Routes, p.API = routes(s.Table), described(s)
+	p.API = described(s)
 	p.Facts = append(p.Facts, limitFact(s.Limits))
+	p.Routes, p.Places, p.Cache = routes(s.Table), placesTable(s), cacheTable(s)
+	p.Room = web.Number(s.CacheUsed>>20) + " of " + web.Number(s.CacheMost>>20) + " MiB are used."
 	if c.Access.May(who, access.JournalRead) {
 		if err := c.traffic(r.Context(), &p); err != nil {
 			return err
@@ -191,7 +200,7 @@ func (c *Console) setMode(w http.ResponseWriter, r *http.Request, who actor.Acto
 	}
 	wish := gateway.Wish{Mode: f.Get("mode"), Reason: strings.TrimSpace(f.Get("reason"))}
 	if wish.Reason == "" || len(wish.Reason) > 300 {
-		return c.gatePage(w, r, who, needReason())
+		return c.gatePage(w, r, who, needReason(), false)
 	}
 	if text := strings.TrimSpace(f.Get("share")); text != "" && wish.Mode == gateway.Staged {
 		if wish.Share, err = strconv.Atoi(text); err != nil {
@@ -202,7 +211,7 @@ func (c *Console) setMode(w http.ResponseWriter, r *http.Request, who actor.Acto
 		if !formed(err) {
 			return err
 		}
-		return c.gatePage(w, r, who, err)
+		return c.gatePage(w, r, who, err, false)
 	}
 	return c.done(w, r, atGate, "The gate is "+modeWords(wish.Mode, wish.Share)+".")
 }

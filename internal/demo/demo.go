@@ -40,8 +40,9 @@ const (
 )
 
 // places are the demo's addresses. They follow from the port of the door, so that two
-// demos can run side by side: 8443 has 8480, 8481 and 8482 beside it.
-type places struct{ https, plain, sample, mailbox string }
+// demos can run side by side: 8443 has 8479 to 8482 beside it. The sample runs at two of
+// them, as in two zones.
+type places struct{ https, plain, sample, second, mailbox string }
 
 func placesAt(https string) (places, error) {
 	host, port, err := net.SplitHostPort(https)
@@ -56,7 +57,7 @@ func placesAt(https string) (places, error) {
 		return places{}, fmt.Errorf("the port of %q is not a number from 1 to %d", https, 65535-39)
 	}
 	at := func(k int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n+k)) }
-	return places{https, at(37), at(38), at(39)}, nil
+	return places{https: https, plain: at(37), sample: at(38), second: at(36), mailbox: at(39)}, nil
 }
 
 // state is DIR/demo.json: what a later start must print again.
@@ -119,7 +120,7 @@ var owners = []string{"ana@example.test", "ben@example.test", "chloe@example.tes
 // build runs init once.
 func build(ctx context.Context, dir string, at places) (state, error) {
 	res, err := app.Make(ctx, app.Setup{
-		InitOptions: cli.InitOptions{Dir: dir, App: "https://localhost:" + at.https[strings.LastIndexByte(at.https, ':')+1:], Upstreams: []string{"http://" + at.sample},
+		InitOptions: cli.InitOptions{Dir: dir, App: "https://localhost:" + at.https[strings.LastIndexByte(at.https, ':')+1:], Upstreams: []string{"zone-a=http://" + at.sample, "zone-b=http://" + at.second},
 			Owners: owners, HTTPS: at.https, HTTP: at.plain, Company: "Fernhill"},
 		Names: map[string]string{owners[0]: "Ana Sousa", owners[1]: "Ben Okafor", owners[2]: "Chloe Lindqvist"},
 		Demo:  true,
@@ -144,11 +145,19 @@ func build(ctx context.Context, dir string, at places) (state, error) {
 	return st, writeState(dir, st)
 }
 
-// routes lets programs in where the sample's description says what they may do, and has the
-// form for a contact say which data is not wanted in it.
-const routes = `# Who may come where: may only tighten the policy. Read again when it changes.
+// routes lets programs in where the sample's description says what they may do, has the form
+// for a contact say which data is not wanted in it, and serves each class of static files that
+// the policy names from memory.
+const routes = `# Who may come where, and what is served from memory. It can only tighten the
+# policy, and is read again when it changes.
 - {path: /api/, who: signed-in, scopes: ["contacts:read"], limit: 600/m}
 - {path: /contacts, who: signed-in, notice: true}
+- {path: /static/, who: anyone, cache: templates}
+- {path: /static/leaf.svg, who: anyone, cache: logos}
+- {path: /static/logos/, who: anyone, cache: logos}
+- {path: /static/images/, who: anyone, cache: images}
+- {path: /static/audio/, who: anyone, cache: audio}
+- {path: /static/video/, who: anyone, cache: video}
 `
 
 // appFolder is the sample application as it is deployed: what its server is made of, and so
@@ -244,9 +253,13 @@ func (r running) serve(ctx context.Context, st state) error {
 	if err != nil {
 		return errors.Join(err, sl.Close())
 	}
+	second, err := listen.Listen(r.at.second)
+	if err != nil {
+		return errors.Join(err, sl.Close(), ml.Close())
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	ends := make(chan error, 2)
+	ends := make(chan error, 3)
 	plain := func(s *http.Server, run func() error) {
 		go func() {
 			err := run()
@@ -260,13 +273,15 @@ func (r running) serve(ctx context.Context, st state) error {
 	}
 	// The demo's own two listeners are for loopback; everything else comes through Writ.
 	app1 := &http.Server{Handler: r.fernhill, ReadHeaderTimeout: 5 * time.Second}
+	app2 := &http.Server{Handler: r.fernhill, ReadHeaderTimeout: 5 * time.Second}
 	box := &http.Server{Handler: newMailbox(filepath.Join(r.dir, "mail")), ReadHeaderTimeout: 5 * time.Second}
 	plain(app1, func() error { return app1.Serve(sl) })
+	plain(app2, func() error { return app2.Serve(second) })
 	plain(box, func() error { return box.Serve(ml) })
 	r.tell(st)
 	err = r.srv.Serve(ctx)
 	stop()
-	return errors.Join(err, <-ends, <-ends)
+	return errors.Join(err, <-ends, <-ends, <-ends)
 }
 
 // tell prints where to look.

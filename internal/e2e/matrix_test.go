@@ -23,7 +23,7 @@ var asks = map[string]access.Action{
 	// These carry a signature, and that decides, whoever brings it.
 	"POST policy/proposals/{v}/approve": access.PolicyRead, "POST exceptions/{id}/approve": access.PolicyRead, "POST records": access.PolicyRead,
 	"GET check": access.PolicyRead, "GET findings": access.PolicyRead, "POST prove": access.CheckRun,
-	"GET gateway": access.GateRead, "GET gateway/explain": access.GateRead, "PUT gateway/mode": access.GateMaintain, "POST gateway/reload": access.GateMaintain,
+	"GET gateway": access.GateRead, "GET gateway/explain": access.GateRead, "PUT gateway/mode": access.GateMaintain, "POST gateway/reload": access.GateMaintain, "POST gateway/cache/purge": access.GateMaintain,
 	"GET gateway/records": access.JournalRead, "GET gateway/records/export": access.JournalExport,
 	"GET gateway/waf": access.GateRead, "POST gateway/waf/exceptions": access.GateMaintain, "DELETE gateway/waf/exceptions/{id}": access.GateMaintain,
 	"GET clients": access.ClientsRead, "POST clients": access.ClientsManage, "GET clients/{id}": access.ClientsRead, "DELETE clients/{id}": access.ClientsManage,

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -71,12 +72,12 @@ type acting struct {
 	Subject string `json:"sub"`
 }
 
-func newSigner(d Deps) (*signer, error) {
+func newSigner(d Deps, to *url.URL) (*signer, error) {
 	seed, err := d.Keys.Named(context.Background(), "gateway/assertion", ed25519.SeedSize)
 	if err != nil {
 		return nil, fmt.Errorf("get key of assertions: %w", err)
 	}
-	s := &signer{key: ed25519.NewKeyFromSeed(seed.Reveal()), iss: "https://" + d.Origin.Host, aud: d.Upstream.Scheme + "://" + d.Upstream.Host,
+	s := &signer{key: ed25519.NewKeyFromSeed(seed.Reveal()), iss: "https://" + d.Origin.Host, aud: to.Scheme + "://" + to.Host,
 		now: d.Now, made: map[assertionKey]*assertion{}}
 	// RFC 7638: the key's id is the hash of its required members.
 	sum := sha256.Sum256(fmt.Appendf(nil, `{"crv":"Ed25519","kty":"OKP","x":"%s"}`, s.public()))

@@ -26,7 +26,7 @@ import (
 // Controls check the gate's clauses. door leads to the public listener.
 func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 	const hour, day = time.Hour, 24 * time.Hour
-	all := append(g.guardControls(door), []clause.Control{
+	all := append(append(g.guardControls(door), g.cacheControls(door)...), []clause.Control{
 		{ID: "gateway.handshakes", Clause: "crypto.current-public", Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probeHandshakes,
 			Says: "Offers each of our listeners old versions and weak ciphers, which must be refused, and current ones, which must be taken"},
 		{ID: "gateway.plain-http", Clause: tlsInTransit, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryPlain(ctx, door) },
@@ -391,10 +391,13 @@ func (g *Gateway) openPorts() (open []netip.AddrPort, local int, err error) {
 
 // probePrivate looks where the application is and what else can be reached.
 func (g *Gateway) probePrivate(ctx context.Context) (clause.Result, error) {
-	host := g.upstream.Hostname()
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return clause.Result{}, fmt.Errorf("resolve the application: %w", err)
+	var ips []netip.Addr
+	for _, u := range g.upstreams {
+		at, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.URL.Hostname())
+		if err != nil {
+			return clause.Result{}, fmt.Errorf("resolve the application: %w", err)
+		}
+		ips = append(ips, at...)
 	}
 	for _, ip := range ips {
 		if private(ip) != nil {

@@ -1,10 +1,10 @@
 // Package gateway is the gate between the public and the private application. It
 // decides about every request in one visible list of steps and forwards what passes:
 //
-//	admit ─► mode ─► route ─► rate-address ─► caller ─► stage ─► allow ─► rate-caller ─► body ─► schema ─► guard-in ─► upstream
-//	canonical  open?   longest   how much     who is    open to   level,    how much      bounds   as it is   cards     signed assertion
-//	form, host         match     of one       signed    this      roles,    of one                 described            on, what a client
-//	                             network      in        team?     scopes    caller                                      forged off; answers: cards masked
+//	admit ─► mode ─► route ─► rate-address ─► caller ─► stage ─► allow ─► rate-caller ─► body ─► schema ─► guard-in ─► cache ─► upstream
+//	canonical  open?   longest   how much     who is    open to   level,    how much      bounds   as it is   cards      public  signed assertion
+//	form, host         match     of one       signed    this      roles,    of one                 described             files   on, what a client
+//	                             network      in        team?     scopes    caller                                               forged off; answers: cards masked
 //
 // Each step lets the request go on or refuses it with a clause, a status and words for
 // the reader. What was authorised is byte for byte what is forwarded, but for digits that the
@@ -15,6 +15,7 @@
 // crypto.certificates, crypto.payment-pages, net.edge-tls, net.private, inc.loss-maintenance
 // and inc.loss-freeze (a closed gate lets nothing through, and what is under way ends),
 // use.public-api (programs reach what a description of the interface names, within limits),
+// host.cdn (public files from memory, nothing private kept),
 // data.no-card, data.card-summary, data.no-ssn and data.no-phi (guardin.go, guardout.go).
 //
 // Where a route is tagged notice, a short text that names the data nobody wants stands before
@@ -43,7 +44,8 @@
 // It owns no accounts: it asks Sessions, and keeps no answer. Tables gateway_mode and
 // gateway_routes are public, as those of the description and of the nodes; nothing in them
 // belongs to a person. gateway_quota counts by a token's id, for two days. Access records are
-// kept by the child trail.
+// kept by the child trail, public files by cache, places of the application by pool, and the
+// certificate that an authority issues by acme. gateway_purge holds paths and tags.
 //
 // The step waf takes what is let in so far through the rules of package gateway/waf; what
 // they find is counted (waf_finds.go), may be excepted (waf_except.go: table
@@ -56,7 +58,8 @@
 // headers.go, assertion.go and direct.go; streams.go, which cuts what may not go on;
 // programs.go with described.go and shadow.go, limits.go with limits_store.go; then
 // record.go, note.go, mode.go, reload.go, explain.go, clauses.go; guardin.go, guardout.go, sights.go and
-// the child guard, guard_clauses.go; waf.go and its kin.
+// the child guard, guard_clauses.go; waf.go and its kin; cache.go
+// with cache_controls.go, and zones.go.
 //
 // BUG(quota): several nodes learn of each other's use of a day's quota every other second;
 // so much may pass beyond it, on each of them.

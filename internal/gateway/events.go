@@ -177,3 +177,15 @@ type WAFExceptionEnded struct {
 func (e WAFExceptionEnded) About() ledger.About {
 	return ledger.About{Name: "gateway.waf-exception-ended", Clause: noAutomation, Object: "waf-exception/" + e.id}
 }
+
+// CachePurged says which cached files were forgotten by command.
+type CachePurged struct {
+	Path   string `class:"public"` // "" = by tag
+	Tag    string `class:"public"` // "" = by path
+	reason string
+}
+
+// About implements ledger.Event.
+func (e CachePurged) About() ledger.About {
+	return ledger.About{Name: "gateway.cache-purged", Clause: hostCDN, Object: "gateway/cache", Reason: e.reason}
+}

@@ -28,14 +28,16 @@ func ParseAsked(h http.Header) (method, host, uri string, ok bool) {
 }
 
 // Direct changes the limits of connections to the application. Call it before the first request.
-func (g *Gateway) Direct(change func(*http.Transport)) { change(g.way.(*direct).next) }
+func (g *Gateway) Direct(change func(*http.Transport)) { change(g.direct().next) }
 
 // Way is how the application is reached.
-func (g *Gateway) Way() http.RoundTripper { return g.way }
+func (g *Gateway) Way() http.RoundTripper { return g.pool.Ways()[0] }
+
+func (g *Gateway) direct() *direct { return g.Way().(*direct) }
 
 // Resting is how many connections to the application wait for a request.
 func (g *Gateway) Resting() int {
-	d := g.way.(*direct)
+	d := g.direct()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.idle)
@@ -189,4 +191,21 @@ func (g *Gateway) BeginWAF() { g.watch.begin() }
 func (g *Gateway) BreakWAF(open func() (*waf.Engine, error)) {
 	<-g.watch.ready
 	g.watch.engine, g.watch.broken = open()
+}
+
+// ReadPurges does what other nodes were told.
+func (g *Gateway) ReadPurges(ctx context.Context) error { return g.readPurges(ctx) }
+
+// CheckPlaces looks n times after the application's places.
+func (g *Gateway) CheckPlaces(ctx context.Context, n int) {
+	for range n {
+		g.pool.Check(ctx)
+	}
+}
+
+// RecordPlaces makes entries of what became of places.
+func (g *Gateway) RecordPlaces(ctx context.Context) {
+	for len(g.changes) > 0 {
+		g.recordChange(ctx, <-g.changes)
+	}
 }

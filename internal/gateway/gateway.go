@@ -23,7 +23,9 @@ import (
 	"writ/internal/actor"
 	"writ/internal/canary"
 	"writ/internal/clause"
+	"writ/internal/gateway/cache"
 	"writ/internal/gateway/openapi"
+	"writ/internal/gateway/pool"
 	"writ/internal/gateway/trail"
 	"writ/internal/ledger"
 	"writ/internal/listen"
@@ -114,8 +116,11 @@ type Deps struct {
 	Trail     Trail              // of access records; nil = none are kept
 	Stores    func() []Store     // what this process keeps; nil = not known
 	// Plant puts a customer there for a control and returns what removes them; nil = nobody can be.
-	Plant func(ctx context.Context, door *canary.Door, control string) (Planted, func(), error)
-	WAF   WAF // which rules look for attacks; the zero value = none
+	Plant     func(ctx context.Context, door *canary.Door, control string) (Planted, func(), error)
+	Upstreams []Upstream // the application at more places than one, instead of Upstream
+	Zones     Zones
+	CacheMax  int64 // bytes of public files kept in memory; 0 = 256 MiB
+	WAF       WAF   // which rules look for attacks; the zero value = none
 }
 
 // Trail keeps access records; *trail.Trail.
@@ -135,7 +140,7 @@ type Gateway struct {
 	access    Access
 	origin    *url.URL
 	hosts     map[string]string // accepted Host, lower case without port → Host for the application
-	upstream  *url.URL
+	upstreams []Upstream
 	fail      func(http.ResponseWriter, *http.Request, error)
 	now       func() time.Time
 	log       *slog.Logger
@@ -154,8 +159,13 @@ type Gateway struct {
 	programs  Programs
 	steps     []step
 	signer    *signer
-	way       http.RoundTripper // to the application
-	visits    sync.Pool         // of *visit
+	pool      *pool.Pool       // to the application
+	changes   chan pool.Change // of places, to be recorded
+	sticky    bool
+	cache     *cache.Cache
+	purged    purges
+	plants    plants
+	visits    sync.Pool // of *visit
 	buffers   buffers
 
 	watch *watch // the rules that look for attacks
@@ -180,15 +190,17 @@ type step struct {
 // New makes a Gateway. Nothing is read yet: call Start once a policy is in force.
 func New(d Deps) (*Gateway, error) {
 	switch {
-	case d.DB == nil, d.Rules == nil, d.Sessions == nil, d.Access == nil, d.Keys == nil, d.Origin == nil, d.Upstream == nil,
+	case d.DB == nil, d.Rules == nil, d.Sessions == nil, d.Access == nil, d.Keys == nil, d.Origin == nil,
 		d.RoutesFile == "", d.Fail == nil, d.Now == nil, d.Log == nil:
 		return nil, errors.New("gateway: a dependency is missing")
 	case d.Origin.Scheme != "https" || d.Origin.Host == "":
 		return nil, fmt.Errorf("gateway: origin %s is not https", d.Origin)
-	case d.Upstream.Scheme != "http" && d.Upstream.Scheme != "https" || d.Upstream.Host == "" || strings.Trim(d.Upstream.Path, "/") != "":
-		return nil, fmt.Errorf("gateway: upstream %s is not http://host:port", d.Upstream)
 	}
-	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, tokens: d.Tokens, proxies: d.Proxies, access: d.Access, origin: d.Origin, upstream: d.Upstream,
+	upstreams, err := d.places()
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, tokens: d.Tokens, proxies: d.Proxies, access: d.Access, origin: d.Origin, upstreams: upstreams, sticky: d.Zones.Sticky,
 		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, stores: d.Stores, plant: d.Plant, trail: d.Trail, hosts: map[string]string{},
 		cross: http.NewCrossOriginProtection(), pause: bodyPause}
 	if g.listening == nil {
@@ -198,13 +210,15 @@ func New(d Deps) (*Gateway, error) {
 		g.hosts[strings.ToLower(h)] = h
 	}
 	g.hosts[strings.ToLower(d.Origin.Hostname())] = d.Origin.Host
-	signer, err := newSigner(d)
+	signer, err := newSigner(d, upstreams[0].URL)
 	if err != nil {
 		return nil, err
 	}
 	g.signer = signer
-	g.way = newWay(d.Upstream, newTransport(d))
+	g.changes = make(chan pool.Change, 64)
+	g.pool = g.newPool(d)
 	g.files.name = d.RoutesFile
+	g.cache = cache.New(cache.Options{Now: d.Now, Max: d.CacheMax})
 	g.tally.init()
 	g.streams.init()
 	if g.watch, err = newWatch(d.WAF); err != nil {
@@ -230,6 +244,7 @@ func New(d Deps) (*Gateway, error) {
 		{schemaStep, publicAPI, (*visit).judge},
 		{"guard-in", noCard, (*visit).guardIn},
 		{"waf", noAutomation, (*visit).lookAt},
+		{"cache", hostCDN, (*visit).fromCache},
 		{"upstream", netPrivate, (*visit).forward},
 	}
 	return g, nil
@@ -286,14 +301,20 @@ type visit struct {
 	cancel  func()      // ends the request to the application
 	kept    keptAnswer  // a short answer, where the guard has read it
 	waf     wafRule     // how it is looked at
+	spoils  bool        // an unsafe act: what is cached of the target is forgotten when it is done
+	private bool        // something in the answer is for this caller alone: it is not stored
 	status  int
+
+	faceless *rule      // the cached route, for whose application the client has no face
+	heard    keptStatus // v.w for the cache
+	served   bool       // a step has answered, and not to refuse
 }
 
 func (g *Gateway) newVisit() *visit {
 	v := &visit{g: g}
 	v.proxy = httputil.ReverseProxy{
 		Rewrite: v.rewrite, ModifyResponse: v.modify, ErrorHandler: v.broken,
-		Transport: g.way, BufferPool: &g.buffers,
+		Transport: way{v}, BufferPool: &g.buffers,
 		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
 	return v
@@ -329,6 +350,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if ref := g.steps[i].run(v); ref != nil {
 			v.failed = ref
 			v.refuse(&g.steps[i], ref)
+			break
+		}
+		if v.served {
 			break
 		}
 	}

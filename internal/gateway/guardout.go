@@ -131,7 +131,7 @@ func (v *visit) guardOut(res *http.Response) error { // clause: data.no-card, da
 func (v *visit) guarded(res *http.Response, page bool) *guardedAnswer {
 	a := &guardedAnswer{g: v.g, from: res.Body, page: page, cancel: v.cancel}
 	w := v.watch(v.table.guards.out, false)
-	a.scan.Reset(w.rules, guard.FormatOf(res.Header.Get("Content-Type")), func(f guard.Find) { a.found = true; w.found(f) })
+	a.scan.Reset(w.rules, guard.FormatOf(res.Header.Get("Content-Type")), func(f guard.Find) { a.found, v.private = true, true; w.found(f) })
 	a.notice.Text = noticeText
 	return a
 }

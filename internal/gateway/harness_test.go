@@ -139,7 +139,9 @@ type options struct {
 	routes   string
 	values   clause.Values // over the defaults
 	upstream http.Handler
-	url      string // of an upstream elsewhere
+	url      string             // of an upstream elsewhere
+	places   []gateway.Upstream // instead of an upstream
+	zones    gateway.Zones
 	now      func() time.Time
 	noStart  bool
 	proxies  []netip.Prefix
@@ -162,6 +164,7 @@ func values(over clause.Values) clause.Values {
 		"crypto.payment-pages/paths": []string{"/billing"}, "net.private/public": []string{"bastion", "gateway"}, "inc.loss-freeze/writes": int64(0),
 		"use.public-api/spec": "openapi", "use.public-api/keys": "required", "use.public-api/limits": "required",
 		"data.no-card/mode": "block", "data.no-card/detector": "luhn-iin", "data.card-summary/keep": int64(4), "data.no-ssn/mode": "warn", "data.no-phi/mode": "notice",
+		"host.cdn/classes": []string{"audio", "images", "logos", "templates", "video"},
 	}
 	maps.Copy(v, over)
 	return v
@@ -185,7 +188,7 @@ func open(t testing.TB, o options) *gate {
 	if err := k.rules.Set([]clause.Period{{Values: values(o.values)}}); err != nil {
 		t.Fatal(err)
 	}
-	if o.url == "" {
+	if o.url == "" && len(o.places) == 0 {
 		if o.upstream == nil {
 			o.upstream = http.HandlerFunc(echo)
 		}
@@ -229,8 +232,8 @@ func open(t testing.TB, o options) *gate {
 	origin, _ := url.Parse(k.base)
 	up, _ := url.Parse(o.url)
 	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
-		Origin: origin, Upstream: up, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
-		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Stores: o.stores, Trail: o.trail, Programs: o.programs, WAF: o.waf})
+		Origin: origin, Upstream: up, Upstreams: o.places, Zones: o.zones, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
+		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Programs: o.programs, Trail: o.trail, Stores: o.stores, WAF: o.waf})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/gateway/cache"
+	"writ/internal/gateway/pool"
 	"writ/internal/web"
 )
 
@@ -22,6 +25,8 @@ func (g *Gateway) Routes() []web.Route {
 			Doc: web.Doc{Summary: "Mode, routes and steps of the gate", Tag: "gateway", Out: State{}}},
 		{Pattern: "PUT /-/api/v1/gateway/mode", Who: web.Staff, Tokens: true, Handle: g.putMode,
 			Doc: web.Doc{Summary: "Close the gate to writes or to all, open it to a share of the teams, or to all", Tag: "gateway", In: modeWish{}, Out: State{}, Errors: []string{"mode", "share", "denied"}}},
+		{Pattern: "POST /-/api/v1/gateway/cache/purge", Who: web.Staff, Tokens: true, Handle: g.purge,
+			Doc: web.Doc{Summary: "Forget cached files by path, by tag, or all", Tag: "gateway", In: purgeWish{}, Out: purgeDone{}, Errors: []string{"purge", "denied"}}},
 		{Pattern: "POST /-/api/v1/gateway/reload", Who: web.Staff, Tokens: true, Handle: g.reload,
 			Doc: web.Doc{Summary: "Read routes.yaml and the descriptions of the interface again now", Tag: "gateway", Out: State{}, Errors: []string{"routes", "description", "denied"}}},
 		{Pattern: "GET /-/api/v1/gateway/explain", Who: web.Staff, Tokens: true, Handle: g.explain,
@@ -41,6 +46,12 @@ type State struct {
 	Limits     LimitState   `json:"limits"`
 	Described  *Description `json:"description,omitempty"`
 	Operations []Operation  `json:"operations,omitempty"`
+
+	Upstreams []pool.State `json:"upstreams"`
+
+	Cache     []CacheClass `json:"cache"`
+	CacheUsed int64        `json:"cache_used"` // bytes
+	CacheMost int64        `json:"cache_most"`
 }
 
 // Step is one decision on a request's way, and the clause it upholds.
@@ -51,8 +62,11 @@ type Step struct {
 
 // State returns mode, steps and routes in force.
 func (g *Gateway) State() State {
-	s := State{Upstream: g.upstream.Scheme + "://" + g.upstream.Host, Table: g.Table(), Limits: g.limits.state(), Described: g.Description(), Operations: g.operations()}
-	s.UnderWay = g.UnderWay()
+	s := State{Table: g.Table(), Upstreams: g.pool.States(), Cache: g.CacheClasses(), UnderWay: g.UnderWay(), Limits: g.limits.state(), Described: g.Description(), Operations: g.operations()}
+	s.CacheUsed, s.CacheMost = g.cache.Room()
+	for _, u := range s.Upstreams {
+		s.Upstream = strings.TrimPrefix(s.Upstream+", "+u.URL, ", ")
+	}
 	if m := g.mode.Load(); m != nil {
 		s.Mode, s.Share, s.Since = m.mode, m.share, m.since
 	}
@@ -111,4 +125,25 @@ func (g *Gateway) reload(w http.ResponseWriter, r *http.Request, who actor.Actor
 		return err
 	}
 	return web.WriteJSON(w, http.StatusOK, g.State())
+}
+
+type purgeWish struct {
+	cache.Wish
+	Reason string `json:"reason,omitempty"`
+}
+
+type purgeDone struct {
+	Purged int `json:"purged"` // on this node
+}
+
+func (g *Gateway) purge(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	wish, err := web.ReadJSON[purgeWish](r)
+	if err != nil {
+		return err //nolint:wrapcheck // a fault for the reader
+	}
+	n, err := g.Purge(r.Context(), who, wish.Wish, wish.Reason)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, purgeDone{n})
 }

@@ -159,6 +159,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.runStreams(ctx) })
 	wg.Go(func() { g.compareAnswers(ctx) })
 	wg.Go(func() { g.recordSights(ctx) })
+	wg.Go(func() { g.recordChanges(ctx) })
+	wg.Go(func() { g.pool.Run(ctx) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	minute, second := g.now().Truncate(time.Minute), false
@@ -180,6 +182,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 			}
 			if err := g.wafTick(ctx); err != nil {
 				g.log.Error("what the rules found could not be recorded; it is kept", "err", err)
+			}
+			if err := g.readPurges(ctx); err != nil {
+				g.log.Error("purges of other nodes could not be read; files they name may be old here", "err", err)
 			}
 			if m := g.now().Truncate(time.Minute); m.After(minute) {
 				minute = m

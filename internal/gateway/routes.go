@@ -36,8 +36,10 @@ type Route struct {
 	Signed   bool   `yaml:"signed,omitempty" json:"signed,omitempty"`               // bodies carry a signature: what may not pass is refused, never masked
 	Notice   bool   `yaml:"notice,omitempty" json:"notice,omitempty"`               // forms here say which data is not wanted
 
-	WAF      string `yaml:"waf,omitempty" json:"waf,omitempty"`           // detect or block, where that is more than writ.yaml says
-	Paranoia int    `yaml:"paranoia,omitempty" json:"paranoia,omitempty"` // 1 to 4, likewise
+	WAF       string   `yaml:"waf,omitempty" json:"waf,omitempty"`               // detect or block, where that is more than writ.yaml says
+	Paranoia  int      `yaml:"paranoia,omitempty" json:"paranoia,omitempty"`     // 1 to 4, likewise
+	Cache     string   `yaml:"cache,omitempty" json:"cache,omitempty"`           // the class of static files here, which anyone gets from memory
+	CacheVary []string `yaml:"cache_vary,omitempty" json:"cache_vary,omitempty"` // further headers that the application sees on a cached route
 }
 
 // level orders who may come.
@@ -150,6 +152,9 @@ func (r *Route) check() (path, problem string) {
 	} else if n > 0 && len(r.Scopes) == 0 {
 		return "", "quota is for routes with scopes: it is counted by token"
 	}
+	if problem := r.checkCache(); problem != "" {
+		return "", problem
+	}
 	if _, err := parseSize(r.Body); err != nil {
 		return "", err.Error()
 	}
@@ -197,7 +202,7 @@ func (r *Route) stepUp() (time.Duration, error) {
 
 func badRoutes(text string) error {
 	return fault.New(fault.Invalid, "routes", fault.Public{
-		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, limit, quota, customer_data, records, signed, notice, waf, paranoia}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
+		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, limit, quota, customer_data, records, signed, notice, waf, paranoia, cache, cache_vary}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
 }
 
 // table answers what a path asks of its caller. It is immutable: a request keeps the
@@ -242,6 +247,9 @@ type rule struct {
 	signed   bool
 	notice   bool
 	waf      wafRule
+
+	cache     string   // the class of static files; "" = not cached
+	cacheVary []string // canonical
 }
 
 // counter is a pattern's share of gateway.requests-counted.
@@ -263,6 +271,9 @@ func newTable(rules *Rules, f *routeFile, counters func(string) *counter, hsts [
 	}
 	for i := range f.routes {
 		r, path := &f.routes[i], f.paths[i]
+		if r.Cache != "" && !tolerate && !slices.Contains(rules.CacheClasses, r.Cache) {
+			return nil, badRoutes(fmt.Sprintf("[%d:1] route %d: cache: %s is no class of the policy, which has %s", f.lines[i], i+1, r.Cache, strings.Join(rules.CacheClasses, ", ")))
+		}
 		if over := t.loosens(r, path); over != "" {
 			if !tolerate {
 				return nil, badRoutes(fmt.Sprintf("[%d:1] route %d: who: %s for %s is looser than the policy, which asks for %s there", f.lines[i], i+1, r.Who, r.Path, over))
@@ -316,6 +327,12 @@ func (t *table) add(r *Route, path string, line int, counters func(string) *coun
 	to.records, _ = parseRecords(r.Records)
 	to.customer = r.Customer
 	to.waf, _ = r.checkWAF()
+	if to.cache = r.Cache; !slices.Contains(t.rules.CacheClasses, to.cache) {
+		to.cache = "" // the policy has taken the class away
+	}
+	for _, h := range r.CacheVary {
+		to.cacheVary = append(to.cacheVary, http.CanonicalHeaderKey(h))
+	}
 	twice := badRoutes(fmt.Sprintf("[%d:1] %s: a method is said twice", line, r.Path))
 	if len(r.Methods) == 0 {
 		if n.all != nil || len(n.methods) > 0 {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ type Rules struct {
 	PaymentPaths []string      `clause:"crypto.payment-pages/paths"` // /x is that page and all below
 	Public       []string      `clause:"net.private/public"`         // which services may be reached from outside
 	FrozenWrites int64         `clause:"inc.loss-freeze/writes"`     // how many changes the application takes while it is closed to them
+	CacheClasses []string      `clause:"host.cdn/classes"`           // static files that are served from memory
 
 	APISpec   string `clause:"use.public-api/spec"`   // openapi: what programs reach is what a description of the interface names
 	APIKeys   string `clause:"use.public-api/keys"`   // required: a described operation is for known callers
@@ -45,6 +47,11 @@ func (r *Rules) Validate() error {
 			if t, bad := parseTarget(p); bad != nil || t.marked {
 				return fmt.Errorf("%s: %q is not a plain path", key, p)
 			}
+		}
+	}
+	for _, c := range r.CacheClasses {
+		if classes[c] == nil {
+			return fmt.Errorf("host.cdn/classes names %q; this gate knows %s", c, strings.Join(slices.Sorted(maps.Keys(classes)), ", "))
 		}
 	}
 	if r.TLSMin != "1.2" && r.TLSMin != "1.3" {

@@ -17,12 +17,13 @@ import (
 	"time"
 
 	"writ/internal/gateway/guard"
+	"writ/internal/gateway/pool"
 )
 
 // newTransport is the way to the application.
-func newTransport(d Deps) *http.Transport {
+func newTransport(u Upstream) *http.Transport {
 	rule := private
-	if d.Upstream.Scheme == "https" {
+	if u.URL.Scheme == "https" {
 		rule = routable
 	}
 	dialer := &net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
@@ -32,10 +33,14 @@ func newTransport(d Deps) *http.Transport {
 		}
 		return rule(ap.Addr()) // at every dial: a name may point elsewhere tomorrow
 	}}
+	secure := &tls.Config{RootCAs: u.Roots, MinVersion: tls.VersionTLS12}
+	if u.Certificate != nil {
+		secure.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return u.Certificate() }
+	}
 	return &http.Transport{
-		DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{RootCAs: d.Roots, MinVersion: tls.VersionTLS12},
+		DialContext: dialer.DialContext, TLSClientConfig: secure,
 		TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: 30 * time.Second, IdleConnTimeout: 90 * time.Second,
-		MaxIdleConnsPerHost: 512, DisableCompression: true, ForceAttemptHTTP2: d.Upstream.Scheme == "https",
+		MaxIdleConnsPerHost: 512, DisableCompression: true, ForceAttemptHTTP2: u.URL.Scheme == "https",
 	}
 }
 
@@ -100,12 +105,17 @@ func (e *early) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 // authorised, nothing a client could have forged, then what we know.
 func (v *visit) rewrite(p *httputil.ProxyRequest) {
 	out := p.Out
-	out.URL = &url.URL{Scheme: v.g.upstream.Scheme, Host: v.g.upstream.Host, Opaque: v.target.raw, RawQuery: v.target.query, ForceQuery: v.target.marked}
+	out.URL = v.g.toApplication(v.target)
 	out.Host = v.host
 	out.Trailer = nil // a trailer may be read as a header
 	clean(out.Header)
 	tunnels(out.Header)
 	v.guardHeaders(out.Header)
+	if v.faceless != nil && !v.changes() {
+		v.hideFace(out.Header)
+		out.Header["X-Forwarded-Proto"], out.Header["X-Forwarded-Host"] = []string{"https"}, []string{v.host}
+		return
+	}
 	vals := make([]string, 4) // one allocation for the four
 	vals[0], vals[1], vals[2] = client(v.r.RemoteAddr), "https", v.host
 	out.Header["X-Forwarded-For"] = vals[0:1:1]
@@ -116,6 +126,11 @@ func (v *visit) rewrite(p *httputil.ProxyRequest) {
 	}
 	vals[3] = v.g.signer.assertion(v.who, v.facts, v.need.node.pattern, v.r.Method)
 	out.Header["Writ-Assertion"] = vals[3:4:4]
+}
+
+// toApplication is the target at the application; the pool says at which place.
+func (g *Gateway) toApplication(t target) *url.URL {
+	return &url.URL{Scheme: g.upstreams[0].URL.Scheme, Host: g.upstreams[0].URL.Host, Opaque: t.raw, RawQuery: t.query, ForceQuery: t.marked}
 }
 
 // client is the address without its port.
@@ -131,6 +146,9 @@ func (v *visit) modify(res *http.Response) error {
 	v.status = res.StatusCode
 	if err := v.pageFound(res); err != nil {
 		return err
+	}
+	if v.spoils {
+		v.spoil(res)
 	}
 	v.answerHeaders(res.Header)
 	v.tellLimits(res.Header)
@@ -171,6 +189,9 @@ func (v *visit) broken(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if ne, ok := errors.AsType[*net.OpError](err); ok && ne.Op == "dial" {
 		ref = refuseDown
+	}
+	if errors.Is(err, pool.ErrAllOut) {
+		ref = refuseAllOut
 	}
 	v.status, v.failed = ref.status, ref
 	v.g.tally.logDown(v.g.now(), v.g.log, err)

@@ -19,6 +19,7 @@ var fuzzed = map[string]string{
 	"credentials of applications":     "internal/identity/oidc FuzzCredentials",
 	"return paths":                    "internal/web FuzzReturnPath",
 	"Bearer":                          "internal/web FuzzBearer",
+	"directives of caches":            "internal/gateway/cache FuzzControl",
 	"headers of forward-auth":         "internal/gateway FuzzForwarded",
 	"requests at the attack rules":    "internal/gateway/waf FuzzScreen",
 	"descriptions of an interface":    "internal/gateway/openapi FuzzLoad",

@@ -122,19 +122,34 @@ func (d Door) server(log *slog.Logger) (*http.Server, net.Listener) {
 
 // Redirector answers every plain request with a redirect to the origin. It reads no
 // body and sends none.
-func Redirector(origin *url.URL) http.Handler { return redirector("https://" + origin.Host) }
+func Redirector(origin *url.URL) http.Handler { return redirector{base: "https://" + origin.Host} }
+
+// Challenged is a Redirector that lets an authority's challenge be answered (RFC 8555
+// section 8.3): answer is asked for GET below /.well-known/acme-challenge/ alone.
+func Challenged(origin *url.URL, answer func(http.ResponseWriter, *http.Request) bool) http.Handler {
+	return redirector{"https://" + origin.Host, answer}
+}
 
 // redirector is the only handler that may stand at a plain port.
-type redirector string
+type redirector struct {
+	base   string
+	answer func(http.ResponseWriter, *http.Request) bool
+}
 
 // ServeHTTP implements http.Handler.
-func (base redirector) ServeHTTP(w http.ResponseWriter, r *http.Request) { // clause: crypto.tls-in-transit
+func (to redirector) ServeHTTP(w http.ResponseWriter, r *http.Request) { // clause: crypto.tls-in-transit
+	if to.answer != nil && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/.well-known/acme-challenge/") {
+		w.Header().Set("Connection", "close")
+		if to.answer(w, r) {
+			return
+		}
+	}
 	target := r.URL.RequestURI()
 	if !strings.HasPrefix(target, "/") {
 		target = "/"
 	}
 	h := w.Header()
-	h["Location"] = []string{string(base) + target}
+	h["Location"] = []string{to.base + target}
 	h["Connection"] = []string{"close"} // nothing more is read, a body neither
 	h["Content-Length"] = []string{"0"}
 	w.WriteHeader(http.StatusPermanentRedirect)

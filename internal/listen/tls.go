@@ -25,6 +25,11 @@ type Source interface {
 	Roots() *x509.CertPool
 }
 
+// Challenger is a Source that an authority looks at by TLS-ALPN-01 (RFC 8737).
+type Challenger interface {
+	Challenge(hello *tls.ClientHelloInfo) bool
+}
+
 // Suites lists the TLS 1.2 cipher suites in use: ephemeral key exchange, authenticated
 // encryption (RFC 9325 section 4.2). TLS 1.3 has no others. In the FIPS profile
 // ChaCha20-Poly1305 is left out.
@@ -53,13 +58,18 @@ func TLSConfig(certs Source, min func() uint16, fips bool) *tls.Config {
 	if fips {
 		c.CurvePreferences = []tls.CurveID{tls.CurveP256, tls.CurveP384}
 	}
-	if min == nil {
+	challenged, _ := certs.(Challenger)
+	if min == nil && challenged == nil {
 		return c
 	}
-	newest := c.Clone()
+	newest, look := c.Clone(), c.Clone()
 	newest.MinVersion = tls.VersionTLS13
-	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		if min() >= tls.VersionTLS13 {
+	look.NextProtos = []string{"acme-tls/1"}
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if challenged != nil && challenged.Challenge(hello) {
+			return look, nil
+		}
+		if min != nil && min() >= tls.VersionTLS13 {
 			return newest, nil
 		}
 		return nil, nil //nolint:nilnil // nil means: go on with the outer configuration

@@ -79,7 +79,11 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.mux.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(static)))
+	plain := http.StripPrefix("/static/", http.FileServerFS(static))
+	a.mux.HandleFunc("GET /static/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60, stale-while-revalidate=600, stale-if-error=86400")
+		plain.ServeHTTP(w, r)
+	})
 	a.mux.HandleFunc("GET /{$}", a.page("home.html"))
 	a.mux.HandleFunc("GET /pricing", a.page("pricing.html"))
 	a.mux.HandleFunc("GET /contacts", a.contacts)
