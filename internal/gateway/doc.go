@@ -58,8 +58,8 @@
 // headers.go, assertion.go and direct.go; streams.go, which cuts what may not go on;
 // programs.go with described.go and shadow.go, limits.go with limits_store.go; then
 // record.go, note.go, mode.go, reload.go, explain.go, clauses.go; guardin.go, guardout.go, sights.go and
-// the child guard, guard_clauses.go; waf.go and its kin; cache.go
-// with cache_controls.go, and zones.go.
+// the child guard, guard_clauses.go; unseen.go, which masks what staff do not see; waf.go and
+// its kin; cache.go with cache_controls.go, and zones.go.
 //
 // BUG(quota): several nodes learn of each other's use of a day's quota every other second;
 // so much may pass beyond it, on each of them.

@@ -82,6 +82,9 @@ func acceptsGzip(accept string) bool {
 
 // guardOut looks at the application's answer.
 func (v *visit) guardOut(res *http.Response) error { // clause: data.no-card, data.card-summary, data.no-ssn, data.no-phi
+	if err := v.maskFields(res); err != nil {
+		return err
+	}
 	rules, notice := v.table.guards.out, v.need.tagged(isNotice)
 	if rules.Idle() && !notice {
 		return nil

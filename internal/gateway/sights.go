@@ -147,7 +147,8 @@ func (e SensitiveDataStopped) About() ledger.About {
 	return ledger.About{Name: "gateway.sensitive-data-stopped", Clause: classClause(e.Class)}
 }
 
-// SensitiveDataMasked is data of which only the last digits were passed on.
+// SensitiveDataMasked is data of which only the last digits were passed on, or, of the class
+// staff, answers to a look of the staff in which tagged fields were masked.
 type SensitiveDataMasked struct {
 	Class string `class:"public"`
 	From  string `class:"public"`
@@ -187,8 +188,11 @@ func (e UploadPassed) About() ledger.About {
 }
 
 func classClause(class string) string {
-	if class == guard.SSN.String() {
+	switch class {
+	case guard.SSN.String():
 		return noSSN
+	case "staff":
+		return needToSee
 	}
 	return noCard
 }

@@ -181,7 +181,7 @@ func (v *visit) broken(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	ref := refuseDown
-	if errors.Is(err, guard.ErrPacked) || errors.Is(err, errPartial) {
+	if errors.Is(err, guard.ErrPacked) || errors.Is(err, errPartial) || errors.Is(err, errUnseen) {
 		ref = refuseUnreadable
 	}
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
