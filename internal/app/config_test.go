@@ -34,3 +34,30 @@ func TestTermsURL(t *testing.T) {
 		}
 	}
 }
+
+// What the gate is set to is looked at before the server starts.
+func TestGateSettings(t *testing.T) {
+	for name, x := range map[string]struct {
+		set  func(*GateConf)
+		good bool
+	}{
+		"nothing": {func(*GateConf) {}, true},
+		"all": {func(c *GateConf) {
+			c.OpenAPI, c.Limits = []string{"api.yaml"}, LimitConf{"1/s", "2/m", "3/h", "4/d", "5/d", "closed"}
+		}, true},
+		"no file":         {func(c *GateConf) { c.OpenAPI = []string{""} }, false},
+		"no rate":         {func(c *GateConf) { c.Limits.Token = "many" }, false},
+		"no quota":        {func(c *GateConf) { c.Limits.Quota = "5/m" }, false},
+		"no way to go on": {func(c *GateConf) { c.Limits.OnStoreLoss = "shut" }, false},
+	} {
+		c := settings("Example")
+		x.set(&c.Gateway)
+		if err := c.check("writ.yaml"); (err == nil) != x.good {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	l, err := LimitConf{Address: "1/s", Person: "2/m", Team: "3/h", Token: "4/d", Quota: "5/d", OnStoreLoss: "closed"}.read()
+	if err != nil || l.Address.String() != "1/s" || l.Subject.String() != "2/m" || l.Team.String() != "3/h" || l.Token.String() != "4/d" || l.Quota != 5 || l.OnStoreLoss != "closed" {
+		t.Errorf("%+v %v", l, err)
+	}
+}

@@ -86,7 +86,7 @@ func BenchmarkGet(b *testing.B) {
 func BenchmarkBody(b *testing.B) {
 	a := load(b, doc("3.1.0", shop, item))
 	md, _ := a.Find("PUT", uuid).Op.Media(http.Header{"Content-Type": {"application/json"}})
-	body := []byte(`{"name":"a","price":1.50,"parts":[`)
+	body := []byte(`{"name":"a","kind":{"a":1},"price":3,"parts":[`)
 	for i := range 25 {
 		if i > 0 {
 			body = append(body, ',')

@@ -3,6 +3,7 @@ package openapi
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -13,8 +14,13 @@ import (
 // no. A library judges what it did not understand or did not find right, so a mistake of
 // this file could only be a yes too many; a fuzz test looks for one.
 type quick struct {
-	never    bool  // nothing is right
-	types    types // none = any
+	never    bool               // nothing is right
+	at       string             // where it stands
+	bad      bool               // it has more to say after all
+	lib      *jsonschema.Schema // then: who judges a whole value in its place
+	of       *quick             // this one, with nothing beside what it describes
+	all      []*quick           // every one of these as well
+	types    types              // none = any
 	props    map[string]*quick
 	required []string
 	closed   bool   // nothing beside props
@@ -33,76 +39,131 @@ type quick struct {
 // plain are the keywords that quick understands; with any other it does not begin.
 var plain = map[string]bool{
 	"type": true, "properties": true, "required": true, "unevaluatedProperties": true, "additionalProperties": true, "items": true, "minItems": true, "maxItems": true,
-	"minLength": true, "maxLength": true, "minimum": true, "maximum": true, "enum": true, "format": true, "$ref": true,
+	"minLength": true, "maxLength": true, "minimum": true, "maximum": true, "enum": true, "format": true, "$ref": true, "allOf": true,
 }
 
 // quicken makes one of a schema in its rewritten form; nil where it has more to say.
-func (c *compiler) quicken(r reading, pointer string, depth int) *quick {
-	v, at := follow(c.roots[r], pointer)
-	if q, known := c.quick[r][at]; known {
-		return q // also of a schema that holds itself
+func (c *compiler) quicken(r reading, pointer string) *quick {
+	q := c.quicker(r, pointer, 0)
+	if q.hopeless() {
+		return nil
 	}
+	c.mend(r, q, map[*quick]bool{})
+	return q
+}
+
+// hopeless reports whether a schema, or one that it is joined with, has more to say.
+func (q *quick) hopeless() bool {
+	return q.circles(map[*quick]bool{}) || q.incomplete()
+}
+
+func (q *quick) incomplete() bool {
+	return q != nil && (q.bad || q.of.incomplete() || slices.ContainsFunc(q.all, (*quick).incomplete))
+}
+
+// mend gives the values within, where their schemas have more to say, to the library.
+func (c *compiler) mend(r reading, q *quick, seen map[*quick]bool) {
+	if q == nil || seen[q] {
+		return
+	}
+	seen[q] = true
+	whole := func(x *quick) *quick {
+		if x == nil || x.lib != nil {
+			return x
+		}
+		if !x.hopeless() {
+			c.mend(r, x, seen)
+			return x
+		}
+		s, err := c.by[r].Compile(r.url() + "#" + fragment(x.at))
+		if err != nil {
+			return &quick{never: true} // the library is asked about the whole, then
+		}
+		return &quick{lib: s}
+	}
+	q.items, q.extra = whole(q.items), whole(q.extra)
+	for name, x := range q.props {
+		q.props[name] = whole(x)
+	}
+	c.mend(r, q.of, seen)
+	for _, x := range q.all {
+		c.mend(r, x, seen)
+	}
+}
+
+// circles reports whether a schema is joined with itself: no value would ever be done with.
+func (q *quick) circles(open map[*quick]bool) bool {
+	if q == nil {
+		return false
+	}
+	if done, begun := open[q]; begun {
+		return !done
+	}
+	open[q] = false
+	if q.of.circles(open) || slices.ContainsFunc(q.all, func(x *quick) bool { return x.circles(open) }) {
+		return true
+	}
+	open[q] = true
+	return false
+}
+
+// quicker makes one that may lack a part, or hold itself.
+func (c *compiler) quicker(r reading, pointer string, depth int) *quick {
+	v, at := follow(c.roots[r], pointer)
+	if q := c.quick[r][at]; q != nil {
+		return q
+	}
+	q := &quick{at: at}
+	c.quick[r][at] = q
+	q.read(nil, false)
 	if said, ok := v.(bool); ok {
-		q := &quick{never: !said}
-		q.read(nil, false)
+		q.never = !said
 		return q
 	}
 	m, ok := v.(map[string]any)
-	if !ok || depth > 20 {
-		return nil
+	if q.bad = !ok || depth > 40; q.bad {
+		return q
 	}
 	for k := range m {
 		if !plain[k] {
-			return nil
-		}
-	}
-	closed := false
-	if ref, said := m["$ref"].(string); said {
-		// A reference with nothing beside it, or only with the word that closes it.
-		if len(m) > 2 || len(m) == 2 && m["unevaluatedProperties"] != false {
-			return nil
-		}
-		q := c.quicken(r, ref[1:], depth+1)
-		if q == nil || len(m) == 1 {
+			q.bad = true
 			return q
 		}
-		if q.extra != nil || q.props == nil {
-			return nil
+	}
+	closed := m["unevaluatedProperties"] == false
+	if m["unevaluatedProperties"] != nil && !closed {
+		q.bad = true
+		return q
+	}
+	if ref, said := m["$ref"].(string); said {
+		// A reference with nothing beside it, or only with the word that closes it.
+		q.bad = len(m) > 2 || len(m) == 2 && !closed
+		if to := c.quicker(r, ref[1:], depth+1); closed {
+			q.of = to
+		} else {
+			q.all = []*quick{to}
 		}
-		shut := *q
-		shut.closed = true
-		return &shut
+		return q
 	}
-	q := &quick{}
-	c.quick[r][at] = nil // while it is made: who holds itself is the library's
-	switch more := m["unevaluatedProperties"]; {
-	case more == false:
-		closed = true
-	case more != nil:
-		return nil
-	}
-	if !q.read(m, closed) {
-		return nil
-	}
+	q.bad = !q.read(m, closed)
 	if props, ok := m["properties"].(map[string]any); ok {
 		q.props = make(map[string]*quick, len(props))
 		for _, name := range sorted(props) {
-			if q.props[name] = c.quicken(r, at+"/properties/"+escape(name), depth+1); q.props[name] == nil {
-				return nil
-			}
+			q.props[name] = c.quicker(r, at+"/properties/"+escape(name), depth+1)
 		}
 	}
 	if m["items"] != nil {
-		if q.items = c.quicken(r, at+"/items", depth+1); q.items == nil {
-			return nil
-		}
+		q.items = c.quicker(r, at+"/items", depth+1)
 	}
 	if _, schema := m["additionalProperties"].(map[string]any); schema {
-		if q.extra = c.quicken(r, at+"/additionalProperties", depth+1); q.extra == nil {
-			return nil
-		}
+		q.extra = c.quicker(r, at+"/additionalProperties", depth+1)
 	}
-	c.quick[r][at] = q
+	joined, _ := m["allOf"].([]any)
+	for i := range joined {
+		q.all = append(q.all, c.quicker(r, at+"/allOf/"+strconv.Itoa(i), depth+1))
+	}
+	// What additionalProperties says is of its own properties alone, not of those it is joined with.
+	q.bad = q.bad || len(joined) > 0 && m["additionalProperties"] != nil
 	return q
 }
 
@@ -197,9 +258,22 @@ func whole(v any) (int64, bool) {
 }
 
 // yes reports that a value is plainly right.
-func (q *quick) yes(v any) bool {
-	if q.never {
+func (q *quick) yes(v any) bool { return q.judge(v, q.closed) }
+
+// judge is yes, where nothing may be beside what is described when it is closed.
+func (q *quick) judge(v any, closed bool) bool {
+	switch {
+	case q.lib != nil:
+		return q.lib.Validate(v) == nil
+	case q.never:
 		return false
+	case q.of != nil:
+		return q.of.judge(v, true)
+	}
+	for _, x := range q.all {
+		if !x.judge(v, x.closed) {
+			return false
+		}
 	}
 	any := q.types == types{}
 	switch v := v.(type) {
@@ -216,7 +290,7 @@ func (q *quick) yes(v any) bool {
 	case []interface{}:
 		return (any || q.types.list) && q.enum == nil && q.list(v)
 	case map[string]interface{}:
-		return (any || q.types.object) && q.enum == nil && q.object(v)
+		return (any || q.types.object) && q.enum == nil && q.object(v, closed)
 	}
 	return false
 }
@@ -263,7 +337,7 @@ func (q *quick) list(v []any) bool {
 	return true
 }
 
-func (q *quick) object(v map[string]any) bool {
+func (q *quick) object(v map[string]any, closed bool) bool {
 	for _, n := range q.required {
 		if _, there := v[n]; !there {
 			return false
@@ -276,13 +350,21 @@ func (q *quick) object(v map[string]any) bool {
 			if !p.yes(x) {
 				return false
 			}
-		case q.closed:
+		case closed && !q.describes(n):
 			return false
 		case q.extra != nil && !q.extra.yes(x):
 			return false
 		}
 	}
 	return true
+}
+
+// describes reports whether a field is named here or in what is joined.
+func (q *quick) describes(name string) bool {
+	if q.of != nil {
+		return q.of.describes(name)
+	}
+	return q.props[name] != nil || slices.ContainsFunc(q.all, func(x *quick) bool { return x.describes(name) })
 }
 
 // follow is document.at in a rewritten document: it meets no reference on its way that

@@ -14,7 +14,8 @@ const quickDoc = `{"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "
 "components": {"schemas": {
  "T": {"type": "object", "required": ["a"], "properties": {"a": {"type": "string", "minLength": 1, "maxLength": 3}, "b": {"type": "integer", "minimum": -2, "maximum": 5}, "c": {"type": ["number", "null"]},
   "d": {"type": "array", "maxItems": 2, "items": {"$ref": "#/components/schemas/S"}}, "e": {"enum": ["x", "y"]}, "f": {"type": "string", "format": "uuid"}, "g": {"type": "integer", "format": "int32"}, "r": {"type": "string", "readOnly": true},
-  "h": {"type": "object", "additionalProperties": {"type": "boolean"}}, "i": {"type": "number", "maximum": 2}, "j": {"$ref": "#/components/schemas/S"}, "k": {"type": "object", "additionalProperties": false, "properties": {"z": {}}}}},
+  "h": {"type": "object", "additionalProperties": {"type": "boolean"}}, "i": {"type": "number", "maximum": 2}, "j": {"$ref": "#/components/schemas/S"}, "k": {"type": "object", "additionalProperties": false, "properties": {"z": {}}}, "m": {"$ref": "#/components/schemas/M"}, "o": {"oneOf": [{"$ref": "#/components/schemas/S"}, {"type": "integer"}]}}},
+ "M": {"allOf": [{"$ref": "#/components/schemas/S"}, {"type": "object", "required": ["q"], "properties": {"q": {"type": "integer"}, "m": {"$ref": "#/components/schemas/M"}}}]},
  "S": {"type": "object", "properties": {"n": {"type": "boolean"}}}}}}`
 
 // anyJSON makes a value near to what is described, and often not it.
@@ -30,10 +31,10 @@ func anyJSON(r *rand.Rand, depth int) string {
 		}
 		return "[" + strings.Join(s, ",") + "]"
 	}
-	names := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "n", "r", "z", "q"}
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "m", "n", "o", "r", "z", "q"}
 	r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	var s []string
-	for _, n := range names[:r.IntN(6)] {
+	for _, n := range names[:r.IntN(7)] {
 		v := anyJSON(r, depth-1)
 		if n == "a" && r.IntN(2) == 0 {
 			v = `"a"`
@@ -78,6 +79,19 @@ func TestQuickNeverSaysYesAlone(t *testing.T) {
 	}
 	if yes < 200 {
 		t.Errorf("only %d of them were plainly right", yes)
+	}
+}
+
+// A schema that is joined with itself ends no server: the library says what it is.
+func TestQuickCircle(t *testing.T) {
+	circle := strings.Replace(quickDoc, `"S": {"type"`, `"S": {"allOf": [{"$ref": "#/components/schemas/C"}], "type"`, 1)
+	circle = strings.Replace(circle, `"M": {`, `"C": {"allOf": [{"$ref": "#/components/schemas/S"}]}, "M": {`, 1)
+	a, err := Load(t.Context(), Source{Name: "q", Text: []byte(circle)})
+	if err != nil {
+		return // refused when it is read
+	}
+	if all, err := a.paths[0].p.ops["POST"].media[0].Body([]byte(`{"a":"a","j":{"n":true}}`), nil); err == nil && len(all) == 0 {
+		t.Error("taken")
 	}
 }
 

@@ -77,7 +77,7 @@ func (c *compiler) schema(r reading, pointer string) (*judged, error) {
 	if err != nil {
 		return nil, c.d.fault(pointer, "the schema cannot be used: "+reason(err))
 	}
-	j := &judged{whole: s, quick: c.quicken(r, pointer, 0)}
+	j := &judged{whole: s, quick: c.quicken(r, pointer)}
 	c.made[r][pointer] = j
 	return j, nil
 }
