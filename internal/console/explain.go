@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/gateway"
@@ -30,8 +29,8 @@ func (c *Console) showExplain(w http.ResponseWriter, r *http.Request, who actor.
 	default:
 		q.Role = as
 	}
-	p := explainPage{Steps: web.Table{Columns: []web.Column{{Name: "Step"}, {Name: "Outcome"}, {Name: "Why"}}, Filter: c.explainFilter(who, q, get("as"), get("scopes")),
-		Empty: web.Empty{Says: "Say which request you mean. It goes through the steps that every request passes, and no further: nothing is counted, recorded or forwarded."}}}
+	p := explainPage{Steps: web.Table{Columns: []web.Column{{Name: "Step"}, {Name: "Outcome"}, {Name: "Why"}}, Filter: explainFilter(q, get("as"), get("scopes")),
+		Empty: web.Empty{Says: "Say which request you mean, such as /orders/1?page=2, and who asks: a stranger, a role such as member, somebody's address, or the scopes of a token. It goes through the steps that every request passes; nothing is counted, recorded or forwarded."}}}
 	view := web.View{Title: "Why a request passes or not", Lead: "Nothing is sent: the gate is asked what it would do."}
 	if q.Path == "" {
 		view.Data = p
@@ -91,17 +90,16 @@ func trimmed(all ...string) (out []string) {
 	return out
 }
 
-func (c *Console) explainFilter(who actor.Actor, q gateway.Question, as, scopes string) *web.Filter {
+func explainFilter(q gateway.Question, as, scopes string) *web.Filter {
 	method := web.Field{Name: "method", Label: "Method", Type: "select"}
 	for _, m := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"} {
 		method.Options = append(method.Options, web.Option{Value: m, Text: m, Chosen: m == q.Method})
 	}
-	hint := "stranger, or a role such as member"
-	if c.Access.May(who, access.PeopleRead) {
-		hint = "stranger, a role such as member, or somebody's address"
+	if as == "" && scopes == "" {
+		as = "stranger"
 	}
-	return &web.Filter{Action: atExplain, Fields: []web.Field{method,
-		{Name: "path", Label: "Path, with its query", Value: q.Path, Max: 2000, Hint: "/orders/1?page=2"},
-		{Name: "as", Label: "As whom", Value: as, Max: 300, Complete: "off", Hint: hint},
-		{Name: "scopes", Label: "Or a token with these scopes", Value: scopes, Max: 500, Complete: "off", Hint: "orders:read orders:write"}}}
+	return &web.Filter{Action: atExplain, Act: "Explain", Fields: []web.Field{method,
+		{Name: "path", Label: "Path and query", Value: q.Path, Max: 2000, Complete: "off"},
+		{Name: "as", Label: "As", Value: as, Max: 300, Complete: "off"},
+		{Name: "scopes", Label: "Or token scopes", Value: scopes, Max: 500, Complete: "off"}}}
 }

@@ -164,6 +164,7 @@ type Cell struct {
 type Filter struct {
 	Action string
 	Fields []Field
+	Act    string // on the button, where the list is the answer to a question; "" = Filter
 }
 
 // Empty is template "empty": one sentence why, and the one next step.
