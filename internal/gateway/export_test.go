@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"testing"
 	"time"
 
 	"writ/internal/gateway/openapi"
@@ -145,4 +146,31 @@ func (g *Gateway) Unguard() {
 		}
 	}
 	g.table.Store(&t)
+}
+
+// BenchStep runs one step again and again for a request that passed those before it.
+func (g *Gateway) BenchStep(b *testing.B, name string, r *http.Request) {
+	g.limits.set.Address, g.limits.set.Subject, g.limits.set.Team = g.limits.set.Token, g.limits.set.Token, g.limits.set.Token
+	v := g.newVisit()
+	v.w, v.r, v.table, v.began = &recorder{header: http.Header{}}, r, g.current(), g.now()
+	for _, s := range g.steps {
+		if s.name == "caller" { // the fake knows programs on loopback alone
+			from := r.RemoteAddr
+			r.RemoteAddr = "127.0.0.1:1"
+			defer func() { r.RemoteAddr = from }()
+		}
+		if s.name == name {
+			r.RemoteAddr = "203.0.113.7:1"
+			b.ReportAllocs()
+			for b.Loop() {
+				if ref := s.run(v); ref != nil {
+					b.Fatal(ref.err)
+				}
+			}
+			return
+		}
+		if ref := s.run(v); ref != nil {
+			b.Fatal(s.name, ref.err)
+		}
+	}
 }
