@@ -51,7 +51,7 @@ func wafFacts(s gateway.WAFState) []fact {
 func place(variable, field string) string { return strings.TrimSuffix(variable+":"+field, ":") }
 
 func findTable(finds []gateway.Find, may bool) web.Table {
-	t := web.Table{Caption: "Finds of the last 30 days, the newest first", Columns: []web.Column{{Name: "Rule"}, {Name: "Route"}, {Name: "Field"}, {Name: "Times", Figure: true}, {Name: "Last"}, {Name: ""}},
+	t := web.Table{Caption: "Finds of the last 30 days, the newest first", Columns: []web.Column{{Name: "Rule"}, {Name: "Route"}, {Name: "Field"}, {Name: "Times", Figure: true}, {Name: "Last"}, {Name: "Next"}},
 		Empty: web.Empty{Says: "Nothing was found. What is recorded for the first time appears here within a second."}}
 	for _, f := range finds {
 		state := web.Mark{State: web.StaleNow, Word: "passed"}

@@ -207,10 +207,10 @@ func TestBehindWrit(t *testing.T) {
 				t.Errorf("the large file: %d, %d bytes", a.status, len(a.body))
 			}
 			same := v.send("GET", "/big.txt", nil, http.Header{"If-None-Match": {a.header.Get("Etag")}})
-			part := v.send("GET", "/big.txt", nil, http.Header{"Range": {"bytes=16-31"}})
+			part := v.send("GET", "/big.txt", nil, http.Header{"Range": {"bytes=16-31"}}) // of a text the whole comes: a card's number could be fetched in parts
 			none := v.page("/nothing")
-			if same.status != 304 || part.status != 206 || part.body != "0123456789abcdef" || none.status != 404 {
-				t.Errorf("unchanged %d, part %d %q, missing %d", same.status, part.status, part.body, none.status)
+			if same.status != 304 || part.status != 200 || part.body != big || none.status != 404 {
+				t.Errorf("unchanged %d, part %d with %d bytes, missing %d", same.status, part.status, len(part.body), none.status)
 			}
 			if a := s.visitor().page("/big.txt"); a.status != 302 && a.status != 303 || !strings.HasPrefix(a.header.Get("Location"), "/-/sign-in") {
 				t.Errorf("a stranger's browser: %v", a)

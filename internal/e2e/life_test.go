@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +125,9 @@ func passwords(t *testing.T, s *server, v *visitor, email string) {
 
 	fresh := s.visitor() // somebody else, or the same person at another desk
 	fresh.want(202, "POST", "recovery", obj{"email": "nobody-here@orchard.example"})
+	eventually(t, "the letter about the change of the password", func() bool {
+		return slices.ContainsFunc(s.letters(email), func(l letter) bool { return strings.Contains(l.Text, "was changed by somebody") })
+	})
 	sent := len(s.letters(email))
 	fresh.want(202, "POST", "recovery", obj{"email": email})
 	reset := s.letter(email, sent+1)

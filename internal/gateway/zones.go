@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -136,7 +137,7 @@ type UpstreamDown struct {
 
 // About implements ledger.Event.
 func (e UpstreamDown) About() ledger.About {
-	return ledger.About{Name: "gateway.upstream-failed", Clause: autoRecovery, Object: "upstream/" + e.Zone}
+	return ledger.About{Name: "gateway.upstream-failed", Clause: autoRecovery, Object: "upstream/" + cmp.Or(e.Zone, "unzoned")}
 }
 
 // UpstreamUp says that a place of the application is used again.
@@ -148,5 +149,5 @@ type UpstreamUp struct {
 
 // About implements ledger.Event.
 func (e UpstreamUp) About() ledger.About {
-	return ledger.About{Name: "gateway.upstream-recovered", Clause: autoRecovery, Object: "upstream/" + e.Zone}
+	return ledger.About{Name: "gateway.upstream-recovered", Clause: autoRecovery, Object: "upstream/" + cmp.Or(e.Zone, "unzoned")}
 }

@@ -196,8 +196,8 @@ func (p *Pool) maySpare() bool {
 func (p *Pool) choose(failed *place, who string) *place {
 	now := p.o.Now()
 	if len(p.places) == 1 {
-		if at := p.places[0]; failed == nil && !at.out.Load() {
-			return at
+		if failed == nil { // also when it seems to be away: there is no other, and it may be back
+			return p.places[0]
 		}
 		return nil
 	}
