@@ -180,7 +180,7 @@ func (c *Console) Routes() []web.Route {
 			return web.Redirect(w, r, "/-/account")
 		}),
 		staff("GET /-/console/gate", access.GateRead, atGate, c.showGate),
-		staff("GET /-/console/gate/requests", access.JournalRead, atRequests, c.showRequests),
+		staff("GET /-/console/gate/requests", access.JournalRead, atGate, c.showRequests),
 		staff("GET /-/console/gate/explain", access.GateRead, atGate, c.showExplain),
 		staff("POST /-/console/gate/mode", access.GateMaintain, atGate, c.setMode),
 		staff("GET /-/console/gate/finds", access.GateRead, atGate, c.showFinds),

@@ -46,7 +46,7 @@ func (c *Console) showRequests(w http.ResponseWriter, r *http.Request, who actor
 	p := requestsPage{Table: web.Table{Caption: "Requests, the newest first", Empty: web.Empty{Says: "No request matches."},
 		Columns: []web.Column{{Name: "When"}, {Name: "Who"}, {Name: "Team"}, {Name: "Request"}, {Name: "Answer", Figure: true}, {Name: "Took", Figure: true}, {Name: "From"}},
 		Filter: &web.Filter{Action: atRequests, Fields: []web.Field{{Name: "person", Label: "Person", Value: v.Get("person")}, {Name: "team", Label: "Team", Value: v.Get("team")}, {Name: "route", Label: "Route", Value: v.Get("route")},
-			{Name: "resource", Label: "Record", Value: v.Get("resource"), Hint: "Such as contact=17."}, {Name: "status", Label: "Answer", Value: v.Get("status"), Hint: "404, or 4 for all of them."}, {Name: "from", Label: "Since", Value: v.Get("from"), Hint: "2h, or a time. Empty: a day."}}}}}
+			{Name: "resource", Label: "Record", Value: v.Get("resource")}, {Name: "status", Label: "Answer", Value: v.Get("status")}, {Name: "from", Label: "Since", Value: v.Get("from")}}}}}
 	more := len(found) > requestsAPage
 	for _, f := range found[:min(len(found), requestsAPage)] {
 		answer := web.Cell{Text: strconv.Itoa(f.Status)}
@@ -81,7 +81,7 @@ func (c *Console) showRequests(w http.ResponseWriter, r *http.Request, who actor
 		}
 		slices.SortFunc(p.Export.Hidden, func(a, b web.Pair) int { return strings.Compare(a.Name, b.Name) })
 	}
-	return c.show(w, r, "requests", web.View{Title: "Requests", Lead: "Who asked the application for what. Persons stand here as in the journal; that you searched is an entry.", Data: p})
+	return c.show(w, r, "requests", web.View{Title: "Requests", Lead: "Who asked the application for what, in the last day or since an age such as 2h. A record is written contact=17, an answer 404 or 4 for all of them. Persons stand here as in the journal; that you searched is an entry.", Up: &web.Link{Text: "Gate", Href: atGate}, Data: p})
 }
 
 func recordWho(f trail.Found) web.Cell {
