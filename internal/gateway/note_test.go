@@ -92,6 +92,14 @@ func TestCustomerDataTakesAReason(t *testing.T) { // breaks: use.need-to-see
 	staff.Team, staff.TeamKind = "staff", "staff"
 	k.sessions.set("eve", staff)
 	k.sessions.set("look", actor.Actor{Kind: actor.Support, ID: "eve", For: "ana", Team: "team-1", TeamKind: "customer", Roles: []string{"member"}, Session: "look-1", Via: "https"})
+	k.sessions.programs = map[string]actor.Actor{"writ_pat_eve": {Kind: actor.Person, ID: "eve", Team: "staff", TeamKind: "staff", Token: "t-1", Roles: []string{"engineer"}, Scopes: []string{"things:read"}, Via: "token"}}
+	k.write("- {path: /staff/, who: signed-in, customer_data: true, scopes: ['things:read']}\n")
+	if err := k.g.Reload(t.Context(), actor.System("test")); err != nil {
+		t.Fatal(err)
+	}
+	if got := k.do(k.client(), "GET", "/staff/x", "Authorization: Bearer writ_pat_eve"); got.StatusCode != 403 || !strings.Contains(got.body, "reason_required") {
+		t.Errorf("a token of staff: %d %s", got.StatusCode, got.body)
+	}
 	for who, want := range map[string]int{"eve": 403, "look": 200, "ana": 200} {
 		got := k.do(k.client(), "GET", "/staff/x", "Cookie: __Host-writ="+who)
 		if got.StatusCode != want || want == 403 && !strings.Contains(got.body, `"code":"reason_required"`) {

@@ -82,6 +82,9 @@ func TestTokenStands(t *testing.T) { // breaks: auth.best-practice
 	if !w.stands(who) {
 		t.Fatal("it does not stand from the beginning")
 	}
+	if who.TeamKind != identity.Customer { // as with a session, the gate asks staff for a reason
+		t.Errorf("the token acts in a team of the kind %q", who.TeamKind)
+	}
 	b.api(204, "DELETE", "tokens/"+id, nil)
 	if w.stands(who) {
 		t.Error("it stands after it was ended")

@@ -40,7 +40,7 @@ func (l *live) agreeing(who actor.Actor) actor.Actor {
 
 // owesToken reports a customer's own token while the customer owes an acceptance.
 func (l *liveToken) owesToken(rules *Rules) bool { // clause: use.terms
-	return l.kind == PersonalToken && !l.staff && l.terms < rules.Terms
+	return l.kind == PersonalToken && l.teamKind != Staff && l.terms < rules.Terms
 }
 
 // Terms is what somebody may know of the terms for customers.

@@ -31,7 +31,7 @@ type liveToken struct {
 	change                           int64
 	seen                             atomic.Int64 // the hour, µs
 	terms                            int          // the newest version that the person accepted
-	staff                            bool         // acts in the team of staff
+	teamKind                         string       // staff, customer, canary
 }
 
 // tokenTable is the tokens of this process. As with sessions, the rows are the truth.
@@ -151,7 +151,7 @@ func (s *Service) LookupToken(ctx context.Context, who actor.Actor, token secret
 
 // actor is who acts with a token: no session, no factor, so that it satisfies no step-up.
 func (l *liveToken) actor() actor.Actor {
-	a := actor.Actor{Kind: actor.Machine, ID: l.service, Team: l.team, Roles: l.roles, Token: l.id, Scopes: l.scopes, Via: "token"}
+	a := actor.Actor{Kind: actor.Machine, ID: l.service, Team: l.team, TeamKind: l.teamKind, Roles: l.roles, Token: l.id, Scopes: l.scopes, Via: "token"}
 	if l.kind == PersonalToken {
 		a.Kind, a.ID = actor.Person, l.person
 	}
@@ -262,7 +262,7 @@ func (s *Service) readTokens(ctx context.Context, after int64, all bool) error {
 			ended[l.id] = l.change
 			return nil
 		}
-		l.staff = team == Staff
+		l.teamKind = team
 		l.token, l.scopes, l.issued, l.expires = [32]byte(raw), strings.Fields(scopes), at(issued), at(expires)
 		l.seen.Store(seen)
 		if l.networks, err = prefixes(strings.Fields(networks)); err != nil { // unreadable is never "from anywhere"

@@ -203,30 +203,7 @@ func (c *compiler) types(pointer string, depth int) (t types) {
 	if err != nil || !ok || depth > 10 {
 		return t
 	}
-	set := func(name any) {
-		switch name {
-		case "integer":
-			t.integer = true
-		case "number":
-			t.number = true
-		case "boolean":
-			t.boolean = true
-		case "string":
-			t.text = true
-		case "null":
-			t.null = true
-		case "array":
-			t.list = true
-		case "object":
-			t.object = true
-		}
-	}
-	set(m["type"])
-	if list, ok := m["type"].([]any); ok {
-		for _, name := range list {
-			set(name)
-		}
-	}
+	t = typesOf(m["type"])
 	if m["type"] == nil {
 		some, _ := m["enum"].([]any)
 		if k, said := m["const"]; said {

@@ -22,6 +22,18 @@ func (e Sealed) About() ledger.About {
 	return ledger.About{Name: "gateway.records-sealed", Clause: scope, Object: "segment/" + e.Segment}
 }
 
+// Damaged is a segment that a dead process left open and that is not as it wrote it. The
+// file is laid aside under another name; its records are not searched.
+type Damaged struct {
+	Segment string `class:"public"`
+	Bytes   int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e Damaged) About() ledger.About {
+	return ledger.About{Name: "gateway.records-damaged", Clause: scope, Object: "segment/" + e.Segment}
+}
+
 // Dropped are records that were not kept, because the disk did not take them in time.
 type Dropped struct {
 	Count int64 `class:"public"`
@@ -32,9 +44,10 @@ func (e Dropped) About() ledger.About {
 	return ledger.About{Name: "gateway.records-dropped", Clause: scope}
 }
 
-// Expired are segments whose time was over, and weeks whose addresses nobody can read any more.
+// Expired are segments whose time was over, or a week whose addresses nobody can read any more.
 type Expired struct {
 	Segments []string `class:"public"`
+	Week     string   `class:"public"` // such as gateway.addresses-2026-48: its key was destroyed
 }
 
 // About implements ledger.Event.

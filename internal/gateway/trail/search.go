@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -73,16 +74,20 @@ func (q *Query) check(now time.Time) error {
 }
 
 // words are the query for the record of the search: what was asked about, and whose
-// pseudonym, never a person's id.
+// pseudonym, never a person's id. Names of records are the application's, and may be personal:
+// that one was asked for is told, not which.
 func (q *Query) words(who []string) string {
 	var out []string
-	for _, p := range []struct{ name, v string }{{"team", q.Team}, {"session", q.Session}, {"token", q.Token}, {"route", q.Route}, {"method", q.Method}, {"resource", q.Resource}} {
+	for _, p := range []struct{ name, v string }{{"team", q.Team}, {"session", q.Session}, {"token", q.Token}, {"route", q.Route}, {"method", q.Method}} {
 		if p.v != "" {
 			out = append(out, p.name+" "+p.v)
 		}
 	}
 	if len(who) > 0 {
 		out = append(out, "person "+who[0])
+	}
+	if q.Resource != "" {
+		out = append(out, "a record of the application")
 	}
 	if q.Status != 0 {
 		out = append(out, fmt.Sprintf("status %d", q.Status))
@@ -245,5 +250,9 @@ func (t *Trail) Whole(ctx context.Context, since time.Time) (segments, records i
 		}
 		return nil
 	})
-	return segments, records, broken, err
+	aside, globErr := filepath.Glob(t.path("*") + damaged)
+	for _, name := range aside {
+		broken = append(broken, strings.TrimSuffix(filepath.Base(name), suffix+damaged)+" was laid aside as damaged")
+	}
+	return segments, records, broken, errors.Join(err, globErr)
 }

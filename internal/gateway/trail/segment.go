@@ -154,7 +154,12 @@ func (t *Trail) Recover(ctx context.Context) error {
 		if !ours || known[id] || t.open != nil && t.open.id == id {
 			continue
 		}
-		if err := t.takeUp(ctx, id); err != nil {
+		if err := t.takeUp(ctx, id); errors.Is(err, errDamaged) {
+			err = t.layAside(ctx, id, err)
+			if err != nil {
+				return err
+			}
+		} else if err != nil {
 			return fmt.Errorf("take up the segment %s: %w", id, err)
 		}
 	}
@@ -194,6 +199,30 @@ func (t *Trail) takeUp(ctx context.Context, id string) error {
 	return err
 }
 
+// layAside keeps a damaged segment from being taken for a good one. That it is damaged is an
+// entry, and the control of access records fails as long as the file is there; the server
+// starts all the same.
+func (t *Trail) layAside(ctx context.Context, id string, cause error) error { // clause: inc.breach-scope
+	t.Log.Error("a segment of access records is damaged and was laid aside", "segment", id, "err", cause)
+	size := int64(0)
+	if i, err := os.Stat(t.path(id)); err == nil {
+		size = i.Size()
+	}
+	_, err := t.DB.Change(ctx, actor.System("gateway"), func(*ledger.Tx) (ledger.Event, error) { return Damaged{Segment: id, Bytes: size}, nil })
+	if err != nil {
+		return fmt.Errorf("record a damaged segment: %w", err)
+	}
+	if err := os.Rename(t.path(id), t.path(id)+damaged); err != nil {
+		return fmt.Errorf("lay a damaged segment aside: %w", err)
+	}
+	return nil
+}
+
+const damaged = ".damaged"
+
+// errDamaged is a file that is not as it was written.
+var errDamaged = errors.New("trail: the file is damaged")
+
 // errTorn is a file that ends within a frame.
 var errTorn = errors.New("trail: the file ends within a frame")
 
@@ -209,7 +238,7 @@ func (t *Trail) frames(ctx context.Context, id string, in io.Reader, fn func(n i
 		}
 		size := binary.BigEndian.Uint32(head[:])
 		if size > maxFrame {
-			return errors.New("trail: a frame is longer than one may be")
+			return fmt.Errorf("%w: a frame is longer than one may be", errDamaged)
 		}
 		box := make([]byte, size)
 		if _, err := io.ReadFull(in, box); err != nil {
@@ -220,8 +249,11 @@ func (t *Trail) frames(ctx context.Context, id string, in io.Reader, fn func(n i
 			fn(n, box, nil, nil)
 			continue
 		}
-		if err != nil {
+		if err != nil && (fault.KindOf(err) == fault.Sealed || ctx.Err() != nil) { // not the file's fault
 			return fmt.Errorf("open frame %d: %w", n, err)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: frame %d: %w", errDamaged, n, err)
 		}
 		if n%2 == 1 {
 			var addrs []string
@@ -311,10 +343,25 @@ func (t *Trail) Sweep(ctx context.Context) error {
 		}
 	}
 	for back := range 4 { // a server that was off for a month has kept none of the weeks before
-		at := now.Add(-keepAddress - time.Duration(7*(back+1))*24*time.Hour)
-		if _, err := t.Keys.Erase(ctx, week(at)); err != nil && !errors.Is(err, fault.NotFound) {
-			return fmt.Errorf("destroy the key of addresses: %w", err)
+		if err := t.forget(ctx, week(now.Add(-keepAddress-time.Duration(7*(back+1))*24*time.Hour)), now); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// forget destroys the key of a week's addresses, and records it the first time.
+func (t *Trail) forget(ctx context.Context, of keyring.Subject, now time.Time) error {
+	d, err := t.Keys.Erase(ctx, of)
+	if errors.Is(err, fault.NotFound) || err == nil && d.At.Before(now) {
+		return nil // it never had one, or has none any more
+	}
+	if err != nil {
+		return fmt.Errorf("destroy the key of addresses: %w", err)
+	}
+	_, err = t.DB.Change(ctx, actor.System("gateway"), func(*ledger.Tx) (ledger.Event, error) { return Expired{Week: of.ID}, nil })
+	if err != nil {
+		return fmt.Errorf("record the end of addresses: %w", err)
 	}
 	return nil
 }
