@@ -3,11 +3,9 @@ package identity_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -55,14 +53,10 @@ func node(t *testing.T, dir, url string, step func(string)) (*world, *ledgertest
 
 // TestChild is the server that is killed, and does nothing otherwise.
 func TestChild(t *testing.T) {
-	job := strings.Split(os.Getenv(childEnv), "\n")
+	job := ledgertest.Job(childEnv)
 	if len(job) != 4 {
 		return
 	}
-	go func() { // whoever started it may be gone
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(3)
-	}()
 	die := func() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL); select {} }
 	left, err := strconv.Atoi(job[2])
 	if err != nil {
@@ -152,19 +146,7 @@ func erasureKilled(t *testing.T, engine string, seed uint64) {
 		if rnd.IntN(3) == 0 {
 			step, after = 1000, 150+rnd.IntN(500) // any moment, also within a commit
 		}
-		cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-		cmd.Env = append(os.Environ(), childEnv+"="+strings.Join([]string{dir, url, strconv.Itoa(step), strconv.Itoa(after)}, "\n"))
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer in.Close()
-		out, err := cmd.CombinedOutput()
-		exit, ok := errors.AsType[*exec.ExitError](err)
-		if err != nil && (!ok || exit.Exited()) {
-			t.Fatalf("the child failed: %v\n%s", err, out)
-		}
-		killed = killed || err != nil
+		killed = ledgertest.Killed(t, childEnv, dir, url, strconv.Itoa(step), strconv.Itoa(after)) || killed
 	}
 	if !killed && seed == 0 {
 		t.Error("nothing was killed, so nothing is tested")

@@ -3,11 +3,9 @@ package keys_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,16 +25,6 @@ import (
 // childEnv makes the test binary a server that is going to be killed: folder, database,
 // at which step, after how many milliseconds.
 const childEnv = "WRIT_KEYS_TEST_CHILD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
-		go func() { // whoever started it may be gone
-			_, _ = io.Copy(io.Discard, os.Stdin)
-			os.Exit(3)
-		}()
-	}
-	os.Exit(m.Run())
-}
 
 // at opens what lies in a folder and a database, as a server does that starts.
 func at(t *testing.T, dir, url string) *world {
@@ -61,7 +49,7 @@ func (w *world) close() {
 
 // TestChild is the server that is killed, and does nothing otherwise.
 func TestChild(t *testing.T) {
-	job := strings.Split(os.Getenv(childEnv), "\n")
+	job := ledgertest.Job(childEnv)
 	if len(job) != 4 {
 		return
 	}
@@ -143,19 +131,7 @@ func killed(t *testing.T, engine string, seed uint64) {
 		if rnd.IntN(3) == 0 {
 			step, after = 1000, 1+rnd.IntN(200) // any moment, also within a commit
 		}
-		cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-		cmd.Env = append(os.Environ(), childEnv+"="+strings.Join([]string{dir, url, strconv.Itoa(step), strconv.Itoa(after)}, "\n"))
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer in.Close()
-		out, err := cmd.CombinedOutput()
-		exit, ok := errors.AsType[*exec.ExitError](err)
-		if err != nil && (!ok || exit.Exited()) {
-			t.Fatalf("the child failed: %v\n%s", err, out)
-		}
-		killedOnce = killedOnce || err != nil
+		killedOnce = ledgertest.Killed(t, childEnv, dir, url, strconv.Itoa(step), strconv.Itoa(after)) || killedOnce
 	}
 	if !killedOnce && seed == 0 {
 		t.Error("nothing was killed, so nothing is tested")

@@ -3,14 +3,11 @@ package rotate_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -25,16 +22,6 @@ import (
 // childEnv makes the test binary a server that is going to be killed: folder, database, at
 // which step, after how many milliseconds, how far the clock is ahead.
 const childEnv = "WRIT_ROTATE_TEST_CHILD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
-		go func() { // whoever started it may be gone
-			_, _ = io.Copy(io.Discard, os.Stdin)
-			os.Exit(3)
-		}()
-	}
-	os.Exit(m.Run())
-}
 
 // at opens what lies in a folder and a database, as a server does that starts.
 func at(t *testing.T, dir, url string, ahead time.Duration) *world {
@@ -59,7 +46,7 @@ func at(t *testing.T, dir, url string, ahead time.Duration) *world {
 
 // TestChild is the server that is killed, and does nothing otherwise.
 func TestChild(t *testing.T) {
-	job := strings.Split(os.Getenv(childEnv), "\n")
+	job := ledgertest.Job(childEnv)
 	if len(job) != 5 {
 		return
 	}
@@ -124,18 +111,7 @@ func killed(t *testing.T, engine string, seed uint64) {
 		if rnd.IntN(4) == 0 {
 			step, after = 1000, 1+rnd.IntN(300) // any moment, also within a commit
 		}
-		cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-		cmd.Env = append(os.Environ(), childEnv+"="+strings.Join([]string{dir, url, strconv.Itoa(step), strconv.Itoa(after), ahead.String()}, "\n"))
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.CombinedOutput()
-		_ = in.Close()
-		if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || exit.Exited()) {
-			t.Fatalf("the child failed: %v\n%s", err, out)
-		}
-		if err != nil {
+		if ledgertest.Killed(t, childEnv, dir, url, strconv.Itoa(step), strconv.Itoa(after), ahead.String()) {
 			kills++
 		}
 		ahead += 13 * time.Hour
