@@ -416,8 +416,8 @@ func (b *tab) look(source string, s sheet) {
 	if text := b.text(); !strings.Contains(text, s.words) {
 		fault("does not say %q:\n%s", s.words, cut(text))
 	}
-	if shift := eval[float64](b, shifted); shift > 0.01 {
-		fault("the page moves while it loads: %.3f", shift)
+	if shift := eval[moved](b, shifted); shift.Sum > 0.01 {
+		fault("the page moves while it loads: %.3f, by %v", shift.Sum, shift.By)
 	}
 	if n := eval[int](b, weight); n > heaviest {
 		fault("weighs %d bytes", n)
@@ -451,8 +451,8 @@ func (b *tab) look(source string, s sheet) {
 }
 
 const (
-	// shifted is the sum of layout shifts since the page began.
-	shifted = `new Promise(done => { let sum = 0; new PerformanceObserver(l => { for (const e of l.getEntries()) if (!e.hadRecentInput) sum += e.value; }).observe({type: "layout-shift", buffered: true}); setTimeout(() => done(sum), 30); })`
+	// shifted is the sum of layout shifts since the page began, and what moved.
+	shifted = `new Promise(done => { let sum = 0, by = []; new PerformanceObserver(l => { for (const e of l.getEntries()) if (!e.hadRecentInput) { sum += e.value; for (const s of e.sources) by.push((s.node && s.node.outerHTML || String(s.node && s.node.textContent)).slice(0, 120) + " " + [s.previousRect.x, s.previousRect.y, s.previousRect.width, s.previousRect.height] + " to " + [s.currentRect.x, s.currentRect.y, s.currentRect.width, s.currentRect.height]); } }).observe({type: "layout-shift", buffered: true}); setTimeout(() => done({sum, by}), 30); })`
 	// weight is what page, styles, scripts and pictures have as they are sent.
 	weight = `performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource")).reduce((n, e) => n + e.encodedBodySize, 0)`
 	// widest names what reaches furthest to the right.
@@ -460,6 +460,11 @@ const (
 	// here tells what has the focus and whether the eye sees it.
 	here = `(() => { const e = document.activeElement; if (!e || e === document.body) return null; const s = getComputedStyle(e), r = e.getBoundingClientRect(); return {name: e.outerHTML.slice(0, 120), primary: e.matches(".primary, main .button"), seen: r.width > 1 && r.height > 1 && s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 1}; })()`
 )
+
+type moved struct {
+	Sum float64
+	By  []string
+}
 
 type focus struct {
 	Name          string

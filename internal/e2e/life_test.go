@@ -55,9 +55,7 @@ func checkAssertion(t *testing.T, v *visitor, app *application, person string) {
 	if a.status != 200 {
 		t.Fatalf("the application is not reached: %v", a)
 	}
-	app.mu.Lock()
-	h := app.got[len(app.got)-1]
-	app.mu.Unlock()
+	h := app.last(t, "/orders/7?x=1")
 	if h.Method != "POST" || h.Target != "/orders/7?x=1" || h.Body != "body" {
 		t.Errorf("the application got %s %s %q", h.Method, h.Target, h.Body)
 	}

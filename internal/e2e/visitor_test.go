@@ -72,6 +72,20 @@ func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(h) // the reader may be gone
 }
 
+// last is the newest request for a target. Canaries come too, whenever they like.
+func (a *application) last(t testing.TB, target string) heard {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, h := range slices.Backward(a.got) {
+		if h.Target == target {
+			return h
+		}
+	}
+	t.Fatalf("the application did not get %s, but %v", target, a.got)
+	return heard{}
+}
+
 // visitor is somebody outside: a browser's cookies, an address and a network of its own.
 type visitor struct {
 	t    testing.TB

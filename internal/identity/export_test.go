@@ -119,3 +119,6 @@ func Limits() (all []Limit) {
 	}
 	return all
 }
+
+// RecheckTokens reads the rights behind all live tokens again.
+func (s *Service) RecheckTokens(ctx context.Context) error { return s.recheckTokens(ctx) }

@@ -276,6 +276,9 @@ func (s *Service) readTokens(ctx context.Context, after int64, all bool) error {
 	if err != nil {
 		return err
 	}
+	if all && s.loaded.Load() {
+		newest = 0 // what ended was not among the rows, so they do not tell how far memory has followed
+	}
 	s.tokens.take(s.Now(), rows, ended, newest)
 	return nil
 }
