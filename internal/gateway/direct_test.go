@@ -95,7 +95,7 @@ func (a *app) leaves() {
 	a.t.Helper()
 	select {
 	case <-a.gone:
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		a.t.Error("the gate keeps the connection")
 	}
 }
@@ -267,11 +267,11 @@ func TestBodiesMayBeLongAndRest(t *testing.T) {
 			return q.say(longPage)
 		}
 		q.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n4\r\nfine\r\n")
-		time.Sleep(1200 * time.Millisecond)
+		time.Sleep(2500 * time.Millisecond)
 		return q.say("0\r\nX-Sum: 7\r\n\r\n")
 	})
 	k := a.gate()
-	k.g.Direct(func(t *http.Transport) { t.ResponseHeaderTimeout = 800 * time.Millisecond })
+	k.g.Direct(func(t *http.Transport) { t.ResponseHeaderTimeout = 2 * time.Second })
 	for name, c := range map[string]*http.Client{"HTTP/2": k.client(), "HTTP/1.1": http1(k)} {
 		if got := k.do(c, "GET", "/open/long"); len(got.body) != long {
 			t.Errorf("%s: %d bytes", name, len(got.body))

@@ -486,7 +486,7 @@ func TestRunFollowsTheFile(t *testing.T) {
 	go func() { done <- k.g.Run(ctx) }()
 	k.write("- {path: /late/, who: role, roles: [admin]}\n")
 	c := k.client()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		if k.do(c, "GET", "/late/x", asAna).StatusCode == 403 {
 			break
 		}

@@ -158,7 +158,7 @@ func TestOpeningIsRecorded(t *testing.T) {
 		t.Errorf("opened: %d %s", got, b)
 	}
 	var opened []journal.Entry
-	for end := time.Now().Add(5 * time.Second); len(opened) == 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); len(opened) == 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		var err error
 		if opened, err = j.List(t.Context(), journal.Query{Act: "journal.opened", Actor: "p-auditor"}); err != nil {
 			t.Fatal(err)
@@ -263,7 +263,7 @@ func TestIdleJournalSignsAndKeeps(t *testing.T) {
 	fill(t, kit, j, 3)
 	for range 3 {
 		kit.Clock.Advance(11 * time.Minute)
-		for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 			h, err := j.Head(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -39,7 +39,7 @@ func (l *listener) next(t *testing.T) string {
 	select {
 	case s := <-l.tokens:
 		return s
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("nobody told the client")
 	}
 	return ""
