@@ -146,7 +146,7 @@ func (a *App) serveSealed(ctx context.Context, gate *seal.Gate) error {
 	if err != nil {
 		return errors.Join(err, socket.Close())
 	}
-	doors := []listen.Door{{Name: "https", Listener: a.https, TLS: listen.TLSConfig(a.certs, func() uint16 { return tls.VersionTLS12 }, false), Handler: public}}
+	doors := []listen.Door{{Name: "https", Listener: a.https, TLS: listen.TLSConfig(a.certs, func() uint16 { return tls.VersionTLS12 }, false, a.now), Handler: public}}
 	if a.http != nil {
 		doors = append(doors, listen.Door{Name: "http", Listener: a.http, Handler: listen.Redirector(a.origin)})
 	}

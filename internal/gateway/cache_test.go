@@ -224,7 +224,7 @@ func (k *gate) inFront(h http.Handler) *canary.Door {
 	ctx, cancel := context.WithCancel(k.t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- listen.Serve(ctx, slog.New(slog.DiscardHandler), listen.Door{Name: "front", Listener: l, TLS: listen.TLSConfig(k.ca, nil, false), Handler: h})
+		done <- listen.Serve(ctx, slog.New(slog.DiscardHandler), listen.Door{Name: "front", Listener: l, TLS: listen.TLSConfig(k.ca, nil, false, k.now), Handler: h})
 	}()
 	k.t.Cleanup(func() { cancel(); <-done })
 	return canary.New(canary.Deps{Base: k.base, Addr: l.Addr().String(), Roots: k.ca.Roots()})

@@ -140,11 +140,21 @@ func containsFold(s, sub string) bool {
 }
 
 // answerHeaders puts the application's answer in order: nothing in our name, none of
-// our cookies, no server name, our transport rules.
+// our cookies, no server name, our transport rules; and where it says nothing of them, that
+// a type is what it says and that other sites do not learn which page somebody comes from.
 func (v *visit) answerHeaders(h http.Header) {
 	strip(h)
+	if h["X-Content-Type-Options"] == nil { // clause: use.no-automation
+		h["X-Content-Type-Options"] = noSniff
+	}
+	if h["Referrer-Policy"] == nil {
+		h["Referrer-Policy"] = originAlone
+	}
 	v.transportRules(h)
 }
+
+// Shared by all answers: nobody may write into them, and an append copies.
+var noSniff, originAlone = []string{"nosniff"}, []string{"strict-origin-when-cross-origin"}
 
 // strip removes what the application may not say.
 func strip(h http.Header) {

@@ -16,8 +16,9 @@
 //
 // Threats: weak or stripped encryption; a stolen local authority (its certificate is
 // name-constrained, so that it can only ever speak for this host and for loopback);
-// slow or countless clients; bytes that net/http refuses by itself and tells nobody
+// slow or countless clients, those that do not read their answers among them (the kernel
+// holds 128 KiB for each at most); stolen ticket keys (tickets.go); bytes that net/http refuses by itself and tells nobody
 // (they are counted and handed to Door.Malformed).
 //
-// For: engineer. Read tls.go, authority.go, files.go, serve.go.
+// For: engineer. Read tls.go, tickets.go, authority.go, files.go, serve.go.
 package listen

@@ -15,7 +15,7 @@ import (
 func TestHeaderFields(t *testing.T) { // breaks: use.no-automation
 	a := authority(t, t.TempDir(), time.Now, "localhost")
 	told := make(chan netip.Addr, 4)
-	addr, _ := serve(t, listen.Door{Name: "https", TLS: listen.TLSConfig(a, nil, false), Handler: http.HandlerFunc(hello), Malformed: func(a netip.Addr) { told <- a }})
+	addr, _ := serve(t, listen.Door{Name: "https", TLS: listen.TLSConfig(a, nil, false, time.Now), Handler: http.HandlerFunc(hello), Malformed: func(a netip.Addr) { told <- a }})
 	for _, two := range []bool{false, true} {
 		client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: two, TLSClientConfig: &tls.Config{RootCAs: a.Roots(), ServerName: "localhost"}}}
 		for n, want := range map[int]int{90: 200, 120: 431} {

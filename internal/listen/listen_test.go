@@ -183,7 +183,7 @@ func TestHandshakes(t *testing.T) {
 	var min atomic.Uint32
 	min.Store(tls.VersionTLS12)
 	addr, _ := serve(t, listen.Door{Name: "https", Handler: http.HandlerFunc(hello),
-		TLS: listen.TLSConfig(a, func() uint16 { return uint16(min.Load()) }, false)})
+		TLS: listen.TLSConfig(a, func() uint16 { return uint16(min.Load()) }, false, time.Now)})
 	try := func(c *tls.Config) error {
 		c.RootCAs = a.Roots()
 		if c.ServerName == "" {
@@ -222,7 +222,7 @@ func TestHandshakes(t *testing.T) {
 func TestHTTP2AndDrain(t *testing.T) {
 	a := authority(t, t.TempDir(), time.Now, "localhost")
 	began := make(chan struct{})
-	addr, stop := serve(t, listen.Door{Name: "https", TLS: listen.TLSConfig(a, nil, false), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	addr, stop := serve(t, listen.Door{Name: "https", TLS: listen.TLSConfig(a, nil, false, time.Now), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(began)
 		time.Sleep(200 * time.Millisecond)
 		hello(w, r)

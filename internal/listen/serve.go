@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"writ/internal/fault"
 )
 
@@ -30,6 +32,8 @@ const (
 	maxPerClient = 200
 	maxTotal     = 20000
 	maxStreams   = 250
+	maxFrame     = 16 << 10  // of HTTP/2: what every client may send; net/http would take 1 MiB
+	maxUnsent    = 128 << 10 // bytes of answers that wait in the kernel for one client
 )
 
 // Listen opens a TCP port. A fault names the port that is taken and what to do.
@@ -111,7 +115,7 @@ func (d Door) server(log *slog.Logger) (*http.Server, net.Listener) {
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is refused like any other malformed target
 		ErrorLog:                     slog.NewLogLogger(log.With("door", d.Name).Handler(), slog.LevelDebug),
 		ConnContext:                  watch.remember, ConnState: watch.state,
-		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams, CountError: watch.http2},
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame, CountError: watch.http2},
 	}
 	if d.TLS != nil {
 		s.TLSConfig = d.TLS
@@ -265,9 +269,26 @@ func (l *limited) Accept() (net.Conn, error) {
 			}
 		}
 		if l.enter(lc.client) {
+			bindUnsent(c)
 			return lc, nil
 		}
 		_ = c.Close() // refused: there is nobody to tell
+	}
+}
+
+// bindUnsent bounds what the kernel holds of an answer for a client that does not read. By itself
+// it takes up to 4 MiB a connection: a thousand such clients use up what the whole machine has for
+// connections, and nobody is answered any more. What is on its way is not bounded, so a good line
+// loses nothing.
+func bindUnsent(c net.Conn) {
+	t, ok := c.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if raw, err := t.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { // without it all is as it was
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent) //nolint:gosec // descriptors are small
+		})
 	}
 }
 

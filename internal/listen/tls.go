@@ -46,8 +46,8 @@ func Suites(fips bool) []uint16 { // clause: crypto.current-public
 
 // TLSConfig is the server side of every public listener. min is read at each
 // handshake, so that a revision of the policy holds for the next connection; what it
-// returns below TLS 1.2 counts as TLS 1.2. min may be nil.
-func TLSConfig(certs Source, min func() uint16, fips bool) *tls.Config {
+// returns below TLS 1.2 counts as TLS 1.2. min may be nil. now turns the keys of tickets.
+func TLSConfig(certs Source, min func() uint16, fips bool, now func() time.Time) *tls.Config {
 	c := &tls.Config{
 		GetCertificate: certs.Certificate,
 		MinVersion:     tls.VersionTLS12, // clause: crypto.current-public
@@ -59,13 +59,11 @@ func TLSConfig(certs Source, min func() uint16, fips bool) *tls.Config {
 		c.CurvePreferences = []tls.CurveID{tls.CurveP256, tls.CurveP384}
 	}
 	challenged, _ := certs.(Challenger)
-	if min == nil && challenged == nil {
-		return c
-	}
-	newest, look := c.Clone(), c.Clone()
+	newest, look, keys := c.Clone(), c.Clone(), &tickets{}
 	newest.MinVersion = tls.VersionTLS13
 	look.NextProtos = []string{"acme-tls/1"}
 	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		keys.turn(c, now()) // the other two have none of their own, and take these
 		if challenged != nil && challenged.Challenge(hello) {
 			return look, nil
 		}

@@ -235,7 +235,7 @@ func (w *world) serve(change func(*acme.Options)) *acme.Source {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		err := listen.Serve(ctx, o.Log, listen.Door{Name: "https", Listener: w.tlsL, TLS: listen.TLSConfig(s, nil, false), Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "served") })},
+		err := listen.Serve(ctx, o.Log, listen.Door{Name: "https", Listener: w.tlsL, TLS: listen.TLSConfig(s, nil, false, time.Now), Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "served") })},
 			listen.Door{Name: "http", Listener: w.plainL, Handler: listen.Challenged(origin, s.Answer)})
 		if err != nil {
 			w.t.Error(err)
