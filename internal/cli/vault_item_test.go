@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,4 +82,33 @@ func TestItemImport(t *testing.T) {
 		t.Error("the pass of the try was not given")
 	}
 	f.must(1, []string{"vault", "item", "import", file + ".none"}, "Read the export")
+}
+
+// A database of KeePass is opened here: the server gets what is in it, and neither password nor key file.
+func TestItemImportDatabase(t *testing.T) { // breaks: vault.company-creds
+	f := serve(t)
+	dir := t.TempDir()
+	const db, key = "../kdbx/testdata/argon2id-keyfile.kdbx", "any file may be a key"
+	for name, text := range map[string]string{"password": "correct horse\n", "key": key, "wrong": "correct\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.on("POST vault/item-import", `{"source":"keepass-xml","rows":[{"row":1,"title":"Elm Bank","kind":"login"}],"good":1,"pass":"p1"}`)
+	f.must(2, []string{"vault", "item", "import", db}, "--db-password-file")
+	f.must(1, []string{"vault", "item", "import", db, "--db-password-file", filepath.Join(dir, "wrong"), "--key-file", filepath.Join(dir, "key")}, "is not the database's")
+	f.must(1, []string{"vault", "item", "import", db, "--db-password-file", filepath.Join(dir, "password")}, "is not the database's")
+	if f.asked("POST /-/api/v1/vault/item-import") {
+		t.Error("what could not be opened was sent")
+	}
+	f.must(0, []string{"vault", "item", "import", db, "--db-password-file", filepath.Join(dir, "password"), "--key-file", filepath.Join(dir, "key")}, "Elm Bank")
+	_, sent, _ := strings.Cut(strings.Join(f.seen, " "), `"file":"`)
+	sent, _, _ = strings.Cut(sent, `"`)
+	text, err := base64.StdEncoding.DecodeString(sent)
+	if err != nil || !strings.Contains(string(text), "<Value>plum &amp; 71 &lt;ü&gt;</Value>") {
+		t.Errorf("sent: %s %v", text, err)
+	}
+	if f.asked("POST", "correct horse") || f.asked("POST", key) || f.asked("POST", "password") || !f.asked("POST", `"source":"keepass-xml"`) {
+		t.Error("the password or the key went to the server")
+	}
 }

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"writ/internal/kdbx"
+	"writ/internal/secret"
 )
 
 func (a *app) itemShare() *cobra.Command {
@@ -212,16 +215,25 @@ func (a *app) itemImport() *cobra.Command {
 		Some   bool     `json:"some,omitempty"`
 	}{}
 	var doIt bool
+	var passwordFile, keyFile string
 	c := &cobra.Command{
 		Use: "import FILE", Short: "Bring items over from another keeper of passwords",
-		Long: `Reads an export of 1Password (1PUX, CSV), Bitwarden (JSON, CSV), KeePass 2 (XML) or a browser (CSV).
-Without --yes it only says row by row what would become of it. With --yes it tries first and then
+		Long: `Reads an export of 1Password (1PUX, CSV), Bitwarden (JSON, CSV), KeePass 2 (XML) or a browser (CSV), or
+a database of KeePass (KDBX 3.1 or 4). The database is opened here: its password does not leave this
+machine. It is asked for at the terminal; where a key file alone opens it, press Enter, or give
+--db-password-file /dev/null. Without --yes it only says row by row what would become of it. With --yes it tries first and then
 brings all rows over, or none; with --some it leaves out what cannot come.`,
-		Example: "  writ vault item import export.1pux --as ana@example.com\n  writ vault item import logins.csv --yes --some --as ana@example.com", Args: cobra.ExactArgs(1),
+		Example: "  writ vault item import export.1pux --as ana@example.com\n  writ vault item import logins.csv --yes --some --as ana@example.com\n  writ vault item import team.kdbx --key-file team.keyx --as ana@example.com", Args: cobra.ExactArgs(1),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			b, err := os.ReadFile(args[0])
 			if err != nil {
 				return fmt.Errorf("read the export: %w", err)
+			}
+			if kdbx.Is(b) {
+				if b, err = a.openDatabase(b, passwordFile, keyFile); err != nil {
+					return err
+				}
+				in.Source = "keepass-xml"
 			}
 			in.File = base64.StdEncoding.EncodeToString(b)
 			conn, err := a.open(c.Context())
@@ -249,11 +261,38 @@ brings all rows over, or none; with --some it leaves out what cannot come.`,
 		}),
 	}
 	f := c.Flags()
-	f.StringVar(&in.Source, "source", "", "1password-1pux, 1password-csv, bitwarden-json, bitwarden-csv, keepass-xml, browser-csv (default: seen from the file)")
+	f.StringVar(&in.Source, "source", "", "1password-1pux, 1password-csv, bitwarden-json, bitwarden-csv, keepass-kdbx, keepass-xml, browser-csv (default: seen from the file)")
 	f.StringArrayVar(&in.Owners, "owner", nil, "who owns what comes: an address or a handle; repeat it (default you)")
+	f.StringVar(&passwordFile, "db-password-file", "", "a file with the password of a database of KeePass (default: asked for)")
+	f.StringVar(&keyFile, "key-file", "", "the key file of a database of KeePass, where it has one")
 	f.BoolVar(&doIt, "yes", false, "bring it over after the try")
 	f.BoolVar(&in.Some, "some", false, "leave out what cannot come over")
 	return c
+}
+
+// openDatabase opens a database of KeePass, and gives the XML that an export of it would be.
+func (a *app) openDatabase(file []byte, passwordFile, keyFile string) ([]byte, error) { // clause: vault.company-creds
+	var key kdbx.Key
+	if keyFile != "" {
+		b, err := a.readFile(keyFile, kdbx.MaxKeyFile)
+		if err != nil {
+			return nil, err
+		}
+		key.File = secret.NewBytes(b)
+	}
+	var err error
+	if passwordFile == "" {
+		key.Password, err = a.ask("Password of the database: ", "Give --db-password-file FILE.")
+	} else {
+		var b []byte
+		b, err = a.readFile(passwordFile, 4<<10)
+		key.Password = secret.NewText(strings.TrimRight(string(b), "\r\n"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := kdbx.Open(file, key, kdbx.Alone)
+	return text.Reveal(), err
 }
 
 type importAnswer struct {

@@ -11,6 +11,7 @@ import (
 
 	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/kdbx"
 	"writ/internal/secret"
 	"writ/internal/vault/item"
 	"writ/internal/web"
@@ -66,7 +67,7 @@ func (c *Console) itemRoutes(staff func(string, access.Action, string, web.Handl
 		staff("GET /-/console/items/report", see, atItems, c.showItemReport),
 		staff("GET /-/console/items/left", see, atItems, c.showLeft),
 		staff("GET /-/console/items/import", see, atItems, c.showItemImport),
-		large(item.MaxImport+64<<10, staff("POST "+atItems+"/import", see, atItems, c.importItems)),
+		large(item.MaxImport+kdbx.MaxKeyFile+64<<10, staff("POST "+atItems+"/import", see, atItems, c.importItems)),
 		staff("GET /-/console/items/password", see, atItems, c.showGenerator),
 		staff("POST "+atItems+"/password", see, atItems, c.generate),
 		staff("GET /-/console/items/{id}", see, atItems, c.showItem),
@@ -262,8 +263,10 @@ func (c *Console) showItemImport(w http.ResponseWriter, r *http.Request, _ actor
 
 func (c *Console) importPage(w http.ResponseWriter, r *http.Request, res item.Result, fail error) error {
 	p := importPage{Form: &web.Form{Action: atItems + "/import", Upload: true, Act: "Try it", Fault: fail, Fields: []web.Field{
-		{Name: "file", Label: "The export", Type: "file", Required: true, Hint: "1Password (1PUX, CSV), Bitwarden (JSON, CSV), KeePass 2 (XML) or a browser (CSV), at most 10 MiB. Nothing is kept of it by a try."}}}}
-	lead := "Bring over what another keeper of passwords exports. You own what comes. Delete the export afterwards: it is not encrypted."
+		{Name: "file", Label: "The export", Type: "file", Required: true, Hint: "1Password (1PUX, CSV), Bitwarden (JSON, CSV), KeePass 2 (KDBX, XML) or a browser (CSV), at most 10 MiB. Nothing is kept of it by a try."},
+		{Name: "password", Label: "Password of a KeePass database (KDBX)", Type: "password", Complete: "off", Hint: "Other exports have none. It opens the database once and is not kept. The command “writ vault item import” opens it on your own machine."},
+		{Name: "key_file", Label: "Its key file, where it has one", Type: "file"}}}}
+	lead := "Bring over what another keeper of passwords exports. You own what comes. Delete the export afterwards: most are not encrypted."
 	if len(res.Rows) > 0 {
 		t := web.Table{Caption: "What is in it", Columns: []web.Column{{Name: "Row", Figure: true}, {Name: "Title"}, {Name: "Kind"}, {Name: "What becomes of it"}}}
 		for _, b := range res.Rows {
@@ -295,7 +298,7 @@ func (c *Console) importItems(w http.ResponseWriter, r *http.Request, who actor.
 	if err != nil {
 		return err
 	}
-	res, err := c.Items.Bring(r.Context(), who, item.Import{File: secret.NewBytes(files["file"].Body), Pass: f.Get("pass"), Some: true})
+	res, err := c.Items.Bring(r.Context(), who, item.Import{File: secret.NewBytes(files["file"].Body), Key: kdbx.Key{Password: secret.NewText(f.Get("password")), File: secret.NewBytes(files["key_file"].Body)}, Pass: f.Get("pass"), Some: true})
 	if err != nil {
 		if !formed(err) {
 			return err

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -228,6 +229,25 @@ func TestItemImportPage(t *testing.T) {
 	w.upload("ana", at, "logins.csv", table+"More,https://m.example,y,z z z z z\n", "pass", pass).want(409, "not the file that was tried")
 	w.upload("ana", at, "logins.csv", table, "pass", pass).want(303)
 	w.get("ana", itemsAt).want(200, "Elm", "1 item")
+}
+
+// A database of KeePass is opened by the page with its password.
+func TestItemImportDatabasePage(t *testing.T) { // breaks: vault.company-creds
+	w := newWorld(t)
+	const at = itemsAt + "/import"
+	file, err := os.ReadFile("../kdbx/testdata/three.kdbx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.get("ana", at).want(200, "Password of a KeePass database", "Its key file")
+	w.upload("ana", at, "team.kdbx", string(file), "password", "another").want(422, "is not the database")
+	body := w.upload("ana", at, "team.kdbx", string(file), "password", "correct horse").want(200, "1 of 2 rows can come over", "recycle bin", "Password of a KeePass database").Body.String()
+	if strings.Contains(body, "plum") || strings.Contains(body, "correct horse") {
+		t.Error("a try shows a password")
+	}
+	pass := regexp.MustCompile(`name="pass" value="(\w+)"`).FindStringSubmatch(body)[1]
+	w.upload("ana", at, "team.kdbx", string(file), "pass", pass, "password", "correct horse").want(303)
+	w.get("ana", itemsAt).want(200, "Elm Bank", "Finance", "1 item")
 }
 
 func TestGeneratorPage(t *testing.T) {

@@ -38,6 +38,7 @@ func Outside() []Use {
 		{"argon2id", "hashes of passwords", "PBKDF2-HMAC-SHA-256 with 600,000 rounds, once the policy says so (auth.hash); a new folder of this build begins with it", []string{"golang.org/x/crypto/argon2", "golang.org/x/crypto/blake2b"}},
 		{"bcrypt, scrypt, argon2 and crypt(3) of other systems", "passwords that were brought from elsewhere", "replaced at the next sign-in; take them out of auth.hash/import to refuse them",
 			[]string{"github.com/go-crypt/x/argon2", "github.com/go-crypt/x/bcrypt", "github.com/go-crypt/x/blake2b", "github.com/go-crypt/x/blowfish", "github.com/go-crypt/x/base64", "github.com/go-crypt/x/crypt", "github.com/go-crypt/x/pbkdf2", "github.com/go-crypt/x/scrypt", "github.com/go-crypt/x/yescrypt", "golang.org/x/crypto/blowfish", "golang.org/x/crypto/md4"}},
+		{"Argon2, ChaCha20 and Salsa20 of KeePass", "databases that are brought over", "an export of KeePass as XML", []string{"golang.org/x/crypto/salsa20/salsa"}},
 		{"HMAC-SHA-1", "one-time codes of authenticator apps", "passkeys, which the policy can ask for", nil},
 		{"X25519, ChaCha20-Poly1305", "what a client of TLS may offer", "the standard library leaves them out while the module is on", []string{"golang.org/x/crypto/chacha20", "golang.org/x/crypto/curve25519"}},
 		{"secp256k1, OCSP", "formats that a passkey may come in; none of them is asked for", "the module's own curves are asked for", []string{"github.com/go-webauthn/x/crypto/secp256k1", "github.com/go-webauthn/x/crypto/secp256k1/ecdsa", "golang.org/x/crypto/ocsp"}},

@@ -13,10 +13,10 @@ var rare = []struct {
 	who  string // packages under internal, space between; a child counts to its parent unless named itself
 	why  string
 }{
-	{"crypto/cipher", "envelope", "one place seals"},
-	{"crypto/aes", "envelope ledger", "the ledger's page key goes to XTS"},
+	{"crypto/cipher", "envelope kdbx", "one place seals; the databases of KeePass are opened"},
+	{"crypto/aes", "envelope ledger kdbx", "the ledger's page key goes to XTS; the databases of KeePass"},
 	{"golang.org/x/crypto/xts", "ledger", "pages of the database"},
-	{"crypto/hmac", "envelope vault passhash", "pseudonyms and marks; signatures of the clients of the parameter store; verifiers of PostgreSQL"},
+	{"crypto/hmac", "envelope vault passhash kdbx", "pseudonyms and marks; the databases of KeePass; signatures of the clients of the parameter store; verifiers of PostgreSQL"},
 	{"crypto/hkdf", "envelope", "subkeys"},
 	{"crypto/pbkdf2", "passhash", "one place hashes passwords"},
 	{"golang.org/x/crypto/argon2", "passhash", "one place hashes passwords"},
@@ -49,7 +49,7 @@ var rare = []struct {
 	{"html/template", "web mail console report demo identity policy journal gateway", "pages and letters"},
 	{"text/template", "cli", "does not escape; files of other programs, with quoting of their own"},
 	{"encoding/gob", "", "decodes foreign bytes into types at will"},
-	{"encoding/xml", "vault", "KeePass exports XML; it is read as a stream, without entities"},
+	{"encoding/xml", "vault kdbx", "KeePass exports XML; it is read as a stream, without entities"},
 	{"reflect", "clause ledger policy web", "tags of rules, classes of fields, types of the API document"},
 	{"unsafe", "", "not needed"},
 	{"plugin", "", "not needed"},

@@ -2,8 +2,10 @@ package item_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/secret"
+	"writ/internal/vault"
 	"writ/internal/vault/item"
 )
 
@@ -197,6 +200,60 @@ type finding struct {
 func (f finding) Find(ctx context.Context, team, ref string) (item.Member, error) {
 	f.then()
 	return f.People.Find(ctx, team, ref)
+}
+
+// Files of an export come along, up to what an item and an import may hold; the others are told.
+func TestImportFiles(t *testing.T) { // breaks: vault.company-creds
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit)
+		ctx, ana := t.Context(), w.as("ana")
+		entry := func(title string, files ...string) string {
+			out := `<Entry><String><Key>Title</Key><Value>` + title + `</Value></String><String><Key>Password</Key><Value>plum ` + title + ` horse</Value></String>`
+			for i := 0; i < len(files); i += 2 {
+				out += `<Binary><Key>` + files[i] + `</Key><Value Ref="` + files[i+1] + `"/></Binary>`
+			}
+			return out + `</Entry>`
+		}
+		binary := func(id, text string) string {
+			return `<Binary ID="` + id + `">` + base64.StdEncoding.EncodeToString([]byte(text)) + `</Binary>`
+		}
+		many, big := []string{}, ""
+		for n := range 11 {
+			many = append(many, fmt.Sprintf("f%d", n), "0")
+		}
+		for n := range 3 {
+			all := []string{}
+			for f := range 10 {
+				all = append(all, fmt.Sprint("b", f), "2")
+			}
+			big += entry(fmt.Sprint("Big ", n), all...)
+		}
+		in := item.Import{Some: true, File: secret.NewBytes([]byte(`<KeePassFile><Meta><Binaries>` + binary("0", "hello") + binary("1", "card 4111111111111111") + binary("2", strings.Repeat("x", 1<<20)) + `</Binaries></Meta><Root><Group>` +
+			entry("Elm", `C:\papers\c.txt`, "0", "card.txt", "1", "none", "9") + entry("Many", many...) + big + entry("Last", "b", "2", "c", "2") + `</Group></Root></KeePassFile>`))}
+		try, err := w.svc.Bring(ctx, ana, in)
+		good(t, err)
+		told := func(row int) string { return strings.Join(try.Rows[row].Told, "; ") }
+		if try.Good != 6 || !strings.Contains(told(0), `"card.txt" is left out: `) || !strings.Contains(told(0), `"none" is left out: a file has 1 byte`) || told(1) != `its file "f10" is left out: an item has at most 10` || told(4) != "" || told(5) != `its file "c" is left out: an import brings at most 500 files and 32 MiB of them` {
+			t.Errorf("%d good: %s / %s / %s / %s", try.Good, told(0), told(1), told(4), told(5))
+		}
+		in.Pass = try.Pass
+		done, err := w.svc.Bring(ctx, ana, in)
+		good(t, err)
+		it, err := w.svc.Show(ctx, ana, done.Rows[0].ID)
+		good(t, err)
+		if len(it.Files) != 1 || it.Files[0].Name != "c.txt" {
+			t.Fatalf("%+v", it.Files)
+		}
+		if _, body, err := w.svc.Download(ctx, ana, it.ID, it.Files[0].ID, ""); err != nil || string(body.Reveal()) != "hello" {
+			t.Errorf("%s %v", body.Reveal(), err)
+		}
+		if n := len(kit.Recorded("vault.file-attached")); n != 1+10+30+1 {
+			t.Errorf("%d files are recorded", n)
+		}
+		if seen, err := w.vault.SeenBy(ctx, ana, "person/ana"); err != nil || !slices.ContainsFunc(seen, func(s vault.Seen) bool { return strings.HasSuffix(s.Thing, "/"+it.Files[0].ID) }) {
+			t.Errorf("nobody knows the file: %+v %v", seen, err)
+		}
+	}, tables...)
 }
 
 // One import is read at a time, and two nodes do not do one twice.

@@ -27,12 +27,11 @@
 // Letters: who made a link and who owns its item are told of its opening and of the first try
 // after it; who owns what somebody had or saw is told when they leave. They name no item.
 //
-// BUG(import): KDBX files are not read; KeePass exports XML. Files inside a 1PUX archive are
-// left out and told.
+// BUG(import): files inside a 1PUX archive are left out and told.
 //
 // Tables: vault_item*; the schema says who may export and erase each.
 //
 // For: staff, owners. Read item.go, content.go, write.go, read.go, share.go, reveal.go,
-// out.go, link.go, letters.go, left.go; then generate.go, report.go, import.go (formats: package bring), tend.go;
+// out.go, link.go, letters.go, left.go; then generate.go, report.go, import.go, import_files.go (formats: package bring), tend.go;
 // http.go is the table of addresses, clauses.go the proofs. The console shows it.
 package item

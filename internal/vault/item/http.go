@@ -40,7 +40,7 @@ func (s *Service) Routes() []web.Route {
 		on("DELETE "+v1+"items/{id}/files/{file}", few, s.deleteFile, web.Doc{Summary: "Remove a file", Errors: and("file_unknown")}),
 		on("POST "+v1+"generate", few, s.postGenerate, web.Doc{Summary: "Make a password or a passphrase", In: generateIn{}, Out: generatedOut{}, Errors: []string{"generate"}}),
 		on("GET "+v1+"item-report", few, s.getReport, web.Doc{Summary: "Items that are weak, reused, old, overdue, banned, ownerless or held by one person", Out: reportOut{}}),
-		on("POST "+v1+"item-import", MaxImport*3/2, s.postImport, web.Doc{Summary: "Read items of another keeper of passwords: try first, then import with the pass of the try", In: importIn{}, Out: importOut{}, Errors: []string{"import_file", "import_pass", "import_rows", "import_busy", "import_used"}}),
+		on("POST "+v1+"item-import", MaxImport*3/2, s.postImport, web.Doc{Summary: "Read items of another keeper of passwords: try first, then import with the pass of the try", In: importIn{}, Out: importOut{}, Errors: []string{"import_file", "import_pass", "import_rows", "import_busy", "import_used", "kdbx_password", "kdbx_key_file", "kdbx_work"}}),
 		{Pattern: "GET /-/once/{token}", Who: web.Anyone, Handle: stranger(s.showOnce)},
 		{Pattern: "POST " + atOnce + "/{token}", Who: web.Anyone, Handle: stranger(s.openOnce)},
 	}
@@ -397,7 +397,7 @@ func (s *Service) postFile(w http.ResponseWriter, r *http.Request, who actor.Act
 	if err != nil {
 		return err
 	}
-	body, err := unbase64(in.Body)
+	body, err := unbase64("file", in.Body)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/kdbx"
 	"writ/internal/ledger"
 	"writ/internal/secret"
 	"writ/internal/vault"
@@ -26,6 +27,7 @@ const MaxImport = bring.MaxFile
 type Import struct {
 	Source string // "" = seen from the file
 	File   secret.Bytes
+	Key    kdbx.Key // of a database of KeePass
 	Owners []string
 	Pass   string // of a try of the same file; "" = this is the try
 	Some   bool   // bring over what is good, and leave the rest out
@@ -59,7 +61,7 @@ func (s *Service) Bring(ctx context.Context, who actor.Actor, in Import) (Result
 		return Result{}, fault.New(fault.Limited, "import_busy", fault.Public{Problem: "Another import is being read.", Expected: "One at a time.", Next: "Try it again in a minute."})
 	}
 	defer s.brings.Unlock()
-	source, rows, err := bring.Read(in.Source, in.File.Reveal())
+	source, rows, err := bring.Read(in.Source, in.File.Reveal(), in.Key)
 	if err != nil {
 		return Result{}, err
 	}
@@ -72,7 +74,7 @@ func (s *Service) Bring(ctx context.Context, who actor.Actor, in Import) (Result
 		f, _ := i.Field("username")
 		twice[likeness(i.Kind, i.Title, f.Value)] = true
 	}
-	out := Result{Source: source}
+	out, room := Result{Source: source}, filesRoom{maxImportFiles, maxImportBytes}
 	var made []prepared
 	for _, r := range rows {
 		b := Brought{N: r.N, Title: r.Title, Kind: r.Kind, Problem: r.Problem, Told: r.Told}
@@ -87,6 +89,9 @@ func (s *Service) Bring(ctx context.Context, who actor.Actor, in Import) (Result
 			p, err := s.prepare(ctx, who, NewItem{Draft: draftOf(r.Item), Owners: in.Owners})
 			switch _, pub := fault.PublicOf(err); {
 			case err == nil:
+				var told []string
+				p.files, told = room.take(r.Files)
+				b.Told = append(b.Told, told...)
 				b.ID, twice[mark], made = p.id, true, append(made, p)
 			case fault.KindOf(err) == fault.Invalid && !slices.ContainsFunc(pub.Fields, func(f fault.Field) bool { return f.Name == "owners" || f.Name == "with" }):
 				b.Problem = pub.Problem
@@ -126,7 +131,11 @@ func (s *Service) bring(ctx context.Context, who actor.Actor, in Import, out Res
 		return Result{}, err
 	}
 	id := s.DB.ID()
-	if err := s.stage(ctx, who, id, made, roster); err != nil {
+	err = s.stage(ctx, who, id, made, roster)
+	if err == nil {
+		err = s.stageFiles(ctx, who, id, made)
+	}
+	if err != nil {
 		return Result{}, fmt.Errorf("bring items over: %w", err) // what was staged is erased by Tend
 	}
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
@@ -236,11 +245,13 @@ func draftOf(i bring.Item) Draft {
 
 type (
 	importIn struct {
-		Source string      `json:"source,omitzero"` // 1password-1pux, 1password-csv, bitwarden-json, bitwarden-csv, keepass-xml, browser-csv
-		File   secret.Text `json:"file"`            // base64
-		Owners []string    `json:"owners,omitzero"`
-		Pass   string      `json:"pass,omitzero"` // left out: try it
-		Some   bool        `json:"some,omitzero"` // leave out what cannot come over
+		Source   string      `json:"source,omitzero"`   // 1password-1pux, 1password-csv, bitwarden-json, bitwarden-csv, keepass-kdbx, keepass-xml, browser-csv
+		File     secret.Text `json:"file"`              // base64
+		Password secret.Text `json:"password,omitzero"` // of a database of KeePass
+		KeyFile  secret.Text `json:"key_file,omitzero"` // base64; where it has one
+		Owners   []string    `json:"owners,omitzero"`
+		Pass     string      `json:"pass,omitzero"` // left out: try it
+		Some     bool        `json:"some,omitzero"` // leave out what cannot come over
 	}
 	broughtWire struct {
 		N       int      `json:"row"`
@@ -260,10 +271,10 @@ type (
 )
 
 // unbase64 reads a file inside JSON.
-func unbase64(t secret.Text) (secret.Bytes, error) {
+func unbase64(field string, t secret.Text) (secret.Bytes, error) {
 	b, err := base64.StdEncoding.DecodeString(t.Reveal())
 	if err != nil {
-		return secret.Bytes{}, invalid("file", "file_base64", "The file is not written in base64.")
+		return secret.Bytes{}, invalid(field, "file_base64", "The file is not written in base64.")
 	}
 	return secret.NewBytes(b), nil
 }
@@ -273,11 +284,15 @@ func (s *Service) postImport(w http.ResponseWriter, r *http.Request, who actor.A
 	if err != nil {
 		return err
 	}
-	file, err := unbase64(in.File)
+	file, err := unbase64("file", in.File)
 	if err != nil {
 		return err
 	}
-	res, err := s.Bring(r.Context(), who, Import{Source: in.Source, File: file, Owners: in.Owners, Pass: in.Pass, Some: in.Some})
+	key, err := unbase64("key_file", in.KeyFile)
+	if err != nil {
+		return err
+	}
+	res, err := s.Bring(r.Context(), who, Import{Source: in.Source, File: file, Key: kdbx.Key{Password: in.Password, File: key}, Owners: in.Owners, Pass: in.Pass, Some: in.Some})
 	if err != nil {
 		return err
 	}

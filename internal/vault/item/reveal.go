@@ -2,7 +2,6 @@ package item
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,25 +119,14 @@ func (s *Service) Attach(ctx context.Context, who actor.Actor, id, name string, 
 	if err != nil {
 		return File{}, err
 	}
-	name = tidy(name[strings.LastIndexAny(name, `/\`)+1:])
-	switch {
-	case name == "" || len(name) > maxTitle:
-		return File{}, invalid("file", "file_name", fmt.Sprintf("The file's name has 1 to %d characters.", maxTitle))
-	case body.Len() == 0 || body.Len() > MaxFile:
-		return File{}, invalid("file", "file_size", "A file has 1 byte to 1 MiB.")
-	}
-	for _, text := range []string{name, string(body.Reveal())} {
-		if err := noCard("file", text); err != nil {
-			return File{}, err
-		}
-	}
-	f := File{ID: s.DB.ID(), Name: name, Size: int64(body.Len()), By: who.String()}
-	k, err := s.Keys.Ensure(ctx, contentKey(it.team))
+	n, err := fileOf(name, body)
 	if err != nil {
-		return File{}, fmt.Errorf("seal a file: %w", err)
+		return File{}, err
 	}
-	head := k.Seal(pad([]byte(name)), place("vault_item_file.name", it.team, f.ID, 1))
-	box := k.Seal(pad(body.Reveal()), place("vault_item_file.body", it.team, f.ID, 1))
+	f, err := s.sealFile(ctx, who, it.team, n)
+	if err != nil {
+		return File{}, err
+	}
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if _, err := s.still(ctx, tx, who, it, Editor); err != nil {
 			return nil, err
@@ -150,14 +138,61 @@ func (s *Service) Attach(ctx context.Context, who actor.Actor, id, name string, 
 		if n >= maxFiles {
 			return nil, invalid("file", "file_many", fmt.Sprintf("An item has at most %d files.", maxFiles))
 		}
-		f.Added = tx.Now()
-		_, err := tx.Exec(ctx, insertFile, f.ID, id, head, box, f.Size, us(f.Added), f.By)
-		return FileAttached{Item: id, File: f.ID, Size: f.Size}, errors.Join(err, s.Sight.Saw(ctx, tx, who, thing(id)+"/"+f.ID, 1))
+		return s.putFile(ctx, tx, who, id, &f)
 	})
 	if err != nil {
 		return File{}, fmt.Errorf("attach a file: %w", err)
 	}
+	return f.File, nil
+}
+
+// newFile is one that may be attached.
+type newFile struct {
+	name string
+	body secret.Bytes
+}
+
+// fileOf refuses what is no file of an item.
+func fileOf(name string, body secret.Bytes) (newFile, error) {
+	name = tidy(name[strings.LastIndexAny(name, `/\`)+1:])
+	switch {
+	case name == "" || len(name) > maxTitle:
+		return newFile{}, invalid("file", "file_name", fmt.Sprintf("The file's name has 1 to %d characters.", maxTitle))
+	case body.Len() == 0 || body.Len() > MaxFile:
+		return newFile{}, invalid("file", "file_size", "A file has 1 byte to 1 MiB.")
+	}
+	for _, text := range []string{name, string(body.Reveal())} {
+		if err := noCard("file", text); err != nil {
+			return newFile{}, err
+		}
+	}
+	return newFile{name, body}, nil
+}
+
+type sealedFile struct {
+	File
+	head, box []byte
+}
+
+func (s *Service) sealFile(ctx context.Context, who actor.Actor, team string, n newFile) (sealedFile, error) {
+	k, err := s.Keys.Ensure(ctx, contentKey(team))
+	if err != nil {
+		return sealedFile{}, fmt.Errorf("seal a file: %w", err)
+	}
+	f := sealedFile{File: File{ID: s.DB.ID(), Name: n.name, Size: int64(n.body.Len()), By: who.String()}}
+	f.head = k.Seal(pad([]byte(n.name)), place("vault_item_file.name", team, f.ID, 1))
+	f.box = k.Seal(pad(n.body.Reveal()), place("vault_item_file.body", team, f.ID, 1))
 	return f, nil
+}
+
+// putFile stores a file, and that whoever brought it knows it.
+func (s *Service) putFile(ctx context.Context, tx *ledger.Tx, who actor.Actor, id string, f *sealedFile) (ledger.Event, error) {
+	f.Added = tx.Now()
+	_, err := tx.Exec(ctx, insertFile, f.ID, id, f.head, f.box, f.Size, us(f.Added), f.By)
+	if err == nil && who.Kind == actor.Person {
+		err = s.Sight.Saw(ctx, tx, who, thing(id)+"/"+f.ID, 1)
+	}
+	return FileAttached{Item: id, File: f.ID, Size: f.Size}, err
 }
 
 // Download hands out a file as Reveal does a field.

@@ -157,6 +157,7 @@ type prepared struct {
 	sealedVersion
 	in     Draft
 	owners []string // ids
+	files  []newFile
 }
 
 func (s *Service) prepare(ctx context.Context, who actor.Actor, in NewItem) (prepared, error) {

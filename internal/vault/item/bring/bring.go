@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"writ/internal/fault"
+	"writ/internal/kdbx"
 	"writ/internal/secret"
 )
 
@@ -30,6 +31,13 @@ type Item struct {
 	User                string
 	Secrets             map[string]secret.Text // by field: password, totp, notes, key, private, text
 	More                []More
+	Files               []File
+}
+
+// File is one that is attached. Of one that is too large the body is empty.
+type File struct {
+	Name string
+	Body secret.Bytes
 }
 
 // More is a field of the other keeper that has no place of its own here.
@@ -41,18 +49,18 @@ type More struct {
 
 // Sources are what can be read.
 var Sources = []struct{ ID, Name string }{
-	{"1password-1pux", "1Password (1PUX)"}, {"1password-csv", "1Password (CSV)"}, {"bitwarden-json", "Bitwarden (JSON)"}, {"bitwarden-csv", "Bitwarden (CSV)"}, {"keepass-xml", "KeePass (XML)"}, {"browser-csv", "A browser (CSV)"},
+	{"1password-1pux", "1Password (1PUX)"}, {"1password-csv", "1Password (CSV)"}, {"bitwarden-json", "Bitwarden (JSON)"}, {"bitwarden-csv", "Bitwarden (CSV)"}, {"keepass-kdbx", "KeePass (KDBX)"}, {"keepass-xml", "KeePass (XML)"}, {"browser-csv", "A browser (CSV)"},
 }
 
-// Read reads an export. An empty source is seen from the file's beginning.
-func Read(source string, file []byte) (string, []Row, error) {
+// Read reads an export. An empty source is seen from the file's beginning; the key is of a database.
+func Read(source string, file []byte, key kdbx.Key) (string, []Row, error) {
 	if len(file) == 0 || len(file) > MaxFile {
 		return "", nil, bad("The file is empty, or larger than 10 MiB.")
 	}
 	if source == "" {
 		source = guess(file)
 	}
-	readers := map[string]func([]byte) ([]Row, error){"1password-1pux": readPUX, "1password-csv": readTable, "bitwarden-json": readBitwarden, "bitwarden-csv": readTable, "keepass-xml": readKeePass, "browser-csv": readTable}
+	readers := map[string]func([]byte) ([]Row, error){"1password-1pux": readPUX, "1password-csv": readTable, "bitwarden-json": readBitwarden, "bitwarden-csv": readTable, "keepass-kdbx": func(file []byte) ([]Row, error) { return readDatabase(file, key) }, "keepass-xml": readKeePass, "browser-csv": readTable}
 	read, ok := readers[source]
 	if !ok {
 		return "", nil, bad("The kind of file is not known: it is none of 1Password, Bitwarden, KeePass and browsers.")
@@ -77,6 +85,8 @@ func guess(file []byte) string {
 	switch {
 	case strings.HasPrefix(head, "pk\x03\x04"):
 		return "1password-1pux"
+	case kdbx.Is(file):
+		return "keepass-kdbx"
 	case strings.HasPrefix(head, "{"):
 		return "bitwarden-json"
 	case strings.HasPrefix(head, "<"):
@@ -131,7 +141,7 @@ func (i *Item) more(label, value string, hidden bool) {
 }
 
 func bad(problem string) error {
-	return fault.New(fault.Invalid, "import_file", fault.Public{Problem: problem, Expected: "An export of 1Password (1PUX, CSV), Bitwarden (JSON, CSV, not encrypted), KeePass 2 (XML) or a browser (CSV).",
+	return fault.New(fault.Invalid, "import_file", fault.Public{Problem: problem, Expected: "An export of 1Password (1PUX, CSV), Bitwarden (JSON, CSV, not encrypted), KeePass 2 (KDBX, XML) or a browser (CSV).",
 		Fields: []fault.Field{{Name: "file", Code: "import_file", Problem: problem}}})
 }
 

@@ -3,12 +3,17 @@ package bring_test
 import (
 	"archive/zip"
 	"bytes"
+	"compress/gzip"
+	"encoding/base64"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
 
 	"writ/internal/fault"
+	"writ/internal/kdbx"
+	"writ/internal/secret"
 	"writ/internal/vault/item/bring"
 )
 
@@ -51,13 +56,16 @@ const bitwardenData = `{"encrypted":false,"folders":[{"id":"f1","name":"Finance"
 {"type":5,"name":"Deploy","sshKey":{"privateKey":"-----BEGIN","publicKey":"ssh-ed25519 A"}}]}`
 
 const keepassData = `<?xml version="1.0" encoding="utf-8" standalone="yes"?>
-<KeePassFile><Meta><Generator>KeePass</Generator></Meta><Root><Group><UUID>x</UUID><Name>Database</Name>
+<KeePassFile><Meta><Generator>KeePass</Generator><RecycleBinUUID>gggggggggggggggggggggg==</RecycleBinUUID><Binaries><Binary ID="0">aGVsbG8gZmlsZQ==</Binary><Binary ID="1" Compressed="True">H4sIAAAAAAACA8tIzcnJVyjPL8pJAQCFEUoNCwAAAA==</Binary></Binaries></Meta><Root><Group><UUID>x</UUID><Name>Database</Name>
 <Group><Name>Finance</Name><Entry><String><Key>Title</Key><Value>Elm Bank</Value></String><String><Key>UserName</Key><Value>treasury</Value></String>
 <String><Key>Password</Key><Value ProtectInMemory="True">plum &amp; 71</Value></String><String><Key>URL</Key><Value>https://elmbank.example</Value></String><String><Key>Notes</Key><Value>call Ilse</Value></String>
 <String><Key>PIN</Key><Value ProtectInMemory="True">4711</Value></String><String><Key>TimeOtp-Secret-Base32</Key><Value>JBSW Y3DP EHPK 3PXP</Value></String><String><Key>TimeOtp-Algorithm</Key><Value>HMAC-SHA-256</Value></String>
-<Binary><Key>c.pdf</Key><Value Ref="0"/></Binary>
+<Binary><Key>c.pdf</Key><Value Ref="0"/></Binary><Binary><Key>d.pdf</Key><Value Ref="1"/></Binary><Binary><Key>e.pdf</Key><Value>d2l0aGlu</Value></Binary><Binary><Key>f.pdf</Key><Value Ref="7"/></Binary><Tags>bank;money</Tags>
 <History><Entry><String><Key>Title</Key><Value>Former</Value></String></Entry></History></Entry></Group>
 <Group><Name>Recycle Bin</Name><Entry><String><Key>Title</Key><Value>Gone</Value></String></Entry></Group>
+<Group><UUID>gggggggggggggggggggggg==</UUID><Name>Papierkorb</Name><Group><UUID>hhhhhhhhhhhhhhhhhhhhhh==</UUID><Entry><String><Key>Title</Key><Value>Gone too</Value></String></Entry></Group></Group>
+<Entry><String><Key>Title</Key><Value>Other</Value></String><String><Key>Password</Key><Value>{REF:P@I:46C9B1FFBD4ABC4BBB260C6190BAD20C}</Value></String></Entry>
+<Entry><String><Key>Title</Key><Value>Odd</Value></String><String><Key>Password</Key><Value NotText="True"/></String></Entry>
 </Group></Root></KeePassFile>`
 
 func shown(r bring.Row) string {
@@ -76,6 +84,9 @@ func shown(r bring.Row) string {
 	}
 	for _, told := range r.Told {
 		out += " ! " + told
+	}
+	for _, f := range r.Files {
+		out += " @" + f.Name + "=" + string(f.Body.Reveal())
 	}
 	return out
 }
@@ -102,8 +113,9 @@ func TestRead(t *testing.T) {
 		{"Bitwarden CSV", "bitwarden-csv", []byte("folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\nFinance,,login,Elm Bank,call Ilse,\"PIN: 4711\nbranch: 9\",0,https://elmbank.example,treasury,plum 71,\n,,note,Alarm,the code,,0,,,,\n"),
 			[]string{bank(1, `] treasury password=plum 71 notes=call Ilse +PIN(true)=4711 +branch(true)=9`), `2 note "Alarm" in "" []  text=the code`}},
 		{"KeePass", "keepass-xml", []byte(keepassData), []string{
-			bank(1, `] treasury password=plum & 71 totp=otpauth://totp/x?secret=JBSWY3DPEHPK3PXP&algorithm=SHA-256 notes=call Ilse +PIN(true)=4711 ! 1 of its files left out: attach them by hand`),
-			`2 login "Gone" in "Recycle Bin" ✗ it is in the recycle bin there`}},
+			bank(1, `] treasury password=plum & 71 totp=otpauth://totp/x?secret=JBSWY3DPEHPK3PXP&algorithm=SHA-256 notes=call Ilse +PIN(true)=4711 +Tags(false)=bank, money @c.pdf=hello file @d.pdf=hello world @e.pdf=within @f.pdf=`),
+			`2 login "Gone" in "Recycle Bin" ✗ it is in the recycle bin there`, `3 login "Gone too" in "Papierkorb" ✗ it is in the recycle bin there`,
+			`4 login "Other" in "" []  password={REF:P@I:46C9B1FFBD4ABC4BBB260C6190BAD20C} ! a field of it stands for another entry's: write the value into it by hand`, `5 login "Odd" in "" ✗ a value is not text`}},
 		{"Chrome", "browser-csv", []byte("\xef\xbb\xbfname,url,username,password,note\nelmbank.example,https://elmbank.example/login,treasury,plum 71,\n,https://post.example/x,,\"two\nlines\",\n,,,,\na,b,c,d,e,f\n"),
 			[]string{`1 login "elmbank.example" in "" [https://elmbank.example/login] treasury password=plum 71`, "2 login \"post.example\" in \"\" [https://post.example/x]  password=two\nlines",
 				`3 login "" in "" ✗ it has no title, no address and no user`, `4 login "" in "" ✗ it has more columns than the first line names`}},
@@ -112,7 +124,7 @@ func TestRead(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, source := range []string{"", c.source} { // seen from the file, and named
-				was, rows, err := bring.Read(source, c.file)
+				was, rows, err := bring.Read(source, c.file, kdbx.Key{})
 				if err != nil || was != c.source {
 					t.Fatalf("%q read as %q: %v", source, was, err)
 				}
@@ -147,7 +159,7 @@ func TestKeePassSeeds(t *testing.T) {
 			k, v, _ := strings.Cut(f, "=")
 			file += "<String><Key>" + k + "</Key><Value>" + v + "</Value></String>"
 		}
-		_, rows, err := bring.Read("keepass-xml", []byte(file+`</Entry></Group></Root></KeePassFile>`))
+		_, rows, err := bring.Read("keepass-xml", []byte(file+`</Entry></Group></Root></KeePassFile>`), kdbx.Key{})
 		if err != nil || !strings.HasSuffix(strings.Split(shown(rows[0]), ": only")[0], " "+c.want) || strings.Count(shown(rows[0]), "+") > strings.Count(c.want, "+") {
 			t.Errorf("%s: %v %v", c.fields, rows, err)
 		}
@@ -196,7 +208,7 @@ func TestRefused(t *testing.T) {
 		"open quote":              {"", []byte("url,password\nx,\"y\n"), "Line 2"},
 		"many":                    {"", []byte("url,password\n" + strings.Repeat("x.example,y\n", bring.MaxRows+1)), "more than 2,000"},
 	} {
-		_, rows, err := bring.Read(c.source, c.file)
+		_, rows, err := bring.Read(c.source, c.file, kdbx.Key{})
 		_, pub := fault.PublicOf(err)
 		if fault.KindOf(err) != fault.Invalid || !strings.Contains(pub.Problem, c.says) || rows != nil {
 			t.Errorf("%s: %v with %d rows, want %q", name, err, len(rows), c.says)
@@ -221,7 +233,7 @@ func TestManyThings(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, rows, err := bring.Read(c.source, c.file)
+		_, rows, err := bring.Read(c.source, c.file, kdbx.Key{})
 		runtime.ReadMemStats(&after)
 		if _, pub := fault.PublicOf(err); !strings.Contains(pub.Problem, c.says) || rows != nil {
 			t.Errorf("%s: %v with %d rows, want %q", c.name, err, len(rows), c.says)
@@ -231,13 +243,78 @@ func TestManyThings(t *testing.T) {
 		}
 	}
 	field := strings.TrimSuffix(strings.Repeat("{},", 501), ",")
-	_, rows, err := bring.Read("bitwarden-json", []byte(`{"items":[{"name":"x","fields":[`+field+`]},{"name":"y","login":{"uris":[`+field+`]}},{"name":"z","fields":[{}]}]}`))
+	_, rows, err := bring.Read("bitwarden-json", []byte(`{"items":[{"name":"x","fields":[`+field+`]},{"name":"y","login":{"uris":[`+field+`]}},{"name":"z","fields":[{}]}]}`), kdbx.Key{})
 	if err != nil || rows[0].Problem == "" || rows[1].Problem == "" || rows[2].Problem != "" {
 		t.Errorf("many fields: %+v %v", rows, err)
 	}
-	_, rows, err = bring.Read("1password-1pux", archive("export.data", `{"accounts":[{"vaults":[{"items":[{"overview":{"title":"x"},"details":{"sections":[{"fields":[`+field+`]}]}}],"attrs":{"name":"After"}}]}]}`))
+	_, rows, err = bring.Read("1password-1pux", archive("export.data", `{"accounts":[{"vaults":[{"items":[{"overview":{"title":"x"},"details":{"sections":[{"fields":[`+field+`]}]}}],"attrs":{"name":"After"}}]}]}`), kdbx.Key{})
 	if err != nil || rows[0].Problem == "" || rows[0].Folder != "After" {
 		t.Errorf("many fields: %+v %v", rows, err)
+	}
+}
+
+func manyFields(tag string) []byte {
+	return []byte(`<KeePassFile><Root><Group><Entry>` + strings.Repeat("<"+tag+"/>", 10_000) + `<String><Key>Title</Key><Value>x</Value></String></Entry></Group></Root></KeePassFile>`)
+}
+
+// Nor of an entry that is made of nothing but fields or files; and what unpacks to much is no file.
+func TestManyOfKeePass(t *testing.T) { // breaks: vault.company-creds
+	for _, tag := range []string{"String", "Binary"} {
+		_, rows, err := bring.Read("keepass-xml", manyFields(tag), kdbx.Key{})
+		if err != nil || !strings.Contains(rows[0].Problem, "more than 500") {
+			t.Errorf("%s: %+v %v", tag, rows, err)
+		}
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(make([]byte, 1<<20+1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, rows, err := bring.Read("keepass-xml", []byte(`<KeePassFile><Root><Group><Entry><String><Key>Title</Key><Value>x</Value></String><Binary><Key>a</Key><Value Compressed="True">`+base64.StdEncoding.EncodeToString(packed.Bytes())+`</Value></Binary></Entry></Group></Root></KeePassFile>`), kdbx.Key{})
+	if err != nil || rows[0].Files[0].Body.Len() != 0 {
+		t.Errorf("a bomb as a file: %v", err)
+	}
+	if _, _, err := bring.Read("keepass-xml", []byte(`<KeePassFile><Meta><Binaries>`+ids(10_001)+`</Binaries></Meta></KeePassFile>`), kdbx.Key{}); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "import_file") {
+		t.Errorf("many files: %v", err)
+	}
+}
+
+func ids(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `<Binary ID="%d">YQ==</Binary>`, i)
+	}
+	return b.String()
+}
+
+// A database comes over as an export of it does.
+func TestDatabase(t *testing.T) { // breaks: vault.company-creds
+	key := func(password string) kdbx.Key { return kdbx.Key{Password: secret.NewText(password)} }
+	for _, name := range []string{"three.kdbx", "aes.kdbx"} {
+		file, err := os.ReadFile("../../../kdbx/testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, rows, err := bring.Read("", file, key("correct horse"))
+		if err != nil || source != "keepass-kdbx" || len(rows) < 2 {
+			t.Fatalf("%s %v %v", source, rows, err)
+		}
+		for i, want := range map[int][]string{0: {`"Elm Bank" in "Finance"`, "treasury", "password=plum & 71 <ü>", "+PIN(true)=4711"}, len(rows) - 1: {`"Gone"`, "recycle bin"}} {
+			for _, w := range want {
+				if got := shown(rows[i]); !strings.Contains(got, w) {
+					t.Errorf("%s: %s, want %q", name, got, w)
+				}
+			}
+		}
+		if name == "three.kdbx" && !strings.Contains(shown(rows[0]), "totp=otpauth://totp/x?secret=JBSWY3DPEHPK3PXP notes=call Ilse") || name == "three.kdbx" && !strings.HasSuffix(shown(rows[0]), " @c.pdf=hello file") {
+			t.Error(shown(rows[0]))
+		}
+		if _, _, err := bring.Read("", file, key("correct")); err == nil || !strings.Contains(err.Error(), "kdbx_password") {
+			t.Errorf("another password: %v", err)
+		}
 	}
 }
 
@@ -246,7 +323,7 @@ func fuzz(f *testing.F, source string, seeds ...[]byte) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		_, rows, err := bring.Read(source, file)
+		_, rows, err := bring.Read(source, file, kdbx.Key{})
 		if err != nil && (fault.KindOf(err) != fault.Invalid || rows != nil) {
 			t.Errorf("%d rows with %v", len(rows), err)
 		}

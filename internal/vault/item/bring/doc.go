@@ -1,6 +1,6 @@
 // Package bring reads what other keepers of passwords export: 1Password (1PUX, CSV),
-// Bitwarden (JSON, CSV), KeePass (XML) and the CSV of browsers. It opens nothing, stores
-// nothing and knows nobody: bytes in, rows out.
+// Bitwarden (JSON, CSV), KeePass (its database by package kdbx, XML) and the CSV of browsers.
+// It stores nothing and knows nobody: bytes in, rows out.
 //
 //	bytes ─► kind (named, or seen from its beginning) ─► rows, each good or with its problem
 //

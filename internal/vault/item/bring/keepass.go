@@ -2,30 +2,54 @@ package bring
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
+
+	"writ/internal/kdbx"
+	"writ/internal/secret"
 )
 
-const maxDepth = 64
+const (
+	maxDepth = 64
+	maxBody  = 1 << 20 // of one file
+)
+
+// readDatabase opens a database within the limits of a place where others wait.
+func readDatabase(file []byte, key kdbx.Key) ([]Row, error) {
+	text, err := kdbx.Open(file, key, kdbx.Shared)
+	if err != nil {
+		return nil, err
+	}
+	defer text.Wipe()
+	return readKeePass(text.Reveal())
+}
 
 // keepass reads KeePass 2's XML as a stream. Its decoder knows no entities but the five of
 // XML, so that nothing in the file can grow.
 type keepass struct {
 	d      *xml.Decoder
-	groups []string
+	bin    string // the id of the recycle bin
+	files  map[string]secret.Bytes
+	groups []group
 	rows   []Row
 	depth  int
 }
 
+type group struct {
+	name string
+	bin  bool
+}
+
 func readKeePass(file []byte) ([]Row, error) {
-	k := keepass{d: xml.NewDecoder(bytes.NewReader(trimMark(file)))}
+	k := keepass{d: xml.NewDecoder(bytes.NewReader(trimMark(file))), files: map[string]secret.Bytes{}}
 	k.d.Strict = true
 	seen := false
 	for {
@@ -65,14 +89,32 @@ func (k *keepass) begin(t xml.StartElement, seen bool) error {
 	case !seen:
 		return notKeePass()
 	case t.Name.Local == "Group":
-		k.groups = append(k.groups, "")
-	case t.Name.Local == "Name" && len(k.groups) > 0:
-		var name string
+		k.groups = append(k.groups, group{})
+	case t.Name.Local == "RecycleBinUUID" || (t.Name.Local == "Name" || t.Name.Local == "UUID") && len(k.groups) > 0:
+		var text string
 		k.depth--
-		if err := k.d.DecodeElement(&name, &t); err != nil {
+		if err := k.d.DecodeElement(&text, &t); err != nil {
 			return notKeePass()
 		}
-		k.groups[len(k.groups)-1] = strings.TrimSpace(name)
+		text = strings.TrimSpace(text)
+		switch t.Name.Local {
+		case "RecycleBinUUID":
+			k.bin = strings.Trim(text, "A=") // all zeros: there is none
+		case "UUID":
+			k.groups[len(k.groups)-1].bin = k.bin != "" && strings.Trim(text, "A=") == k.bin
+		default:
+			k.groups[len(k.groups)-1].name = text
+		}
+	case t.Name.Local == "Binary":
+		var b binary
+		k.depth--
+		if err := k.d.DecodeElement(&b, &t); err != nil {
+			return notKeePass()
+		}
+		if len(k.files) == maxEntries {
+			return bad("The file holds too many files.")
+		}
+		k.files[b.ID] = b.body()
 	case t.Name.Local == "Entry":
 		k.depth--
 		var e entry
@@ -82,38 +124,104 @@ func (k *keepass) begin(t xml.StartElement, seen bool) error {
 		if len(k.rows) == MaxRows {
 			return tooMany()
 		}
-		k.rows = append(k.rows, e.row(k.groups))
+		k.rows = append(k.rows, e.row(k.groups, k.files))
 	}
 	return nil
 }
 
-// entry leaves out the History of an entry: its tag is none of these.
-type entry struct {
-	Strings []struct {
-		Key   string
-		Value struct {
-			Text string `xml:",chardata"`
-		}
-	} `xml:"String"`
-	Binaries []struct {
-		Key string
-	} `xml:"Binary"`
+// binary is a file, where it lies for all entries or within one.
+type binary struct {
+	ID         string `xml:"ID,attr"`
+	Ref        string `xml:"Ref,attr"`
+	Compressed string `xml:"Compressed,attr"`
+	Text       string `xml:",chardata"`
 }
 
-func (e entry) row(groups []string) Row {
+// body is what a file holds; nothing, where that is too large or cannot be read.
+func (b binary) body() secret.Bytes {
+	out, err := base64.StdEncoding.DecodeString(strings.TrimSpace(b.Text))
+	if err == nil && strings.EqualFold(b.Compressed, "true") {
+		var z *gzip.Reader
+		if z, err = gzip.NewReader(bytes.NewReader(out)); err == nil {
+			out, err = io.ReadAll(io.LimitReader(z, maxBody+1))
+		}
+	}
+	if err != nil || len(out) > maxBody {
+		return secret.Bytes{}
+	}
+	return secret.NewBytes(out)
+}
+
+// entry leaves out the History of an entry: its tag is none of these.
+type entry struct {
+	Tags     string
+	Strings  fields   `xml:"String"`
+	Binaries attached `xml:"Binary"`
+}
+
+// fields and attached are read one by one, so that there is never an object for each of too many.
+type fields struct {
+	all  []field
+	much bool
+}
+
+type field struct {
+	Key   string
+	Value struct {
+		Text    string `xml:",chardata"`
+		NotText string `xml:"NotText,attr"` // of kdbx: XML cannot hold it
+	}
+}
+
+// UnmarshalXML implements xml.Unmarshaler; it is called for each.
+func (f *fields) UnmarshalXML(d *xml.Decoder, t xml.StartElement) error {
+	if f.much = len(f.all) == maxInner; f.much {
+		return d.Skip()
+	}
+	f.all = append(f.all, field{})
+	return d.DecodeElement(&f.all[len(f.all)-1], &t)
+}
+
+type attached struct {
+	all  []attachment
+	much bool
+}
+
+type attachment struct {
+	Key   string
+	Value binary
+}
+
+// UnmarshalXML implements xml.Unmarshaler.
+func (a *attached) UnmarshalXML(d *xml.Decoder, t xml.StartElement) error {
+	if a.much = len(a.all) == maxInner; a.much {
+		return d.Skip()
+	}
+	a.all = append(a.all, attachment{})
+	return d.DecodeElement(&a.all[len(a.all)-1], &t)
+}
+
+func (e entry) row(groups []group, files map[string]secret.Bytes) Row {
 	var folder []string
 	for _, g := range groups[min(1, len(groups)):] { // the first is the database itself
-		if g != "" {
-			folder = append(folder, g)
+		if g.name != "" {
+			folder = append(folder, g.name)
 		}
 	}
 	r := Row{Item: Item{Folder: strings.Join(folder, " / ")}}
-	if len(folder) > 0 && strings.EqualFold(folder[0], "Recycle Bin") {
+	switch {
+	case slices.ContainsFunc(groups, func(g group) bool { return g.bin }) || len(folder) > 0 && strings.EqualFold(folder[0], "Recycle Bin"):
 		r.Problem = "it is in the recycle bin there"
+	case e.Strings.much || e.Binaries.much:
+		r.Problem = tooMuch
 	}
-	seed := map[string]string{}
-	for _, s := range e.Strings {
+	seed, refers := map[string]string{}, false
+	for _, s := range e.Strings.all {
 		v := s.Value.Text
+		if s.Value.NotText != "" && r.Problem == "" {
+			r.Problem = "a value is not text"
+		}
+		refers = refers || strings.Contains(v, "{REF:")
 		switch s.Key {
 		case "Title":
 			r.Title = strings.TrimSpace(v)
@@ -136,8 +244,16 @@ func (e entry) row(groups []string) Row {
 		}
 	}
 	r.seed(seed)
-	if n := len(e.Binaries); n > 0 {
-		r.Told = append(r.Told, fmt.Sprintf("%d of its files left out: attach them by hand", n))
+	r.more("Tags", strings.Join(strings.FieldsFunc(e.Tags, func(c rune) bool { return c == ';' || c == ',' }), ", "), false)
+	if refers {
+		r.Told = append(r.Told, "a field of it stands for another entry's: write the value into it by hand")
+	}
+	for _, b := range e.Binaries.all {
+		f := File{Name: b.Key, Body: b.Value.body()}
+		if b.Value.Ref != "" {
+			f.Body = files[b.Value.Ref]
+		}
+		r.Files = append(r.Files, f)
 	}
 	return r
 }
