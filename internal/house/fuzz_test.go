@@ -55,6 +55,7 @@ var fuzzed = map[string]string{
 	"addresses that are logged in to": "internal/vault/rotate FuzzAddress",
 	"files of settings, brought over": "internal/vault/transfer FuzzRead",
 	"backups of keys":                 "internal/keyring FuzzBackup",
+	"when a webhook may be called":    "internal/notify FuzzRetryAfter",
 }
 
 func TestWaysInAreFuzzed(t *testing.T) {

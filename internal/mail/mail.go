@@ -41,6 +41,9 @@ type Message struct {
 	Text    string `json:"text"`
 	HTML    string `json:"html"`
 	Kind    string `json:"kind"` // identity.reset and so on; for the queue view
+
+	ID   string `json:"id,omitempty"`   // of the letter, without <>: the same at each try; "" = a new one
+	Refs string `json:"refs,omitempty"` // the letter that this one belongs under
 }
 
 // Queue is what mail needs of jobs.
@@ -116,14 +119,22 @@ func (m *Mailer) Outside() bool { return m.folder == "" }
 
 // Prepare checks a letter and makes it a job. Enqueue it in the change that causes it.
 func (m *Mailer) Prepare(ctx context.Context, msg Message) (jobs.Job, error) {
-	if strings.ContainsAny(msg.To+msg.Subject, "\r\n") {
-		return jobs.Job{}, fault.Newf(fault.Invalid, "email_invalid", "An address or subject holds a line break.")
+	if err := check(msg); err != nil {
+		return jobs.Job{}, err
 	}
 	b, err := json.Marshal(msg)
 	if err != nil {
 		return jobs.Job{}, fmt.Errorf("encode letter: %w", err)
 	}
 	return m.d.Queue.Prepare(ctx, JobKind, b)
+}
+
+// check refuses what would become further headers.
+func check(msg Message) error {
+	if strings.ContainsAny(msg.To+msg.Subject+msg.ID+msg.Refs, "\r\n\x00") {
+		return fault.Newf(fault.Invalid, "email_invalid", "An address or subject holds a line break.")
+	}
+	return nil
 }
 
 // Enqueue puts a prepared letter into the change.
@@ -162,7 +173,14 @@ func (m *Mailer) compose(msg Message) (*gomail.Msg, error) {
 	}
 	out.Subject(msg.Subject)
 	out.SetDateWithValue(m.d.Now())
-	out.SetMessageID()
+	if msg.ID == "" {
+		out.SetMessageID()
+	} else {
+		out.SetMessageIDWithValue(msg.ID)
+	}
+	if msg.Refs != "" {
+		out.SetGenHeader(gomail.HeaderReferences, "<"+msg.Refs+">")
+	}
 	out.SetGenHeader("Auto-Submitted", "auto-generated")
 	out.SetBodyString(gomail.TypeTextPlain, msg.Text)
 	if msg.HTML != "" {

@@ -1,0 +1,159 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"writ/internal/secret"
+)
+
+const (
+	mostTime   = 10 * time.Second
+	mostAnswer = 64 << 10
+	mostBody   = 256 << 10
+	mostWait   = 6 * time.Hour // that a receiver may ask for
+)
+
+// hook is what a webhook carries, after Standard Webhooks: a type, a time, the data.
+type hook struct {
+	Type string    `json:"type"` // writ.page, writ.ticket, writ.notice
+	At   time.Time `json:"timestamp"`
+	Data hookData  `json:"data"`
+}
+
+type hookData struct {
+	Subject  string `json:"subject"`
+	Text     string `json:"text"`
+	Severity string `json:"severity"`
+	About    string `json:"about,omitempty"`
+	URL      string `json:"url,omitempty"`
+	Dedup    string `json:"dedup_key,omitempty"`
+	Again    bool   `json:"may_repeat,omitempty"` // the answer to a try before was not heard
+}
+
+// webhook sends one message to one address.
+func (s *Service) webhook(ctx context.Context, c *channel, t *try) outcome {
+	var v any
+	if c.Kind == Slack {
+		v = map[string]string{"text": slackText(t)}
+	} else {
+		d := hookData{Subject: t.Subject, Text: t.Text, Severity: t.Severity, About: t.About, Dedup: t.Thread, Again: t.again}
+		if t.Link != nil {
+			d.URL = t.Link.URL
+		}
+		v = hook{Type: "writ." + t.Severity, At: t.made, Data: d}
+	}
+	body, err := json.Marshal(v)
+	if err != nil || len(body) > mostBody {
+		return outcome{state: Rejected, code: "too_long"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, mostTime)
+	defer cancel()
+	var handed atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(i httptrace.WroteRequestInfo) { handed.Store(i.Err == nil) }})
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.Reveal(), bytes.NewReader(body))
+	if err != nil {
+		return outcome{state: Rejected, code: "address"} // it was read before; its text may hold a secret
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "Writ")
+	if c.Kind == Webhook {
+		sign(r.Header, c.secret, t.id, s.Now(), body)
+	}
+	out := s.post(r)
+	if out.state == Deferred && out.code == noAnswer && handed.Load() {
+		out.state = Unknown
+	}
+	out.peer = r.URL.Hostname()
+	return out
+}
+
+const noAnswer = "no_answer"
+
+// post sends the request and reads what the answer means.
+func (s *Service) post(r *http.Request) outcome {
+	tr := &http.Transport{Proxy: nil, DialContext: s.dial, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: 5 * time.Second,
+		DisableKeepAlives: true, MaxResponseHeaderBytes: mostAnswer, ForceAttemptHTTP2: true}
+	if r.URL.Scheme == "http" {
+		tr.DialContext = s.dialPlain
+	}
+	client := &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(r)
+	if errors.Is(err, errInside) {
+		return outcome{state: Rejected, code: "address_refused", text: errInside.Error()}
+	}
+	if err != nil {
+		return outcome{state: Deferred, code: noAnswer, text: cause(err)}
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, mostAnswer)) // the head is the answer; words that break off are cut
+	out := outcome{state: Rejected, code: strconv.Itoa(resp.StatusCode), text: string(text)}
+	switch n := resp.StatusCode; {
+	case n >= 200 && n < 300:
+		out.state = Accepted
+	case n == http.StatusRequestTimeout, n == http.StatusTooEarly, n == http.StatusTooManyRequests, n >= 500:
+		out.state, out.wait = Deferred, retryAfter(resp.Header.Get("Retry-After"), s.Now())
+	}
+	return out
+}
+
+// cause is an error of a request without its address, which may be a secret.
+func cause(err error) string {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}
+
+// retryAfter reads seconds or a date (RFC 9110, 10.2.3); 0 = nothing of use.
+func retryAfter(s string, now time.Time) time.Duration {
+	if n, err := strconv.ParseInt(s, 10, 32); err == nil && n > 0 {
+		return min(time.Duration(n)*time.Second, mostWait)
+	}
+	if at, err := http.ParseTime(s); err == nil && at.After(now) {
+		return min(at.Sub(now), mostWait)
+	}
+	return 0
+}
+
+// sign sets the headers of Standard Webhooks.
+func sign(h http.Header, key secret.Bytes, id string, now time.Time, body []byte) {
+	at := strconv.FormatInt(now.Unix(), 10)
+	m := hmac.New(sha256.New, key.Reveal())
+	fmt.Fprintf(m, "%s.%s.", id, at)
+	m.Write(body)
+	h.Set("Webhook-Id", id)
+	h.Set("Webhook-Timestamp", at)
+	h.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(m.Sum(nil)))
+}
+
+// slackEscape keeps a text from becoming a link or a call of everybody.
+var slackEscape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+func slackText(t *try) string {
+	text := "*" + slackEscape.Replace(t.Subject) + "*\n" + slackEscape.Replace(t.Text)
+	if t.again {
+		text = repeats + "\n" + text
+	}
+	if t.Link != nil {
+		text += "\n" + slackEscape.Replace(t.Link.Text) + ": " + slackEscape.Replace(t.Link.URL)
+	}
+	return text
+}
