@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"slices"
 	"testing"
@@ -209,3 +210,9 @@ func (g *Gateway) RecordPlaces(ctx context.Context) {
 		g.recordChange(ctx, <-g.changes)
 	}
 }
+
+// EgressTick does what Run does each second for the way out.
+func (g *Gateway) EgressTick(ctx context.Context) error { return g.egressTick(ctx) }
+
+// MoveEgress has the controls look for the way out elsewhere.
+func (g *Gateway) MoveEgress(l net.Listener) { g.out.Listener = l }

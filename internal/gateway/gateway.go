@@ -121,6 +121,7 @@ type Deps struct {
 	Zones     Zones
 	CacheMax  int64 // bytes of public files kept in memory; 0 = 256 MiB
 	WAF       WAF   // which rules look for attacks; the zero value = none
+	Egress    Egress
 }
 
 // Trail keeps access records; *trail.Trail.
@@ -169,6 +170,7 @@ type Gateway struct {
 	buffers   buffers
 
 	watch *watch // the rules that look for attacks
+	out   wayOut // for private services
 
 	mode    atomic.Pointer[modeState]
 	streams streams
@@ -230,6 +232,9 @@ func New(d Deps) (*Gateway, error) {
 		return nil, err
 	}
 	g.sights.init()
+	if err := g.newWayOut(d); err != nil {
+		return nil, err
+	}
 	g.visits.New = func() any { return g.newVisit() }
 	g.steps = []step{
 		{"admit", noAutomation, (*visit).admit},
@@ -256,6 +261,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 		return fmt.Errorf("start gateway: %w", err)
 	}
 	if err := g.readExceptions(ctx); err != nil {
+		return fmt.Errorf("start gateway: %w", err)
+	}
+	if err := g.readDestinations(ctx); err != nil {
 		return fmt.Errorf("start gateway: %w", err)
 	}
 	if err := g.adoptAtStart(ctx); err != nil {

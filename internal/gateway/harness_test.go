@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -132,6 +133,7 @@ type gate struct {
 	api      string // the description's file
 	ports    []gateway.Listening
 	now      func() time.Time
+	out      string // of the way out
 }
 
 type options struct {
@@ -154,6 +156,7 @@ type options struct {
 	api      string          // a description; "" = none is named
 	programs gateway.Programs
 	waf      gateway.WAF
+	egress   func(*gateway.Egress) // a way out, changed; nil = none
 }
 
 func values(over clause.Values) clause.Values {
@@ -162,7 +165,8 @@ func values(over clause.Values) clause.Values {
 		"crypto.current-public/tls_min": "1.2", "crypto.current-public/ciphers": "aead", "crypto.current-public/deny": []string{"3DES", "MD5", "RC4", "SHA1"},
 		"crypto.tls-in-transit/hsts": 365 * 24 * time.Hour, "crypto.certificates/renew_before": 30 * 24 * time.Hour,
 		"crypto.payment-pages/paths": []string{"/billing"}, "net.private/public": []string{"bastion", "gateway"}, "inc.loss-freeze/writes": int64(0),
-		"use.public-api/spec": "openapi", "use.public-api/keys": "required", "use.public-api/limits": "required",
+		"net.gateway-only/gateways": []string{"gateway"},
+		"use.public-api/spec":       "openapi", "use.public-api/keys": "required", "use.public-api/limits": "required",
 		"data.no-card/mode": "block", "data.no-card/detector": "luhn-iin", "data.card-summary/keep": int64(4), "data.no-ssn/mode": "warn", "data.no-phi/mode": "notice",
 		"host.cdn/classes": []string{"audio", "images", "logos", "templates", "video"},
 	}
@@ -229,11 +233,20 @@ func open(t testing.TB, o options) *gate {
 	if o.outbound == nil {
 		o.outbound = func() []gateway.Outbound { return []gateway.Outbound{{Name: "application", Host: "127.0.0.1"}} }
 	}
+	var out gateway.Egress
+	if o.egress != nil {
+		if out.Listener, err = listen.Listen("127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		k.out = out.Listener.Addr().String()
+		out.Callers = []gateway.EgressCaller{{Name: "billing", From: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}}
+		o.egress(&out)
+	}
 	origin, _ := url.Parse(k.base)
 	up, _ := url.Parse(o.url)
 	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
 		Origin: origin, Upstream: up, Upstreams: o.places, Zones: o.zones, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
-		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Programs: o.programs, Trail: o.trail, Stores: o.stores, WAF: o.waf})
+		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Programs: o.programs, Trail: o.trail, Stores: o.stores, WAF: o.waf, Egress: out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,9 +272,11 @@ func open(t testing.TB, o options) *gate {
 			listen.Door{Name: "https", Listener: l, TLS: listen.TLSConfig(k.ca, k.g.MinTLS, false, time.Now), Handler: k.g.Front(site.Handler(door{}), site.Owns), Malformed: k.g.Malformed},
 			listen.Door{Name: "http", Listener: pl, Handler: listen.Redirector(origin)})
 	}()
+	let := make(chan error, 1)
+	go func() { let <- k.g.ServeEgress(ctx, listen.TLSConfig(k.ca, k.g.MinTLS, false)) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-done; err != nil {
+		if err := errors.Join(<-done, <-let); err != nil {
 			t.Error(err)
 		}
 	})

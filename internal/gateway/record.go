@@ -183,6 +183,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 			if err := g.wafTick(ctx); err != nil {
 				g.log.Error("what the rules found could not be recorded; it is kept", "err", err)
 			}
+			if err := g.egressTick(ctx); err != nil {
+				g.log.Error("who went out could not be recorded, or the list not be read; both are tried again", "err", err)
+			}
 			if err := g.readPurges(ctx); err != nil {
 				g.log.Error("purges of other nodes could not be read; files they name may be old here", "err", err)
 			}
@@ -246,7 +249,7 @@ func (g *Gateway) Flush(ctx context.Context) error {
 	if since.IsZero() {
 		since = until
 	}
-	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until), g.flushCuts(ctx), g.flushCompared(ctx), g.forgetDays(ctx), g.flushSights(ctx), g.flushFinds(ctx, true))
+	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until), g.flushCuts(ctx), g.flushCompared(ctx), g.forgetDays(ctx), g.flushSights(ctx), g.flushFinds(ctx, true), g.flushMoves(ctx, true))
 }
 
 // flushRefusals records repeated refusals, one change a caller.

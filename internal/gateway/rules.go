@@ -24,6 +24,7 @@ type Rules struct {
 	RenewBefore  time.Duration `clause:"crypto.certificates/renew_before"`
 	PaymentPaths []string      `clause:"crypto.payment-pages/paths"` // /x is that page and all below
 	Public       []string      `clause:"net.private/public"`         // which services may be reached from outside
+	Gateways     []string      `clause:"net.gateway-only/gateways"`  // by which ways private systems reach the outside; none = by no way
 	FrozenWrites int64         `clause:"inc.loss-freeze/writes"`     // how many changes the application takes while it is closed to them
 	CacheClasses []string      `clause:"host.cdn/classes"`           // static files that are served from memory
 
@@ -63,6 +64,11 @@ func (r *Rules) Validate() error {
 	for _, d := range r.Deny { // clause: crypto.current-public
 		if s := served(d); s != "" {
 			return fmt.Errorf("crypto.current-public/deny names %s, which %s needs; a gate without it is not in this build", d, s)
+		}
+	}
+	for _, way := range r.Gateways { // clause: net.gateway-only
+		if way != "gateway" {
+			return fmt.Errorf("net.gateway-only/gateways names %q; this gate knows gateway", way)
 		}
 	}
 	if r.FrozenWrites != 0 {

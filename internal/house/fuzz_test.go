@@ -21,6 +21,7 @@ var fuzzed = map[string]string{
 	"Bearer":                          "internal/web FuzzBearer",
 	"directives of caches":            "internal/gateway/cache FuzzControl",
 	"headers of forward-auth":         "internal/gateway FuzzForwarded",
+	"requests at the way out":         "internal/gateway/egress FuzzConnect",
 	"requests at the attack rules":    "internal/gateway/waf FuzzScreen",
 	"descriptions of an interface":    "internal/gateway/openapi FuzzLoad",
 	"bodies that are described":       "internal/gateway/openapi FuzzBody",
