@@ -273,7 +273,7 @@ func open(t testing.TB, o options) *gate {
 			listen.Door{Name: "http", Listener: pl, Handler: listen.Redirector(origin)})
 	}()
 	let := make(chan error, 1)
-	go func() { let <- k.g.ServeEgress(ctx, listen.TLSConfig(k.ca, k.g.MinTLS, false)) }()
+	go func() { let <- k.g.ServeEgress(ctx, listen.TLSConfig(k.ca, k.g.MinTLS, false, k.now)) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := errors.Join(<-done, <-let); err != nil {
