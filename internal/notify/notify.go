@@ -191,7 +191,7 @@ func (m *Message) check() error {
 	return nil
 }
 
-// Enqueue puts prepared messages into a change. One that was queued before is left out, so
+// Queue puts prepared messages into a change. One that was queued before is left out, so
 // a change may be tried again.
 func (s *Service) Queue(ctx context.Context, tx *ledger.Tx, ps ...Prepared) error { // clause: mon.notify
 	now := tx.Now().UnixMicro()
