@@ -251,6 +251,7 @@ func (a *App) face() (err error) {
 		Scans:      a.scan,
 		Bundles:    a.bundle,
 		Rotations:  a.rotate,
+		KMS:        a.kms,
 		Encryption: a.keys,
 		Holders:    a.holders,
 	}); err != nil {

@@ -15,6 +15,7 @@ import (
 // fillings are what the pages show: made once, in the first test that wants them.
 type fillings struct {
 	item      string // of the company's vault
+	kms       string // a key that programs encrypt with
 	once      string // a link to it, that nobody opens
 	proposal  string // version of a revision that waits for signatures
 	exception string // one that waits for a signature
@@ -107,6 +108,11 @@ func (h *house) filled(t *testing.T) *fillings {
 	emil.call("POST", "vault/rotations", obj{"name": "/robot/writ-key", "kind": "access-key", "from": obj{"path": "/robot", "reads": true}, "days": 30}, nil)
 	emil.call("POST", "vault/rotations/now", obj{"name": "/robot/writ-key", "exposed": true}, nil)
 	emil.call("POST", "vault/rotations/now", obj{"name": "/robot/writ-key"}, nil)
+	var key struct {
+		ID string `json:"id"`
+	}
+	ana.call("POST", "vault/kms", obj{"alias": "alias/shop", "path": "/shop", "description": "Orders at rest"}, &key)
+	f.kms = key.ID
 	ana.call("POST", "vault/grants", obj{"who": "person/" + f.people["sana@example.test"], "path": "/shop/features", "rights": "reader", "reason": "Answers customers who ask what is on."}, nil)
 	f.travel(emil)
 	h.fill = f

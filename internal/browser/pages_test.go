@@ -228,6 +228,8 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "encryption", route: "GET " + desk + "/encryption", path: desk + "/encryption", words: "Encryption keys", picture: true},
 		{name: "scans", route: "GET " + desk + "/secrets/scans", path: desk + "/secrets/scans", words: "production.env", picture: true},
 		{name: "bundles", route: "GET " + desk + "/secrets/bundles", path: desk + "/secrets/bundles", words: "/shop/db/password", picture: true},
+		{name: "kms", route: "GET " + desk + "/secrets/kms", path: desk + "/secrets/kms", words: "alias/shop", picture: true},
+		{name: "kms-key", route: "GET " + desk + "/secrets/kms/{id}", path: desk + "/secrets/kms/" + f.kms, words: "Make another version", picture: true},
 		{name: "find-nothing", path: desk + "/find?q=zzzz", words: "Nothing"},
 		{name: "step-up", route: "GET /-/step-up", path: "/-/step-up?to=/-/account", words: "fresh proof", picture: true},
 		{name: "factors", path: "/-/account/factors", words: "Recovery codes", picture: true},
@@ -242,6 +244,8 @@ func engineers(h *house, t *testing.T) []sheet {
 		{name: "parameter-new", route: "GET " + desk + "/secrets/new", path: desk + "/secrets/new", words: "In levels", picture: true},
 		{name: "scan-hit", route: "GET " + desk + "/secrets/scans/hit", path: h.filled(t).hit, words: "Say what became of it", picture: true},
 		{name: "parameter-rotation", route: "GET " + desk + "/secrets/show", path: desk + "/secrets/show?name=/robot/writ-key", words: "It replaces itself", picture: true},
+		{name: "rotation-new", route: "GET " + desk + "/secrets/rotation/new", path: desk + "/secrets/rotation/new?name=/shop/db/password", words: "Begin", picture: true},
+		{name: "rotation-new-role", path: desk + "/secrets/rotation/new?kind=postgres", words: "First role", picture: true},
 		{name: "parameter", route: "GET " + desk + "/secrets/show", path: desk + "/secrets/show?name=/shop/db/password", words: "Look at it", picture: true},
 		{name: "parameter-shown", show: func(b *tab) {
 			b.open(desk + "/secrets/show?name=/shop/db/password")

@@ -74,6 +74,7 @@ func (a *app) kmsList() *cobra.Command {
 					ID, Path      string
 					Aliases       []string
 					Enabled       bool
+					Destroyed     bool
 					Version       int64
 					Made, Renewed time.Time
 				}
@@ -86,6 +87,9 @@ func (a *app) kmsList() *cobra.Command {
 				state := "enabled"
 				if !k.Enabled {
 					state = "disabled"
+				}
+				if k.Destroyed {
+					state = "destroyed"
 				}
 				t.row(k.ID, strings.Join(k.Aliases, " "), k.Path, state, strconv.FormatInt(k.Version, 10), a.when(k.Renewed))
 			}

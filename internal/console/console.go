@@ -54,6 +54,7 @@ type Deps struct {
 	Scans      Scans          // where secrets should not be
 	Bundles    Bundles        // values that machines carry
 	Rotations  Rotations      // values that replace themselves
+	KMS        KMS            // keys that programs encrypt with
 }
 
 // Console is the pages. It is safe for concurrent use.

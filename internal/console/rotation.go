@@ -18,6 +18,7 @@ import (
 
 // Rotations is what the page of a parameter needs where it is replaced by itself.
 type Rotations interface {
+	Add(ctx context.Context, who actor.Actor, in rotate.Wish) (rotate.Rotation, error)
 	Of(ctx context.Context, who actor.Actor, name string) (rotate.Rotation, error)
 	Replace(ctx context.Context, who actor.Actor, name string, exposed bool) (rotate.Rotation, error)
 	ReplaceKnown(ctx context.Context, who actor.Actor, whose string) (rotate.Known, error)
@@ -33,6 +34,8 @@ func (c *Console) rotationRoutes(on func(string, web.Handler) web.Route) []web.R
 		return nil
 	}
 	return []web.Route{
+		on("GET /-/console/secrets/rotation/new", c.newRotation),
+		on("POST "+atRotation+"/new", c.addRotation),
 		on("POST "+atRotation, c.replaceSecret),
 		on("POST "+atRotation+"/end", c.endRotation),
 		on("POST "+atRotation+"/known", c.replaceKnown),

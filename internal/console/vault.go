@@ -44,7 +44,7 @@ func (c *Console) vaultRoutes() []web.Route {
 			return h(w, r.WithContext(context.WithValue(r.Context(), hereKey{}, atSecrets)), who)
 		}}
 	}
-	return append(c.rotationRoutes(on),
+	return append(slices.Concat(c.rotationRoutes(on), c.kmsRoutes(on)),
 		on("GET /-/console/secrets", c.showSecrets),
 		on("GET /-/console/secrets/new", c.newSecret),
 		on("GET /-/console/secrets/show", c.showSecret),
@@ -52,6 +52,7 @@ func (c *Console) vaultRoutes() []web.Route {
 		on("POST "+atSecrets+"/reveal", c.revealSecret),
 		on("POST "+atSecrets+"/back", c.rollBack),
 		on("POST "+atSecrets+"/remove", c.removeSecret),
+		on("POST "+atSecrets+"/about", c.sayAbout),
 		on("GET /-/console/secrets/seen", c.showSeen),
 		on("GET /-/console/secrets/keys", c.showAccessKeys),
 		on("POST "+atAccessKeys, c.makeAccessKey),
@@ -101,6 +102,9 @@ func (c *Console) showSecrets(w http.ResponseWriter, r *http.Request, who actor.
 	if c.Access.May(who, access.VaultKeys) || c.Access.May(who, access.VaultRead) {
 		out.Acts = append(out.Acts, web.Link{Text: "Access keys of programs", Href: atAccessKeys})
 	}
+	if c.KMS != nil {
+		out.Acts = append(out.Acts, web.Link{Text: "Keys that programs encrypt with", Href: atKMS})
+	}
 	if c.Access.May(who, access.VaultAudit) {
 		out.Acts = append(out.Acts, web.Link{Text: "Grants to people", Href: atGrants})
 	}
@@ -123,12 +127,14 @@ type secretPage struct {
 	Back     *web.Form
 	Known    *web.Table
 	Rotation *rotationPart
+	ByHand   string // where a rotation is set up; "" = there is one, or no right
+	About    *web.Form
 }
 
 // secretTries are refusals of the forms on the page, and what was just revealed.
 type secretTries struct {
 	reveal, write, remove, back error
-	rotation                    error
+	rotation, about             error
 	value                       *web.Code
 }
 
@@ -176,13 +182,19 @@ func (c *Console) secretPage(w http.ResponseWriter, r *http.Request, who actor.A
 	if out.Rotation, err = c.rotationOf(ctx, who, p.Name, writes, t.rotation); err != nil {
 		return err
 	}
+	if writes && c.Rotations != nil && out.Rotation == nil {
+		out.ByHand = atRotation + "/new?" + url.Values{"name": {p.Name}}.Encode()
+	}
+	if err := c.aboutOf(ctx, who, p.Name, writes, t.about, &out); err != nil {
+		return err
+	}
 	if c.Access.May(who, access.VaultAudit) {
 		if out.Known, err = c.knownTable(ctx, who, p.Name); err != nil {
 			return err
 		}
 	}
 	st := http.StatusOK
-	for _, err := range []error{t.reveal, t.write, t.remove, t.back, t.rotation} {
+	for _, err := range []error{t.reveal, t.write, t.remove, t.back, t.rotation, t.about} {
 		if err != nil {
 			st = status(err)
 		}

@@ -45,6 +45,7 @@ import (
 	keyholders "writ/internal/vault/holders"
 	"writ/internal/vault/item"
 	"writ/internal/vault/keys"
+	"writ/internal/vault/kms"
 	"writ/internal/vault/rotate"
 	"writ/internal/vault/scan"
 	"writ/internal/web"
@@ -265,6 +266,7 @@ func newWorld(t testing.TB) *world {
 		Look: func(context.Context, string, leak.Options) (leak.Report, error) { return w.found, nil }}))
 	w.bundles = must[*bundle.Service](t)(bundle.New(bundle.Deps{DB: kit.DB, Values: w.vault, Keys: kit.Ring, Access: acc, Origin: origin, Now: now}))
 	w.console.Scans, w.console.Bundles = w.scans, w.bundles
+	w.console.KMS = must[*kms.Service](t)(kms.New(kms.Deps{DB: kit.DB, Keys: kit.Ring, Vault: w.vault, Now: now}))
 	w.console.Rotations = must[*rotate.Service](t)(rotate.New(rotate.Deps{DB: kit.DB, Vault: w.vault, Keys: kit.Ring, Every: func() time.Duration { return 365 * 24 * time.Hour }, Now: now, Log: log, Knock: w.knock}))
 	w.site = must[*web.Server](t)(web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour Ltd"} }, Log: log, Now: now}))
 	w.site.SetChrome(w.console.Chrome)

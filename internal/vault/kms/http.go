@@ -36,6 +36,7 @@ type (
 		Path        string    `json:"path"`
 		Description string    `json:"description,omitempty"`
 		Enabled     bool      `json:"enabled"`
+		Destroyed   bool      `json:"destroyed,omitempty"`
 		Version     int64     `json:"version"`
 		Made        time.Time `json:"made"`
 		By          string    `json:"by"`
@@ -53,7 +54,7 @@ type (
 )
 
 func wireKey(k Key) keyWire {
-	w := keyWire{k.ID, k.Aliases, k.Path, k.Description, k.Enabled, k.Version, k.Made, k.MadeBy, k.Renewed}
+	w := keyWire{k.ID, k.Aliases, k.Path, k.Description, k.Enabled, k.Destroyed, k.Version, k.Made, k.MadeBy, k.Renewed}
 	if w.Aliases == nil {
 		w.Aliases = []string{}
 	}

@@ -57,6 +57,7 @@ type Key struct {
 	MadeBy      string
 	Renewed     time.Time // when the newest version was made
 	Aliases     []string
+	Destroyed   bool // by writ vault shred; what it encrypted opens no more
 }
 
 // Alias is a name of a key.
@@ -221,18 +222,48 @@ func (s *Service) List(ctx context.Context, who actor.Actor) ([]Key, error) {
 		if err != nil || !vault.Within(k.Path, vault.PathOf(who)) {
 			return err
 		}
-		for _, a := range as {
-			if a.Key == k.ID {
-				k.Aliases = append(k.Aliases, a.Name)
-			}
-		}
-		out = append(out, k)
+		out = append(out, k.named(as))
 		return nil
 	}, vault.TeamOf(who))
+	for i := range out {
+		if err == nil {
+			out[i].Destroyed, err = s.destroyed(ctx, out[i].ID)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list keys: %w", err)
 	}
 	return out, nil
+}
+
+// Show is one key, as List has it.
+func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (Key, error) {
+	k, err := s.use(ctx, who, access.VaultList, ref)
+	if err != nil {
+		return Key{}, err
+	}
+	as, err := s.aliases(ctx, vault.TeamOf(who))
+	if err == nil {
+		k.Destroyed, err = s.destroyed(ctx, k.ID)
+	}
+	return k.named(as), err
+}
+
+func (k Key) named(as []Alias) Key {
+	for _, a := range as {
+		if a.Key == k.ID {
+			k.Aliases = append(k.Aliases, a.Name)
+		}
+	}
+	return k
+}
+
+func (s *Service) destroyed(ctx context.Context, key string) (bool, error) {
+	_, err := s.Keys.Key(ctx, subject(key))
+	if errors.Is(err, fault.Gone) {
+		return true, nil
+	}
+	return false, err
 }
 
 func (s *Service) aliases(ctx context.Context, team string) ([]Alias, error) {
