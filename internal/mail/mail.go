@@ -41,6 +41,8 @@ type Message struct {
 	Text    string `json:"text"`
 	HTML    string `json:"html"`
 	Kind    string `json:"kind"` // identity.reset and so on; for the queue view
+
+	Unsubscribe string `json:"unsubscribe,omitempty"` // an https address that ends such letters by one POST (RFC 8058)
 }
 
 // Queue is what mail needs of jobs.
@@ -116,7 +118,7 @@ func (m *Mailer) Outside() bool { return m.folder == "" }
 
 // Prepare checks a letter and makes it a job. Enqueue it in the change that causes it.
 func (m *Mailer) Prepare(ctx context.Context, msg Message) (jobs.Job, error) {
-	if strings.ContainsAny(msg.To+msg.Subject, "\r\n") {
+	if strings.ContainsAny(msg.To+msg.Subject+msg.Unsubscribe, "\r\n") {
 		return jobs.Job{}, fault.Newf(fault.Invalid, "email_invalid", "An address or subject holds a line break.")
 	}
 	b, err := json.Marshal(msg)
@@ -164,6 +166,10 @@ func (m *Mailer) compose(msg Message) (*gomail.Msg, error) {
 	out.SetDateWithValue(m.d.Now())
 	out.SetMessageID()
 	out.SetGenHeader("Auto-Submitted", "auto-generated")
+	if msg.Unsubscribe != "" {
+		out.SetGenHeader("List-Unsubscribe", "<"+msg.Unsubscribe+">")
+		out.SetGenHeader("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+	}
 	out.SetBodyString(gomail.TypeTextPlain, msg.Text)
 	if msg.HTML != "" {
 		out.AddAlternativeString(gomail.TypeTextHTML, msg.HTML)
