@@ -67,6 +67,9 @@ const (
 
 	ProvisioningManage Action = "identity.manage-provisioning" // connect the directory of any team, and set its domains
 	GlassPrepare       Action = "identity.prepare-break-glass" // hand out the shares that open an owner's session together, and end them
+
+	IncidentRead Action = "incident.read" // incidents with their timelines
+	IncidentAct  Action = "incident.act"  // declare them, take roles and steps in them, and keep the status page
 )
 
 // known are the actions of this build, and whether the operator may do each. Which role
@@ -132,6 +135,9 @@ var known = map[Action]bool{
 
 	ProvisioningManage: true,
 	GlassPrepare:       true,
+
+	IncidentRead: true,
+	IncidentAct:  true,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a

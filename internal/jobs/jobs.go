@@ -186,6 +186,16 @@ func (j *Jobs) Queue(ctx context.Context) ([]Waiting, error) {
 	return ws, err
 }
 
+// State is that of one job: waiting or failed, and "" once it is done.
+func (j *Jobs) State(ctx context.Context, id string) (string, error) {
+	var state string
+	err := ledger.One(ctx, j.d.DB, sqlState, []any{&state}, id)
+	if errors.Is(err, fault.NotFound) {
+		return "", nil
+	}
+	return state, err
+}
+
 // Nudge makes the queue look for work now instead of at its next tick.
 func (j *Jobs) Nudge() {
 	select {
@@ -439,5 +449,6 @@ const (
 	sqlAgain     = `UPDATE job_work SET state = $2, due = $3, held = 0, problem = $4 WHERE id = $1 AND held = $5`
 	sqlFreeWork  = `UPDATE job_work SET held = 0 WHERE held > 0`
 	sqlFreePlans = `UPDATE job_schedule SET busy = 0 WHERE busy > 0`
+	sqlState     = `SELECT state FROM job_work WHERE id = $1`
 	sqlQueue     = `SELECT id, kind, state, made, due, tries, problem FROM job_work ORDER BY id LIMIT 200`
 )

@@ -44,6 +44,8 @@ type Message struct {
 
 	ID   string `json:"id,omitempty"`   // of the letter, without <>: the same at each try; "" = a new one
 	Refs string `json:"refs,omitempty"` // the letter that this one belongs under
+
+	Unsubscribe string `json:"unsubscribe,omitempty"` // an https address that ends such letters by one POST (RFC 8058)
 }
 
 // Queue is what mail needs of jobs.
@@ -131,7 +133,7 @@ func (m *Mailer) Prepare(ctx context.Context, msg Message) (jobs.Job, error) {
 
 // check refuses what would become further headers.
 func check(msg Message) error {
-	if strings.ContainsAny(msg.To+msg.Subject+msg.ID+msg.Refs, "\r\n\x00") {
+	if strings.ContainsAny(msg.To+msg.Subject+msg.ID+msg.Refs+msg.Unsubscribe, "\r\n\x00") {
 		return fault.Newf(fault.Invalid, "email_invalid", "An address or subject holds a line break.")
 	}
 	return nil
@@ -182,6 +184,10 @@ func (m *Mailer) compose(msg Message) (*gomail.Msg, error) {
 		out.SetGenHeader(gomail.HeaderReferences, "<"+msg.Refs+">")
 	}
 	out.SetGenHeader("Auto-Submitted", "auto-generated")
+	if msg.Unsubscribe != "" {
+		out.SetGenHeader("List-Unsubscribe", "<"+msg.Unsubscribe+">")
+		out.SetGenHeader("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+	}
 	out.SetBodyString(gomail.TypeTextPlain, msg.Text)
 	if msg.HTML != "" {
 		out.AddAlternativeString(gomail.TypeTextHTML, msg.HTML)

@@ -1,0 +1,128 @@
+package incident
+
+import (
+	"context"
+	"fmt"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/incident/engine"
+	"writ/internal/incident/status"
+	"writ/internal/ledger"
+)
+
+// The things that approvals are bound to.
+const (
+	objectReview = "review"
+	objectFix    = "fix"
+	objectText   = "text"
+)
+
+// Update posts to the status page: the first notice, an update, or that it is resolved, as
+// the state of the communication and the word of the post ask for. It stands there, and its
+// letters are queued, when this returns. Errors: *Kept (no estimate, a leak, not open),
+// fault.Invalid.
+func (s *Service) Update(ctx context.Context, who actor.Actor, ref string, p status.Post, version int64) (Case, error) { // clause: inc.updates
+	if err := s.Access.Allow(ctx, who, access.IncidentAct, ""); err != nil {
+		return Case{}, err
+	}
+	c, err := s.find(ctx, s.DB, ref)
+	if err != nil {
+		return Case{}, err
+	}
+	if c.Drill {
+		return Case{}, fault.New(fault.Conflict, "drill_public", fault.Public{Problem: "A drill has no status page.", Next: "Write down in a note what would be posted."})
+	}
+	p.Case = c.ID
+	leaks, err := s.Page.Check(ctx, p)
+	if err != nil {
+		return Case{}, err
+	}
+	letters, err := s.Page.Notices(ctx, p)
+	if err != nil {
+		return Case{}, err
+	}
+	var lacks []status.Leak
+	c, err = s.change(ctx, who, c.ID, version, func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
+		if err := s.mustOpen(ctx, tx, c); err != nil {
+			return nil, err
+		}
+		if len(leaks) > 0 {
+			let, err := s.approvals(ctx, tx, c.ID, objectText, p.Hash())
+			if err != nil {
+				return nil, err
+			}
+			if let < 2 {
+				lacks = leaks
+			}
+		}
+		t, err := s.take(ctx, tx, who, c, engine.C, eventOf(p, c.States[engine.C]), func(f *engine.Facts) {
+			f.Estimate = f.Estimate || p.Estimated()
+			f.Leak = len(lacks) > 0
+		})
+		if err != nil {
+			return nil, withLeaks(err, lacks, p.Hash())
+		}
+		id, err := s.Page.Put(ctx, tx, p)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.windPublic(ctx, tx, *c); err != nil {
+			return nil, err
+		}
+		t.event.Evidence = []string{p.Hash(), id}
+		return t.event, s.enqueue(ctx, tx, letters)
+	})
+	if err != nil {
+		return Case{}, err
+	}
+	s.point("posted")
+	return c, s.Page.Refresh(ctx)
+}
+
+// mustOpen begins public communication by hand, once the kind is decided.
+func (s *Service) mustOpen(ctx context.Context, tx *ledger.Tx, c *Case) error {
+	if c.States[engine.C] != "" {
+		return nil
+	}
+	if at := c.States[engine.L]; at != "L2" && at != "L3" {
+		return kept(*c, engine.C, "post", []engine.Lack{{Guard: "kind-decided", Words: "The kind of incident is not decided yet, and nothing else starts before it.", Who: "anybody who may act in incidents"}})
+	}
+	return s.begin(ctx, tx, c, engine.C)
+}
+
+// eventOf is the step that a post is where the communication stands.
+func eventOf(p status.Post, at string) string {
+	switch {
+	case p.State == status.Resolved:
+		return "finish"
+	case p.State == status.Postmortem:
+		return "publish-review"
+	case at == "C0" || at == "C1":
+		return "post"
+	}
+	return "update"
+}
+
+// withLeaks says beside the guard what in the text must not be public, and where.
+func withLeaks(err error, leaks []status.Leak, hash string) error {
+	k, ok := err.(*Kept) //nolint:errorlint // take returns it bare
+	if !ok || len(leaks) == 0 {
+		return err
+	}
+	for _, l := range leaks {
+		k.Fault.Public.Fields = append(k.Fault.Public.Fields, fault.Field{Name: "body", Code: "leak", Problem: l.Says()})
+	}
+	k.Fault.Public.Next = "Take it out. If it must stay, two people approve this very text: writ incident approve REF text " + hash[:12]
+	return k
+}
+
+// Shown are the posts about an incident, the newest first.
+func (s *Service) shown(ctx context.Context, c Case) ([]status.Shown, error) {
+	out, err := s.Page.Posts(ctx, c.ID)
+	if err != nil {
+		return nil, fmt.Errorf("posts of %s: %w", c.Ref(), err)
+	}
+	return out, nil
+}

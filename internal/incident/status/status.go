@@ -1,0 +1,125 @@
+package status
+
+import (
+	"context"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/envelope"
+	"writ/internal/jobs"
+	"writ/internal/keyring"
+	"writ/internal/ledger"
+	"writ/internal/mail"
+	"writ/internal/secret"
+	"writ/internal/web"
+)
+
+// Letters is what this package needs of whoever sends letters.
+type Letters interface {
+	Prepare(ctx context.Context, m mail.Message) (jobs.Job, error)
+	Enqueue(ctx context.Context, tx *ledger.Tx, job jobs.Job) error
+}
+
+// Deps are what a Service is made of. Names and Folder may be empty.
+type Deps struct {
+	DB      *ledger.DB
+	Ring    *keyring.Ring
+	Letters Letters
+	Access  *access.Access
+	Company func() string
+	Origin  string // https://app.example.com
+	Now     func() time.Time
+	Log     *slog.Logger
+
+	Names  func(ctx context.Context) ([]string, error) // of customers, which no text may hold
+	Folder string                                      // where the page is written as files
+}
+
+// Service is the status page. It is safe for concurrent use.
+type Service struct {
+	Deps
+	shown atomic.Pointer[shown]
+	forms *web.Pages
+
+	exported, exportedTurn atomic.Int64 // when the folder was last written, µs, and which turn
+}
+
+// New makes a Service.
+func New(d Deps) (*Service, error) {
+	if d.DB == nil || d.Ring == nil || d.Letters == nil || d.Access == nil || d.Company == nil || !strings.HasPrefix(d.Origin, "https://") || d.Now == nil || d.Log == nil {
+		return nil, errors.New("status: a dependency is missing")
+	}
+	forms, err := web.NewPages(formFS, web.Funcs{Now: d.Now})
+	if err != nil {
+		return nil, err
+	}
+	return &Service{Deps: d, forms: forms}, nil
+}
+
+//go:embed templates/*.html
+var formFS embed.FS
+
+// At is where the page is.
+const At = "/-/status"
+
+// alphabet has no letters that are taken for one another.
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+
+// newID is twelve characters, as readers of such pages expect.
+func newID() string {
+	b := secret.Random(12).Reveal()
+	for i, x := range b {
+		b[i] = alphabet[x%32]
+	}
+	return string(b)
+}
+
+// touch makes every node render anew.
+func touch(ctx context.Context, tx *ledger.Tx) error {
+	_, err := tx.Exec(ctx, nextTurn)
+	return err
+}
+
+func (s *Service) seal(ctx context.Context, sub keyring.Subject, column, row string, b []byte) ([]byte, error) {
+	k, err := s.Ring.Ensure(ctx, sub)
+	if err != nil {
+		return nil, fmt.Errorf("seal %s: %w", column, err)
+	}
+	return k.Seal(b, boxed(column, row)), nil
+}
+
+func boxed(column, row string) envelope.AAD {
+	t, c, _ := strings.Cut(column, ".")
+	return envelope.AAD{Table: t, Column: c, Row: row, Version: 1}
+}
+
+func sum(t secret.Text) string { h := t.Sum(); return hex.EncodeToString(h[:]) }
+func us(t time.Time) int64     { return t.UnixMicro() }
+func at(us int64) time.Time    { return time.UnixMicro(us).UTC() }
+
+func when(n *int64) (t time.Time) {
+	if n != nil {
+		t = at(*n)
+	}
+	return t
+}
+
+func some(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	n := us(t)
+	return &n
+}
+
+const (
+	nextTurn = `UPDATE incident_status_turn SET n = n + 1 WHERE one = 1`
+	readTurn = `SELECT n FROM incident_status_turn WHERE one = 1`
+)
