@@ -199,7 +199,7 @@ func (m *Mailer) compose(msg Message) (*gomail.Msg, error) {
 // sees half a letter.
 func (m *Mailer) file(out *gomail.Msg, msg Message) error {
 	name := m.d.Now().UTC().Format("20060102T150405.000000") + "-" + secret.RandomText(4).Reveal() + ".eml"
-	tmp := filepath.Join(m.folder, "."+name)
+	tmp := filepath.Join(m.folder, "."+name+".part") // whoever looks for letters does not meet half of one
 	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("write letter: %w", err)
