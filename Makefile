@@ -44,10 +44,11 @@ index: ## docs/index.md: clause, controls, code, tests; docs/asvs.md: item, test
 bench: ## the marks of the design, on this machine
 	scripts/bench.sh
 
-more: fips ## fuzz every target, the build under a certified module, the heavy judges of the OpenID provider and of the edge, all cases of the attack rules, sqlmap, known vulnerabilities, the build twice, an hour of guesses
+more: fips ## fuzz every target, the build under a certified module, the heavy judges of the OpenID provider and of the edge, all cases of the attack rules, made-up requests against them for 20 minutes, sqlmap, known vulnerabilities, the build twice, an hour of guesses
 	scripts/fuzz.sh
 	scripts/judges.sh
 	WRIT_WAF_CASES=all $(GO) test -count=1 -timeout 20m -run '^Test(RegressionCases|ScreenOnRegressionCases|ScreenOnRandomRequests)$$' ./internal/gateway/waf
+	scripts/screen.sh
 	scripts/sqlmap.sh
 	WRIT_BINARY=$(CURDIR)/bin/writ-fips $(GO) test -count=1 -run '^TestCertifiedModule$$' ./internal/e2e
 	scripts/vuln.sh

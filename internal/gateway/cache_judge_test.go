@@ -43,18 +43,20 @@ func judged(t *testing.T) string {
 // missed are the required tests that are not met, each with its reason. Any other is a
 // fault here.
 var missed = map[string]string{
-	"age-parse-prefix":                    "its name wants an Age of two members to be stale, its check wants it fresh; age-parse-dup-0 wants the contrary",
-	"headers-store-Transfer-Encoding":     "an answer in an unknown transfer coding is refused (502): where it ends cannot be known",
-	"headers-store-Set-Cookie":            "an answer that sets a cookie is never stored: host.cdn",
-	"304-etag-update-response-Set-Cookie": "an answer that sets a cookie is never stored: host.cdn",
-	"stale-close-must-revalidate":         "the answer is 502 as it must be; the check takes an answer without its server's header for a stored one",
-	"stale-close-no-cache":                "as stale-close-must-revalidate",
-	"stale-close-proxy-revalidate":        "as stale-close-must-revalidate",
-	"stale-close-s-maxage=2":              "as stale-close-must-revalidate",
+	"age-parse-prefix":                          "its name wants an Age of two members to be stale, its check wants it fresh; age-parse-dup-0 wants the contrary",
+	"headers-store-Transfer-Encoding":           "an answer in an unknown transfer coding is refused (502): where it ends cannot be known",
+	"headers-store-Set-Cookie":                  "an answer that sets a cookie is never stored: host.cdn",
+	"304-etag-update-response-Set-Cookie":       "an answer that sets a cookie is never stored: host.cdn",
+	"headers-store-Content-Encoding":            "text in an unknown packing cannot be looked into for numbers of cards and is refused (502): data.card-summary",
+	"304-etag-update-response-Content-Encoding": "likewise",
+	"stale-close-must-revalidate":               "the answer is 502 as it must be; the check takes an answer without its server's header for a stored one",
+	"stale-close-no-cache":                      "as stale-close-must-revalidate",
+	"stale-close-proxy-revalidate":              "as stale-close-must-revalidate",
+	"stale-close-s-maxage=2":                    "as stale-close-must-revalidate",
 }
 
 // leastRequired is how many of the required tests are met at the least.
-const leastRequired = 149
+const leastRequired = 147
 
 // The HTTP working group's cache tests judge the whole pipeline, on a route that anyone
 // may read. It takes minutes: the tests wait for files to become stale.

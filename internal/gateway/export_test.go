@@ -114,12 +114,12 @@ func (g *Gateway) Nodes() int64 { return g.limits.nodes.Load() }
 // ForgetDays removes quotas of days that are over.
 func (g *Gateway) ForgetDays(ctx context.Context) error { return g.forgetDays(ctx) }
 
-// Judged has a function look at each request after the schema step: the fields that are
-// proved, and the masks of a good JSON answer. Call it before the first request.
-func (g *Gateway) Judged(seen func(fields []openapi.Field, masks []openapi.Mask)) {
+// Judged has a function look at each request after the schema step: the masks of a good JSON
+// answer. Call it before the first request.
+func (g *Gateway) Judged(seen func(masks []openapi.Mask)) {
 	last := len(g.steps) - 1
 	look := func(v *visit) *refusal {
-		seen(v.typedFields(), v.masks(http.StatusOK, http.Header{"Content-Type": {"application/json"}}))
+		seen(v.masks(http.StatusOK, http.Header{"Content-Type": {"application/json"}}))
 		return nil
 	}
 	g.steps = append(g.steps[:last:last], step{"look", noAutomation, look}, g.steps[last])

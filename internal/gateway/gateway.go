@@ -299,9 +299,8 @@ type visit struct {
 	held    *heldBody    // the body, where a step wanted all of it
 	api     *openapi.API // the descriptions the request began with; nil = none
 	match   openapi.Match
-	media   *openapi.Media // of the body
-	judged  bool           // by the description, and found good
-	spent   [4]spent       // what the caller's limits say
+	judged  bool     // by the description, and found good
+	spent   [4]spent // what the caller's limits say
 	told    int
 	dry     bool        // nothing is asked for: somebody wants to know what would be
 	notes   []string    // of a dry run

@@ -116,7 +116,6 @@ func (v *visit) judgeBody() *refusal { // clause: use.public-api
 		return deny(publicAPI, fault.Media, "media_not_described", fault.Public{
 			Problem: "The description of the interface takes no body of that media type here.", Expected: "Content-Type, once, with one of: " + v.match.Op.Takes() + "; no Content-Encoding."})
 	}
-	v.media = md
 	if !md.Read() {
 		return nil
 	}
@@ -161,15 +160,6 @@ func (v *visit) verdict(wrong []openapi.Wrong, err error) *refusal {
 	}
 	return deny(publicAPI, fault.Invalid, "not_as_described", fault.Public{
 		Problem: problem, Expected: "What the description says of " + v.match.Op.Method + " " + v.match.Op.Template + ".", Next: "Compare each place with the description.", Fields: fields})
-}
-
-// typedFields are the fields of a request that were judged to be of a narrow type (a number, a
-// date, one of a list): no text can hide in them. None before the request was judged.
-func (v *visit) typedFields() []openapi.Field {
-	if !v.judged {
-		return nil
-	}
-	return v.match.Typed(v.media)
 }
 
 // masks are the fields of an answer that the description marks with x-writ-mask.

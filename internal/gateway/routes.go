@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -211,8 +212,8 @@ type table struct {
 	rules *Rules
 	file  *routeFile
 	nodes map[string]*node // by pattern; /x is that page, /x/ all below
-	fold  map[string]*node // the same by lower-case pattern: for tightening only
-	upper bool             // some pattern has a capital
+	fold  map[string]*node // the same by foldCase of the pattern: for tightening only
+	upper bool             // some pattern has a capital, or a letter beyond ASCII
 	rest  *node            // where no route matches
 	loose []string         // what the file allows and the policy, having changed, does not
 
@@ -312,11 +313,11 @@ func (t *table) add(r *Route, path string, line int, counters func(string) *coun
 	if n == nil {
 		n = &node{pattern: r.Path, methods: map[string]*rule{}, count: counters(r.Path)}
 		t.nodes[path] = n
-		low := strings.ToLower(path)
+		low := foldCase(path)
 		if t.fold[low] != nil {
 			return badRoutes(fmt.Sprintf("[%d:1] %s differs from another route only in capitals", line, r.Path))
 		}
-		t.fold[low], t.upper = n, t.upper || low != path
+		t.fold[low], t.upper = n, t.upper || low != path || hasCase(path)
 	}
 	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes, signed: r.Signed, notice: r.Notice}
 	to.stepUp, _ = r.stepUp() // both were read by check
@@ -391,10 +392,10 @@ func (t *table) decide(method, path string) (d decision) { // clause: use.no-aut
 	}
 	d.node = t.longest(t.nodes, path)
 	d.take(0, d.node, method)
-	if !t.upper && !hasUpper(path) {
+	if !t.upper && !hasCase(path) {
 		return d
 	}
-	if other := t.longest(t.fold, strings.ToLower(path)); other != d.node {
+	if other := t.longest(t.fold, foldCase(path)); other != d.node {
 		d.take(1, other, method)
 	}
 	return d
@@ -464,11 +465,17 @@ func (t *table) payment(path string) bool {
 	return false
 }
 
-func hasUpper(s string) bool {
+// hasCase reports whether a path may be another one to an application that does not look at
+// capitals. Beyond ASCII any letter may: there a sign in small letters can be the same as one of ASCII.
+func hasCase(s string) bool {
 	for i := range len(s) {
-		if 'A' <= s[i] && s[i] <= 'Z' {
+		if 'A' <= s[i] && s[i] <= 'Z' || s[i] >= utf8.RuneSelf {
 			return true
 		}
 	}
 	return false
 }
+
+// foldCase makes one of all spellings that somebody may take for the same: \u017f is an s and
+// \u212a a k to some.
+func foldCase(s string) string { return strings.ToLower(strings.ToUpper(s)) }

@@ -108,7 +108,7 @@ func checkEscape(s string) *refusal {
 	case c < 0x20 || c == 0x7f || c == '/' || c == '\\' || unreserved(c):
 		return refuseEscape
 	case c == '%': // an escape inside an escape: somebody behind may decode twice
-		if d, ok := hexByte("%" + s[3:]); ok && (d < 0x20 || d == '/' || d == '\\' || d == '.' || d == '%') {
+		if _, ok := hexByte("%" + s[3:]); ok {
 			return refuseEscape
 		}
 	}

@@ -292,37 +292,6 @@ func TestAnswers(t *testing.T) {
 	})
 }
 
-// What is said to be proved is: no text that is free may hide in such a field.
-func TestTyped(t *testing.T) {
-	both(t, shop, item, func(t *testing.T, a *openapi.API) {
-		var got []string
-		m := a.Find("GET", uuid)
-		for _, f := range m.Typed(nil) {
-			got = append(got, f.In+" "+f.Name+" "+f.Kind)
-		}
-		want := []string{"path id uuid", "query limit integer", "query on date", "query deep boolean", "query sort enum", "query ids integer", "query pipe integer", "query f[n] integer", "cookie theme enum"}
-		if !slices.Equal(got, want) {
-			t.Errorf("%q", got)
-		}
-		m = a.Find("PUT", uuid)
-		md, _ := m.Op.Media(http.Header{"Content-Type": {"application/json"}})
-		got = nil
-		for _, f := range m.Typed(md) {
-			got = append(got, f.Name+" "+f.Kind)
-		}
-		for _, want := range []string{"/price number", "/parts/*/no integer", "/parts/*/sub/no integer", "/id uuid"} {
-			if !slices.Contains(got, want) {
-				t.Errorf("%s is missing in %q", want, got)
-			}
-		}
-		for _, never := range []string{"/kind/a integer", "/free/* integer", "/name"} {
-			if slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, never) }) {
-				t.Errorf("%s is said to be proved", never)
-			}
-		}
-	})
-}
-
 func TestOldWays(t *testing.T) {
 	a := load(t, doc("3.0.3", `"/x": {"post": {"requestBody": {"content": {"application/json": {"schema": {"type": "object", "properties": {
 "a": {"type": "string", "nullable": true, "maxLength": 3}, "b": {"type": "integer", "minimum": 1, "exclusiveMinimum": true}, "c": {"type": "integer", "maximum": 9, "exclusiveMaximum": false}, "d": {"type": "string"}}}}}}, `+ok+`}}`, ""))

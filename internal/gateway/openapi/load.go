@@ -56,7 +56,6 @@ type Operation struct {
 	media            []*Media
 	answers          map[string]*answer
 	accept           []string // media types of good answers
-	typed            []Field
 }
 
 const (
@@ -282,7 +281,6 @@ func (c *compiler) operation(p *Path, method, above, at string) (*Operation, err
 	if err := c.responses(op, m, at); err != nil {
 		return nil, err
 	}
-	op.typed = c.fields(op)
 	return op, nil
 }
 

@@ -22,7 +22,6 @@ type Media struct {
 	fields  map[string]types // of forms
 	text    map[string]bool  // fields of forms that are lists of plain values
 	needed  bool
-	typed   []Field
 }
 
 type form int
