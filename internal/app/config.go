@@ -231,6 +231,9 @@ func (c Config) write(dir string) error {
 	if len(c.Gateway.OpenAPI) == 0 {
 		c.Gateway.OpenAPI = nil
 	}
+	if len(c.Gateway.Egress.Callers) == 0 {
+		c.Gateway.Egress.Callers = nil
+	}
 	if len(c.Vault.Scan) == 0 {
 		c.Vault.Scan = nil
 	}
