@@ -98,7 +98,7 @@ func (a *App) egress() (gateway.Egress, error) {
 
 // letOut serves the way out until ctx ends.
 func (a *App) letOut(ctx context.Context) error {
-	return a.gateway.ServeEgress(ctx, listen.TLSConfig(a.certs, a.gateway.MinTLS, false))
+	return a.gateway.ServeEgress(ctx, listen.TLSConfig(a.certs, a.gateway.MinTLS, false, a.now))
 }
 
 // Gateway is for the demo.

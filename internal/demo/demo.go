@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -58,7 +59,11 @@ func placesAt(https string) (places, error) {
 		return places{}, fmt.Errorf("the port of %q is not a number from 1 to %d", https, 65535-39)
 	}
 	at := func(k int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n+k)) }
-	return places{https: https, plain: at(37), sample: at(38), second: at(36), mailbox: at(39), egress: at(35)}, nil
+	second := at(36)
+	if runtime.GOOS == "linux" { // all of 127.0.0.0/8 is there: another zone is another machine
+		second = net.JoinHostPort("127.0.0.2", strconv.Itoa(n+36))
+	}
+	return places{https: https, plain: at(37), sample: at(38), second: second, mailbox: at(39), egress: at(35)}, nil
 }
 
 // state is DIR/demo.json: what a later start must print again.

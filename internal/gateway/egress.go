@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -79,14 +80,29 @@ func (g *Gateway) ServeEgress(ctx context.Context, secure *tls.Config) error {
 		<-ctx.Done()
 		return nil
 	}
-	secure = secure.Clone()
-	secure.NextProtos = []string{"http/1.1"}
 	d := &net.Dialer{}
-	p, err := egress.New(egress.Deps{Caller: g.whoGoesOut, Listed: g.listed, Resolve: g.resolveOut, Dial: d.DialContext, Began: g.out.moves.began, Told: g.out.moves.told, Log: g.log, TLS: secure})
+	p, err := egress.New(egress.Deps{Caller: g.whoGoesOut, Listed: g.listed, Resolve: g.resolveOut, Dial: d.DialContext, Began: g.out.moves.began, Told: g.out.moves.told, Log: g.log, TLS: forProxy(secure)})
 	if err != nil {
 		return fmt.Errorf("serve the way out: %w", err)
 	}
 	return p.Serve(ctx, g.out.Listener) //nolint:wrapcheck // says what failed
+}
+
+// forProxy is the public door's side of TLS for callers that speak one protocol alone.
+func forProxy(door *tls.Config) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		c := door
+		if door.GetConfigForClient != nil {
+			chosen, err := door.GetConfigForClient(h)
+			if err != nil {
+				return nil, err //nolint:wrapcheck // crypto/tls tells the other side
+			}
+			c = cmp.Or(chosen, door)
+		}
+		c = c.Clone()
+		c.NextProtos, c.SessionTicketsDisabled = []string{"http/1.1"}, true
+		return c, nil
+	}}
 }
 
 // whoGoesOut knows a service by its address, and a program of ours by its token.
