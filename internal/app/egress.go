@@ -20,6 +20,8 @@ type EgressConf struct {
 type EgressCallerConf struct {
 	Name string   `yaml:"name"`
 	From []string `yaml:"from"` // addresses or prefixes, private ones
+
+	Tries bool `yaml:"tries,omitempty"` // its machine tells daily whether it reaches anything past the gate
 }
 
 var goodService = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$`)
@@ -83,7 +85,7 @@ func (a *App) egress() (gateway.Egress, error) {
 	a.closers = append(a.closers, ignoreClosed(l))
 	out := gateway.Egress{Listener: l}
 	for _, s := range c.Callers {
-		to := gateway.EgressCaller{Name: s.Name}
+		to := gateway.EgressCaller{Name: s.Name, Tries: s.Tries}
 		for _, f := range s.From {
 			p, err := proxyNet(f)
 			if err != nil {

@@ -34,6 +34,11 @@ type egressState struct {
 		Received int64     `json:"received"`
 		Last     time.Time `json:"last"`
 	} `json:"moves"`
+	Past []struct {
+		Service string    `json:"service"`
+		Reached []string  `json:"reached"`
+		Told    time.Time `json:"told"`
+	} `json:"past"`
 }
 
 type destination struct {
@@ -51,7 +56,7 @@ func (a *app) gatewayEgress() *cobra.Command {
 	return a.group("egress", "See and change where private services may go outside",
 		"Private services reach the outside through Writ alone (gateway: egress: in writ.yaml), over TLS, and only at the\nnames on the list. Each destination has a reason and an end.",
 		"  writ gateway egress list\n  writ gateway egress allow api.example.com --reason \"orders go there\" --until 90d\n  writ gateway egress remove api.example.com",
-		a.egressList(), a.egressAllow(), a.egressRemove())
+		a.egressList(), a.egressAllow(), a.egressRemove(), a.egressPast())
 }
 
 func (a *app) egressList() *cobra.Command {
@@ -99,6 +104,13 @@ func (a *app) printEgress(raw json.RawMessage) error {
 		if err := t.flush(); err != nil {
 			return err
 		}
+	}
+	for _, p := range s.Past {
+		says := "reached nothing past the way out"
+		if len(p.Reached) > 0 {
+			says = "reached " + strings.Join(p.Reached, ", ") + " past the way out"
+		}
+		a.say("%s %s, %s.", visible(p.Service), visible(says), a.when(p.Told))
 	}
 	if len(s.Moves) == 0 {
 		return nil
@@ -185,4 +197,54 @@ func (a *app) egressRemove() *cobra.Command {
 			return a.done("It is off the list.", nil)
 		}),
 	}
+}
+
+// outsiders are places that answer nearly everywhere: public resolvers.
+var outsiders = []string{"1.1.1.1:443", "8.8.8.8:443", "9.9.9.9:443", "[2606:4700:4700::1111]:443"}
+
+func (a *app) egressPast() *cobra.Command {
+	var service string
+	var to []string
+	c := &cobra.Command{
+		Use: "past", Short: "Try from this machine to leave past the way out, and tell the server what was reached",
+		Long: `Run it daily on the machine of a private service (tries: true of its caller in writ.yaml). It
+connects to places outside without the way out, three seconds each, sends nothing, and tells the
+server which answered; none should. A token for it needs no scope but gateway:egress. The exit
+status is 1 when one was reached.`,
+		Example: "  writ gateway egress past --service billing", Args: cobra.NoArgs,
+		RunE: run(func(c *cobra.Command, _ []string) error {
+			reached := []string{}
+			for _, at := range to {
+				d := net.Dialer{Timeout: 3 * time.Second}
+				if conn, err := d.DialContext(c.Context(), "tcp", at); err == nil {
+					reached = append(reached, at)
+					_ = conn.Close() // nothing was said
+				}
+			}
+			conn, err := a.open(c.Context())
+			if err != nil {
+				return err
+			}
+			told := map[string]any{"service": service, "tried": len(to), "reached": reached}
+			if err := conn.post(c.Context(), "gateway/egress/past", told, nil); err != nil {
+				return err
+			}
+			raw, err := json.Marshal(told)
+			if err != nil {
+				return fmt.Errorf("encode what was reached: %w", err)
+			}
+			if len(reached) == 0 {
+				return a.done(fmt.Sprintf("Of %d places none was reached past the way out.", len(to)), raw)
+			}
+			if err := a.done("Reached past the way out: "+visible(strings.Join(reached, ", "))+". Close that way in the network's rules.", raw); err != nil {
+				return err
+			}
+			return no
+		}),
+	}
+	f := c.Flags()
+	f.StringVar(&service, "service", "", "name of the service, as in writ.yaml")
+	f.StringSliceVar(&to, "to", outsiders, "place to try, host:port; may be given again")
+	_ = c.MarkFlagRequired("service") // the flag is there
+	return c
 }

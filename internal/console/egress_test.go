@@ -3,6 +3,9 @@ package console_test
 import (
 	"net/url"
 	"testing"
+
+	"writ/internal/actor"
+	"writ/internal/gateway"
 )
 
 // The list of destinations is read by staff and changed by who runs the gate.
@@ -34,4 +37,10 @@ func TestEgressPages(t *testing.T) { // breaks: use.no-private-use
 	w.post("emil", at+"/remove", url.Values{"destination": {all[0].ID}}).want(403)
 	w.post("ana", at+"/remove", url.Values{"destination": {all[0].ID}}).want(303)
 	w.get("ana", at).want(200, "ended")
+	for _, p := range []gateway.Past{{Service: "billing", Tried: 2, Reached: []string{"1.1.1.1:443"}}, {Service: "reports", Tried: 2}} {
+		if err := w.gate.TellPast(t.Context(), actor.Actor{Kind: actor.Machine, ID: "m", Token: "t", TeamKind: "staff", Scopes: []string{"gateway:egress"}}, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.get("ana", at).want(200, "billing reached 1.1.1.1:443", "reports reached nothing")
 }

@@ -26,15 +26,19 @@ func (c *Console) showEgress(w http.ResponseWriter, r *http.Request, who actor.A
 	if err != nil {
 		return err
 	}
+	past, err := c.Gateway.Pasts(r.Context())
+	if err != nil {
+		return err
+	}
 	may := c.Access.May(who, access.GateMaintain)
-	p := findsPage{Facts: egressFacts(c.Gateway.EgressNow(), may), Tables: []web.Table{c.destinationTable(r, all, moves), c.moveTable(r, moves)}}
+	p := findsPage{Facts: egressFacts(c.Gateway.EgressNow(), past, may), Tables: []web.Table{c.destinationTable(r, all, moves), c.moveTable(r, moves)}}
 	if live := c.liveDestinations(all); may && len(live) > 0 {
 		p.Form = &web.Form{Action: atEgress + "/remove", Act: "Remove it", Quiet: true, Fields: []web.Field{{Name: "destination", Label: "Destination to take off the list", Type: "select", Options: live}}}
 	}
 	return c.show(w, r, "finds", web.View{Title: "The way out", Lead: "Private services reach the outside over TLS, at the names on this list alone. What they say there is not seen.", Up: &web.Link{Text: "Gate", Href: atGate}, Data: p})
 }
 
-func egressFacts(s gateway.EgressState, may bool) []fact {
+func egressFacts(s gateway.EgressState, past []gateway.Past, may bool) []fact {
 	at := fact{Name: "The way out is", Mark: &web.Mark{State: web.Broken, Word: "not set up: gateway: egress: in writ.yaml"}}
 	if s.Listen != "" {
 		at = fact{Name: "The way out is at", Text: s.Listen, Code: true}
@@ -46,6 +50,13 @@ func egressFacts(s gateway.EgressState, may bool) []fact {
 			from = append(from, p.String())
 		}
 		facts = append(facts, fact{Name: "Known by its address", Text: k.Name + ", from " + strings.Join(from, ", ")})
+	}
+	for _, p := range past {
+		m := &web.Mark{State: web.Holds, Word: p.Service + " reached nothing", At: p.Told}
+		if len(p.Reached) > 0 {
+			m.State, m.Word = web.Broken, p.Service+" reached "+strings.Join(p.Reached, ", ")
+		}
+		facts = append(facts, fact{Name: "Past the way out", Mark: m})
 	}
 	if may {
 		facts = append(facts, fact{Name: "Another destination", Text: "list one", Href: atEgress + "/new"})
@@ -128,7 +139,7 @@ func (c *Console) destinationForm(w http.ResponseWriter, r *http.Request, st int
 			{Name: "inside", Label: "Private networks in which it may lie", Value: f.Get("inside"), Max: 300, Complete: "off", Hint: "By spaces, such as 10.9.0.0/16. Empty: it must be at a public address."},
 			{Name: "reason", Label: "What it is needed for", Value: f.Get("reason"), Required: true, Max: 300, Complete: "off"},
 			{Name: "until", Label: "Until", Value: until, Required: true, Max: 10, Complete: "off", Hint: "A day at most a year ahead."}}}
-	return c.answer(w, r, st, "finds", web.View{Title: "List a destination", Lead: "All private services that are known at the way out may reach it, until the day.", Up: &web.Link{Text: "The way out", Href: atEgress}, Data: findsPage{Form: form}})
+	return c.answer(w, r, st, "finds", web.View{Title: "List a destination", Lead: "All private services that are known at the way out may reach it until that day.", Up: &web.Link{Text: "The way out", Href: atEgress}, Data: findsPage{Form: form}})
 }
 
 func (c *Console) listDestination(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

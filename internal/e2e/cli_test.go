@@ -77,6 +77,7 @@ func TestFormatJSON(t *testing.T) {
 	k.ask(t, "gateway", "egress", "list")
 	k.ask(t, "gateway", "egress", "allow", "api.partner.example", "--reason", "orders go there", "--until", "90d")
 	k.ask(t, "gateway", "egress", "remove", "api.partner.example")
+	k.ask(t, "gateway", "egress", "past", "--service", "billing", "--to", "127.0.0.1:1")
 	k.ask(t, "gateway", "cache")
 	k.ask(t, "gateway", "cache", "purge", "--path", "/static/")
 	k.ask(t, "gateway", "maintenance", "on", "--reason", "move")
