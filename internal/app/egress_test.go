@@ -41,3 +41,23 @@ func TestEgressIsChecked(t *testing.T) { // breaks: net.gateway-only
 		t.Errorf("%+v %v", back.Gateway.Egress, err)
 	}
 }
+
+func TestSecurityTextIsChecked(t *testing.T) {
+	for name, c := range map[string]DisclosureConf{"a bare address": {Contact: []string{"x@example.com"}}, "in clear": {Policy: "http://example.com"}, "a line of its own": {Hiring: "https://example.com/\nx"}} {
+		s := settings("Example")
+		if s.SecurityText = c; !errors.Is(s.check("test"), fault.Invalid) {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	s, dir := settings("Example"), t.TempDir()
+	s.SecurityText = DisclosureConf{Contact: []string{"https://example.com/report"}, Languages: []string{}, Policy: "https://example.com/flaws"}
+	if err := s.check("test"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if back, err := ReadConfig(dir); err != nil || back.SecurityText.Policy != s.SecurityText.Policy || len(back.SecurityText.Contact) != 1 {
+		t.Errorf("%+v %v", back.SecurityText, err)
+	}
+}

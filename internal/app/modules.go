@@ -251,6 +251,7 @@ func (a *App) face() (err error) {
 	}
 	if a.console, err = console.New(console.Deps{Company: a.config.Company, Origin: a.config.Origin(), Policy: a.policy, Check: a.check,
 		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Items: a.items, Gateway: a.gateway, Trail: a.trail, Jobs: a.jobs, Access: a.access, Now: a.now,
+		Disclosure: a.config.SecurityText.read(),
 		Vault:      a.vault,
 		Scans:      a.scan,
 		Bundles:    a.bundle,

@@ -55,6 +55,8 @@ type Deps struct {
 	Bundles    Bundles        // values that machines carry
 	Rotations  Rotations      // values that replace themselves
 	KMS        KMS            // keys that programs encrypt with
+
+	Disclosure gateway.Disclosure // what security.txt says beside the policy
 }
 
 // Console is the pages. It is safe for concurrent use.
