@@ -225,6 +225,7 @@ func (a *App) Serve(ctx context.Context) error {
 	}
 	work := []func(context.Context) error{
 		func(ctx context.Context) error { return listen.Serve(ctx, a.log, doors...) },
+		a.letOut,
 		func(ctx context.Context) error { return serveSocket(ctx, socket, operators, a.web.Handler(operators)) },
 	}
 	var wg sync.WaitGroup
@@ -238,7 +239,7 @@ func (a *App) Serve(ctx context.Context) error {
 	for _, f := range work {
 		wg.Go(func() { ends <- f(ctx); stop() })
 	}
-	a.log.Info("ready", "app", a.config.Origin(), "https", a.https.Addr().String(), "http", addr(a.http), "socket", socket.Addr().String(), "ca", a.ca)
+	a.log.Info("ready", "app", a.config.Origin(), "https", a.https.Addr().String(), "http", addr(a.http), "egress", a.gateway.EgressNow().Listen, "socket", socket.Addr().String(), "ca", a.ca)
 	wg.Wait()
 	quit()
 	rest.Wait()

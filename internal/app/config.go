@@ -39,6 +39,8 @@ type Config struct {
 
 	TrustedProxies []string `yaml:"trusted_proxies,omitempty"` // addresses or prefixes of proxies in front, whose X-Forwarded- headers count
 	Hosts          []string `yaml:"hosts,omitempty"`           // further public names that such a proxy serves
+
+	SecurityText DisclosureConf `yaml:"security_txt,omitempty"` // what /.well-known/security.txt says beside the policy's contact
 }
 
 // KeysConfig says where the keys lie when not in DIR/keys.db.
@@ -152,6 +154,9 @@ func (c Config) check(name string) error {
 	if err := c.Gateway.check(bad); err != nil {
 		return err
 	}
+	if field, got, want := c.SecurityText.read().Check(); field != "" {
+		return bad("security_txt."+field, got, want)
+	}
 	return c.checkProxies(bad)
 }
 
@@ -231,6 +236,10 @@ func (c Config) write(dir string) error {
 	if len(c.Gateway.OpenAPI) == 0 {
 		c.Gateway.OpenAPI = nil
 	}
+	if len(c.Gateway.Egress.Callers) == 0 {
+		c.Gateway.Egress.Callers = nil
+	}
+	c.SecurityText = c.SecurityText.tidy()
 	if len(c.Vault.Scan) == 0 {
 		c.Vault.Scan = nil
 	}

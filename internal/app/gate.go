@@ -18,6 +18,8 @@ type GateConf struct {
 	Health string `yaml:"health,omitempty"` // path that answers 2xx where a place is well; none = / and any answer is good
 	Sticky bool   `yaml:"sticky,omitempty"` // a session stays at its place as long as that is well
 	Cache  int    `yaml:"cache,omitempty"`  // MiB of public files kept in memory; none = 256
+
+	Egress EgressConf `yaml:"egress,omitempty"` // the way out for private services
 }
 
 // LimitConf says how much this installation is made for. Empty values are the gate's own.
@@ -39,6 +41,9 @@ func (c GateConf) check(bad func(key, got, want string) error) error {
 	}
 	if _, err := c.Limits.read(); err != nil {
 		return bad("gateway.limits", err.Error(), "rates such as 1200/m, a quota such as 100000/d, and on_store_loss local, closed or open")
+	}
+	if err := c.Egress.check(bad); err != nil {
+		return err
 	}
 	return c.WAF.check(bad)
 }

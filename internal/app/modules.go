@@ -197,11 +197,15 @@ func (a *App) buildGateway() error {
 	if err != nil {
 		return err
 	}
+	out, err := a.egress()
+	if err != nil {
+		return err
+	}
 	a.gateway, err = gateway.New(gateway.Deps{
 		DB: a.db, Rules: clause.NewLive[gateway.Rules](a.now), Sessions: gateSessions{a.identity}, Tokens: a.identity, Access: a.access, Keys: a.ring,
 		Origin: a.origin, Upstreams: upstreams, Zones: gateway.Zones{Local: a.config.Gateway.Zone, Health: a.config.Gateway.Health, Sticky: a.config.Gateway.Sticky},
 		CacheMax: int64(a.config.Gateway.Cache) << 20, RoutesFile: a.path("routes.yaml"), Now: a.now, Log: a.log.With("module", "gateway"),
-		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound, Programs: programs, Trail: a.trail, WAF: a.config.Gateway.WAF.settings(),
+		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound, Programs: programs, Trail: a.trail, WAF: a.config.Gateway.WAF.settings(), Egress: out,
 		Stores: a.stores, Plant: func(ctx context.Context, door *canary.Door, control string) (gateway.Planted, func(), error) {
 			p, end, err := a.identity.Plant(ctx, door, control)
 			return gateway.Planted{Email: p.Email, Password: p.Password}, end, err
@@ -247,6 +251,7 @@ func (a *App) face() (err error) {
 	}
 	if a.console, err = console.New(console.Deps{Company: a.config.Company, Origin: a.config.Origin(), Policy: a.policy, Check: a.check,
 		Journal: a.journal, Identity: a.identity, Clients: a.oidc, Glass: a.glass, Items: a.items, Gateway: a.gateway, Trail: a.trail, Jobs: a.jobs, Access: a.access, Now: a.now,
+		Disclosure: a.config.SecurityText.read(),
 		Vault:      a.vault,
 		Scans:      a.scan,
 		Bundles:    a.bundle,

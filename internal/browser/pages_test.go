@@ -216,6 +216,8 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "requests", route: "GET " + desk + "/gate/requests", path: desk + "/gate/requests?from=2h", words: "Requests, the newest first", picture: true},
 		{name: "finds", route: "GET " + desk + "/gate/finds", path: desk + "/gate/finds", words: "What the rules found", picture: true},
 		{name: "find-except", route: "GET " + desk + "/gate/finds/except", path: desk + "/gate/finds/except?rule=942100&route=%2Fnotes&field=ARGS%3Atext", words: "at most 90 days", picture: true},
+		{name: "egress", route: "GET " + desk + "/gate/egress", path: desk + "/gate/egress", words: "The way out", picture: true},
+		{name: "egress-new", route: "GET " + desk + "/gate/egress/new", path: desk + "/gate/egress/new", words: "at most a year ahead", picture: true},
 		{name: "mail", route: "GET " + desk + "/mail", path: desk + "/mail", words: "", picture: true},
 		{name: "find", route: "GET " + desk + "/find", path: desk + "/find?q=reset", words: "", picture: true},
 		{name: "console-applications", route: "GET " + desk + "/applications", path: desk + "/applications", words: "Harvest diary", picture: true},

@@ -72,7 +72,7 @@ func (w *world) states() map[string]string {
 		"journal": "/-/console/journal", "journal-none": "/-/console/journal?act=nothing", "entry": "/-/console/journal/12", "people": "/-/console/people", "person": "/-/console/people/" + w.ids["dev"], "add": "/-/console/people/add", "provisioning": "/-/console/provisioning", "tokens": "/-/console/people/tokens", "imports": "/-/console/people/brought-over",
 		"factor-resets": "/-/console/factor-resets", "rights": "/-/console/rights", "rights-ended": "/-/console/rights?ended=true", "reviews": "/-/console/reviews", "review": "/-/console/reviews/" + w.review, "clause-roles": "/-/console/clauses/access.roles",
 		"teams": "/-/console/teams", "team": "/-/console/teams/staff", "member": "/-/console/teams/staff/members/" + w.ids["dev"],
-		"gate": "/-/console/gate", "explain": "/-/console/gate/explain", "explain-through": "/-/console/gate/explain?method=GET&path=%2Forders&as=member", "explain-refused": "/-/console/gate/explain?method=GET&path=%2Forders&as=stranger", "finds": "/-/console/gate/finds", "find-except": "/-/console/gate/finds/except?rule=942100&route=%2Fnotes&field=ARGS%3Atext", "mail": "/-/console/mail", "find": "/-/console/find?q=reset", "trust": "/-/trust",
+		"gate": "/-/console/gate", "explain": "/-/console/gate/explain", "explain-through": "/-/console/gate/explain?method=GET&path=%2Forders&as=member", "explain-refused": "/-/console/gate/explain?method=GET&path=%2Forders&as=stranger", "finds": "/-/console/gate/finds", "find-except": "/-/console/gate/finds/except?rule=942100&route=%2Fnotes&field=ARGS%3Atext", "egress": "/-/console/gate/egress", "egress-new": "/-/console/gate/egress/new", "mail": "/-/console/mail", "find": "/-/console/find?q=reset", "trust": "/-/trust",
 	}
 }
 

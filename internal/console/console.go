@@ -55,6 +55,8 @@ type Deps struct {
 	Bundles    Bundles        // values that machines carry
 	Rotations  Rotations      // values that replace themselves
 	KMS        KMS            // keys that programs encrypt with
+
+	Disclosure gateway.Disclosure // what security.txt says beside the policy
 }
 
 // Console is the pages. It is safe for concurrent use.
@@ -188,6 +190,10 @@ func (c *Console) Routes() []web.Route {
 		staff("GET /-/console/gate/finds/except", access.GateMaintain, atGate, c.askFindException),
 		staff("POST /-/console/gate/finds/except", access.GateMaintain, atGate, c.exceptFind),
 		staff("POST /-/console/gate/finds/end", access.GateMaintain, atGate, c.endFindException),
+		staff("GET /-/console/gate/egress", access.GateRead, atGate, c.showEgress),
+		staff("GET /-/console/gate/egress/new", access.GateMaintain, atGate, c.newDestination),
+		staff("POST /-/console/gate/egress/new", access.GateMaintain, atGate, c.listDestination),
+		staff("POST /-/console/gate/egress/remove", access.GateMaintain, atGate, c.removeDestination),
 		staff("POST /-/console/gate/purge", access.GateMaintain, atGate, c.purge),
 		staff("GET /-/console/mail", access.MailRead, atMail, c.showMail),
 		staff("GET /-/console/find", access.PolicyRead, "", c.find),

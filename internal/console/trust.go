@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -199,10 +200,8 @@ func (c *Console) securityText(w http.ResponseWriter, r *http.Request, _ actor.A
 	if err != nil {
 		return err
 	}
-	m := l.moment
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, err = fmt.Fprintf(w, "Contact: mailto:%s\nExpires: %s\nPreferred-Languages: en\nCanonical: %s/.well-known/security.txt\nPolicy: %s/-/trust\n",
-		m.Policy.Contact, c.Now().UTC().Add(180*24*time.Hour).Truncate(24*time.Hour).Format(time.RFC3339), c.Origin, c.Origin)
+	_, err = io.WriteString(w, c.Disclosure.Text(c.Now(), c.Origin, l.moment.Policy.Contact))
 	return err
 }
 

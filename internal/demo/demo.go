@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ import (
 	"writ/internal/app"
 	"writ/internal/cli"
 	"writ/internal/demo/sample"
+	"writ/internal/gateway"
 	"writ/internal/identity"
 	"writ/internal/listen"
 	"writ/internal/policy/document"
@@ -40,9 +42,9 @@ const (
 )
 
 // places are the demo's addresses. They follow from the port of the door, so that two
-// demos can run side by side: 8443 has 8479 to 8482 beside it. The sample runs at two of
+// demos can run side by side: 8443 has 8478 to 8482 beside it. The sample runs at two of
 // them, as in two zones.
-type places struct{ https, plain, sample, second, mailbox string }
+type places struct{ https, plain, sample, second, mailbox, egress string }
 
 func placesAt(https string) (places, error) {
 	host, port, err := net.SplitHostPort(https)
@@ -57,7 +59,11 @@ func placesAt(https string) (places, error) {
 		return places{}, fmt.Errorf("the port of %q is not a number from 1 to %d", https, 65535-39)
 	}
 	at := func(k int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n+k)) }
-	return places{https: https, plain: at(37), sample: at(38), second: at(36), mailbox: at(39)}, nil
+	second := at(36)
+	if runtime.GOOS == "linux" { // all of 127.0.0.0/8 is there: another zone is another machine
+		second = net.JoinHostPort("127.0.0.2", strconv.Itoa(n+36))
+	}
+	return places{https: https, plain: at(37), sample: at(38), second: second, mailbox: at(39), egress: at(35)}, nil
 }
 
 // state is DIR/demo.json: what a later start must print again.
@@ -126,7 +132,9 @@ func build(ctx context.Context, dir string, at places) (state, error) {
 		Demo:  true,
 		Scan:  []string{appFolder},
 		API:   []string{appFolder + "/openapi.json"},
-		Edits: map[string]document.Literal{"use.no-automation/public_paths": document.Words("/", "/pricing", "/static/")},
+
+		Egress: app.EgressConf{Listen: at.egress, Callers: []app.EgressCallerConf{{Name: "fernhill", From: []string{"127.0.0.1"}}}},
+		Edits:  map[string]document.Literal{"use.no-automation/public_paths": document.Words("/", "/pricing", "/static/")},
 	})
 	if err != nil || !res.Changed {
 		var st state
@@ -211,6 +219,9 @@ func populate(ctx context.Context, dir string, srv *app.App, f *sample.App, st *
 	if err := credentials(ctx, srv); err != nil {
 		return err
 	}
+	if _, err := srv.Gateway().ListDestination(ctx, actor.Actor{Kind: actor.Operator, ID: "demo", Via: "demo"}, gateway.Destination{Name: "example.com", Reason: "to see the way out", Until: time.Now().AddDate(0, 3, 0)}); err != nil {
+		return err
+	}
 	for _, c := range []struct {
 		email, name, team string
 		contacts          []sample.Contact
@@ -293,7 +304,11 @@ func (r running) tell(st state) {
 	fmt.Fprintf(w, "  a phone's codes   http://%s/codes   (if you have no authenticator app at hand)\n", r.at.mailbox)
 	fmt.Fprintf(w, "  the policy, live  %s/-/console   (for staff)\n", srv.Origin())
 	fmt.Fprintf(w, "  its public form   %s/-/trust\n", srv.Origin())
-	fmt.Fprintf(w, "  the state         bin/writ check --dir %s\n\n", dir)
+	fmt.Fprintf(w, "  the state         bin/writ check --dir %s\n", dir)
+	if out := srv.Gateway().EgressNow().Listen; out != "" { // an older demo has none
+		fmt.Fprintf(w, "  the way out       curl -x http://%s https://example.com/   (listed; other names are refused)\n", out)
+	}
+	fmt.Fprintln(w)
 	fmt.Fprintf(w, "Sign up with any address at example.test and read the letter in the mailbox, or be one of these:\n\n")
 	for _, p := range st.People {
 		fmt.Fprintf(w, "  %-27s %s\n", p.Email, p.Role)

@@ -54,7 +54,8 @@ func TestControlsPass(t *testing.T) {
 		io.WriteString(w, `<a href="http://elsewhere.example">a link is no part</a><img src="/logo.png">`)
 	})
 	for _, change := range []clause.Values{nil, {"crypto.current-public/tls_min": "1.3"}, {"use.no-automation/default": "anyone"}} {
-		k := open(t, options{upstream: app, values: change, routes: "- {path: /open/form, who: anyone, notice: true}" + cachedRoutes, stores: store("clean"), trail: &notes{}, egress: asItIs})
+		k := open(t, options{places: []gateway.Upstream{at(t, "a", placeAt(t, "127.0.0.1", app).URL), at(t, "b", placeAt(t, "127.0.0.2", app).URL)}, values: change, routes: "- {path: /open/form, who: anyone, notice: true}" + cachedRoutes, stores: store("clean"), trail: &notes{}, egress: asItIs})
+		k.g.LookAtPlaces(t.Context())
 		for _, c := range k.g.Controls(k.door()) {
 			r, err := c.Run(t.Context())
 			if err != nil || r.Outcome != clause.Pass {

@@ -15,7 +15,9 @@
 // crypto.certificates, crypto.payment-pages, net.edge-tls, net.private, inc.loss-maintenance
 // and inc.loss-freeze (a closed gate lets nothing through, and what is under way ends),
 // use.public-api (programs reach what a description of the interface names, within limits),
-// host.cdn (public files from memory, nothing private kept),
+// host.cdn (public files from memory, nothing private kept), net.gateway-only and
+// use.no-private-use (private services go out to listed names alone: egress.go and its kin),
+// host.two-zones and host.auto-recovery (as far as the application's places go: zones.go),
 // data.no-card, data.card-summary, data.no-ssn and data.no-phi (guardin.go, guardout.go).
 //
 // Where a route is tagged notice, a short text that names the data nobody wants stands before
@@ -59,7 +61,8 @@
 // programs.go with described.go and shadow.go, limits.go with limits_store.go; then
 // record.go, note.go, mode.go, reload.go, explain.go, clauses.go; guardin.go, guardout.go, sights.go and
 // the child guard, guard_clauses.go; unseen.go, which masks what staff do not see; waf.go and
-// its kin; cache.go with cache_controls.go, and zones.go.
+// its kin; cache.go with cache_controls.go, and zones.go with zones_clauses.go; egress.go with egress_list.go,
+// egress_moves.go and the child egress.
 //
 // BUG(quota): several nodes learn of each other's use of a day's quota every other second;
 // so much may pass beyond it, on each of them.

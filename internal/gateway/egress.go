@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -37,6 +38,8 @@ type Egress struct {
 type EgressCaller struct {
 	Name string         `json:"name"`
 	From []netip.Prefix `json:"from"`
+	// Tries says that the service tells daily whether it reaches anything past the gate.
+	Tries bool `json:"tries,omitempty"`
 }
 
 // CheckEgress refuses a way out that could be reached from outside.
@@ -79,14 +82,29 @@ func (g *Gateway) ServeEgress(ctx context.Context, secure *tls.Config) error {
 		<-ctx.Done()
 		return nil
 	}
-	secure = secure.Clone()
-	secure.NextProtos = []string{"http/1.1"}
 	d := &net.Dialer{}
-	p, err := egress.New(egress.Deps{Caller: g.whoGoesOut, Listed: g.listed, Resolve: g.resolveOut, Dial: d.DialContext, Began: g.out.moves.began, Told: g.out.moves.told, Log: g.log, TLS: secure})
+	p, err := egress.New(egress.Deps{Caller: g.whoGoesOut, Listed: g.listed, Resolve: g.resolveOut, Dial: d.DialContext, Began: g.out.moves.began, Told: g.out.moves.told, Log: g.log, TLS: forProxy(secure)})
 	if err != nil {
 		return fmt.Errorf("serve the way out: %w", err)
 	}
 	return p.Serve(ctx, g.out.Listener) //nolint:wrapcheck // says what failed
+}
+
+// forProxy is the public door's side of TLS for callers that speak one protocol alone.
+func forProxy(door *tls.Config) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		c := door
+		if door.GetConfigForClient != nil {
+			chosen, err := door.GetConfigForClient(h)
+			if err != nil {
+				return nil, err //nolint:wrapcheck // crypto/tls tells the other side
+			}
+			c = cmp.Or(chosen, door)
+		}
+		c = c.Clone()
+		c.NextProtos, c.SessionTicketsDisabled = []string{"http/1.1"}, true
+		return c, nil
+	}}
 }
 
 // whoGoesOut knows a service by its address, and a program of ours by its token.
@@ -112,7 +130,7 @@ func (g *Gateway) programGoesOut(ctx context.Context, from netip.Addr, token sec
 	stranger := web.StrangerOf(&http.Request{RemoteAddr: netip.AddrPortFrom(from, 0).String()})
 	who, err := g.tokens.LookupToken(ctx, stranger, token, from)
 	switch kind := fault.KindOf(err); {
-	case err == nil && who.ByToken() && who.TeamKind == staffTeam && slices.Contains(who.Scopes, egress.Scope):
+	case err == nil && goesOut(who):
 		return egress.Who{Name: who.String(), As: who}, nil
 	case err == nil, kind == fault.Unauthenticated, kind == fault.Limited, kind == fault.Denied:
 		return egress.Who{}, nil

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,12 +28,17 @@ import (
 
 func (g *Gateway) egressControls() []clause.Control {
 	const hour, day = time.Hour, 24 * time.Hour
-	return []clause.Control{
+	all := []clause.Control{
 		{ID: "gateway.egress-refuses", Clause: gatewayOnly, Kind: clause.Canary, Every: hour, FreshFor: day, Run: g.tryEgress,
 			Says: "Asks the way out for a name that is not listed, for a private address, for a listed name that leads to one, and in clear, as nobody and as a private service, and must be refused each time; a listed name must be reached"},
 		{ID: "gateway.egress-listed", Clause: noPrivateUse, Kind: clause.Replay, Every: hour, FreshFor: day, Run: g.replayEgress,
 			Says: "Compares all connections that were let out in the last 90 days with the list of destinations as it was: each must have been listed, by somebody, with a reason and an end"},
 	}
+	if slices.ContainsFunc(g.out.Callers, func(c EgressCaller) bool { return c.Tries }) { // where nobody is to tell, nobody is waited for
+		all = append(all, clause.Control{ID: "gateway.egress-past", Clause: gatewayOnly, Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probePast,
+			Says: "Reads what private services found when they tried to reach the outside past the gate: each must have tried within a day, in vain"})
+	}
+	return all
 }
 
 const (

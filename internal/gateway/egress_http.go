@@ -16,6 +16,7 @@ type EgressState struct {
 	Open         int64          `json:"open"` // connections
 	Destinations []Destination  `json:"destinations"`
 	Moves        []Move         `json:"moves"` // of the last 90 days, the newest first
+	Past         []Past         `json:"past"`  // what services reached when they tried to leave past the gate
 }
 
 // EgressNow is where the way out is, who is known there and how many are on it.
@@ -33,6 +34,8 @@ func (g *Gateway) egressRoutes() []web.Route {
 			Doc: web.Doc{Summary: "The way out for private services: destinations, and who went or was refused", Tag: "gateway", Out: EgressState{}}},
 		{Pattern: "POST /-/api/v1/gateway/egress/destinations", Who: web.Staff, Tokens: true, Handle: g.postDestination,
 			Doc: web.Doc{Summary: "Let private services reach a name outside, for at most a year", Tag: "gateway", In: destinationWish{}, Out: Destination{}, Errors: []string{"name", "port", "reason", "until", "inside", "many", "listed", "denied"}}},
+		{Pattern: "POST /-/api/v1/gateway/egress/past", Who: web.Staff, Tokens: true, Handle: g.postPast,
+			Doc: web.Doc{Summary: "Tell what a private service reached when it tried to leave past the gate; with a token of the scope gateway:egress", Tag: "gateway", In: pastTold{}, Errors: []string{"service", "tried", "reached", "denied"}}},
 		{Pattern: "DELETE /-/api/v1/gateway/egress/destinations/{id}", Who: web.Staff, Tokens: true, Handle: g.deleteDestination,
 			Doc: web.Doc{Summary: "Take a destination off the list, by its id, its name or name:port", Tag: "gateway", Errors: []string{"no_row", "denied"}}},
 	}
@@ -56,6 +59,9 @@ func (g *Gateway) showEgress(w http.ResponseWriter, r *http.Request, who actor.A
 		return err
 	}
 	if s.Moves, err = g.Moves(r.Context()); err != nil {
+		return err
+	}
+	if s.Past, err = g.Pasts(r.Context()); err != nil {
 		return err
 	}
 	return web.WriteJSON(w, http.StatusOK, s)

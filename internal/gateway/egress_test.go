@@ -376,3 +376,43 @@ func TestEgressCurl(t *testing.T) {
 		}
 	}
 }
+
+// Only a private service itself can see whether it reaches the outside past the gate.
+func TestEgressPastControl(t *testing.T) { // breaks: net.gateway-only
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		k := open(t, options{kit: kit, now: kit.Clock.Now, egress: func(e *gateway.Egress) { e.Callers[0].Tries = true }})
+		for _, c := range open(t, options{egress: asItIs}).g.Controls(k.door()) {
+			if c.ID == "gateway.egress-past" {
+				t.Error("a report is waited for that nobody is to make")
+			}
+		}
+		mustFail(t, control(t, k, k.door(), "gateway.egress-past"), "billing has not told for a day")
+		reports := machine("reports", nil, "gateway:egress")
+		if err := k.g.TellPast(t.Context(), reports, gateway.Past{Service: "billing", Tried: 3}); fault.KindOf(err) != fault.Denied {
+			t.Errorf("a customer's program tells: %v", err)
+		}
+		reports.TeamKind = "staff"
+		for want, p := range map[string]gateway.Past{"service": {Service: "No", Tried: 1}, "tried": {Service: "billing"}, "reached": {Service: "billing", Tried: 1, Reached: []string{"a b"}}} {
+			if err := k.g.TellPast(t.Context(), reports, p); code(err) != want {
+				t.Errorf("%s: %v", want, err)
+			}
+		}
+		tell := func(reached ...string) {
+			t.Helper()
+			if err := k.g.TellPast(t.Context(), reports, gateway.Past{Service: "billing", Tried: 3, Reached: reached}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tell("1.1.1.1:443")
+		mustFail(t, control(t, k, k.door(), "gateway.egress-past"), "billing reached 1.1.1.1:443 past the gate")
+		tell()
+		if r := control(t, k, k.door(), "gateway.egress-past"); r.Outcome != clause.Pass || r.Population != 1 {
+			t.Errorf("%s %s", r.Outcome, r.Summary)
+		}
+		kit.Clock.Advance(27 * time.Hour)
+		mustFail(t, control(t, k, k.door(), "gateway.egress-past"), "has not told for a day")
+		if got := kit.Recorded("gateway.egress-tried"); len(got) != 2 || got[0].Fields["reached"] != "1.1.1.1:443" {
+			t.Errorf("%+v", got)
+		}
+	}, gateway.Schema())
+}

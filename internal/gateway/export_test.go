@@ -214,5 +214,8 @@ func (g *Gateway) RecordPlaces(ctx context.Context) {
 // EgressTick does what Run does each second for the way out.
 func (g *Gateway) EgressTick(ctx context.Context) error { return g.egressTick(ctx) }
 
+// LookAtPlaces asks each place of the application for its health.
+func (g *Gateway) LookAtPlaces(ctx context.Context) { g.pool.Check(ctx) }
+
 // MoveEgress has the controls look for the way out elsewhere.
 func (g *Gateway) MoveEgress(l net.Listener) { g.out.Listener = l }

@@ -373,7 +373,7 @@ func (g *Gateway) Front(ours http.Handler, owns func(*http.Request) bool) http.H
 		if len(g.proxies) > 0 {
 			r = g.proxies.behind(r.WithContext(context.WithValue(r.Context(), peerKey{}, web.RemoteIP(r))))
 		}
-		if !owns(r) {
+		if !owns(r) || g.yields(r) {
 			g.ServeHTTP(w, r)
 			return
 		}

@@ -165,8 +165,8 @@ func values(over clause.Values) clause.Values {
 		"crypto.current-public/tls_min": "1.2", "crypto.current-public/ciphers": "aead", "crypto.current-public/deny": []string{"3DES", "MD5", "RC4", "SHA1"},
 		"crypto.tls-in-transit/hsts": 365 * 24 * time.Hour, "crypto.certificates/renew_before": 30 * 24 * time.Hour,
 		"crypto.payment-pages/paths": []string{"/billing"}, "net.private/public": []string{"bastion", "gateway"}, "inc.loss-freeze/writes": int64(0),
-		"net.gateway-only/gateways": []string{"gateway"},
-		"use.public-api/spec":       "openapi", "use.public-api/keys": "required", "use.public-api/limits": "required",
+		"net.gateway-only/gateways": []string{"gateway"}, "host.two-zones/zones": int64(2), "host.two-zones/share": int64(5000), "host.auto-recovery/failover": time.Minute,
+		"use.public-api/spec": "openapi", "use.public-api/keys": "required", "use.public-api/limits": "required",
 		"data.no-card/mode": "block", "data.no-card/detector": "luhn-iin", "data.card-summary/keep": int64(4), "data.no-ssn/mode": "warn", "data.no-phi/mode": "notice",
 		"host.cdn/classes": []string{"audio", "images", "logos", "templates", "video"},
 	}
@@ -273,7 +273,7 @@ func open(t testing.TB, o options) *gate {
 			listen.Door{Name: "http", Listener: pl, Handler: listen.Redirector(origin)})
 	}()
 	let := make(chan error, 1)
-	go func() { let <- k.g.ServeEgress(ctx, listen.TLSConfig(k.ca, k.g.MinTLS, false, k.now)) }()
+	go func() { let <- k.g.ServeEgress(ctx, listen.TLSConfig(k.ca, k.g.MinTLS, false, time.Now)) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := errors.Join(<-done, <-let); err != nil {

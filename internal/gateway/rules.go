@@ -25,8 +25,11 @@ type Rules struct {
 	PaymentPaths []string      `clause:"crypto.payment-pages/paths"` // /x is that page and all below
 	Public       []string      `clause:"net.private/public"`         // which services may be reached from outside
 	Gateways     []string      `clause:"net.gateway-only/gateways"`  // by which ways private systems reach the outside; none = by no way
-	FrozenWrites int64         `clause:"inc.loss-freeze/writes"`     // how many changes the application takes while it is closed to them
-	CacheClasses []string      `clause:"host.cdn/classes"`           // static files that are served from memory
+	Zones        int64         `clause:"host.two-zones/zones"`       // in how many the application must be well
+	ZoneShare    int64         `clause:"host.two-zones/share"`       // of the services, in hundredths of a per cent: more than that
+	Failover     time.Duration `clause:"host.auto-recovery/failover"`
+	FrozenWrites int64         `clause:"inc.loss-freeze/writes"` // how many changes the application takes while it is closed to them
+	CacheClasses []string      `clause:"host.cdn/classes"`       // static files that are served from memory
 
 	APISpec   string `clause:"use.public-api/spec"`   // openapi: what programs reach is what a description of the interface names
 	APIKeys   string `clause:"use.public-api/keys"`   // required: a described operation is for known callers

@@ -19,5 +19,5 @@
 //
 // For: engineer.
 //
-// Read pool.go, then health.go.
+// Read pool.go, then health.go, rehearse.go.
 package pool

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"sync"
 	"time"
 )
@@ -49,12 +47,7 @@ func (p *Pool) Check(ctx context.Context) {
 func (p *Pool) ask(ctx context.Context, at *place) string {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	path := p.o.Path
-	if path == "" {
-		path = "/"
-	}
-	r := (&http.Request{Method: http.MethodGet, URL: &url.URL{Scheme: at.URL.Scheme, Host: at.URL.Host, Opaque: path}, Host: p.o.Host, Body: http.NoBody,
-		Header: http.Header{"User-Agent": {"Writ-Health"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {p.o.Host}}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+	r := p.question(ctx, at.URL)
 	res, err := at.Way.RoundTrip(r)
 	if err != nil {
 		return err.Error()
@@ -62,7 +55,7 @@ func (p *Pool) ask(ctx context.Context, at *place) string {
 	_, _ = io.CopyN(io.Discard, res.Body, 64<<10) // so that the connection can be used again
 	_ = res.Body.Close()
 	if p.o.Path != "" && (res.StatusCode < 200 || res.StatusCode > 299) {
-		return fmt.Sprintf("%s answered %d", path, res.StatusCode)
+		return fmt.Sprintf("%s answered %d", p.o.Path, res.StatusCode)
 	}
 	return ""
 }
