@@ -52,7 +52,7 @@ func (a *App) buildRotate() (err error) {
 		Knock: func(ctx context.Context, id string, key secret.Text) (string, error) {
 			return aws.Knock(ctx, a.door, a.now(), id, key)
 		},
-		Now: a.now, Log: a.log.With("module", "rotate")})
+		Tokens: programTokens{a}, Now: a.now, Log: a.log.With("module", "rotate")})
 	if err == nil {
 		a.rotate.Schedule(a.jobs)
 	}

@@ -31,8 +31,8 @@ type rotation struct {
 
 func (a *app) vaultRotation() *cobra.Command {
 	return a.group("rotation", "Have values replaced by themselves, at their source",
-		`A value that is replaced by itself has two slots, which take turns: a role of a PostgreSQL server, or an
-access key of this one. The new one is made, tested by a real log-in and written as the newest version;
+		`A value that is replaced by itself has two slots, which take turns: a role of a PostgreSQL server, an
+access key or a service's token of this one. The new one is made, tested by a real log-in and written as the newest version;
 the former one works through a grace, is ended then, and tried once more: it must be refused. Where a
 step fails, the former value stays in use, and list says what to do. The key that all data lies under is
 another thing: writ vault rotate.`,
@@ -51,7 +51,9 @@ func (a *app) rotationAdd() *cobra.Command {
 			Path     string   `json:"path,omitempty"`
 			Reads    bool     `json:"reads,omitempty"`
 			KeyOwner string   `json:"key_owner,omitempty"`
-			Template string   `json:"template"`
+			Service  string   `json:"service,omitempty"`
+			Scopes   []string `json:"scopes,omitempty"`
+			Template string   `json:"template,omitempty"`
 		} `json:"from"`
 		Days  int64    `json:"days,omitempty"`
 		Grace *float64 `json:"grace_hours,omitempty"`
@@ -62,15 +64,19 @@ func (a *app) rotationAdd() *cobra.Command {
 		Long: `With --admin it is a role of a PostgreSQL server: --owner is the role that has the rights, of which the
 two --roles become members, --template the address that programs read. --admin names the parameter with
 the address of an administrator that may do this (CREATEROLE, the owner role WITH ADMIN OPTION, pg_signal_backend).
-With --path it is an access key of this server. What is due, or not there yet, is begun at once.`,
-		Example: "  writ vault rotation add /shop/db/url --admin /ops/db-admin --owner shop --roles shop_a,shop_b --template 'postgres://{user}:{password}@db.internal/shop?sslmode=verify-full' --days 30\n  writ vault rotation add /shop/writ-key --path /shop --read-only --key-owner machine/01J…",
+With --path it is an access key of this server. With --service it is a token of a service of this server,
+with the --scope of each kind that it has, or those of the token that is there. What is due, or not there yet, is begun at once.`,
+		Example: "  writ vault rotation add /shop/db/url --admin /ops/db-admin --owner shop --roles shop_a,shop_b --template 'postgres://{user}:{password}@db.internal/shop?sslmode=verify-full' --days 30\n  writ vault rotation add /shop/writ-key --path /shop --read-only --key-owner machine/01J…\n  writ vault rotation add /shop/writ-token --service exporter --scope vault.read --days 30",
 		Args:    cobra.ExactArgs(1),
 		RunE: run(func(c *cobra.Command, args []string) error {
-			if in.Kind = "access-key"; in.From.Admin != "" {
-				in.Kind = "postgres"
+			of := 0
+			for kind, from := range map[string]string{"postgres": in.From.Admin, "access-key": in.From.Path, "token": in.From.Service} {
+				if from != "" {
+					in.Kind, of = kind, of+1
+				}
 			}
-			if (in.From.Admin == "") == (in.From.Path == "") {
-				return &usageError{errors.New("name --admin for a role of PostgreSQL, or --path for an access key")}
+			if of != 1 {
+				return &usageError{errors.New("name --admin for a role of PostgreSQL, --path for an access key, or --service for a token")}
 			}
 			if in.From.Admin != "" && len(in.From.Roles) != 2 {
 				return &usageError{errors.New("--roles names two roles, such as shop_a,shop_b")}
@@ -89,6 +95,8 @@ With --path it is an access key of this server. What is due, or not there yet, i
 	f.StringVar(&in.From.Path, "path", "", "what the access key reaches")
 	f.BoolVar(&in.From.Reads, "read-only", false, "the access key changes nothing")
 	f.StringVar(&in.From.KeyOwner, "key-owner", "", "kind/id that the access key stands on (default: you)")
+	f.StringVar(&in.From.Service, "service", "", "service whose token it is")
+	f.StringArrayVar(&in.From.Scopes, "scope", nil, "what the token may do; repeat it (default: as the token that is there)")
 	f.StringVar(&in.From.Template, "template", "", "the value, with {user} and {password}, or {id} and {secret}")
 	f.Int64Var(&in.Days, "days", 0, "replace it after that many days (default: as said about its name, or by the policy)")
 	f.DurationVar(&grace, "grace", 24*time.Hour, "how long the former value works")

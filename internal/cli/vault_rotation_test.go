@@ -25,7 +25,12 @@ func TestRotationCommands(t *testing.T) {
 	if !f.asked("POST /-/api/v1/vault/rotations", `"kind":"access-key"`, `"reads":true`, `"days":30`) {
 		t.Error("what is asked for of a key")
 	}
-	f.must(2, []string{"vault", "rotation", "add", "/shop/k"}, "--admin", "--path")
+	f.must(0, []string{"vault", "rotation", "add", "/shop/t", "--service", "exporter", "--scope", "vault.read", "--scope", "orders:read"})
+	if !f.asked("POST /-/api/v1/vault/rotations", `"kind":"token"`, `"service":"exporter"`, `"scopes":["vault.read","orders:read"]`) {
+		t.Error("the token is not asked for")
+	}
+	f.must(2, []string{"vault", "rotation", "add", "/shop/k"}, "--admin", "--path", "--service")
+	f.must(2, []string{"vault", "rotation", "add", "/shop/k", "--path", "/shop", "--service", "exporter"}, "--service")
 	f.must(2, []string{"vault", "rotation", "add", "/shop/k", "--admin", "/a", "--roles", "one"}, "two roles")
 	f.must(0, []string{"vault", "rotation", "list"}, "/shop/db/url", "works until", "stands still after planned (owner_gone)", "The owner is not there. Make it again.")
 	f.must(0, []string{"vault", "rotation", "list", "/shop/db/url", "--format", "json"}, `"rotations"`)

@@ -105,6 +105,9 @@ func rotationSays(r rotate.Rotation) string {
 	if r.Kind == rotate.AccessKey {
 		says = "An access key of this server, for " + r.Spec.Path
 	}
+	if r.Kind == rotate.ServiceToken {
+		says = "A token of a service of this server, for " + strings.Join(r.Spec.Scopes, ", ")
+	}
 	if h := r.Grace / time.Hour; h > 0 {
 		says += ". The former one works for " + strconv.Itoa(int(h)) + " h"
 	}

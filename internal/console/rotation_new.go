@@ -16,13 +16,15 @@ import (
 // rotationKinds are what a value may be of, each with a form of its own.
 var rotationKinds = []struct{ id, text, lead string }{
 	{rotate.AccessKey, "An access key", "A program calls this server's parameter store with it. Each round makes another key and ends the former one."},
+	{rotate.ServiceToken, "A service's token", "A program calls this server with it. Each round makes another token with the same scopes and ends the former one."},
 	{rotate.Postgres, "A PostgreSQL role", "Two roles take turns as members of the role that has the rights. A program always has one that works."},
 }
 
 // rotationFields is which field of the form a refusal is about.
 var rotationFields = map[string]string{"rotation_days": "days", "rotation_grace": "hours", "rotation_exists": "name", "role_form": "owner", "template": "template", "path_invalid": "path", "path_not_rooted": "path",
 	"name_empty": "name", "name_long": "name", "name_characters": "name", "name_level_empty": "name", "name_not_rooted": "name", "name_depth": "name", "name_reserved": "name", "path_reserved": "name", "value_foreign": "name", "value_plain": "name",
-	"admin_gone": "admin", "address_form": "admin", "admin_refused": "admin", "admin_right": "admin", "unreachable": "admin", "owner_gone": "owner", "owner_strong": "owner", "role_taken": "role_a", "other_team": "key_owner"}
+	"admin_gone": "admin", "address_form": "admin", "admin_refused": "admin", "admin_right": "admin", "unreachable": "admin", "owner_gone": "owner", "owner_strong": "owner", "role_taken": "role_a", "other_team": "key_owner",
+	"no_service": "service", "scopes_invalid": "scopes", "token_scopes": "scopes", "token_bound": "name"}
 
 func (c *Console) newRotation(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	if err := c.Access.Allow(r.Context(), who, access.VaultWrite, ""); err != nil {
@@ -55,6 +57,8 @@ func (c *Console) newRotationPage(w http.ResponseWriter, r *http.Request, typed 
 		f.Fields = append(f.Fields, field("admin", "Parameter with the administrator's address", "A role with CREATEROLE, the owner role WITH ADMIN OPTION, and pg_signal_backend.", true),
 			field("owner", "Role that has the rights", "", true), field("role_a", "First role", "Such as shop_a.", true), field("role_b", "Second role", "Such as shop_b.", true),
 			field("template", "The address that programs read", "With {user} and {password}, such as postgres://{user}:{password}@db.internal/shop?sslmode=verify-full", true))
+	case rotate.ServiceToken:
+		f.Fields = append(f.Fields, field("service", "Service", "Its name or id, as under Tokens of programs.", true), field("scopes", "Scopes", "Such as vault.read, with spaces between. Empty: those of the token that is there.", false))
 	default:
 		f.Fields = append(f.Fields, field("path", "Path", "The key reaches this path and all below it.", true),
 			web.Field{Name: "reads", Label: "May", Type: "radio", Required: true, Options: []web.Option{{Value: "yes", Text: "Read", Chosen: typed.Get("reads") != "no"}, {Value: "no", Text: "Read and write", Chosen: typed.Get("reads") == "no"}}},
@@ -74,7 +78,11 @@ func (c *Console) addRotation(w http.ResponseWriter, r *http.Request, who actor.
 	}
 	said := func(name string) string { return strings.TrimSpace(f.Get(name)) }
 	wish := rotate.Wish{Name: said("name"), Kind: said("kind"), Spec: rotate.Spec{Admin: said("admin"), Owner: said("owner"), Roles: [2]string{said("role_a"), said("role_b")}, Template: said("template")}}
-	if wish.Kind != rotate.Postgres {
+	switch wish.Kind {
+	case rotate.Postgres:
+	case rotate.ServiceToken:
+		wish.Spec = rotate.Spec{Service: said("service"), Scopes: strings.Fields(strings.ReplaceAll(said("scopes"), ",", " "))}
+	default:
 		wish.Spec = rotate.Spec{Path: said("path"), Reads: said("reads") != "no", KeyOwner: said("key_owner")}
 	}
 	wish.Days = wholeNumber(said("days"))

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"writ/internal/actor"
+	"writ/internal/fault"
 	"writ/internal/secret"
 	"writ/internal/vault"
 	"writ/internal/vault/rotate"
@@ -99,6 +101,28 @@ func TestRotationIsSetUp(t *testing.T) { // breaks: crypto.key-rotation
 		t.Error("an auditor is offered to set a rotation up")
 	}
 	w.post("dev", at, form("name", "/shop/else", "reads", "no")).want(422, "of neither slot")
+	if body := w.get("dev", at+"?kind=token").want(200, "Scopes").Body.String(); strings.Contains(body, "The key reaches this path") {
+		t.Error("one form holds two kinds")
+	}
+	svc := w.console.Rotations.(*rotate.Service)
+	asked := &askedTokens{}
+	svc.Tokens = asked
+	w.post("dev", at, url.Values{"kind": {"token"}, "name": {"/shop/token"}, "service": {"exporter"}, "scopes": {"vault.read, orders:read"}}).want(404, "no such service")
+	if asked.service != "exporter" || strings.Join(asked.scopes, "|") != "vault.read|orders:read" {
+		t.Errorf("asked for %+v", asked)
+	}
+}
+
+// askedTokens has no service, and notes which it was asked for.
+type askedTokens struct {
+	rotate.Tokens
+	service string
+	scopes  []string
+}
+
+func (a *askedTokens) Allowed(_ context.Context, _ actor.Actor, service string, scopes []string) (string, error) {
+	a.service, a.scopes = service, scopes
+	return "", fault.Newf(fault.NotFound, "no_service", "There is no such service in your team.")
 }
 
 // What is said about a name stands on its page, and is said there.

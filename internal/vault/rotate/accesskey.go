@@ -128,6 +128,8 @@ func (k accessKeys) revoke(_ context.Context, r *row) (within, error) { // claus
 
 func (k accessKeys) discard(r *row) within { return k.drop(r.team, r.Fresh) }
 
+func (k accessKeys) settled(_ context.Context, id string) { k.s.Vault.ForgetKey(id) }
+
 func (k accessKeys) drop(team, id string) within {
 	return func(ctx context.Context, tx *ledger.Tx, _ *row) (ledger.Event, error) {
 		return k.s.Vault.DropKey(ctx, tx, team, id)

@@ -208,7 +208,11 @@ func (s *Service) create(ctx context.Context, r *row) error {
 	}
 	to := *r
 	to.State = created
-	return s.move(ctx, r, to, created, in)
+	if err := s.move(ctx, r, to, created, in); err != nil {
+		return err
+	}
+	s.kind(r.Kind).settled(ctx, p.ID)
+	return nil
 }
 
 // test logs in. Where that is refused the next try makes it anew: somebody may have changed it.
@@ -336,7 +340,7 @@ func (s *Service) revoke(ctx context.Context, r *row) error {
 	if err := s.move(ctx, r, to, revoked, in); err != nil {
 		return err
 	}
-	s.Vault.ForgetKey(r.Old)
+	k.settled(ctx, r.Old)
 	return nil
 }
 
@@ -387,7 +391,7 @@ func (s *Service) giveUp(ctx context.Context, r *row, code string) error {
 	if err := s.move(ctx, r, to, "given-up", s.kind(r.Kind).discard(r)); err != nil {
 		return err
 	}
-	s.Vault.ForgetKey(r.Fresh)
+	s.kind(r.Kind).settled(ctx, r.Fresh)
 	return stuck(code)
 }
 

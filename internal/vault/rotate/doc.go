@@ -1,5 +1,5 @@
-// Package rotate replaces values at their source: roles of PostgreSQL servers, and Writ's
-// own access keys. Two slots take turns, so that a program always has a value that works.
+// Package rotate replaces values at their source: roles of PostgreSQL servers, Writ's own
+// access keys, and tokens of services. Two slots take turns, so that a program always has a value that works.
 //
 //	idle ─► planned ─► created ─► tested ─► stored ─► promoted ─(grace)─► revoked ─► verified = idle
 //	         │          │          │         │          │                   │
@@ -7,7 +7,7 @@
 //	         │          │          │         │          └ what programs read now logs in
 //	         │          │          │         └ the newest version of the parameter
 //	         │          │          └ a real log-in; a wrong password is refused
-//	         │          └ a role that is a member of the owner role, or an access key
+//	         │          └ a role that is a member of the owner role, an access key, or a token
 //	         └ slot, new and former value, sealed in the row
 //
 // Each step is one act that may be done again, and one change that records it with the
@@ -20,7 +20,7 @@
 // vault.encrypted-store, vault.access-logged (the server's own reads are entries).
 //
 // Refuses: to set one up without the right to write the name, to read the administrator's
-// address and to do oneself what a key would do; an owner role that rules the server; a role
+// address and to do oneself what a key would do, or to manage the service that a token is of; an owner role that rules the server; a role
 // or a value that belongs to neither slot; an address that is public, not encrypted, or that
 // has this machine read a file; to end one whose former value would stay open unseen.
 //
@@ -34,5 +34,5 @@
 // Tables: ../schema/00070_rotation.sql.
 //
 // For: engineers, operators. Read rotate.go, rotation.go, carry.go, kind.go, postgres.go,
-// address.go, accesskey.go, trouble.go, clauses.go.
+// address.go, accesskey.go, token.go, trouble.go, clauses.go.
 package rotate

@@ -19,7 +19,7 @@ func (s *Service) Routes() []web.Route {
 	return []web.Route{
 		on("GET "+v1, true, s.getRotations, web.Doc{Summary: "Values that are replaced by themselves, and how far that is", Query: []string{"name"}, Out: rotationsOut{}, Errors: []string{"rotation_unknown"}}),
 		on("POST "+v1, false, s.postRotation, web.Doc{Summary: "Have a value replaced by itself", In: rotationIn{}, Out: rotationWire{}, Status: http.StatusCreated,
-			Errors: []string{"rotation_kind", "rotation_days", "rotation_grace", "rotation_exists", "role_form", "template", "value_foreign", "admin_refused", "unreachable"}}),
+			Errors: []string{"rotation_kind", "rotation_days", "rotation_grace", "rotation_exists", "role_form", "template", "value_foreign", "admin_refused", "unreachable", "token_scopes", "token_bound"}}),
 		on("POST "+v1+"/now", true, s.postNow, web.Doc{Summary: "Replace a value before it is due", In: nowIn{}, Out: rotationWire{}, Errors: []string{"rotation_unknown", "rotation_busy"}}),
 		on("POST "+v1+"/known", true, s.postKnown, web.Doc{Summary: "Replace what somebody knows, as far as it can be", In: knownIn{}, Out: knownOut{}, Errors: []string{"seen_who", "rotation_busy"}}),
 		on("DELETE "+v1, true, s.deleteRotation, web.Doc{Summary: "Have a value replaced by hand again", Query: []string{"name"}, Errors: []string{"rotation_unknown", "rotation_going", "rotation_busy"}}),
@@ -38,7 +38,7 @@ type (
 		State   string    `json:"state"`
 		Cause   string    `json:"cause,omitzero"`
 		Slot    string    `json:"slot,omitzero"`
-		Fresh   string    `json:"fresh,omitzero"` // role or access key that the value is of, or is about to be
+		Fresh   string    `json:"fresh,omitzero"` // role, access key or token that the value is of, or is about to be
 		Old     string    `json:"old,omitzero"`
 		Version int64     `json:"version,omitzero"`
 		Until   time.Time `json:"until,omitzero"` // of the grace
@@ -57,7 +57,7 @@ type (
 	}
 	rotationIn struct {
 		Name  string   `json:"name"`
-		Kind  string   `json:"kind"` // postgres, access-key
+		Kind  string   `json:"kind"` // postgres, access-key, token
 		From  Spec     `json:"from"`
 		Days  int64    `json:"days,omitzero"`
 		Grace *float64 `json:"grace_hours,omitzero"`

@@ -27,6 +27,8 @@ type kind interface {
 	revoke(ctx context.Context, r *row) (within, error)
 	// discard ends what was made and will not be used.
 	discard(r *row) within
+	// settled comes after a change that made or ended something.
+	settled(ctx context.Context, id string)
 }
 
 // within is the part of an act that lies in this server's own database; nil = none. to is
@@ -42,8 +44,11 @@ type pair struct {
 }
 
 func (s *Service) kind(name string) kind {
-	if name == AccessKey {
+	switch name {
+	case AccessKey:
 		return accessKeys{s}
+	case ServiceToken:
+		return tokens{s}
 	}
 	return roles{s}
 }

@@ -176,6 +176,8 @@ func (k roles) revoke(ctx context.Context, r *row) (within, error) { // clause: 
 
 func (roles) discard(*row) within { return nil }
 
+func (roles) settled(context.Context, string) {}
+
 // with connects as the administrator, and sees that the owner role is one to have members.
 func (k roles) with(ctx context.Context, r *row, act func(context.Context, *pgx.Conn) error) error {
 	v, err := k.s.Vault.Hand(ctx, r.system(), r.Spec.Admin, "to replace "+r.Name)

@@ -28,15 +28,16 @@ type Schedule interface {
 	Every(name string, every time.Duration, run func(context.Context) error)
 }
 
-// Deps are what a Service is made of. All are needed.
+// Deps are what a Service is made of.
 type Deps struct {
-	DB    *ledger.DB
-	Vault *vault.Service
-	Keys  Keys
-	Every func() time.Duration // the longest that the policy lets a secret live
-	Knock Knock
-	Now   func() time.Time
-	Log   *slog.Logger
+	DB     *ledger.DB
+	Vault  *vault.Service
+	Keys   Keys
+	Every  func() time.Duration // the longest that the policy lets a secret live
+	Knock  Knock
+	Tokens Tokens // nil = tokens of services are not replaced
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Service is the module. It is safe for concurrent use.
@@ -66,8 +67,9 @@ func (s *Service) at(step string) error {
 
 // The kinds of rotation.
 const (
-	Postgres  = "postgres"
-	AccessKey = "access-key"
+	Postgres     = "postgres"
+	AccessKey    = "access-key"
+	ServiceToken = "token"
 )
 
 // The steps; idle is before the first and after the last.
@@ -113,8 +115,12 @@ type Spec struct {
 	Reads    bool   `json:"reads,omitzero"`
 	KeyOwner string `json:"key_owner,omitzero"` // kind/id
 
+	// Of a token of a service. Its value is the token alone.
+	Service string   `json:"service,omitzero"`
+	Scopes  []string `json:"scopes,omitzero"` // none = those of the token that is there
+
 	// Template makes the value: with {user} and {password}, or {id} and {secret}.
-	Template string `json:"template"`
+	Template string `json:"template,omitzero"`
 }
 
 // Rotation is a parameter that is replaced by itself, and how far that is.

@@ -38,8 +38,8 @@ func (s *Service) Add(ctx context.Context, who actor.Actor, in Wish) (Rotation, 
 		r.Grace = *in.Grace
 	}
 	switch {
-	case in.Kind != Postgres && in.Kind != AccessKey:
-		err = fault.New(fault.Invalid, "rotation_kind", fault.Public{Problem: "There is no such kind of rotation.", Expected: Postgres + " or " + AccessKey + "."})
+	case in.Kind != Postgres && in.Kind != AccessKey && (in.Kind != ServiceToken || s.Tokens == nil):
+		err = fault.New(fault.Invalid, "rotation_kind", fault.Public{Problem: "There is no such kind of rotation.", Expected: Postgres + ", " + AccessKey + " or " + ServiceToken + "."})
 	case r.Days < 0 || r.Days > mostDays:
 		err = fault.New(fault.Invalid, "rotation_days", fault.Public{Problem: "A value cannot be due after that many days.", Expected: "1 to 3650, or 0 for what is said about the name."})
 	case r.Grace < 0 || r.Grace > mostGrace:
@@ -249,7 +249,7 @@ func (s *Service) End(ctx context.Context, who actor.Actor, typed string) error 
 		if ev.Open = r.Old; r.Problem == "" && r.Old != "" {
 			return fault.New(fault.Conflict, "rotation_going", fault.Public{Problem: "The former value works still and would stay open.", Expected: "A rotation that is not under way.", Next: "Wait for the end of its grace, or end that now: writ vault rotation now --exposed."})
 		}
-	case created, tested:
+	case planned, created, tested: // planned may be again, after what was made was not let in
 		in = s.kind(r.Kind).discard(&r)
 	}
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
@@ -271,7 +271,7 @@ func (s *Service) End(ctx context.Context, who actor.Actor, typed string) error 
 	if err != nil {
 		return fmt.Errorf("end a rotation: %w", err)
 	}
-	s.Vault.ForgetKey(r.Fresh)
+	s.kind(r.Kind).settled(ctx, r.Fresh)
 	return nil
 }
 
@@ -328,8 +328,11 @@ func (s *Service) due(ctx context.Context, r *row) (time.Time, error) {
 	if days > 0 {
 		every = min(every, time.Duration(days)*24*time.Hour)
 	}
-	if r.Kind == AccessKey {
+	switch {
+	case r.Kind == AccessKey:
 		every = keyPeriod(every, r.Grace)
+	case r.Kind == ServiceToken && s.Tokens != nil:
+		every = tokenPeriod(every, r.Grace, s.Tokens.Most())
 	}
 	switch {
 	case !r.Done.IsZero():
