@@ -287,3 +287,5 @@ func (w *world) review() incident.NewReview {
 	r.Actions = []incident.Action{{Cause: 1, Prevents: true, Owner: "eve", Due: w.kit.Clock.Now().Add(72 * time.Hour), What: "Watch the end of certificates"}}
 	return r
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

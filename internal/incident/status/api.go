@@ -1,0 +1,164 @@
+package status
+
+import (
+	"net/http"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/web"
+)
+
+// API is what staff do with the page: its components and its maintenance.
+func (s *Service) API() []web.Route {
+	const v1 = "/-/api/v1/status"
+	return []web.Route{
+		{Pattern: "GET " + v1, Who: web.Staff, Handle: s.getPage, Doc: web.Doc{Summary: "Components and maintenance of the status page, and how many are told of updates", Out: pageOut{}}},
+		{Pattern: "POST " + v1 + "/components", Who: web.Staff, Handle: s.postComponent, Doc: web.Doc{Summary: "Show a component", In: componentIn{}, Out: componentOut{}, Status: http.StatusCreated, Errors: []string{"component_name", "component_group"}}},
+		{Pattern: "PUT " + v1 + "/components/{id}", Who: web.Staff, Handle: s.putComponent, Doc: web.Doc{Summary: "Say how a component is", In: stateIn{}, Errors: []string{"component_unknown", "component_state"}}},
+		{Pattern: "DELETE " + v1 + "/components/{id}", Who: web.Staff, Handle: s.deleteComponent, Doc: web.Doc{Summary: "Show a component no more", Errors: []string{"component_unknown"}}},
+		{Pattern: "POST " + v1 + "/windows", Who: web.Staff, Handle: s.postWindow, Doc: web.Doc{Summary: "Announce maintenance", In: windowIn{}, Out: windowOut{}, Status: http.StatusCreated, Errors: []string{"window_title", "window_body", "window_starts", "window_overlap", "component_unknown"}}},
+		{Pattern: "DELETE " + v1 + "/windows/{id}", Who: web.Staff, Handle: s.deleteWindow, Doc: web.Doc{Summary: "Complete maintenance now, or take it back", Errors: []string{"window_over"}}},
+	}
+}
+
+type (
+	componentIn struct {
+		Name  string `json:"name"`
+		Group string `json:"group,omitempty"`
+	}
+	componentOut struct {
+		ID    string    `json:"id"`
+		Name  string    `json:"name"`
+		Group string    `json:"group,omitempty"`
+		State string    `json:"state"`
+		Since time.Time `json:"since"`
+	}
+	stateIn struct {
+		State string `json:"state"`
+	}
+	windowIn struct {
+		Title      string    `json:"title"`
+		Body       string    `json:"body,omitempty"`
+		Components []string  `json:"components,omitempty"`
+		Starts     time.Time `json:"starts"`
+		Ends       time.Time `json:"ends"`
+	}
+	windowOut struct {
+		ID         string    `json:"id"`
+		Title      string    `json:"title"`
+		State      string    `json:"state"`
+		Components []string  `json:"components"`
+		Starts     time.Time `json:"starts"`
+		Ends       time.Time `json:"ends"`
+	}
+	pageOut struct {
+		URL         string         `json:"url"`
+		Says        string         `json:"says"`
+		Components  []componentOut `json:"components"`
+		Windows     []windowOut    `json:"windows"`
+		Subscribers int64          `json:"subscribers"`
+		Exported    *time.Time     `json:"exported,omitempty"`
+	}
+)
+
+func wireOf(c Component) componentOut {
+	return componentOut{c.ID, c.Name, c.Group, c.State, c.Since}
+}
+
+func windowOf(w Window) windowOut {
+	return windowOut{w.ID, w.Title, w.State, append([]string{}, w.Touched...), w.Starts, w.Ends}
+}
+
+// Summary is the page for staff.
+type Summary struct {
+	Says        string
+	Components  []Component
+	Windows     []Window
+	Subscribers int64
+	Exported    time.Time
+}
+
+// Sum tells it, for who may read incidents.
+func (s *Service) Sum(r *http.Request, who actor.Actor) (Summary, error) {
+	if err := s.Access.Allow(r.Context(), who, access.IncidentRead, ""); err != nil {
+		return Summary{}, err
+	}
+	out := Summary{Exported: s.Exported()}
+	var err error
+	if out.Components, err = s.Components(r.Context()); err != nil {
+		return Summary{}, err
+	}
+	if out.Windows, err = s.Windows(r.Context()); err != nil {
+		return Summary{}, err
+	}
+	if x := s.shown.Load(); x != nil {
+		out.Says = x.world.Says()
+	}
+	out.Subscribers, err = s.Subscribers(r.Context())
+	return out, err
+}
+
+func (s *Service) getPage(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	x, err := s.Sum(r, who)
+	if err != nil {
+		return err
+	}
+	out := pageOut{URL: s.Origin + At, Says: x.Says, Components: []componentOut{}, Windows: []windowOut{}, Subscribers: x.Subscribers, Exported: known(x.Exported)}
+	for _, c := range x.Components {
+		out.Components = append(out.Components, wireOf(c))
+	}
+	for _, y := range x.Windows {
+		out.Windows = append(out.Windows, windowOf(y))
+	}
+	return web.WriteJSON(w, http.StatusOK, out)
+}
+
+func (s *Service) postComponent(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	in, err := web.ReadJSON[componentIn](r)
+	if err != nil {
+		return err
+	}
+	c, err := s.Add(r.Context(), who, in.Name, in.Group)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusCreated, wireOf(c))
+}
+
+func (s *Service) putComponent(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	in, err := web.ReadJSON[stateIn](r)
+	if err != nil {
+		return err
+	}
+	if err := s.Set(r.Context(), who, r.PathValue("id"), in.State); err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusNoContent, nil)
+}
+
+func (s *Service) deleteComponent(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	if err := s.Retire(r.Context(), who, r.PathValue("id")); err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusNoContent, nil)
+}
+
+func (s *Service) postWindow(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	in, err := web.ReadJSON[windowIn](r)
+	if err != nil {
+		return err
+	}
+	x, err := s.Schedule(r.Context(), who, Window{Title: in.Title, Body: in.Body, Touched: in.Components, Starts: in.Starts, Ends: in.Ends})
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusCreated, windowOf(x))
+}
+
+func (s *Service) deleteWindow(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	if err := s.End(r.Context(), who, r.PathValue("id")); err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusNoContent, nil)
+}
