@@ -46,6 +46,11 @@ func (c *Console) kmsRoutes(on func(string, web.Handler) web.Route) []web.Route 
 	}
 }
 
+type kmsPage struct {
+	Table web.Table
+	Make  *web.Form
+}
+
 func (c *Console) showKMS(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	return c.kmsPage(w, r, who, url.Values{}, nil)
 }
@@ -64,9 +69,9 @@ func (c *Console) kmsPage(w http.ResponseWriter, r *http.Request, who actor.Acto
 		}
 		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: name, Href: kmsHref(k.ID), Sub: under}, {Text: k.Path, Code: true}, {Mark: kmsMark(k)}, {Text: web.Number(k.Version)}, {At: k.Renewed}}})
 	}
-	out := scansPage{Tables: []web.Table{t}}
+	out := kmsPage{Table: t}
 	if c.Access.May(who, access.VaultKeys) {
-		out.Form = &web.Form{Action: atKMS, Act: "Make a key", Fault: beside(fail, kmsFields), Fields: []web.Field{
+		out.Make = &web.Form{Action: atKMS, Act: "Make a key", Fault: beside(fail, kmsFields), Fields: []web.Field{
 			{Name: "alias", Label: "Name", Value: typed.Get("alias"), Complete: "off", Hint: "Such as alias/shop. It can be given later, too."},
 			{Name: "path", Label: "Path", Value: typed.Get("path"), Complete: "off", Hint: "Access keys that reach this path may use it. Empty: only those that reach everything."},
 			{Name: "description", Label: "What it is for", Value: typed.Get("description"), Max: 200, Complete: "off"}}}
@@ -75,7 +80,7 @@ func (c *Console) kmsPage(w http.ResponseWriter, r *http.Request, who actor.Acto
 	if fail != nil {
 		st = status(fail)
 	}
-	return c.answer(w, r, st, "scans", web.View{Title: "Keys that programs encrypt with", Lead: "Programs encrypt with them at " + c.Origin + "/-/aws/, by the clients of AWS KMS. The keys never leave.", Up: &web.Link{Text: "Parameters", Href: atSecrets}, Data: out})
+	return c.answer(w, r, st, "kms", web.View{Title: "Keys that programs encrypt with", Lead: "Programs encrypt with them at " + c.Origin + "/-/aws/, by the clients of AWS KMS. The keys never leave.", Up: &web.Link{Text: "Parameters", Href: atSecrets}, Data: out})
 }
 
 func kmsMark(k kms.Key) *web.Mark {
@@ -146,7 +151,7 @@ func (c *Console) kmsKeyPage(w http.ResponseWriter, r *http.Request, who actor.A
 	if fail != nil {
 		st = status(fail)
 	}
-	return c.answer(w, r, st, "kms", web.View{Title: title, Lead: k.Description, Up: &web.Link{Text: "Keys that programs encrypt with", Href: atKMS}, Data: out})
+	return c.answer(w, r, st, "kms-key", web.View{Title: title, Lead: k.Description, Up: &web.Link{Text: "Keys that programs encrypt with", Href: atKMS}, Data: out})
 }
 
 func (p *kmsKeyPage) forms(k kms.Key, typed url.Values, fail error) {

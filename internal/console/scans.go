@@ -51,17 +51,6 @@ func (c *Console) scanRoutes(staff func(string, access.Action, string, web.Handl
 	return out
 }
 
-// travelActs are the ways from the page of parameters to these.
-func (c *Console) travelActs() (out []web.Link) {
-	if c.Scans != nil {
-		out = append(out, web.Link{Text: "Where they should not be", Href: atScans})
-	}
-	if c.Bundles != nil {
-		out = append(out, web.Link{Text: "Bundles for machines", Href: atBundles})
-	}
-	return out
-}
-
 type scansPage struct {
 	Acts   []web.Link
 	Facts  []fact

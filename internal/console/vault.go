@@ -95,7 +95,7 @@ func (c *Console) showSecrets(w http.ResponseWriter, r *http.Request, who actor.
 		}
 		t.Older = atSecrets + "?" + more.Encode()
 	}
-	out := peoplePage{Table: t, Acts: c.travelActs()}
+	out := peoplePage{Table: t}
 	if c.Access.May(who, access.VaultWrite) {
 		out.Acts = append(out.Acts, web.Link{Text: "Write a new one", Href: atSecrets + "/new"})
 	}

@@ -16,7 +16,9 @@ func TestParametersInTheConsole(t *testing.T) {
 	w := newWorld(t)
 	const at = "/-/console/secrets"
 	show := at + "/show?name=%2Fshop%2Fdb"
-	w.get("dev", at).want(200, "There is nothing here yet.", "Where secrets should not be", "Bundles of machines")
+	if body := w.get("dev", at).want(200, "There is nothing here yet.", "Where secrets should not be", "Bundles of machines").Body.String(); strings.Count(body, `href="/-/console/secrets/scans"`) != 1 || strings.Count(body, `href="/-/console/secrets/bundles"`) != 1 {
+		t.Error("a way leads twice to the same place")
+	}
 	w.post("dev", at, url.Values{"new": {"yes"}, "name": {"shop//db"}, "value": {"x"}, "kind": {"SecureString"}}).want(422, "A level of the name is empty")
 	w.post("dev", at, url.Values{"new": {"yes"}, "name": {"/shop/db"}, "value": {""}, "kind": {"SecureString"}}).want(422, "at least one character")
 	w.post("dev", at, url.Values{"new": {"yes"}, "name": {"/shop/db"}, "value": {"first\r\nvalue"}, "kind": {"SecureString"}, "description": {"The shop's database"}}).want(303)

@@ -416,7 +416,9 @@ func TestCheckOut(t *testing.T) {
 		ctx, dev := t.Context(), w.as("dev")
 		i := w.make("ana", login())
 		w.share("ana", i.ID, "team", item.Viewer)
-		_, err := w.svc.CheckOut(ctx, dev, i.ID, "", time.Hour)
+		f, err := w.svc.Attach(ctx, w.as("ana"), i.ID, "codes.txt", secret.NewBytes([]byte("x")))
+		good(t, err)
+		_, err = w.svc.CheckOut(ctx, dev, i.ID, "", time.Hour)
 		coded(t, err, "reason_missing")
 		_, err = w.svc.CheckOut(ctx, dev, i.ID, why, 25*time.Hour)
 		coded(t, err, "checkout_time")
@@ -426,6 +428,7 @@ func TestCheckOut(t *testing.T) {
 		for name, act := range map[string]func() error{
 			"reveal": func() error { _, err := w.svc.Reveal(ctx, w.as("ana"), i.ID, "password", ""); return err },
 			"code":   func() error { _, err := w.svc.Code(ctx, w.as("eve"), i.ID, ""); return err },
+			"file":   func() error { _, _, err := w.svc.Download(ctx, w.as("ana"), i.ID, f.ID, ""); return err },
 			"out":    func() error { _, err := w.svc.CheckOut(ctx, w.as("eve"), i.ID, why, time.Hour); return err },
 			"edit":   func() error { d := login(); d.Title = "x"; _, err := w.svc.Edit(ctx, w.as("ana"), i.ID, d); return err },
 		} {
@@ -437,6 +440,8 @@ func TestCheckOut(t *testing.T) {
 			t.Errorf("others see %+v %v", s.Out, err)
 		}
 		_, err = w.svc.Reveal(ctx, dev, i.ID, "password", "")
+		good(t, err)
+		_, _, err = w.svc.Download(ctx, dev, i.ID, f.ID, "")
 		good(t, err)
 		coded(t, w.svc.CheckIn(ctx, w.as("eve"), i.ID), "item_level")
 		good(t, w.svc.CheckIn(ctx, dev, i.ID))

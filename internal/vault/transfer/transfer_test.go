@@ -236,8 +236,12 @@ func TestExport(t *testing.T) { // breaks: vault.access-logged
 			t.Fatal("not agreed")
 		}
 		w.kit.Clock.Advance(time.Hour)
+		was := len(w.kit.Recorded("vault.param-read"))
 		_, err = w.svc.Take(ctx, eli(), id)
 		refused("an hour after the agreement", "export_over", err)
+		if n := len(w.kit.Recorded("vault.param-read")); n != was {
+			t.Errorf("values that nobody gets are read: %d entries", n-was)
+		}
 		refused("one that is not there", "export_unknown", w.svc.Agree(ctx, ana(), "none"))
 	})
 }

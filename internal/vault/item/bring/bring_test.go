@@ -43,6 +43,9 @@ const puxData = `{"accounts":[{"attrs":{"accountName":"x"},"vaults":[{"attrs":{"
 {"uuid":"b","state":"active","categoryUuid":"003","overview":{"title":"Alarm"},"details":{"notesPlain":"the code"}},
 {"uuid":"c","state":"active","categoryUuid":"002","overview":{"title":"Card"},"details":{"sections":[]}},
 {"uuid":"d","state":"active","categoryUuid":"112","overview":{"title":"Mail API"},"details":{"sections":[{"title":"","fields":[{"title":"credential","value":{"concealed":"sk-1"}}]}]}},
+{"uuid":"h","state":"active","categoryUuid":"112","overview":{"title":"Key of old"},"details":{"password":"sk-0","sections":[]}},
+{"uuid":"i","state":"active","categoryUuid":"001","overview":{"title":"Shop"},"details":{"sections":[{"title":"","fields":[{"title":"number","value":{"creditCardNumber":""}}]},{"title":"","fields":[{"title":"number","value":{"creditCardNumber":"4111111111111111"}}]}]}},
+{"uuid":"j","state":"active","categoryUuid":"001","overview":{"title":"No number"},"details":{"sections":[{"title":"","fields":[{"title":"number","value":{"creditCardNumber":""}}]}]}},
 {"uuid":"e","state":"archived","categoryUuid":"001","overview":{"title":"Old"},"details":{}},
 {"uuid":"f","state":"active","categoryUuid":"114","overview":{"title":"Deploy"},"details":{"sections":[{"title":"","fields":[{"title":"private key","value":{"sshKey":{"privateKey":"-----BEGIN","metadata":{}}}}]}]}},
 {"uuid":"g","state":"active","categoryUuid":"006","overview":{"title":"Contract"},"details":{"documentAttributes":{"fileName":"c.pdf"}}}]}]}]}`
@@ -103,7 +106,8 @@ func TestRead(t *testing.T) {
 		{"1PUX", "1password-1pux", archive("export.attributes", "{}", "files/1", "x", "export.data", puxData), []string{
 			bank(1, ` https://m.elmbank.example] treasury password=plum 71 totp=otpauth://totp/x?secret=JBSWY3DPEHPK3PXP notes=call Ilse +branch(true)=9 +Security: PIN(true)=4711 ! "Security: since" is left out: it is no text`),
 			`2 note "Alarm" in "Finance" []  text=the code`, `3 login "Card" in "Finance" ✗ it is a payment card, and no card data is kept`, `4 api-key "Mail API" in "Finance" []  key=sk-1`,
-			`5 login "Old" in "Finance" ✗ it is archived there`, `6 ssh-key "Deploy" in "Finance" []  private=-----BEGIN`, `7 document "Contract" in "Finance" []  ! its file is left out: attach it by hand`}},
+			`5 api-key "Key of old" in "Finance" []  key=sk-0`, `6 login "Shop" in "Finance" ✗ it holds a payment card, and no card data is kept`, `7 login "No number" in "Finance" [] `,
+			`8 login "Old" in "Finance" ✗ it is archived there`, `9 ssh-key "Deploy" in "Finance" []  private=-----BEGIN`, `10 document "Contract" in "Finance" []  ! its file is left out: attach it by hand`}},
 		{"1Password CSV", "1password-csv", []byte("Title,Url,Username,Password,OTPAuth,Favorite,Archived,Tags,Notes\nElm Bank,https://elmbank.example,treasury,\"plum, 71\",,false,false,Finance,call Ilse\n"),
 			[]string{bank(1, `] treasury password=plum, 71 notes=call Ilse`)}},
 		{"Bitwarden JSON", "bitwarden-json", []byte(bitwardenData), []string{
