@@ -67,7 +67,7 @@ func (v *visit) enter(who actor.Actor, facts SessionFacts) *refusal { // clause:
 	case who.Kind != actor.Support && !who.SignedIn():
 		return refuseSession
 	}
-	if v.foreign() {
+	if v.foreign() && !v.invited() {
 		return refuseForeign
 	}
 	v.who, v.facts = who, facts

@@ -8,7 +8,9 @@
 //
 // Each step lets the request go on or refuses it with a clause, a status and words for
 // the reader. What was authorised is byte for byte what is forwarded, but for digits that the
-// policy wants masked in queries and bodies (data.no-card: redact).
+// policy wants masked in queries and bodies (data.no-card: redact). A browser that asks whether
+// another site's page may make a request (CORS) is answered from the routes before the caller is
+// looked for.
 //
 // Promises: use.no-automation (nothing passes that policy and routes do not allow;
 // routes can only tighten the policy), crypto.tls-in-transit, crypto.current-public,

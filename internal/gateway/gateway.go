@@ -241,6 +241,7 @@ func New(d Deps) (*Gateway, error) {
 		{"mode", lossFreeze, (*visit).checkMode},
 		{"route", noAutomation, (*visit).findRoute},
 		{"rate-address", publicAPI, (*visit).rateAddress},
+		{"cors", noAutomation, (*visit).preflight},
 		{"caller", noAutomation, (*visit).findCaller},
 		{"stage", lossMaintenance, (*visit).checkStage},
 		{"allow", noAutomation, (*visit).allow},
@@ -456,6 +457,11 @@ func (g *Gateway) knownHost(host string) (string, bool) {
 // findRoute says what the path asks of its caller.
 func (v *visit) findRoute() *refusal {
 	v.need = v.table.decide(v.r.Method, v.target.path)
+	if method := asksFor(v.r); method != "" && !v.asked {
+		if asked := v.table.decide(method, v.target.path); asked.cors() != nil {
+			v.need = asked
+		}
+	}
 	v.describe()
 	if v.need.deny != nil {
 		v.w.Header().Set("Allow", v.need.allow)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -141,20 +142,38 @@ func containsFold(s, sub string) bool {
 
 // answerHeaders puts the application's answer in order: nothing in our name, none of
 // our cookies, no server name, our transport rules; and where it says nothing of them, that
-// a type is what it says and that other sites do not learn which page somebody comes from.
+// a type is what it says, that other sites do not learn which page somebody comes from, and
+// that they do not frame it.
 func (v *visit) answerHeaders(h http.Header) {
 	strip(h)
-	if h["X-Content-Type-Options"] == nil { // clause: use.no-automation
+	if !v.need.ownHeaders() {
+		defaults(h)
+	}
+	v.transportRules(h)
+}
+
+// defaults are said where the application says nothing of the matter.
+func defaults(h http.Header) { // clause: use.no-automation
+	if h["X-Content-Type-Options"] == nil {
 		h["X-Content-Type-Options"] = noSniff
 	}
 	if h["Referrer-Policy"] == nil {
 		h["Referrer-Policy"] = originAlone
 	}
-	v.transportRules(h)
+	if h["X-Frame-Options"] == nil && hasPrefixFold(h.Get("Content-Type"), "text/html") &&
+		!slices.ContainsFunc(h["Content-Security-Policy"], func(p string) bool { return strings.Contains(strings.ToLower(p), "frame-ancestors") }) {
+		h["X-Frame-Options"] = sameOrigin
+	}
+}
+
+// ownHeaders reports whether the application's answers stay without what it does not say
+// itself. Where two rules apply both must say so.
+func (d *decision) ownHeaders() bool {
+	return d.rules[0] != nil && d.rules[0].ownHeaders && (d.rules[1] == nil || d.rules[1].ownHeaders)
 }
 
 // Shared by all answers: nobody may write into them, and an append copies.
-var noSniff, originAlone = []string{"nosniff"}, []string{"strict-origin-when-cross-origin"}
+var noSniff, originAlone, sameOrigin = []string{"nosniff"}, []string{"strict-origin-when-cross-origin"}, []string{"SAMEORIGIN"}
 
 // strip removes what the application may not say.
 func strip(h http.Header) {
@@ -184,6 +203,7 @@ func (v *visit) transportRules(h http.Header) {
 	if hsts := v.table.hsts; hsts != nil {
 		h["Strict-Transport-Security"] = hsts // clause: crypto.tls-in-transit
 	}
+	v.tellSites(h)
 	if v.payment {
 		h["Content-Security-Policy"] = append(h["Content-Security-Policy"], upgrade) // clause: crypto.payment-pages
 	}

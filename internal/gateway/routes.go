@@ -41,6 +41,10 @@ type Route struct {
 	Paranoia  int      `yaml:"paranoia,omitempty" json:"paranoia,omitempty"`     // 1 to 4, likewise
 	Cache     string   `yaml:"cache,omitempty" json:"cache,omitempty"`           // the class of static files here, which anyone gets from memory
 	CacheVary []string `yaml:"cache_vary,omitempty" json:"cache_vary,omitempty"` // further headers that the application sees on a cached route
+
+	OwnHeaders bool `yaml:"own_headers,omitempty" json:"own_headers,omitempty"` // answers here get no security headers but the application's
+
+	CORS *CORS `yaml:"cors,omitempty" json:"cors,omitempty"` // whose pages may read the answers
 }
 
 // level orders who may come.
@@ -153,6 +157,9 @@ func (r *Route) check() (path, problem string) {
 	} else if n > 0 && len(r.Scopes) == 0 {
 		return "", "quota is for routes with scopes: it is counted by token"
 	}
+	if _, err := r.CORS.read(); err != nil {
+		return "", err.Error()
+	}
 	if problem := r.checkCache(); problem != "" {
 		return "", problem
 	}
@@ -203,7 +210,7 @@ func (r *Route) stepUp() (time.Duration, error) {
 
 func badRoutes(text string) error {
 	return fault.New(fault.Invalid, "routes", fault.Public{
-		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, limit, quota, customer_data, records, signed, notice, waf, paranoia, cache, cache_vary}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
+		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, limit, quota, customer_data, records, signed, notice, waf, paranoia, cache, cache_vary, own_headers, cors}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
 }
 
 // table answers what a path asks of its caller. It is immutable: a request keeps the
@@ -248,6 +255,10 @@ type rule struct {
 	signed   bool
 	notice   bool
 	waf      wafRule
+
+	cors *cors // nil = the application's own
+
+	ownHeaders bool
 
 	cache     string   // the class of static files; "" = not cached
 	cacheVary []string // canonical
@@ -319,7 +330,7 @@ func (t *table) add(r *Route, path string, line int, counters func(string) *coun
 		}
 		t.fold[low], t.upper = n, t.upper || low != path || hasCase(path)
 	}
-	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes, signed: r.Signed, notice: r.Notice}
+	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes, signed: r.Signed, notice: r.Notice, ownHeaders: r.OwnHeaders}
 	to.stepUp, _ = r.stepUp() // both were read by check
 	to.body, _ = parseSize(r.Body)
 	to.limit, _ = r.rate()
@@ -328,6 +339,7 @@ func (t *table) add(r *Route, path string, line int, counters func(string) *coun
 	to.records, _ = parseRecords(r.Records)
 	to.customer = r.Customer
 	to.waf, _ = r.checkWAF()
+	to.cors, _ = r.CORS.read()
 	if to.cache = r.Cache; !slices.Contains(t.rules.CacheClasses, to.cache) {
 		to.cache = "" // the policy has taken the class away
 	}
