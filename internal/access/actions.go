@@ -70,6 +70,10 @@ const (
 
 	IncidentRead Action = "incident.read" // incidents with their timelines
 	IncidentAct  Action = "incident.act"  // declare them, take roles and steps in them, and keep the status page
+
+	WatchRead   Action = "watch.read"
+	WatchAct    Action = "watch.act"    // acknowledge, say what it was, silence, fire a test
+	WatchManage Action = "watch.manage" // the ways by which people are told
 )
 
 // known are the actions of this build, and whether the operator may do each. Which role
@@ -138,6 +142,10 @@ var known = map[Action]bool{
 
 	IncidentRead: true,
 	IncidentAct:  true,
+
+	WatchRead:   true,
+	WatchAct:    true,
+	WatchManage: true,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a

@@ -57,6 +57,7 @@ var fuzzed = map[string]string{
 	"files of settings, brought over": "internal/vault/transfer FuzzRead",
 	"backups of keys":                 "internal/keyring FuzzBackup",
 	"when a webhook may be called":    "internal/notify FuzzRetryAfter",
+	"matchers of silences":            "internal/watch FuzzParseMatcher",
 }
 
 func TestWaysInAreFuzzed(t *testing.T) {

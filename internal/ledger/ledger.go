@@ -66,18 +66,19 @@ type Housekeeping string
 
 // The closed list of writes without an entry.
 const (
-	LastSeen   Housekeeping = "last-seen"  // when a session or token was last used
-	Lease      Housekeeping = "lease"      // who holds a role among the nodes
-	Throttle   Housekeeping = "throttle"   // counters of attempts
-	Cursor     Housekeeping = "cursor"     // how far a follower has read
-	Sequencing Housekeeping = "sequencing" // entries moving from pending into the journal
-	JobState   Housekeeping = "job-state"  // tries and results of queued work
-	UseCounts  Housekeeping = "use-counts" // how often a right was used on a day; who did what is in its own entry
-	Expiry     Housekeeping = "expiry"     // removing rows whose time, recorded when they were made, is over
+	LastSeen   Housekeeping = "last-seen"   // when a session or token was last used
+	Lease      Housekeeping = "lease"       // who holds a role among the nodes
+	Throttle   Housekeeping = "throttle"    // counters of attempts
+	Cursor     Housekeeping = "cursor"      // how far a follower has read
+	Sequencing Housekeeping = "sequencing"  // entries moving from pending into the journal
+	JobState   Housekeeping = "job-state"   // tries and results of queued work
+	UseCounts  Housekeeping = "use-counts"  // how often a right was used on a day; who did what is in its own entry
+	WatchState Housekeeping = "watch-state" // counts towards an alarm, and what an open one saw last; that it opened is an entry
+	Expiry     Housekeeping = "expiry"      // removing rows whose time, recorded when they were made, is over
 )
 
 // housekeeping is the closed list as a set; Reasons shows it.
-var housekeeping = []Housekeeping{LastSeen, Lease, Throttle, Cursor, Sequencing, JobState, UseCounts, Expiry}
+var housekeeping = []Housekeeping{LastSeen, Lease, Throttle, Cursor, Sequencing, JobState, UseCounts, WatchState, Expiry}
 
 // Reasons lists what Quiet accepts.
 func Reasons() []Housekeeping { return slices.Clone(housekeeping) }

@@ -1,0 +1,243 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"writ/internal/actor"
+	"writ/internal/clause"
+	"writ/internal/fault"
+	"writ/internal/ledger"
+)
+
+const (
+	triedWithin  = 90 * 24 * time.Hour
+	testedWithin = 7 * 24 * time.Hour
+	closedWithin = 7 * 24 * time.Hour
+)
+
+// Controls are the proofs of watch.
+func (s *Service) Controls() []clause.Control {
+	return []clause.Control{
+		{ID: "watch.rules-stand", Clause: alarms, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
+			Says: "Counts the rules, when each last fired in a trial, and alarms of which nobody has said what they were", Run: s.probeRules},
+		{ID: "watch.rules-fire", Clause: alarms, Kind: clause.Canary, Every: 12 * time.Hour, FreshFor: 25 * time.Hour,
+			Says: "Fires every rule through all that makes an alarm, and takes the alarms back", Run: s.fireAll},
+		{ID: "watch.two-ways", Clause: notified, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
+			Says: "Looks by which ways people are told, and whether each took a test message this week", Run: s.probeWays},
+		{ID: "watch.never-silent", Clause: notified, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
+			Says: "Asks for silences that nobody may make, and acknowledges by a mere look at a link", Run: s.trySilences},
+		{ID: "watch.signals-read", Clause: load, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
+			Says: "Looks whether each signal of the policy has a rule, and whether its readings come", Run: s.probeSignals},
+	}
+}
+
+// probeRules wants enough rules, each tried, and no alarm forgotten.
+func (s *Service) probeRules(ctx context.Context) (clause.Result, error) {
+	all, err := s.Standings(ctx)
+	if err != nil {
+		return clause.Result{}, err
+	}
+	var old, wolf []string
+	tried := false
+	for _, st := range all {
+		tried = tried || !st.Tried.IsZero()
+		if s.Now().Sub(st.Tried) > triedWithin {
+			old = append(old, st.ID)
+		}
+		if st.Verdicts >= judgedAt && st.Precision < floor {
+			wolf = append(wolf, st.ID)
+		}
+	}
+	var forgotten int64
+	if err := ledger.One(ctx, s.DB, `SELECT COUNT(*) FROM watch_alarm WHERE state = 'cleared' AND cleared < $1`, []any{&forgotten}, s.Now().Add(-closedWithin).UnixMicro()); err != nil {
+		return clause.Result{}, err //nolint:wrapcheck // the ledger says what failed
+	}
+	r := clause.Passed(fmt.Sprintf("%d rules watch, the policy wants %d or more; each fired in a trial within 90 days", len(all), s.Rules.Get().BuiltIn))
+	r.Population = int64(len(all))
+	switch {
+	case int64(len(all)) < s.Rules.Get().BuiltIn:
+		return clause.Failed(fmt.Sprintf("%d rules watch, the policy wants %d or more", len(all), s.Rules.Get().BuiltIn)), nil
+	case !tried:
+		r.Outcome, r.Summary = clause.Unknown, "no rule was fired in a trial yet; the first trial comes within minutes of the start"
+	case len(old) > 0:
+		return clause.Failed(fmt.Sprintf("%d rules did not fire in a trial within 90 days: %s", len(old), few(old))), nil
+	case len(wolf) > 0:
+		return clause.Failed(fmt.Sprintf("of the last verdicts on these rules fewer than 80 %% were true or benign: %s", few(wolf))), nil
+	case forgotten > 0:
+		return clause.Failed(fmt.Sprintf("%d alarms cleared more than a week ago, and nobody has said what they were", forgotten)), nil
+	}
+	return r, nil
+}
+
+func few(names []string) string {
+	if len(names) > 4 {
+		names = append(slices.Clone(names[:4]), "…")
+	}
+	return strings.Join(names, ", ")
+}
+
+// fireAll wants an alarm of each rule.
+func (s *Service) fireAll(ctx context.Context) (clause.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	fired, silent, err := s.Try(ctx)
+	if err != nil {
+		return clause.Result{}, err
+	}
+	st := clause.Step{Act: "do what each rule is for", Expected: "an alarm each", Got: "an alarm each", OK: len(silent) == 0}
+	if !st.OK {
+		st.Got = "none of " + few(silent)
+	}
+	r := clause.Judge(fmt.Sprintf("each of %d rules raised its alarm", len(fired)), st)
+	r.Population = int64(len(fired) + len(silent))
+	return r, nil
+}
+
+// probeWays wants enough ways, mail among them, each proven this week, and somebody there.
+func (s *Service) probeWays(ctx context.Context) (clause.Result, error) { // clause: mon.notify
+	cs, err := s.Notify.Channels(ctx)
+	if err != nil {
+		return clause.Result{}, err //nolint:wrapcheck // the kit says what failed
+	}
+	people, err := s.Audience(ctx, 0)
+	if err != nil {
+		return clause.Result{}, err
+	}
+	want := s.Rules.Get().Channels
+	var proven, failing, waiting []string
+	for _, c := range cs {
+		switch {
+		case s.Now().Sub(c.Accepted) <= testedWithin:
+			proven = append(proven, c.Name)
+		case s.Now().Sub(c.Tested) < time.Hour || c.Tested.IsZero():
+			waiting = append(waiting, c.Name)
+		default:
+			failing = append(failing, c.Name)
+		}
+	}
+	switch {
+	case int64(len(cs)) < want:
+		return clause.Failed(fmt.Sprintf("people are told by %d ways, the policy wants %d: add one with writ watch channel add", len(cs), want)), nil
+	case len(people) == 0:
+		return clause.Failed("there is nobody to tell: no engineer or owner has a confirmed address"), nil
+	case len(failing) > 0:
+		return clause.Failed("no test message was taken this week by " + few(failing) + "; writ watch deliveries says why"), nil
+	case len(waiting) > 0:
+		return clause.Result{Outcome: clause.Unknown, Summary: "a test message is on its way by " + few(waiting)}, nil
+	}
+	r := clause.Passed(fmt.Sprintf("%d people are told by %d ways, each of which took a test message this week: %s", len(people), len(proven), few(proven)))
+	r.Population = int64(len(proven))
+	return r, nil
+}
+
+// trySilences wants each refused.
+func (s *Service) trySilences(ctx context.Context) (clause.Result, error) {
+	who := actor.System("canary")
+	rule := func(id string) []Matcher { return []Matcher{{Name: "alertname", Value: id}} }
+	why, soon := "a control tries this", s.Now().Add(time.Hour)
+	var steps []clause.Step
+	try := func(act, code string, ms []Matcher, reason string, ends time.Time) {
+		st := clause.Step{Act: act, Expected: code, Got: "made"}
+		if err := s.mayBeSilent(&Silence{Matchers: ms, Ends: ends}, reason); err != nil {
+			st.Got, _ = fault.PublicOf(err)
+		}
+		st.OK = st.Got == code
+		steps = append(steps, st)
+	}
+	try("silence the rule that watches the journal", "watch_trust", rule("journal-broken"), why, soon)
+	try("silence the rule that watches delivery", "watch_trust", rule("notify-failing"), why, soon)
+	try("silence everything", "watch_trust", []Matcher{{Name: "alertname", Value: "", Unequal: true}}, why, soon)
+	try("silence a rule for two days", "watch_ends", rule("cpu-high"), why, s.Now().Add(48*time.Hour))
+	try("silence a rule without a reason", "watch_reason", rule("cpu-high"), "", soon)
+	ok := Silence{Matchers: rule("cpu-high"), Ends: soon}
+	st := clause.Step{Act: "silence one rule for an hour, with a reason", Expected: "may be made", Got: "may be made", OK: true, Control: true}
+	if err := s.mayBeSilent(&ok, why); err != nil {
+		st.Got, st.OK = err.Error(), false
+	}
+	steps = append(steps, st)
+	look, err := s.tryLink(ctx, who)
+	if err != nil {
+		return clause.Result{}, err
+	}
+	return clause.Judge("silences that nobody may make were refused, and a look at a link acknowledged nothing", append(steps, look)...), nil
+}
+
+// errTakenBack undoes what a control planted.
+var errTakenBack = errors.New("watch: a control's alarm is taken back")
+
+// tryLink plants an alarm with a link, looks at it as a scanner of mail does, and takes both
+// back in the same change.
+func (s *Service) tryLink(ctx context.Context, who actor.Actor) (clause.Step, error) {
+	st := clause.Step{Act: "look at the link of a letter without pressing its button", Expected: Firing}
+	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if _, err := s.raise(ctx, tx, sighting{rule: index().byID["vault-sealed"], who: trialWho, at: tx.Now(), n: 1}); err != nil {
+			return nil, err
+		}
+		h := sighting{rule: index().byID["vault-sealed"], who: trialWho}
+		as, err := s.read(ctx, tx, sameAlarm, fingerprint(h.labels()), us(tx.Now()))
+		if err != nil || len(as) == 0 {
+			return nil, errors.Join(err, errNotFired)
+		}
+		l := planted(as[0].ID)
+		if err := l.keep(ctx, tx); err != nil {
+			return nil, err
+		}
+		if _, err := s.linked(ctx, tx, l.token); err != nil {
+			return nil, err
+		}
+		a, err := s.one(ctx, tx, as[0].ID)
+		if err != nil {
+			return nil, err
+		}
+		st.Got, st.OK = a.State, a.State == Firing
+		return nil, errTakenBack
+	})
+	if errors.Is(err, errTakenBack) {
+		err = nil
+	}
+	return st, err //nolint:wrapcheck // the ledger says what failed
+}
+
+// probeSignals wants a rule for each signal, and readings that come.
+func (s *Service) probeSignals(context.Context) (clause.Result, error) { // clause: mon.load
+	var none []string
+	n := 0
+	for _, sig := range s.Rules.Get().Signals {
+		i := slices.IndexFunc(index().all, func(r Rule) bool { return r.Signal == sig })
+		if i < 0 {
+			none = append(none, sig)
+		}
+	}
+	for _, r := range index().all {
+		if r.Signal != "" {
+			n++
+		}
+	}
+	if len(none) > 0 {
+		return clause.Failed("no rule watches " + few(none)), nil
+	}
+	var silent []string
+	spoke := false
+	for _, st := range s.spoken() {
+		if st.Spoke.IsZero() {
+			continue
+		}
+		if spoke = true; s.Now().Sub(st.Spoke) > 3*st.Every {
+			silent = append(silent, st.Name)
+		}
+	}
+	switch {
+	case !spoke:
+		return clause.Result{Outcome: clause.Unknown, Summary: "nothing was read yet; the first reading comes ten seconds after the start"}, nil
+	case len(silent) > 0:
+		return clause.Failed("nothing is read any more of " + few(silent)), nil
+	}
+	r := clause.Passed(fmt.Sprintf("%d rules watch %s, and every source is read", n, strings.Join(s.Rules.Get().Signals, ", ")))
+	r.Population = int64(n)
+	return r, nil
+}

@@ -1,0 +1,37 @@
+// Package watch notices, and has somebody told who must then say what it was.
+//
+//	journal's entries ─► Follow ─► counts by rule, whom, minute ─┐
+//	requests ─► Meter ─┐                                         ├─► alarm ─► told by two ways, again
+//	/proc, folders ────┼─► readings, each 10 s ─► thresholds ────┘            until acknowledged
+//	queue, certificate ┘                                                      ─► verdict
+//
+//	pending(for) ─► firing ─► acknowledged ─► cleared ─► closed(verdict)
+//	                  ▲            │ expires     │
+//	                  └────────────┴─ fires again within a quarter of an hour
+//
+// Owns: the rules (pack.go: one table, each rule with what fires it), alarms, silences, what
+// was read of the journal. Sends by the kit notify; never reads another module's tables.
+//
+// Promises: mon.alarms (the rules are there from the first start, none can be switched off
+// here, each is fired in a trial), mon.notify (two ways, and again until somebody
+// acknowledges), mon.load (processor, memory, disks, latency, errors, queue).
+//
+// Refuses: a silence without a reason, without an end, of more than a day, of more than a
+// quarter of the rules, or of a rule that watches trust or watch itself; an acknowledgement
+// by a mere look at a link (scanners of mail look); a verdict twice.
+//
+// Threats: an alarm that nobody hears (again, and wider, until somebody acknowledges); one
+// that cries wolf (verdicts give each rule a precision, and a rule below its floor is an
+// alarm itself); a source that falls silent (that is an alarm); a storm (alarms of one clause
+// and part go into one message, and a rule has at most a hundred apart); the house's own
+// canaries, which attack all day (what they leave in the journal counts for nothing).
+//
+// Where nothing is kept: words of people stand in the journal alone. Persons stand in labels
+// under the journal's pseudonyms.
+//
+// BUG(node): readings are of this node. BUG(dead): that watch itself has died is seen by
+// nobody on the same machine.
+//
+// For: engineer, owner. Read watch.go, pack.go, rule.go; then follow.go, reading.go,
+// alarm.go, step.go, tell.go; silence.go, link.go, trial.go, clauses.go.
+package watch

@@ -1,0 +1,149 @@
+package watch
+
+import (
+	"time"
+
+	"writ/internal/ledger"
+)
+
+// AlarmOpened is a rule that fired about something.
+type AlarmOpened struct {
+	Alarm    string `class:"public"`
+	Rule     string `class:"public"`
+	Severity string `class:"public"`
+	clause   string
+}
+
+// About implements ledger.Event.
+func (e AlarmOpened) About() ledger.About {
+	return ledger.About{Name: "watch.alarm-opened", Clause: e.clause, Object: "alarm/" + e.Alarm}
+}
+
+// AlarmReopened is an alarm that had cleared, and fires again shortly after.
+type AlarmReopened struct {
+	Alarm string `class:"public"`
+	Rule  string `class:"public"`
+	Flaps int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e AlarmReopened) About() ledger.About {
+	return ledger.About{Name: "watch.alarm-reopened", Clause: alarms, Object: "alarm/" + e.Alarm}
+}
+
+// AlarmTold is an alarm that was sent, or sent again to more people.
+type AlarmTold struct {
+	Alarm    string   `class:"public"`
+	Rule     string   `class:"public"`
+	Level    int64    `class:"public"`
+	Channels []string `class:"public"`
+	People   int64    `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e AlarmTold) About() ledger.About {
+	return ledger.About{Name: "watch.alarm-told", Clause: notified, Object: "alarm/" + e.Alarm}
+}
+
+// AlarmAcknowledged is somebody who looks at an alarm.
+type AlarmAcknowledged struct {
+	Alarm string    `class:"public"`
+	Rule  string    `class:"public"`
+	Until time.Time `class:"public"`
+	Note  string    `class:"personal"`
+}
+
+// About implements ledger.Event.
+func (e AlarmAcknowledged) About() ledger.About {
+	return ledger.About{Name: "watch.alarm-acknowledged", Clause: notified, Object: "alarm/" + e.Alarm}
+}
+
+// AcknowledgementEnded is an alarm that still fires when its acknowledgement is over.
+type AcknowledgementEnded struct {
+	Alarm string `class:"public"`
+	Rule  string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e AcknowledgementEnded) About() ledger.About {
+	return ledger.About{Name: "watch.acknowledgement-ended", Clause: notified, Object: "alarm/" + e.Alarm}
+}
+
+// AlarmCleared is an alarm whose cause is gone.
+type AlarmCleared struct {
+	Alarm string `class:"public"`
+	Rule  string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e AlarmCleared) About() ledger.About {
+	return ledger.About{Name: "watch.alarm-cleared", Clause: alarms, Object: "alarm/" + e.Alarm}
+}
+
+// AlarmClosed is an alarm of which somebody has said what it was.
+type AlarmClosed struct {
+	Alarm   string `class:"public"`
+	Rule    string `class:"public"`
+	Verdict string `class:"public"`
+	Note    string `class:"personal"`
+}
+
+// About implements ledger.Event.
+func (e AlarmClosed) About() ledger.About {
+	return ledger.About{Name: "watch.alarm-closed", Clause: alarms, Object: "alarm/" + e.Alarm}
+}
+
+// SilenceMade is something that is not told for a while.
+type SilenceMade struct {
+	Silence  string    `class:"public"`
+	Matchers string    `class:"public"`
+	Ends     time.Time `class:"public"`
+	reason   string
+}
+
+// About implements ledger.Event.
+func (e SilenceMade) About() ledger.About {
+	return ledger.About{Name: "watch.silence-made", Clause: notified, Object: "silence/" + e.Silence, Reason: e.reason}
+}
+
+// SilenceEnded is a silence that somebody ended before its time.
+type SilenceEnded struct {
+	Silence string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e SilenceEnded) About() ledger.About {
+	return ledger.About{Name: "watch.silence-ended", Clause: notified, Object: "silence/" + e.Silence}
+}
+
+// SilenceRefused is a silence that nobody may make.
+type SilenceRefused struct {
+	Matchers string `class:"public"`
+	Code     string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e SilenceRefused) About() ledger.About {
+	return ledger.About{Name: "watch.silence-refused", Clause: notified}
+}
+
+// LinkRefused is a link of a letter that does not acknowledge any more.
+type LinkRefused struct {
+	Cause string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e LinkRefused) About() ledger.About {
+	return ledger.About{Name: "watch.link-refused", Clause: notified}
+}
+
+// RulesFired are rules that were fired in a trial, through all of it, and left nothing.
+type RulesFired struct {
+	Rules  []string `class:"public"`
+	Silent []string `class:"public"` // those that did not fire
+}
+
+// About implements ledger.Event.
+func (e RulesFired) About() ledger.About {
+	return ledger.About{Name: "watch.rules-fired", Clause: alarms}
+}

@@ -1,0 +1,45 @@
+package watch
+
+import (
+	"context"
+	"errors"
+
+	"writ/internal/journal"
+	"writ/internal/ledger"
+)
+
+// FiredBy is what fires a rule.
+func FiredBy(r *Rule) ([]journal.Entry, Reading) { t := r.fire(r); return t.entries, t.reading }
+
+// Deaf is a rule with one entry too few to fire it, or a reading that is just not too much.
+func Deaf(r Rule) Rule {
+	loud := r.fire
+	r.fire = func(r *Rule) trial {
+		t := loud(r)
+		if len(t.entries) > 0 {
+			t.entries = t.entries[1:]
+		}
+		t.reading.Value = r.Above
+		return t
+	}
+	return r
+}
+
+// NotFired is what a trial says of a rule.
+var NotFired = errNotFired
+
+// TryOne fires one rule in a trial that is taken back.
+func (s *Service) TryOne(ctx context.Context, r *Rule) (err error) {
+	undo := errors.New("undo")
+	_, failed := s.DB.Change(ctx, system, func(tx *ledger.Tx) (ledger.Event, error) {
+		err = s.try(ctx, tx, r)
+		return nil, undo
+	})
+	if !errors.Is(failed, undo) {
+		return failed
+	}
+	return err
+}
+
+// Host is the source that reads this machine.
+func (s *Service) Host() Source { return s.host() }

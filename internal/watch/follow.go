@@ -1,0 +1,230 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"writ/internal/fault"
+	"writ/internal/journal"
+	"writ/internal/ledger"
+)
+
+// Followed is the name of watch as a follower of the journal.
+const Followed = "watch"
+
+const (
+	mostFacts = 20               // groups in one change, whose time is limited
+	mostApart = 1000             // that a rule counts apart at a time; the others count together
+	others    = "others"         // under this name
+	history   = 15 * time.Minute // before the first start is not looked at
+	rejoins   = 15 * time.Minute // an alarm that fires again within this is the same one
+	mostSame  = 100              // open alarms of a rule; the others join into one
+	evidence  = 20               // entries of an alarm that are kept
+)
+
+// fact is something a rule counts: in one minute, by one whom.
+type fact struct {
+	rule    *Rule
+	who     string
+	minute  int64
+	n       int64
+	at      time.Time // the last one
+	entries []int64
+	ends    bool // it clears what is open instead
+}
+
+// Follow takes entries of the journal; it is a follower. The cursor is written with what
+// came of the entries, so that none counts twice.
+func (s *Service) Follow(ctx context.Context, entries []journal.Entry) error { // clause: mon.alarms
+	cursor, since, err := s.cursor(ctx)
+	if err != nil {
+		return err
+	}
+	var facts []*fact
+	last := int64(-1)
+	for i := range entries {
+		e := &entries[i]
+		if e.N < cursor {
+			continue
+		}
+		last = e.N
+		canary, err := s.isCanary(ctx, e)
+		if err != nil {
+			return err
+		}
+		if canary || e.At.Before(since) {
+			continue
+		}
+		facts = s.factsOf(facts, e)
+		if len(facts) >= mostFacts {
+			if err := s.take(ctx, facts, e.N+1); err != nil {
+				return err
+			}
+			facts = facts[:0]
+		}
+	}
+	if len(facts) > 0 {
+		if err := s.take(ctx, facts, last+1); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	s.at = max(s.at, last+1)
+	s.mu.Unlock()
+	return nil
+}
+
+// Seen is how many entries of the journal were looked at since the start; for the lag.
+func (s *Service) Seen() int64 { s.mu.Lock(); defer s.mu.Unlock(); return s.at }
+
+// factsOf adds what an entry means to the rules. A rule that panics is an error of its own.
+func (s *Service) factsOf(facts []*fact, e *journal.Entry) []*fact {
+	for _, r := range byStream()[e.Stream] {
+		f := fact{rule: r, at: e.Happened, minute: e.Happened.UnixMicro() / time.Minute.Microseconds(), entries: []int64{e.N}}
+		if err := weigh(r, e, &f); err != nil {
+			s.meter.errors.Add(1)
+			s.Log.Error("a rule could not be evaluated", "rule", r.ID, "entry", e.N, "err", err)
+			continue
+		}
+		if f.n == 0 && !f.ends {
+			continue
+		}
+		i := slices.IndexFunc(facts, func(g *fact) bool {
+			return g.rule == f.rule && g.who == f.who && g.minute == f.minute && !g.ends && !f.ends
+		})
+		if i < 0 {
+			facts = append(facts, &f)
+			continue
+		}
+		g := facts[i]
+		g.n, g.at = g.n+f.n, f.at
+		if len(g.entries) < evidence {
+			g.entries = append(g.entries, e.N)
+		}
+	}
+	return facts
+}
+
+func weigh(r *Rule, e *journal.Entry, f *fact) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	if r.By != nil {
+		f.who = r.By(e)
+	}
+	if slices.Contains(r.Ends, e.Stream) && !slices.Contains(r.Streams, e.Stream) {
+		f.ends = true
+		return nil
+	}
+	f.n = r.weight(e)
+	return nil
+}
+
+// take writes down what came of some entries, with the cursor.
+func (s *Service) take(ctx context.Context, facts []*fact, next int64) error {
+	return s.quietly(ctx, system, func(tx *ledger.Tx) (evs []ledger.Event, err error) {
+		var have int64
+		if err := ledger.One(ctx, tx, `SELECT n FROM watch_cursor WHERE id = 1`, []any{&have}); err != nil {
+			return nil, err
+		}
+		if have >= next { // another node, or this one before
+			return nil, nil
+		}
+		for _, f := range facts {
+			more, err := s.count(ctx, tx, f)
+			if err != nil {
+				return nil, err
+			}
+			evs = append(evs, more...)
+		}
+		_, err = tx.Exec(ctx, `UPDATE watch_cursor SET n = $1 WHERE id = 1`, next)
+		return evs, err
+	})
+}
+
+// count adds a fact, and raises an alarm when that is enough.
+func (s *Service) count(ctx context.Context, tx *ledger.Tx, f *fact) ([]ledger.Event, error) {
+	r := f.rule
+	if f.ends {
+		return s.end(ctx, tx, r, f.who)
+	}
+	hit := sighting{rule: r, who: f.who, at: f.at, n: f.n, entries: f.entries}
+	if r.Within == 0 {
+		hit.value = fmt.Sprintf("%d", f.n)
+		return s.raise(ctx, tx, hit)
+	}
+	from := (f.at.UnixMicro() - r.Within.Microseconds()) / time.Minute.Microseconds()
+	if f.who != "" {
+		var known, apart int64
+		if err := ledger.One(ctx, tx, countApart, []any{&known, &apart}, r.ID, f.who, from); err != nil {
+			return nil, err
+		}
+		if known == 0 && apart >= mostApart {
+			f.who, hit.who = others, others
+		}
+	}
+	var sum int64
+	if _, err := tx.Exec(ctx, addCount, r.ID, f.who, f.minute, f.n); err != nil {
+		return nil, err
+	}
+	if err := ledger.One(ctx, tx, sumCount, []any{&sum}, r.ID, f.who, from); err != nil {
+		return nil, err
+	}
+	if sum < r.Over {
+		return nil, nil
+	}
+	hit.value = fmt.Sprintf("%d in %s", sum, span(r.Within))
+	return s.raise(ctx, tx, hit)
+}
+
+// span writes a time as people say it.
+func span(d time.Duration) string {
+	if d >= time.Hour {
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d min", int(d.Minutes()))
+}
+
+// cursor is where the journal is read from, and since when; at the first start, now.
+func (s *Service) cursor(ctx context.Context) (n int64, since time.Time, err error) {
+	var us int64
+	err = ledger.One(ctx, s.DB, `SELECT n, since FROM watch_cursor WHERE id = 1`, []any{&n, &us})
+	if errors.Is(err, fault.NotFound) {
+		us = s.Now().Add(-history).UnixMicro()
+		err = s.DB.Quiet(ctx, ledger.Cursor, func(tx *ledger.Tx) error {
+			_, err := tx.Exec(ctx, `INSERT INTO watch_cursor (id, n, since) VALUES (1, 0, $1) ON CONFLICT (id) DO NOTHING`, us)
+			return err
+		})
+	}
+	return n, at(us), err //nolint:wrapcheck // the ledger says what failed
+}
+
+// byStream finds the rules of an entry.
+func byStream() map[string][]*Rule { return index().streams }
+
+// forget removes counts whose windows are over, and links nobody uses any more.
+func (s *Service) forget(ctx context.Context) error {
+	now := s.Now()
+	return s.DB.Quiet(ctx, ledger.Expiry, func(tx *ledger.Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM watch_count WHERE minute < $1`, now.Add(-2*time.Hour).UnixMicro()/time.Minute.Microseconds()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM watch_link WHERE made < $1`, now.Add(-linkLives).UnixMicro()); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `DELETE FROM watch_alarm WHERE id IN (SELECT id FROM watch_alarm WHERE state = 'closed' AND closed < $1 ORDER BY id LIMIT 100)`, now.Add(-5*365*24*time.Hour).UnixMicro())
+		return err
+	})
+}
+
+const (
+	addCount = `INSERT INTO watch_count (rule, who, minute, n) VALUES ($1, $2, $3, $4) ON CONFLICT (rule, who, minute) DO UPDATE SET n = watch_count.n + excluded.n`
+	sumCount = `SELECT COALESCE(SUM(n), 0) FROM watch_count WHERE rule = $1 AND who = $2 AND minute > $3`
+
+	countApart = `SELECT COALESCE(MAX(CASE WHEN who = $2 THEN 1 ELSE 0 END), 0), COUNT(DISTINCT who) FROM watch_count WHERE rule = $1 AND minute > $3`
+)

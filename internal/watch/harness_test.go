@@ -1,0 +1,224 @@
+package watch_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"writ/internal/actor"
+	"writ/internal/clause"
+	"writ/internal/jobs"
+	"writ/internal/journal"
+	"writ/internal/ledger"
+	"writ/internal/ledger/ledgertest"
+	"writ/internal/mail"
+	"writ/internal/notify"
+	"writ/internal/policy/policytest"
+	"writ/internal/secret"
+	"writ/internal/watch"
+)
+
+var (
+	engineer = actor.Actor{Kind: actor.Person, ID: "eli", Team: "staff", TeamKind: "staff", Roles: []string{"engineer"}, Session: "s", ACR: 2, FactorAt: ledgertest.Start, Via: "https"}
+	support  = actor.Actor{Kind: actor.Person, ID: "sue", Team: "staff", TeamKind: "staff", Roles: []string{"support"}, Session: "s", Via: "https"}
+	operator = actor.Actor{Kind: actor.Operator, ID: "0", Via: "socket"}
+)
+
+// world is watch over a ledger; its messages go out through the real kit, and the letters
+// and the folder are looked at.
+type world struct {
+	*ledgertest.Kit
+	t       *testing.T
+	jobs    *jobs.Jobs
+	notify  *notify.Service
+	s       *watch.Service
+	rules   *clause.Live[watch.Rules]
+	dir     string
+	sources []watch.Source
+
+	mu      sync.Mutex
+	letters []mail.Message
+	people  map[int64][]watch.Person
+	n       int64 // of the next entry
+}
+
+func (w *world) Deliver(_ context.Context, m mail.Message) (mail.Answer, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.letters = append(w.letters, m)
+	return mail.Answer{Code: 250}, nil
+}
+
+func both(t *testing.T, fn func(w *world)) {
+	ledgertest.Both(t, func(t *testing.T, k *ledgertest.Kit) { fn(open(t, k)) }, jobs.Schema(), notify.Schema(), watch.Schema())
+}
+
+func lite(t *testing.T) *world {
+	return open(t, ledgertest.Open(t, jobs.Schema(), notify.Schema(), watch.Schema()))
+}
+
+func open(t *testing.T, k *ledgertest.Kit) *world {
+	t.Helper()
+	eli, ana := watch.Person{ID: "eli", Email: "eli@example.test"}, watch.Person{ID: "ana", Email: "ana@example.test"}
+	w := &world{Kit: k, t: t, dir: t.TempDir(), n: 10, people: map[int64][]watch.Person{0: {eli}, 1: {eli, ana}}}
+	log := slog.New(slog.DiscardHandler)
+	w.jobs = jobs.New(jobs.Deps{DB: k.DB, Keys: k.Ring, Now: k.Clock.Now, Log: log})
+	var err error
+	if w.notify, err = notify.New(notify.Deps{DB: k.DB, Keys: k.Ring, Mail: w, Jobs: w.jobs, Company: func() string { return "Example" }, Now: k.Clock.Now, Log: log, Folder: w.dir}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.notify.AddChannel(t.Context(), operator, "folder", notify.File, secret.Text{}); err != nil {
+		t.Fatal(err)
+	}
+	w.rules = clause.NewLive[watch.Rules](k.Clock.Now)
+	if err := w.rules.Set([]clause.Period{{Values: policytest.Values()}}); err != nil {
+		t.Fatal(err)
+	}
+	w.again()
+	return w
+}
+
+// again is a new process.
+func (w *world) again() {
+	w.t.Helper()
+	var err error
+	if w.s, err = watch.New(watch.Deps{DB: w.DB, Keys: w.Ring, Access: policytest.Access(w.DB, w.Clock.Now), Notify: w.notify, Rules: w.rules, Origin: "https://app.example.test", Company: func() string { return "Example" },
+		Audience: func(_ context.Context, level int64) ([]watch.Person, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.people[min(level, 1)], nil
+		},
+		Folders: map[string]string{"data": w.dir}, Sources: w.sources, Now: w.Clock.Now, Log: slog.New(slog.DiscardHandler)}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// follow gives watch entries as the journal does, numbered on.
+func (w *world) follow(es ...journal.Entry) {
+	w.t.Helper()
+	for i := range es {
+		if es[i].N < w.n {
+			es[i].N = w.n
+		}
+		w.n = es[i].N + 1
+		es[i].At, es[i].Happened = w.Clock.Now(), w.Clock.Now()
+	}
+	for len(es) > 0 {
+		k := min(len(es), 256)
+		if err := w.s.Follow(w.t.Context(), es[:k]); err != nil {
+			w.t.Fatal(err)
+		}
+		es = es[k:]
+	}
+}
+
+func entry(stream, who string, fields ...journal.Field) journal.Entry {
+	return journal.Entry{Stream: stream, Act: stream, Kind: "stranger", Actor: who, Object: "thing/1", Fields: fields}
+}
+
+func many(n int, e journal.Entry) (out []journal.Entry) {
+	for range n {
+		out = append(out, e)
+	}
+	return out
+}
+
+func (w *world) judge(meter, label string, v float64) {
+	w.t.Helper()
+	if err := w.s.Judge(w.t.Context(), []watch.Reading{{Meter: meter, Label: label, Value: v}}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// on moves the clock and does what is due then.
+func (w *world) on(d time.Duration) {
+	w.t.Helper()
+	w.Clock.Advance(d)
+	if err := w.s.Step(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// alarms of a rule, whatever their state.
+func (w *world) alarms(rule string) []watch.Alarm {
+	w.t.Helper()
+	as, err := w.s.Alarms(w.t.Context(), operator, watch.Query{Rule: rule, Limit: 500})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return as
+}
+
+// alarm is the one alarm of a rule, in a state.
+func (w *world) alarm(rule, state string) watch.Alarm {
+	w.t.Helper()
+	as := w.alarms(rule)
+	if len(as) != 1 || as[0].State != state {
+		w.t.Fatalf("%s: %+v, want one that is %s", rule, as, state)
+	}
+	return as[0]
+}
+
+// queued are the deliveries about an alarm by channel.
+func (w *world) queued(id string) map[string]int {
+	w.t.Helper()
+	ds, err := w.notify.Deliveries(w.t.Context(), notify.Query{About: "alarm/" + id, Limit: 500})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out := map[string]int{}
+	for _, d := range ds {
+		out[d.Channel]++
+	}
+	return out
+}
+
+// send runs the queue until so many letters are out.
+func (w *world) send(want int) []mail.Message {
+	w.t.Helper()
+	ctx, stop := context.WithCancel(w.t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = w.jobs.Run(ctx) }()
+	defer func() { stop(); <-done }()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		w.mu.Lock()
+		ls := append([]mail.Message(nil), w.letters...)
+		w.mu.Unlock()
+		if len(ls) >= want {
+			return ls
+		}
+		w.Clock.Advance(time.Second) // letters that found no hand come again
+		w.jobs.Nudge()
+	}
+	w.t.Fatalf("%d letters did not go out", want)
+	return nil
+}
+
+func linkIn(t *testing.T, m mail.Message) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(m.Text, "/-/watch/acknowledge/")
+	token, _, _ := strings.Cut(rest, "\n")
+	if !ok || len(token) < 20 {
+		t.Fatalf("no link in %s", m.Text)
+	}
+	return token
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// quiet writes to the tables as nobody else does.
+func (w *world) quiet(query string, args ...any) {
+	w.t.Helper()
+	must(w.t, w.DB.Quiet(w.t.Context(), ledger.WatchState, func(tx *ledger.Tx) error {
+		_, err := tx.Exec(w.t.Context(), query, args...)
+		return err
+	}))
+}

@@ -1,0 +1,13 @@
+package watch
+
+import "writ/internal/clause"
+
+// Rules are what the policy says of watching.
+type Rules struct {
+	BuiltIn  int64    `clause:"mon.alarms/built_in"` // how many rules there are at least
+	Channels int64    `clause:"mon.notify/channels"` // ways by which an alarm goes out, at least
+	Signals  []string `clause:"mon.load/signals"`    // cpu, mem, disk, latency, errors, queue
+}
+
+// Slots are the rules that the policy drives.
+func (s *Service) Slots() []clause.Slot { return []clause.Slot{s.Rules} }

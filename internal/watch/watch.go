@@ -1,0 +1,201 @@
+package watch
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/clause"
+	"writ/internal/envelope"
+	"writ/internal/fault"
+	"writ/internal/keyring"
+	"writ/internal/ledger"
+	"writ/internal/notify"
+	"writ/internal/secret"
+	"writ/internal/web"
+)
+
+//go:embed schema/*.sql templates/*.html
+var files embed.FS
+
+// Schema is the tables of watch.
+func Schema() ledger.Schema {
+	sub, err := fs.Sub(files, "schema")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	return ledger.Schema{Module: "watch", FS: sub}
+}
+
+// Access decides who may see alarms and act on them.
+type Access interface {
+	Allow(ctx context.Context, who actor.Actor, action access.Action, object string) error
+}
+
+// Person is somebody who is told.
+type Person struct{ ID, Email string }
+
+// Keys is what watch needs of the keyring, to know the marks of canaries.
+type Keys interface {
+	Versions(ctx context.Context, s keyring.Subject) ([]envelope.Key, error)
+}
+
+// Notify is the kit that tells people; *notify.Service.
+type Notify interface {
+	Prepare(ctx context.Context, ms ...notify.Message) ([]notify.Prepared, error)
+	Queue(ctx context.Context, tx *ledger.Tx, ps ...notify.Prepared) error
+	Channels(ctx context.Context) ([]notify.Channel, error)
+	AddChannel(ctx context.Context, who actor.Actor, name, kind string, address secret.Text) (notify.Channel, secret.Text, error)
+	RemoveChannel(ctx context.Context, who actor.Actor, name string) error
+	Deliveries(ctx context.Context, q notify.Query) ([]notify.Delivery, error)
+	Delivery(ctx context.Context, id string) (notify.Delivery, error)
+	Test(ctx context.Context, who actor.Actor, name, to string) (string, error)
+}
+
+// Deps are what a Service is made of; all but Sources are needed.
+type Deps struct {
+	DB     *ledger.DB
+	Keys   Keys
+	Access Access
+	Notify Notify
+	Rules  *clause.Live[Rules]
+	// Audience says who is told: those at work first, wider when nobody acknowledged.
+	Audience func(ctx context.Context, level int64) ([]Person, error)
+	Origin   string // https://app.example.com
+	Company  func() string
+	Folders  map[string]string // name → folder whose disk is watched
+	Sources  []Source          // of readings, beside this machine's
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Service is the module. It is safe for concurrent use.
+type Service struct {
+	Deps
+	meter   *Meter
+	sources []*source
+	pages   *web.Pages
+	forgot  time.Time // when rows were last removed; for Sample alone
+
+	mu    sync.Mutex
+	marks marks
+	at    int64         // entries of the journal that were read
+	wake  chan struct{} // an alarm was opened: look now
+}
+
+// New makes a Service.
+func New(d Deps) (*Service, error) {
+	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Notify == nil || d.Rules == nil || d.Audience == nil || d.Origin == "" || d.Company == nil || d.Now == nil || d.Log == nil {
+		return nil, errors.New("watch: a dependency is missing")
+	}
+	s := &Service{Deps: d, meter: newMeter(d.Now), wake: make(chan struct{}, 1), marks: marks{people: map[string]bool{}}}
+	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}}, d.Sources...) {
+		s.sources = append(s.sources, &source{Source: src, begun: d.Now()})
+	}
+	var err error
+	if s.pages, err = web.NewPages(files, web.Funcs{Now: d.Now}); err != nil {
+		return nil, err //nolint:wrapcheck // says which page
+	}
+	return s, nil
+}
+
+// Meter counts requests.
+func (s *Service) Meter() *Meter { return s.meter }
+
+// round is how often the machine is read and what is due is looked for.
+const round = 10 * time.Second
+
+// Run reads the machine and does what is due until ctx ends. The times stand in the tables;
+// this only looks at them, at the latest after ten seconds.
+func (s *Service) Run(ctx context.Context) error {
+	tick := time.NewTicker(round)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.wake:
+		case <-tick.C:
+			if err := s.Sample(ctx); err != nil && ctx.Err() == nil {
+				s.Log.Error("judge what was read of this machine", "err", err)
+			}
+		}
+		if err := s.Step(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("do what is due about alarms", "err", err)
+		}
+	}
+}
+
+func (s *Service) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// quietly runs a write that needs no entry; where events came of it, it is undone and done
+// again as a change with them.
+func (s *Service) quietly(ctx context.Context, who actor.Actor, fn func(tx *ledger.Tx) ([]ledger.Event, error)) error {
+	err := s.DB.Quiet(ctx, ledger.WatchState, func(tx *ledger.Tx) error {
+		evs, err := fn(tx)
+		if err == nil && len(evs) > 0 {
+			err = errLoud
+		}
+		return err
+	})
+	if !errors.Is(err, errLoud) {
+		return err //nolint:wrapcheck // the ledger says what failed
+	}
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		evs, err := fn(tx)
+		if err != nil {
+			return nil, err
+		}
+		if len(evs) == 0 {
+			return nil, errQuiet
+		}
+		for _, ev := range evs[1:] {
+			tx.Also(ev)
+		}
+		return evs[0], nil
+	})
+	if errors.Is(err, errQuiet) { // it was done meanwhile
+		return nil
+	}
+	if err == nil {
+		s.nudge()
+	}
+	return err //nolint:wrapcheck // the ledger says what failed
+}
+
+var (
+	errLoud  = errors.New("watch: this needs an entry")
+	errQuiet = errors.New("watch: nothing is left to do")
+)
+
+// system is watch at its work.
+var system = actor.System("watch")
+
+func us(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func at(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+func bad(field, problem, want string) error {
+	return fault.New(fault.Invalid, "watch_"+field, fault.Public{Problem: problem, Expected: want, Fields: []fault.Field{{Name: field, Code: "watch_" + field, Problem: want}}})
+}
