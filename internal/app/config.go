@@ -35,6 +35,7 @@ type Config struct {
 	Identity  IDConfig       `yaml:"identity,omitempty"`
 	Vault     VaultConf      `yaml:"vault,omitempty"`
 	Gateway   GateConf       `yaml:"gateway,omitempty"`
+	Watch     WatchConf      `yaml:"watch,omitempty"`
 	TermsURL  string         `yaml:"terms_url,omitempty"` // where customers read the terms: a URL, or a path of the application that anyone may read
 
 	TrustedProxies []string `yaml:"trusted_proxies,omitempty"` // addresses or prefixes of proxies in front, whose X-Forwarded- headers count
@@ -157,6 +158,9 @@ func (c Config) check(name string) error {
 	if field, got, want := c.SecurityText.read().Check(); field != "" {
 		return bad("security_txt."+field, got, want)
 	}
+	if err := c.Watch.check(bad); err != nil {
+		return err
+	}
 	return c.checkProxies(bad)
 }
 
@@ -242,6 +246,9 @@ func (c Config) write(dir string) error {
 	c.SecurityText = c.SecurityText.tidy()
 	if len(c.Vault.Scan) == 0 {
 		c.Vault.Scan = nil
+	}
+	if len(c.Watch.Allow) == 0 {
+		c.Watch.Allow = nil
 	}
 	var back Config // the encoder does not carry every text: a name may come back as another, or as syntax
 	if err := yaml.UnmarshalWithOptions(b, &back, yaml.Strict()); err != nil || fmt.Sprintf("%#v", back) != fmt.Sprintf("%#v", c) {

@@ -30,6 +30,7 @@ import (
 	"writ/internal/journal"
 	"writ/internal/ledger"
 	"writ/internal/mail"
+	"writ/internal/notify"
 	"writ/internal/passhash"
 	"writ/internal/policy"
 	"writ/internal/policy/check"
@@ -43,6 +44,7 @@ import (
 	"writ/internal/vault/keys"
 	"writ/internal/vault/kms"
 	"writ/internal/vault/ssm"
+	"writ/internal/watch"
 	"writ/internal/web"
 )
 
@@ -74,11 +76,12 @@ type modules struct {
 	check    *check.Runner
 	console  *console.Console
 	deliver
+	watching
 }
 
 // schemas lists every module's tables.
 func schemas() []ledger.Schema {
-	return []ledger.Schema{jobs.Schema(), journal.Schema(), identity.Schema(), vault.Schema(), gateway.Schema(), policy.Schema()}
+	return []ledger.Schema{jobs.Schema(), journal.Schema(), identity.Schema(), vault.Schema(), gateway.Schema(), policy.Schema(), notify.Schema(), watch.Schema()}
 }
 
 // ruled is a module with parameters of the policy.
@@ -121,6 +124,9 @@ func (a *App) build(ctx context.Context) (err error) {
 		return err
 	}
 	if err := a.buildDeliver(); err != nil {
+		return err
+	}
+	if err := a.buildWatch(); err != nil {
 		return err
 	}
 	if err := a.buildGateway(); err != nil {
@@ -205,7 +211,7 @@ func (a *App) buildGateway() error {
 		DB: a.db, Rules: clause.NewLive[gateway.Rules](a.now), Sessions: gateSessions{a.identity}, Tokens: a.identity, Access: a.access, Keys: a.ring,
 		Origin: a.origin, Upstreams: upstreams, Zones: gateway.Zones{Local: a.config.Gateway.Zone, Health: a.config.Gateway.Health, Sticky: a.config.Gateway.Sticky},
 		CacheMax: int64(a.config.Gateway.Cache) << 20, RoutesFile: a.path("routes.yaml"), Now: a.now, Log: a.log.With("module", "gateway"),
-		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound, Programs: programs, Trail: a.trail, WAF: a.config.Gateway.WAF.settings(), Egress: out,
+		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound, Programs: programs, Trail: metered{a.trail, a.watch.Meter()}, WAF: a.config.Gateway.WAF.settings(), Egress: out,
 		Stores: a.stores, Plant: func(ctx context.Context, door *canary.Door, control string) (gateway.Planted, func(), error) {
 			p, end, err := a.identity.Plant(ctx, door, control)
 			return gateway.Planted{Email: p.Email, Password: p.Password}, end, err
@@ -223,9 +229,10 @@ func (a *App) buildPolicy() (err error) {
 		a.rotate.Controls(),
 		a.items.Controls(a.door),
 		a.items.HolderControls(),
+		a.watch.Controls(),
 	)
 	var slots []clause.Slot
-	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.holders, a.items, a.scan, a.gateway, a.journal} {
+	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.holders, a.items, a.scan, a.gateway, a.journal, a.watch} {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
@@ -282,6 +289,7 @@ func (a *App) face() (err error) {
 		a.bundle.Routes(),
 		a.rotate.Routes(),
 		a.scan.Routes(),
+		a.watch.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 
@@ -305,7 +313,7 @@ func (a *App) start(ctx context.Context) error {
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.items.Run, a.gateway.Run, a.trail.Run, a.policy.Run, a.runIssuer}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.items.Run, a.gateway.Run, a.trail.Run, a.policy.Run, a.watch.Run, a.runIssuer}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in
