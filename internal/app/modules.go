@@ -266,6 +266,7 @@ func (a *App) face() (err error) {
 		KMS:        a.kms,
 		Encryption: a.keys,
 		Holders:    a.holders,
+		Watch:      a.watch,
 	}); err != nil {
 		return err
 	}

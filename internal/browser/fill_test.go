@@ -15,6 +15,7 @@ import (
 // fillings are what the pages show: made once, in the first test that wants them.
 type fillings struct {
 	item      string // of the company's vault
+	alarm     string // a test alarm that fires
 	kms       string // a key that programs encrypt with
 	once      string // a link to it, that nobody opens
 	proposal  string // version of a revision that waits for signatures
@@ -113,6 +114,9 @@ func (h *house) filled(t *testing.T) *fillings {
 	}
 	ana.call("POST", "vault/kms", obj{"alias": "alias/shop", "path": "/shop", "description": "Orders at rest"}, &key)
 	f.kms = key.ID
+	var fired struct{ Alarm string }
+	ana.call("POST", "watch/rules/disk-full/fire", obj{}, &fired)
+	f.alarm = fired.Alarm
 	ana.call("POST", "vault/grants", obj{"who": "person/" + f.people["sana@example.test"], "path": "/shop/features", "rights": "reader", "reason": "Answers customers who ask what is on."}, nil)
 	f.travel(emil)
 	h.fill = f

@@ -54,6 +54,7 @@ type Deps struct {
 	Scans      Scans          // where secrets should not be
 	Bundles    Bundles        // values that machines carry
 	Rotations  Rotations      // values that replace themselves
+	Watch      Watch          // alarms
 	KMS        KMS            // keys that programs encrypt with
 
 	Disclosure gateway.Disclosure // what security.txt says beside the policy
@@ -203,6 +204,7 @@ func (c *Console) Routes() []web.Route {
 		c.scanRoutes(staff),
 		c.encryptionRoutes(staff),
 		c.holdersRoutes(staff),
+		c.watchRoutes(staff),
 	)
 }
 

@@ -281,6 +281,7 @@ var places = []struct {
 	{"Secrets", "Company vault", atItems, access.VaultItems},
 	{"Gate", "Gate", atGate, access.GateRead},
 	{"Gate", "Mail", atMail, access.MailRead},
+	{"Watch", "Alarms", atWatch, access.WatchRead},
 	{"Record", "Journal", atJournal, access.JournalRead},
 }
 
@@ -288,7 +289,7 @@ func (c *Console) rail(who actor.Actor, at string) []web.Group {
 	var out []web.Group
 	last := ""
 	for _, p := range places {
-		if !c.Access.May(who, p.need) {
+		if !c.Access.May(who, p.need) || p.href == atWatch && c.Watch == nil {
 			continue
 		}
 		if p.group != last {

@@ -32,6 +32,7 @@ import (
 	"writ/internal/gateway"
 	"writ/internal/identity"
 	"writ/internal/listen"
+	"writ/internal/notify"
 	"writ/internal/policy/document"
 	"writ/internal/secret"
 )
@@ -221,6 +222,9 @@ func populate(ctx context.Context, dir string, srv *app.App, f *sample.App, st *
 	}
 	if _, err := srv.Gateway().ListDestination(ctx, actor.Actor{Kind: actor.Operator, ID: "demo", Via: "demo"}, gateway.Destination{Name: "example.com", Reason: "to see the way out", Until: time.Now().AddDate(0, 3, 0)}); err != nil {
 		return err
+	}
+	if _, _, err := srv.Notify().AddChannel(ctx, who, "folder", notify.File, secret.Text{}); err != nil { // the second way by which people are told
+		return fmt.Errorf("make the demo's folder of alarms: %w", err)
 	}
 	for _, c := range []struct {
 		email, name, team string

@@ -81,6 +81,7 @@ func TestFormatJSON(t *testing.T) {
 	k.ask(t, "gateway", "cache")
 	k.ask(t, "gateway", "cache", "purge", "--path", "/static/")
 	k.ask(t, "gateway", "maintenance", "on", "--reason", "move")
+	k.watch(t)
 	k.ask(t, "gateway", "maintenance", "off")
 	k.ask(t, "prove", "auth.reset-link-lifetime")
 	k.json(t, 1, k.writ("check"))
@@ -96,6 +97,26 @@ func TestFormatJSON(t *testing.T) {
 			t.Errorf("nobody tried writ %s with --format json", c)
 		}
 	}
+}
+
+// watch fires a test alarm, looks at it and says what it was.
+func (k *talker) watch(t *testing.T) {
+	t.Helper()
+	fired := decode[struct{ Alarm string }](t, k.ask(t, "watch", "fire", "cpu-high"))
+	k.ask(t, "watch", "alarms", "--rule", "cpu-high")
+	k.ask(t, "watch", "show", fired.Alarm)
+	k.ask(t, "watch", "ack", fired.Alarm, "--note", "a test")
+	k.ask(t, "watch", "close", fired.Alarm, "--verdict", "test")
+	k.ask(t, "watch", "rules")
+	silence := decode[struct{ ID string }](t, k.ask(t, "watch", "silence", "add", "alertname=cpu-high", "--reason", "a test of the commands"))
+	k.ask(t, "watch", "silence", "list")
+	k.ask(t, "watch", "silence", "end", silence.ID)
+	k.ask(t, "watch", "channel", "add", "folder", "--kind", "file")
+	k.ask(t, "watch", "channel", "list")
+	sent := decode[struct{ Delivery string }](t, k.ask(t, "watch", "send-test", "folder"))
+	k.ask(t, "watch", "deliveries")
+	k.ask(t, "watch", "deliveries", sent.Delivery)
+	k.ask(t, "watch", "channel", "remove", "folder")
 }
 
 // document reads, proposes, signs and drops revisions.

@@ -85,7 +85,7 @@ func New(d Deps) (*Service, error) {
 	}
 	s := &Service{Deps: d, places: make(chan struct{}, sending)}
 	d.Jobs.Handle(jobKind, jobs.Handler{Run: s.run, Tries: 20, Limit: sendLimit})
-	d.Jobs.Every("notify.tend", time.Hour, s.tend)
+	d.Jobs.Every("notify.tend", 10*time.Minute, s.tend)
 	return s, nil
 }
 

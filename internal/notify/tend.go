@@ -59,7 +59,8 @@ func (s *Service) test(ctx context.Context, who actor.Actor, name, to string, be
 	return ps[0].id, err //nolint:wrapcheck // the ledger says what failed
 }
 
-// tend tests every channel once a week, and forgets what was said after a month.
+// tend tests every channel once a week, and forgets what was said after a month. It looks
+// often, so that a new channel is proven soon.
 func (s *Service) tend(ctx context.Context) error {
 	if s.Tester != nil {
 		if err := s.testAll(ctx); err != nil {

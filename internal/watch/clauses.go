@@ -124,7 +124,7 @@ func (s *Service) probeWays(ctx context.Context) (clause.Result, error) { // cla
 	case int64(len(cs)) < want:
 		return clause.Failed(fmt.Sprintf("people are told by %d ways, the policy wants %d: add one with writ watch channel add", len(cs), want)), nil
 	case len(people) == 0:
-		return clause.Failed("there is nobody to tell: no engineer or owner has a confirmed address"), nil
+		return clause.Failed("there is nobody to tell: no engineer or owner has come in yet"), nil
 	case len(failing) > 0:
 		return clause.Failed("no test message was taken this week by " + few(failing) + "; writ watch deliveries says why"), nil
 	case len(waiting) > 0:

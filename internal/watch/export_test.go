@@ -32,7 +32,7 @@ var NotFired = errNotFired
 func (s *Service) TryOne(ctx context.Context, r *Rule) (err error) {
 	undo := errors.New("undo")
 	_, failed := s.DB.Change(ctx, system, func(tx *ledger.Tx) (ledger.Event, error) {
-		err = s.try(ctx, tx, r)
+		err = s.try(ctx, tx, s.load(r))
 		return nil, undo
 	})
 	if !errors.Is(failed, undo) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"writ/internal/access"
 	"writ/internal/actor"
@@ -27,6 +28,10 @@ func (s *Service) Try(ctx context.Context) (fired, silent []string, err error) {
 	all := index().all
 	for from := 0; from < len(all); from += atOnce {
 		part := all[from:min(from+atOnce, len(all))]
+		shots := make([]shot, len(part))
+		for i := range part {
+			shots[i] = s.load(&part[i])
+		}
 		var yes, no []string
 		_, err := s.DB.Change(ctx, system, func(tx *ledger.Tx) (ledger.Event, error) {
 			yes, no = nil, nil
@@ -34,7 +39,7 @@ func (s *Service) Try(ctx context.Context) (fired, silent []string, err error) {
 				var last int64
 				err := ledger.One(ctx, tx, `SELECT fired FROM watch_rule WHERE id = $1`, []any{&last}, part[i].ID)
 				if err == nil || errors.Is(err, fault.NotFound) {
-					err = s.try(ctx, tx, &part[i])
+					err = s.try(ctx, tx, shots[i])
 				}
 				if errors.Is(err, errNotFired) {
 					no = append(no, part[i].ID)
@@ -58,47 +63,56 @@ func (s *Service) Try(ctx context.Context) (fired, silent []string, err error) {
 	return fired, silent, nil
 }
 
-func (s *Service) try(ctx context.Context, tx *ledger.Tx, r *Rule) error {
+// shot is what fires a rule, made ready outside the change: one sighting, or one fact.
+type shot struct {
+	rule    *Rule
+	fact    *fact
+	reading *Reading
+}
+
+// load makes a rule's trial ready, through the same weighing as entries of the journal.
+func (s *Service) load(r *Rule) (x shot) {
+	x.rule = r
 	if r.fire == nil {
-		return errNotFired
+		return x
 	}
 	t := r.fire(r)
-	var who string
 	if r.Reads != "" {
-		who = trialWho
-		if t.reading.Meter != r.Reads || t.reading.Value <= r.Above {
-			return errNotFired
+		if t.reading.Meter == r.Reads && t.reading.Value > r.Above {
+			x.reading = &t.reading
 		}
-		h := sighting{rule: r, who: who, at: tx.Now(), n: 1, value: strconv.FormatFloat(t.reading.Value, 'f', 1, 64), hold: true}
-		if _, err := s.raise(ctx, tx, h); err != nil {
-			return err
-		}
-	} else {
-		var facts []*fact
-		for i := range t.entries {
-			e := t.entries[i]
-			e.Happened, e.At = tx.Now(), tx.Now()
-			for _, f := range s.factsOf(nil, &e) {
-				if f.rule.ID != r.ID || f.ends {
-					continue
-				}
-				f.who, f.entries = trialWho, nil
-				if len(facts) > 0 {
-					facts[0].n += f.n
-					continue
-				}
-				facts = append(facts, f)
+		return x
+	}
+	for i := range t.entries {
+		for _, f := range s.factsOf(nil, &t.entries[i]) {
+			switch {
+			case f.rule.ID != r.ID || f.ends:
+			case x.fact == nil:
+				x.fact = f
+			default:
+				x.fact.n += f.n
 			}
 		}
-		if len(facts) == 0 {
-			return errNotFired
-		}
-		who = trialWho
-		if _, err := s.count(ctx, tx, facts[0]); err != nil {
-			return err
-		}
 	}
-	return s.takeBack(ctx, tx, r)
+	return x
+}
+
+func (s *Service) try(ctx context.Context, tx *ledger.Tx, x shot) (err error) {
+	now := tx.Now()
+	switch {
+	case x.reading != nil:
+		_, err = s.raise(ctx, tx, sighting{rule: x.rule, who: trialWho, at: now, n: 1, value: strconv.FormatFloat(x.reading.Value, 'f', 1, 64), hold: true})
+	case x.fact != nil:
+		f := *x.fact
+		f.who, f.entries, f.at, f.minute = trialWho, nil, now, now.UnixMicro()/time.Minute.Microseconds()
+		_, err = s.count(ctx, tx, &f)
+	default:
+		return errNotFired
+	}
+	if err != nil {
+		return err
+	}
+	return s.takeBack(ctx, tx, x.rule)
 }
 
 // takeBack removes what a trial made, and says whether it was an alarm.

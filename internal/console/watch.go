@@ -1,0 +1,383 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/notify"
+	"writ/internal/watch"
+	"writ/internal/web"
+)
+
+// Watch is what the pages of alarms need; *watch.Service.
+type Watch interface {
+	Alarms(ctx context.Context, who actor.Actor, q watch.Query) ([]watch.Alarm, error)
+	Alarm(ctx context.Context, who actor.Actor, id string) (watch.Detail, error)
+	Acknowledge(ctx context.Context, who actor.Actor, id, note string) error
+	Close(ctx context.Context, who actor.Actor, id, verdict, note string) error
+	RulesFor(ctx context.Context, who actor.Actor) ([]watch.Standing, error)
+	Silences(ctx context.Context, who actor.Actor) ([]watch.Silence, error)
+	ReadSilence(matchers []string, minutes int64) ([]watch.Matcher, time.Time, error)
+	Silence(ctx context.Context, who actor.Actor, ms []watch.Matcher, reason string, ends time.Time) (watch.Silence, error)
+	EndSilence(ctx context.Context, who actor.Actor, id string) error
+	Channels(ctx context.Context, who actor.Actor) ([]notify.Channel, error)
+	TestChannel(ctx context.Context, who actor.Actor, name string) (string, error)
+	DeliveriesFor(ctx context.Context, who actor.Actor, q notify.Query) ([]notify.Delivery, error)
+}
+
+const (
+	atWatch      = "/-/console/watch"
+	atRules      = atWatch + "/rules"
+	atSilences   = atWatch + "/silences"
+	atDeliveries = atWatch + "/deliveries"
+)
+
+// watchRoutes are the pages of alarms; none without them.
+func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Handler) web.Route) []web.Route {
+	if c.Watch == nil {
+		return nil
+	}
+	return []web.Route{
+		staff("GET /-/console/watch", access.WatchRead, atWatch, c.showAlarms),
+		staff("GET /-/console/watch/rules", access.WatchRead, atWatch, c.showWatchRules),
+		staff("GET /-/console/watch/silences", access.WatchRead, atWatch, c.showSilences),
+		staff("POST /-/console/watch/silences", access.WatchAct, atWatch, c.makeSilence),
+		staff("POST /-/console/watch/silences/end", access.WatchAct, atWatch, c.endSilence),
+		staff("GET /-/console/watch/deliveries", access.WatchRead, atWatch, c.showDeliveries),
+		staff("POST /-/console/watch/deliveries/test", access.WatchAct, atWatch, c.testChannel),
+		staff("GET /-/console/watch/{id}", access.WatchRead, atWatch, c.showAlarm),
+		staff("POST /-/console/watch/{id}/acknowledge", access.WatchAct, atWatch, c.acknowledge),
+		staff("POST /-/console/watch/{id}/close", access.WatchAct, atWatch, c.closeAlarm),
+	}
+}
+
+type watchPage struct {
+	Acts   []web.Link
+	Facts  []fact
+	Forms  []web.Form
+	Tables []web.Table
+	Steps  []web.Moment
+	Last   []web.Form
+}
+
+// rulesByID gives the words of rules.
+func (c *Console) rulesByID(ctx context.Context, who actor.Actor) (map[string]watch.Standing, error) {
+	all, err := c.Watch.RulesFor(ctx, who)
+	out := map[string]watch.Standing{}
+	for _, r := range all {
+		out[r.ID] = r
+	}
+	return out, err
+}
+
+func alarmMark(a *watch.Alarm) web.Mark {
+	switch a.State {
+	case watch.Firing:
+		m := web.Mark{State: web.Broken, Word: "fires", At: a.Fired}
+		if a.Silenced {
+			m = web.Mark{State: web.Excepted, Word: "fires, silenced", At: a.Fired}
+		}
+		return m
+	case watch.Acknowledged:
+		return web.Mark{State: web.StaleNow, Word: "somebody looks", At: a.Fired}
+	case watch.Cleared:
+		return web.Mark{State: web.Unproved, Word: "over, not yet judged", At: a.Cleared}
+	}
+	return web.Mark{State: web.Holds, Word: "closed as " + a.Verdict, At: a.Closed}
+}
+
+// showAlarms is the first page for somebody who was woken: what fires, the worst first.
+func (c *Console) showAlarms(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	as, err := c.Watch.Alarms(r.Context(), who, watch.Query{Limit: 200})
+	if err != nil {
+		return err
+	}
+	rules, err := c.rulesByID(r.Context(), who)
+	if err != nil {
+		return err
+	}
+	cols := []web.Column{{Name: "What"}, {Name: "How urgent"}, {Name: "State"}, {Name: "About"}, {Name: "Seen"}}
+	open := web.Table{Caption: "What goes on", Columns: cols, Empty: web.Empty{Says: "Nothing fires. " + web.Count(int64(len(rules)), "rule") + " watch.", Next: web.Link{Text: "See the rules", Href: atRules}}}
+	over := web.Table{Caption: "What is over", Columns: cols, Empty: web.Empty{Says: "Nothing yet."}}
+	firing, unjudged := 0, 0
+	for i := range as {
+		a := &as[i]
+		m := alarmMark(a)
+		title := rules[a.Rule].Title
+		if a.Test {
+			title += " (test)"
+		}
+		row := web.Row{Cells: []web.Cell{{Text: title, Href: atWatch + "/" + a.ID, Sub: rules[a.Rule].Next}, {Text: a.Severity}, {Mark: &m}, {Text: cutID(a.Labels["instance"]), Code: true}, {Text: a.Value}}}
+		switch {
+		case a.Open():
+			if open.Rows = append(open.Rows, row); a.State == watch.Firing && !a.Silenced {
+				firing++
+			}
+		default:
+			row.Cells[0].Sub = ""
+			if over.Rows = append(over.Rows, row); a.State == watch.Cleared {
+				unjudged++
+			}
+		}
+	}
+	lead := "Nothing fires that nobody looks at."
+	if firing > 0 {
+		lead = web.Count(int64(firing), "alarm") + " fire and nobody looks yet. Open the first one."
+		if firing == 1 {
+			lead = "1 alarm fires and nobody looks yet. Open it."
+		}
+	}
+	if unjudged > 0 {
+		lead += " Of " + strconv.Itoa(unjudged) + " that are over, nobody has said what they were."
+	}
+	return c.show(w, r, "watch", web.View{Title: "Alarms", Lead: lead, Data: watchPage{
+		Acts: []web.Link{{Text: "Rules", Href: atRules}, {Text: "Silences", Href: atSilences}, {Text: "What was sent", Href: atDeliveries}}, Tables: []web.Table{open, over}}})
+}
+
+func (c *Console) showAlarm(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	return c.alarmPage(w, r, who, http.StatusOK, nil)
+}
+
+// alarmPage is one alarm: what it is, what to do, and the one button that is next.
+func (c *Console) alarmPage(w http.ResponseWriter, r *http.Request, who actor.Actor, st int, failed error) error {
+	d, err := c.Watch.Alarm(r.Context(), who, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	rules, err := c.rulesByID(r.Context(), who)
+	if err != nil {
+		return err
+	}
+	rule, at, mark := rules[d.Rule], atWatch+"/"+d.ID, alarmMark(&d.Alarm)
+	p := watchPage{Facts: []fact{{Name: "State", Mark: &mark}, {Name: "Fires at", Text: rule.Says}, {Name: "Seen", Text: d.Value, Sub: "last", Time: d.Seen}, {Name: "What to do", Text: rule.Next}}}
+	if v := d.Labels["instance"]; v != "" {
+		f := fact{Name: "About", Text: v, Code: true}
+		if strings.HasPrefix(v, "p:") || strings.HasPrefix(v, "s:") || strings.Contains(v, "/") {
+			f.Href = atJournal + "?actor=" + v
+		}
+		p.Facts = append(p.Facts, f)
+	}
+	if len(d.Evidence) > 0 {
+		f := fact{Name: "Rests on"}
+		for _, n := range d.Evidence {
+			f.Lines = append(f.Lines, fact{Text: "entry " + strconv.FormatInt(n, 10), Href: atJournal + "/" + strconv.FormatInt(n, 10)})
+		}
+		p.Facts = append(p.Facts, f)
+	}
+	p.Facts = append(p.Facts, fact{Name: "Rule", Text: d.Rule, Code: true, Sub: "upholds " + d.Clause})
+	if c.Access.May(who, access.WatchAct) {
+		note := web.Field{Name: "note", Label: "What you do", Max: 300, Complete: "off"}
+		if d.State == watch.Firing {
+			p.Forms = append(p.Forms, web.Form{Part: "ack", Action: at + "/acknowledge", Act: "I look at it", Fields: []web.Field{note}})
+		}
+		if d.State != watch.Closed {
+			f := web.Form{Part: "close", Action: at + "/close", Act: "Say what it was", Quiet: d.State == watch.Firing, Fault: failed, Fields: []web.Field{{Name: "verdict", Label: "It was", Type: "radio", Required: true, Options: []web.Option{
+				{Value: watch.VerdictTrue, Text: "what the rule is for"}, {Value: watch.VerdictBenign, Text: "so, and meant"}, {Value: watch.VerdictFalse, Text: "not so: a false alarm"}, {Value: watch.VerdictTest, Text: "a test"}}},
+				{Name: "note", Label: "What was it", Max: 300, Complete: "off"}}}
+			p.Last = append(p.Last, f)
+		}
+	}
+	for i := len(d.Steps) - 1; i >= 0; i-- {
+		e := d.Steps[i]
+		p.Steps = append(p.Steps, web.Moment{At: e.At, Who: c.acted(r.Context(), e.Who), What: e.What})
+	}
+	p.Tables = []web.Table{deliveryTable(d.Deliveries)}
+	lead := "Severity " + d.Severity + ". Nobody looks at it yet: press the button, and nobody else is called for four hours."
+	if d.State != watch.Firing {
+		lead = "Severity " + d.Severity + "."
+	}
+	return c.answer(w, r, st, "watch", web.View{Title: rule.Title, Lead: lead, Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: p})
+}
+
+func (c *Console) acknowledge(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	if err := c.Watch.Acknowledge(r.Context(), who, r.PathValue("id"), f.Get("note")); err != nil {
+		return err
+	}
+	return c.done(w, r, atWatch+"/"+r.PathValue("id"), "You look at it. Nobody else is called for four hours.")
+}
+
+func (c *Console) closeAlarm(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	if err := c.Watch.Close(r.Context(), who, r.PathValue("id"), f.Get("verdict"), f.Get("note")); err != nil {
+		if fault.KindOf(err) != fault.Invalid {
+			return err
+		}
+		return c.alarmPage(w, r, who, status(err), err)
+	}
+	return c.done(w, r, atWatch, "The alarm is closed as "+f.Get("verdict")+".")
+}
+
+// showWatchRules lists the rules, when each last fired, and how often it was right.
+func (c *Console) showWatchRules(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	all, err := c.Watch.RulesFor(r.Context(), who)
+	if err != nil {
+		return err
+	}
+	t := web.Table{Caption: "Rules", Columns: []web.Column{{Name: "Rule"}, {Name: "Part"}, {Name: "How urgent"}, {Name: "Fired"}, {Name: "Fired in a trial"}, {Name: "Right", Figure: true}}}
+	for _, st := range all {
+		fired, tried := web.Cell{At: st.Fired}, web.Cell{At: st.Tried}
+		if st.Fired.IsZero() {
+			fired.Text = "never"
+		}
+		if st.Tried.IsZero() {
+			tried.Text = "not yet"
+		}
+		right := web.Cell{Text: "no verdict"}
+		if st.Verdicts > 0 {
+			right.Text = fmt.Sprintf("%.0f %% of %d", 100*st.Precision, st.Verdicts)
+		}
+		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: st.Title, Href: "/-/console/clauses/" + st.Clause, Sub: st.Says}, {Text: st.Part}, {Text: st.Severity}, fired, tried, right}})
+	}
+	return c.show(w, r, "watch", web.View{Title: "Rules that watch", Lead: web.Count(int64(len(all)), "rule") + " are there from the first start. None can be switched off here; verdicts show which cry wolf.", Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: watchPage{Tables: []web.Table{t}}})
+}
+
+func (c *Console) showSilences(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	return c.silencesPage(w, r, who, http.StatusOK, nil, nil)
+}
+
+func (c *Console) silencesPage(w http.ResponseWriter, r *http.Request, who actor.Actor, st int, typed map[string]string, failed error) error {
+	all, err := c.Watch.Silences(r.Context(), who)
+	if err != nil {
+		return err
+	}
+	t := web.Table{Caption: "Silences", Columns: []web.Column{{Name: "Of"}, {Name: "State"}, {Name: "By"}, {Name: "Kept quiet", Figure: true}}, Empty: web.Empty{Says: "Every alarm is told."}}
+	var live []web.Option
+	for _, x := range all {
+		var ms []string
+		for _, m := range x.Matchers {
+			ms = append(ms, m.String())
+		}
+		of := strings.Join(ms, ", ")
+		m := web.Mark{State: web.Unproved, Word: "over", At: x.Ends}
+		if c.Now().Before(x.Ends) {
+			m = web.Mark{State: web.Excepted, Word: "until " + x.Ends.UTC().Format("15:04") + " UTC"}
+			live = append(live, web.Option{Value: x.ID, Text: of})
+		}
+		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: of, Href: atJournal + "?object=silence/" + x.ID}, {Mark: &m}, {Text: c.acted(r.Context(), x.MadeBy)}, {Text: strconv.FormatInt(x.Hid, 10)}}})
+	}
+	p := watchPage{Tables: []web.Table{t}}
+	if c.Access.May(who, access.WatchAct) {
+		p.Last = append(p.Last, web.Form{Part: "make", Action: atSilences, Act: "Silence them", Fault: failed, Fields: []web.Field{
+			{Name: "matcher", Label: "Which alarms", Value: typed["matcher"], Required: true, Max: 500, Complete: "off", Hint: "Such as alertname=disk-full-soon, or alertname=disk-full-soon instance=data."},
+			{Name: "reason", Label: "Why nobody need hear", Value: typed["reason"], Required: true, Max: 300, Complete: "off"},
+			{Name: "minutes", Label: "For how many minutes", Value: typed["minutes"], Type: "number", Max: 4, Hint: "At most 1440, a day. Empty: two hours."}}})
+		if len(live) > 0 {
+			p.Last = append(p.Last, web.Form{Part: "end", Action: atSilences + "/end", Act: "End it now", Quiet: true, Fields: []web.Field{{Name: "silence", Label: "Silence", Type: "select", Options: live}}})
+		}
+	}
+	return c.answer(w, r, st, "watch", web.View{Title: "Silences", Lead: "What is not told for a while. It is seen and recorded all the same, and told when the silence ends. Rules that watch trust are never silent.", Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: p})
+}
+
+func (c *Console) makeSilence(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	typed := map[string]string{"matcher": f.Get("matcher"), "reason": f.Get("reason"), "minutes": f.Get("minutes")}
+	minutes, err := strconv.ParseInt(strings.TrimSpace(typed["minutes"]), 10, 64)
+	if err != nil && strings.TrimSpace(typed["minutes"]) != "" {
+		minutes = -1 // refused like others
+	}
+	ms, ends, err := c.Watch.ReadSilence(strings.Fields(typed["matcher"]), minutes)
+	if err == nil {
+		_, err = c.Watch.Silence(r.Context(), who, ms, typed["reason"], ends)
+	}
+	if err != nil {
+		if fault.KindOf(err) != fault.Invalid {
+			return err
+		}
+		return c.silencesPage(w, r, who, status(err), typed, err)
+	}
+	return c.done(w, r, atSilences, "They are silent.")
+}
+
+func (c *Console) endSilence(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	if err := c.Watch.EndSilence(r.Context(), who, f.Get("silence")); err != nil {
+		return err
+	}
+	return c.done(w, r, atSilences, "The silence is ended. What still fires is told now.")
+}
+
+func deliveryTable(ds []notify.Delivery) web.Table {
+	t := web.Table{Caption: "What was sent", Columns: []web.Column{{Name: "When"}, {Name: "By"}, {Name: "State"}, {Name: "Tries", Figure: true}, {Name: "Answer"}}, Empty: web.Empty{Says: "Nothing was sent."}}
+	for _, d := range ds {
+		m := web.Mark{State: web.Unproved, Word: d.State}
+		switch d.State {
+		case notify.Accepted:
+			m.State, m.At = web.Holds, d.Ended
+		case notify.Rejected:
+			m.State, m.At = web.Broken, d.Ended
+		case notify.Unknown, notify.Deferred:
+			m.State = web.StaleNow
+		}
+		about := ""
+		if id, ok := strings.CutPrefix(d.About, "alarm/"); ok {
+			about = atWatch + "/" + id
+		}
+		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{At: d.Made}, {Text: d.Channel, Href: about}, {Mark: &m}, {Text: strconv.FormatInt(d.Tries, 10)}, {Text: d.Code, Code: true}}})
+	}
+	return t
+}
+
+// showDeliveries lists the ways by which people are told, and what was sent.
+func (c *Console) showDeliveries(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	cs, err := c.Watch.Channels(r.Context(), who)
+	if err != nil {
+		return err
+	}
+	ds, err := c.Watch.DeliveriesFor(r.Context(), who, notify.Query{})
+	if err != nil {
+		return err
+	}
+	ways := web.Table{Caption: "Ways by which people are told", Columns: []web.Column{{Name: "Channel"}, {Name: "Kind"}, {Name: "Tested"}, {Name: "Taken"}}}
+	var options []web.Option
+	for _, ch := range cs {
+		tested, taken := web.Cell{At: ch.Tested}, web.Cell{At: ch.Accepted}
+		if ch.Tested.IsZero() {
+			tested.Text = "not yet"
+		}
+		if ch.Accepted.IsZero() {
+			taken.Text = "not yet"
+		}
+		ways.Rows = append(ways.Rows, web.Row{Cells: []web.Cell{{Text: ch.Name, Href: atJournal + "?object=channel/" + ch.Name}, {Text: ch.Kind}, tested, taken}})
+		options = append(options, web.Option{Value: ch.Name, Text: ch.Name})
+	}
+	p := watchPage{Tables: []web.Table{ways, deliveryTable(ds)}}
+	if c.Access.May(who, access.WatchAct) {
+		p.Forms = []web.Form{{Action: atDeliveries + "/test", Act: "Send a test message", Quiet: true, Fields: []web.Field{{Name: "channel", Label: "By", Type: "select", Options: options}}}}
+	}
+	lead := "Every alarm goes out by all of these. Each gets a test message once a week."
+	if len(cs) < 2 {
+		lead = "People are told by one way alone. Add another: writ watch channel add."
+	}
+	return c.show(w, r, "watch", web.View{Title: "What was sent", Lead: lead, Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: p})
+}
+
+func (c *Console) testChannel(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Watch.TestChannel(r.Context(), who, f.Get("channel")); err != nil {
+		return err
+	}
+	return c.done(w, r, atDeliveries, "The test is on its way.")
+}
