@@ -124,6 +124,8 @@ type world struct {
 	check   *check.Runner
 	journal *journal.Journal
 	gate    *gateway.Gateway
+	routes  string // its file
+	failed  error  // what it refused last
 	trail   *trail.Trail
 	vault   *vault.Service
 	scans   *scan.Service
@@ -241,9 +243,10 @@ func newWorld(t testing.TB) *world {
 		Banned: func(secret.Text, ...string) bool { return false }, Company: func() string { return "Harbour Ltd" }, Origin: origin, Now: now, Log: log}))
 	w.vault.Things("item", w.items.SeenName)
 	public := must[*url.URL](t)(url.Parse(origin))
+	w.routes = filepath.Join(t.TempDir(), "routes.yaml")
 	w.gate = must[*gateway.Gateway](t)(gateway.New(gateway.Deps{DB: kit.DB, Rules: clause.NewLive[gateway.Rules](now), Sessions: sessions{w.people}, Access: acc, Keys: kit.Ring,
-		Origin: public, Upstream: must[*url.URL](t)(url.Parse("http://10.0.1.10:3000")), RoutesFile: filepath.Join(t.TempDir(), "routes.yaml"), Now: now, Log: log,
-		Fail: func(http.ResponseWriter, *http.Request, error) {}}))
+		Origin: public, Upstream: must[*url.URL](t)(url.Parse("http://10.0.1.10:3000")), RoutesFile: w.routes, Now: now, Log: log,
+		Fail: func(_ http.ResponseWriter, _ *http.Request, err error) { w.failed = err }}))
 	w.trail = must[*trail.Trail](t)(trail.New(trail.Deps{DB: kit.DB, Keys: kit.Ring, Access: acc, Dir: filepath.Join(t.TempDir(), "segments"), Now: now, Log: log}))
 	d := canary.New(canary.Deps{Base: origin, Addr: "127.0.0.1:1"})
 	controls := slices.Concat(w.people.Controls(d), w.glass.Controls(d), w.gate.Controls(d), w.journal.Controls())

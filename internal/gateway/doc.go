@@ -64,7 +64,7 @@
 // record.go, note.go, mode.go, reload.go, explain.go, clauses.go; guardin.go, guardout.go, sights.go and
 // the child guard, guard_clauses.go; unseen.go, which masks what staff do not see; waf.go and
 // its kin; cache.go with cache_controls.go, and zones.go with zones_clauses.go; egress.go with egress_list.go,
-// egress_moves.go and the child egress.
+// egress_moves.go and the child egress; own.go, which keeps records of our own pages.
 //
 // BUG(quota): several nodes learn of each other's use of a day's quota every other second;
 // so much may pass beyond it, on each of them.

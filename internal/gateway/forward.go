@@ -115,9 +115,12 @@ func agree(have *string, said string) bool {
 
 // forwardAuth answers a proxy's question.
 func (g *Gateway) forwardAuth(w http.ResponseWriter, r *http.Request) {
-	v := &visit{g: g, w: w, r: r, table: g.current(), asked: true}
+	v := &visit{g: g, w: w, r: r, table: g.current(), asked: true, began: g.now()}
 	v.need.node = g.ownNode()
-	defer v.record()
+	defer func() {
+		v.record()
+		v.keepRecord()
+	}()
 	if err := v.question(); err != nil {
 		g.fail(w, v.r, err) // for the request that was asked about: a form that was posted is sent nowhere
 	}
@@ -160,6 +163,7 @@ func (v *visit) question() error { // clause: use.no-automation
 		h.Set("Remote-Groups", strings.Join(v.who.Roles, ","))
 	}
 	h.Set("Cache-Control", "no-store")
+	v.status = http.StatusOK
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

@@ -378,6 +378,12 @@ func (g *Gateway) Front(ours http.Handler, owns func(*http.Request) bool) http.H
 			g.ServeHTTP(w, r)
 			return
 		}
+		var o *ownAnswer
+		if g.trail != nil {
+			o = g.watchOwn(w, r)
+			defer o.keep()
+			w, r = o, o.r
+		}
 		v := visit{g: g, w: w, r: r, table: g.current()}
 		v.need.node = g.ownNode()
 		if ref := v.admit(); ref != nil {
@@ -389,6 +395,9 @@ func (g *Gateway) Front(ours http.Handler, owns func(*http.Request) bool) http.H
 		v.payment = false
 		v.transportRules(w.Header())
 		if r.URL.Path == forwardPath && r.Method == http.MethodGet {
+			if o != nil {
+				o.asked = true
+			}
 			g.forwardAuth(w, r)
 			return
 		}

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -69,6 +70,62 @@ func TestAccessRecords(t *testing.T) { // breaks: inc.breach-scope
 		if err := k.g.Reload(t.Context(), actor.System("test")); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "records is") {
 			t.Errorf("%s: %v", bad, err)
 		}
+	}
+}
+
+// Pages of this server have records too. Their route is the pattern: what stands in a path
+// of ours may open an account.
+func TestAccessRecordsOfOwnPages(t *testing.T) { // breaks: inc.breach-scope
+	n := &notes{}
+	k := open(t, options{trail: n})
+	c := http1(k)
+	const secret = "onetimelink"
+	shown := k.do(c, "GET", "/-/api/v1/gateway/waf", "Authorization: operator")
+	k.do(c, "DELETE", "/-/api/v1/gateway/waf/exceptions/"+secret, "Authorization: operator")
+	k.do(c, "GET", "/-/api/v1/gateway/waf?x="+secret)
+	none := k.do(c, "GET", "/-/nothing/"+secret, "Accept: application/json")
+	k.do(c, "GET", "/-/a/../"+secret)
+	k.do(c, "GET", "/-/forward-auth", "X-Forwarded-Uri: /"+secret)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var got []string
+	for _, r := range n.all {
+		got = append(got, fmt.Sprintf("%s %s %s %d %s %v %v", r.Who.Kind, r.Method, r.Route, r.Status, r.Code, r.Out > 0, r.Addr.IsLoopback() && !r.At.IsZero()))
+		if strings.Contains(fmt.Sprintf("%+v", r), secret) {
+			t.Errorf("the record holds what stood in the path: %+v", r)
+		}
+	}
+	want := []string{
+		"operator GET /-/api/v1/gateway/waf 200  true true",
+		"operator DELETE /-/api/v1/gateway/waf/exceptions/{id} 404 no_row true true",
+		"stranger GET /-/api/v1/gateway/waf 401 sign_in_needed true true",
+		"stranger GET /-/ 404 not_found true true",
+		"stranger GET /-/ 400 path_segment true true",
+		"stranger GET /-/ 403 proxy_not_trusted false true",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+	if len(n.all) > 3 && (n.all[0].Out != int64(len(shown.body)) || n.all[3].Out != int64(len(none.body))) {
+		t.Errorf("%d and %d bytes, want %d and %d", n.all[0].Out, n.all[3].Out, len(shown.body), len(none.body))
+	}
+}
+
+// A question of a trusted proxy is a record of the request that it asks about.
+func TestAccessRecordsOfQuestions(t *testing.T) { // breaks: inc.breach-scope
+	n := &notes{}
+	k := open(t, options{routes: recorded, trail: n, proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	for _, who := range []string{asAna, "Accept: application/json"} {
+		k.do(http1(k), "GET", "/-/forward-auth", "X-Forwarded-Method: DELETE", "X-Forwarded-Proto: https", "X-Forwarded-Host: localhost", "X-Forwarded-Uri: /contacts/17?x=1", "X-Forwarded-For: 192.0.2.7", who)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var got []string
+	for _, r := range n.all {
+		got = append(got, fmt.Sprintf("%s %s %s %s %d %s %v", r.Who.Kind, r.Addr, r.Method, r.Route, r.Status, r.Code, r.Resource))
+	}
+	if strings.Join(got, "\n") != "person 192.0.2.7 DELETE /contacts/ 200  [contact=17]\nstranger 192.0.2.7 DELETE /contacts/ 401 sign_in_needed [contact=17]" {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 }
 

@@ -316,7 +316,7 @@ func (v *visit) pageFound(res *http.Response) error {
 func (v *visit) judgePage(status int, h http.Header, page []byte) bool {
 	e, err := v.g.watch.wait(v.r.Context())
 	if err == nil {
-		page, err = unpacked(h, page)
+		page, h, err = unpacked(h, page)
 	}
 	if err != nil {
 		v.g.watch.complain(v, err)
@@ -330,20 +330,24 @@ func (v *visit) judgePage(status int, h http.Header, page []byte) bool {
 	return v.found(verdict).Refuse
 }
 
-// unpacked is a page as a browser reads it, up to what is looked at.
-func unpacked(h http.Header, page []byte) ([]byte, error) {
+// unpacked is a page as a browser reads it, up to what is looked at, and its headers without those
+// of the packing: the rules leave alone what they are told is packed.
+func unpacked(h http.Header, page []byte) ([]byte, http.Header, error) {
 	if !strings.EqualFold(h.Get("Content-Encoding"), "gzip") {
-		return page, nil
+		return page, h, nil
 	}
 	z, err := gzip.NewReader(bytes.NewReader(page))
 	if err != nil {
-		return nil, fmt.Errorf("unpack page: %w", err)
+		return nil, nil, fmt.Errorf("unpack page: %w", err)
 	}
 	b, err := io.ReadAll(io.LimitReader(z, waf.MaxAnswer))
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, fmt.Errorf("unpack page: %w", err)
+		return nil, nil, fmt.Errorf("unpack page: %w", err)
 	}
-	return b, nil
+	h = h.Clone()
+	h.Del("Content-Encoding")
+	h.Del("Content-Length")
+	return b, h, nil
 }
 
 // lookedBody keeps what passes, up to what is looked at, and tells of it at the end.

@@ -140,6 +140,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) { s.fai
 func (s *Server) failAs(w http.ResponseWriter, r *http.Request, err error, own func(http.ResponseWriter, *http.Request, Problem) error) {
 	p := ProblemOf(r, err)
 	s.logFault(r, p, err)
+	noted(r).Code = p.Code
 	if a, ok := w.(*answer); ok && a.begun {
 		panic(http.ErrAbortHandler)
 	}

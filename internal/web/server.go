@@ -165,7 +165,9 @@ func (s *Server) recovered(a *answer, r *http.Request) {
 
 // route is the inner part of the order, for one route.
 func (s *Server) route(rt Route, door Door) http.Handler {
+	_, path := rt.split()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		noted(r).Route = path
 		if err := s.admit(rt, door, w, r); err != nil {
 			s.failAs(w, r, err, rt.Refusal)
 		}
@@ -187,6 +189,7 @@ func (s *Server) admit(rt Route, door Door, w http.ResponseWriter, r *http.Reque
 	if err != nil {
 		return err
 	}
+	noted(r).Who = who
 	if who, err = withToken(rt, who, r); err != nil {
 		return err
 	}

@@ -295,6 +295,19 @@ func TestBreakerByShareAndTheLastPlace(t *testing.T) {
 	}
 }
 
+// One address that is slow does not close all the others: answers that took too long are no row of
+// failures, however many come one after the other.
+func TestSlowAnswersAreNoRow(t *testing.T) {
+	w := open(t, pool.Options{Zone: "a"}, "a/one", "b/two")
+	w.sites["one"].set(errLate, 0)
+	for range 15 {
+		_, _ = w.ask("POST", "x", "")
+	}
+	if s := w.p.States()[0]; s.State != "in" || w.sites["one"].count() != 15 {
+		t.Errorf("after %d slow answers: %+v", w.sites["one"].count(), s)
+	}
+}
+
 // A client who goes away, or whose body cannot be read, says nothing of a place.
 func TestClientsFaultsCountForNothing(t *testing.T) {
 	w := open(t, pool.Options{Zone: "a"}, "a/one", "b/two")

@@ -1,6 +1,7 @@
 // Package trail owns the access records: one for each request that the gate answered, on
 // whose behalf, at which route, with what result, and which records of the application its
-// path named.
+// path named. Pages of this server have theirs too, by the pattern of their route: a path of
+// ours may hold a one-time link.
 //
 //	request ─► Add (a copy, in memory) ─► each second: a sealed chunk, with fsync ─► segment
 //	segment ─► full or old ─► closed, its SHA-256 is an entry ─► searched, exported ─► 90 days ─► gone

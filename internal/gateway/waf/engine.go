@@ -279,11 +279,11 @@ func (e *Engine) answer(a *Answer, seen func(types.MatchedRule)) (Verdict, error
 }
 
 // Pages reports whether an answer's body can be looked at: a whole page of text, sent as
-// it is. Streams, parts of files and what is packed are nothing to wait for.
+// it is or by gzip. Streams, parts of files and other packings are nothing to wait for.
 func Pages(status int, h http.Header) bool {
 	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	return status != http.StatusPartialContent && status != http.StatusSwitchingProtocols && strings.EqualFold(strings.TrimSpace(kind), "text/html") &&
-		(h.Get("Content-Encoding") == "" || strings.EqualFold(h.Get("Content-Encoding"), "identity")) && h.Get("Content-Range") == ""
+		slices.Contains([]string{"", "identity", "gzip"}, strings.ToLower(h.Get("Content-Encoding"))) && h.Get("Content-Range") == ""
 }
 
 const levelTag = "paranoia-level/"
