@@ -76,17 +76,16 @@ func (s *Service) PlaceToken(ctx context.Context, issuer actor.Actor, t Token, t
 		if err != nil {
 			return nil, err
 		}
-		var n int64
+		until := tx.Now().Add(min(life, s.Rules.Get().TokenMax))
+		n, err := tx.Exec(ctx, insertToken+` ON CONFLICT (id) DO NOTHING`, t.ID, sum(text), string(ServiceToken), "", t.Service, t.Team, name, strings.Join(t.Scopes, " "), "", issuer.String(), us(tx.Now()), us(until), change) // clause: auth.no-cleartext
+		if err != nil || n == 0 {
+			return nil, err
+		}
 		if err := ledger.One(ctx, tx, liveTokensOf, []any{&n}, "", t.Service, us(tx.Now())); err != nil {
 			return nil, err
 		}
-		if n >= maxTokens {
-			return nil, fault.Newf(fault.Conflict, "too_many_tokens", "There are %d live tokens already; end some of them first.", n)
-		}
-		until := tx.Now().Add(min(life, s.Rules.Get().TokenMax))
-		n, err = tx.Exec(ctx, insertToken+` ON CONFLICT (id) DO NOTHING`, t.ID, sum(text), string(ServiceToken), "", t.Service, t.Team, name, strings.Join(t.Scopes, " "), "", issuer.String(), us(tx.Now()), us(until), change) // clause: auth.no-cleartext
-		if err != nil || n == 0 {
-			return nil, err
+		if n > maxTokens {
+			return nil, fault.Newf(fault.Conflict, "too_many_tokens", "There are %d live tokens already; end some of them first.", maxTokens)
 		}
 		return TokenIssued{Token: t.ID, Kind: string(ServiceToken), Service: t.Service, Scopes: t.Scopes, Until: until}, nil
 	}, nil

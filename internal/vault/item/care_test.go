@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode"
 
+	"writ/internal/envelope"
+	"writ/internal/keyring"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/secret"
 	"writ/internal/vault"
@@ -254,6 +256,38 @@ func TestImportFiles(t *testing.T) { // breaks: vault.company-creds
 			t.Errorf("nobody knows the file: %+v %v", seen, err)
 		}
 	}, tables...)
+}
+
+// ensuring does something between the items of an import and their files.
+type ensuring struct {
+	item.Keys
+	then func()
+}
+
+func (e ensuring) Ensure(ctx context.Context, s keyring.Subject) (envelope.Key, error) {
+	e.then()
+	return e.Keys.Ensure(ctx, s)
+}
+
+// Files of items that were taken back meanwhile are not stored: nothing would erase them.
+func TestImportFilesCut(t *testing.T) {
+	w := open(t)
+	in := item.Import{File: secret.NewBytes([]byte(`<KeePassFile><Root><Group><Entry><String><Key>Title</Key><Value>Elm</Value></String><Binary><Key>a.txt</Key><Value>aGVsbG8=</Value></Binary></Entry></Group></Root></KeePassFile>`))}
+	try, err := w.svc.Bring(t.Context(), w.as("ana"), in)
+	good(t, err)
+	in.Pass = try.Pass
+	w.svc.Keys = ensuring{w.svc.Keys, func() {
+		if len(w.kit.Recorded("vault.items-staged")) > 0 {
+			for _, of := range []string{"vault_item_field", "vault_item_version", "vault_item_holder", "vault_item"} {
+				w.exec(`DELETE FROM ` + of)
+			}
+		}
+	}}
+	_, err = w.svc.Bring(t.Context(), w.as("ana"), in)
+	coded(t, err, "import_cut")
+	if n := len(w.kit.Recorded("vault.file-attached")); n != 0 {
+		t.Errorf("%d files of nothing", n)
+	}
 }
 
 // One import is read at a time, and two nodes do not do one twice.

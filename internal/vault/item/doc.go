@@ -27,8 +27,6 @@
 // Letters: who made a link and who owns its item are told of its opening and of the first try
 // after it; who owns what somebody had or saw is told when they leave. They name no item.
 //
-// BUG(import): files inside a 1PUX archive are left out and told.
-//
 // Tables: vault_item*; the schema says who may export and erase each.
 //
 // For: staff, owners. Read item.go, content.go, write.go, read.go, share.go, reveal.go,

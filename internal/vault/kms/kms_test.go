@@ -176,6 +176,9 @@ func TestStates(t *testing.T) {
 		if s := state(); s != "Disabled" {
 			t.Error(s)
 		}
+		if one, err := w.kms.Show(t.Context(), operator, k.ID); err != nil || one.Enabled || one.Destroyed {
+			t.Errorf("%+v %v", one, err)
+		}
 		if err := w.kms.Enable(t.Context(), operator, k.ID, kms.Enabled); err != nil {
 			t.Fatal(err)
 		}
@@ -187,6 +190,13 @@ func TestStates(t *testing.T) {
 		c.bad("KMSInvalidStateException", "Encrypt", obj{"KeyId": k.ID, "Plaintext": b64("x")})
 		if s := state(); s != "PendingDeletion" {
 			t.Error(s)
+		}
+		one, err := w.kms.Show(t.Context(), operator, "alias/shop")
+		if err != nil || !one.Destroyed || len(one.Aliases) != 1 {
+			t.Errorf("%+v %v", one, err)
+		}
+		if all, err := w.kms.List(t.Context(), operator); err != nil || len(all) != 1 || !all[0].Destroyed {
+			t.Errorf("%+v %v", all, err)
 		}
 	})
 }

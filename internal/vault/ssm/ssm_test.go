@@ -352,6 +352,7 @@ func TestHistoryLabelsAndTags(t *testing.T) {
 			t.Error(s.raw)
 		}
 		c.bad("ValidationException", "UnlabelParameterVersion", `{"Name":"/h/a","Labels":["next"]}`)
+		c.bad("ValidationException", "UnlabelParameterVersion", `{"Name":"/h/a","ParameterVersion":0,"Labels":["next"]}`) // 0 is not the newest
 		c.bad("ParameterVersionNotFound", "LabelParameterVersion", `{"Name":"/h/a","ParameterVersion":9,"Labels":["x"]}`)
 		c.bad("ParameterNotFound", "LabelParameterVersion", `{"Name":"/h/b","Labels":["x"]}`)
 		c.good("LabelParameterVersion", `{"Name":"/h/a","ParameterVersion":2,"Labels":["l1","l2","l3","l4","l5","l6","l7","l8","l9","l10"]}`)

@@ -48,7 +48,7 @@ const puxData = `{"accounts":[{"attrs":{"accountName":"x"},"vaults":[{"attrs":{"
 {"uuid":"j","state":"active","categoryUuid":"001","overview":{"title":"No number"},"details":{"sections":[{"title":"","fields":[{"title":"number","value":{"creditCardNumber":""}}]}]}},
 {"uuid":"e","state":"archived","categoryUuid":"001","overview":{"title":"Old"},"details":{}},
 {"uuid":"f","state":"active","categoryUuid":"114","overview":{"title":"Deploy"},"details":{"sections":[{"title":"","fields":[{"title":"private key","value":{"sshKey":{"privateKey":"-----BEGIN","metadata":{}}}}]}]}},
-{"uuid":"g","state":"active","categoryUuid":"006","overview":{"title":"Contract"},"details":{"documentAttributes":{"fileName":"c.pdf"}}}]}]}]}`
+{"uuid":"g","state":"active","categoryUuid":"006","overview":{"title":"Contract"},"details":{"documentAttributes":{"fileName":"c.pdf","documentId":"doc1","decryptedSize":8},"sections":[{"title":"","fields":[{"title":"also","value":{"file":{"fileName":"d.pdf","documentId":"doc2"}}},{"title":"gone","value":{"file":{"fileName":"e.pdf","documentId":"doc9"}}},{"title":"again","value":{"file":{"fileName":"f.pdf","documentId":"doc1"}}}]}]}}]}]}]}`
 
 const bitwardenData = `{"encrypted":false,"folders":[{"id":"f1","name":"Finance"}],"items":[
 {"type":1,"name":"Elm Bank","folderId":"f1","notes":"call Ilse","fields":[{"name":"PIN","value":"4711","type":1},{"name":"branch","value":"9","type":0}],"login":{"uris":[{"match":null,"uri":"https://elmbank.example"}],"username":"treasury","password":"plum 71","totp":"JBSWY3DPEHPK3PXP"}},
@@ -103,11 +103,11 @@ func TestRead(t *testing.T) {
 		file         []byte
 		want         []string
 	}{
-		{"1PUX", "1password-1pux", archive("export.attributes", "{}", "files/1", "x", "export.data", puxData), []string{
+		{"1PUX", "1password-1pux", archive("export.attributes", "{}", "files/doc1__c.pdf", "the file", "files/doc2__d.pdf", "another", "export.data", puxData), []string{
 			bank(1, ` https://m.elmbank.example] treasury password=plum 71 totp=otpauth://totp/x?secret=JBSWY3DPEHPK3PXP notes=call Ilse +branch(true)=9 +Security: PIN(true)=4711 ! "Security: since" is left out: it is no text`),
 			`2 note "Alarm" in "Finance" []  text=the code`, `3 login "Card" in "Finance" ✗ it is a payment card, and no card data is kept`, `4 api-key "Mail API" in "Finance" []  key=sk-1`,
 			`5 api-key "Key of old" in "Finance" []  key=sk-0`, `6 login "Shop" in "Finance" ✗ it holds a payment card, and no card data is kept`, `7 login "No number" in "Finance" [] `,
-			`8 login "Old" in "Finance" ✗ it is archived there`, `9 ssh-key "Deploy" in "Finance" []  private=-----BEGIN`, `10 document "Contract" in "Finance" []  ! its file is left out: attach it by hand`}},
+			`8 login "Old" in "Finance" ✗ it is archived there`, `9 ssh-key "Deploy" in "Finance" []  private=-----BEGIN`, `10 document "Contract" in "Finance" []  @c.pdf=the file @d.pdf=another @e.pdf= @f.pdf=the file`}},
 		{"1Password CSV", "1password-csv", []byte("Title,Url,Username,Password,OTPAuth,Favorite,Archived,Tags,Notes\nElm Bank,https://elmbank.example,treasury,\"plum, 71\",,false,false,Finance,call Ilse\n"),
 			[]string{bank(1, `] treasury password=plum, 71 notes=call Ilse`)}},
 		{"Bitwarden JSON", "bitwarden-json", []byte(bitwardenData), []string{
@@ -283,6 +283,53 @@ func TestManyOfKeePass(t *testing.T) { // breaks: vault.company-creds
 	}
 	if _, _, err := bring.Read("keepass-xml", []byte(`<KeePassFile><Meta><Binaries>`+ids(10_001)+`</Binaries></Meta></KeePassFile>`), kdbx.Key{}); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "import_file") {
 		t.Errorf("many files: %v", err)
+	}
+}
+
+// What files unpack to has one limit for all of them, in either format.
+func TestManyFilesOfOne(t *testing.T) { // breaks: vault.company-creds
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text := base64.StdEncoding.EncodeToString(packed.Bytes())
+	var all, within, docs strings.Builder
+	var files []string
+	for n := range 200 {
+		fmt.Fprintf(&all, `<Binary ID="%d" Compressed="True">%s</Binary>`, n, text)
+		fmt.Fprintf(&within, `<Binary><Key>a</Key><Value Compressed="True">%s</Value></Binary>`, text)
+		files = append(files, fmt.Sprintf("files/d%d__a", n), strings.Repeat("x", 1<<20))
+		fmt.Fprintf(&docs, `{"title":"f","value":{"file":{"fileName":"a","documentId":"d%d"}}},`, n)
+	}
+	entry := func(more string) string {
+		return `<Root><Group><Entry><String><Key>Title</Key><Value>x</Value></String>` + more + `</Entry></Group></Root></KeePassFile>`
+	}
+	refs := ""
+	for n := range 200 {
+		refs += fmt.Sprintf(`<Binary><Key>a</Key><Value Ref="%d"/></Binary>`, n)
+	}
+	pux := archive(append(files[:2*60], "export.data", `{"accounts":[{"vaults":[{"items":[{"overview":{"title":"x"},"details":{"sections":[{"fields":[`+strings.TrimSuffix(docs.String(), ",")+`]}]}}]}]}]}`)...)
+	for name, c := range map[string]struct {
+		source string
+		file   []byte
+		most   int
+	}{"KeePass": {"keepass-xml", []byte(`<KeePassFile><Meta><Binaries>` + all.String() + `</Binaries></Meta>` + entry(refs)), 64}, "KeePass, within": {"keepass-xml", []byte(`<KeePassFile>` + entry(within.String())), 64}, "1PUX": {"1password-1pux", pux, 60}} {
+		_, rows, err := bring.Read(c.source, c.file, kdbx.Key{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		n := 0
+		for _, f := range rows[0].Files {
+			n += f.Body.Len() >> 20
+		}
+		if len(rows[0].Files) != 200 || n != c.most {
+			t.Errorf("%s: %d files of %d MiB", name, len(rows[0].Files), n)
+		}
 	}
 }
 

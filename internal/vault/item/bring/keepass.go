@@ -38,6 +38,7 @@ type keepass struct {
 	d      *xml.Decoder
 	bin    string // the id of the recycle bin
 	files  map[string]secret.Bytes
+	left   int // bytes that files may still unpack to
 	groups []group
 	rows   []Row
 	depth  int
@@ -49,7 +50,7 @@ type group struct {
 }
 
 func readKeePass(file []byte) ([]Row, error) {
-	k := keepass{d: xml.NewDecoder(bytes.NewReader(trimMark(file))), files: map[string]secret.Bytes{}}
+	k := keepass{d: xml.NewDecoder(bytes.NewReader(trimMark(file))), files: map[string]secret.Bytes{}, left: maxUnpacked}
 	k.d.Strict = true
 	seen := false
 	for {
@@ -114,7 +115,7 @@ func (k *keepass) begin(t xml.StartElement, seen bool) error {
 		if len(k.files) == maxEntries {
 			return bad("The file holds too many files.")
 		}
-		k.files[b.ID] = b.body()
+		k.files[b.ID] = b.body(&k.left)
 	case t.Name.Local == "Entry":
 		k.depth--
 		var e entry
@@ -124,7 +125,7 @@ func (k *keepass) begin(t xml.StartElement, seen bool) error {
 		if len(k.rows) == MaxRows {
 			return tooMany()
 		}
-		k.rows = append(k.rows, e.row(k.groups, k.files))
+		k.rows = append(k.rows, e.row(k.groups, k.files, &k.left))
 	}
 	return nil
 }
@@ -137,18 +138,20 @@ type binary struct {
 	Text       string `xml:",chardata"`
 }
 
-// body is what a file holds; nothing, where that is too large or cannot be read.
-func (b binary) body() secret.Bytes {
+// body is what a file holds; nothing, where that is too large or cannot be read. left is what
+// all of them may hold together.
+func (b binary) body(left *int) secret.Bytes {
 	out, err := base64.StdEncoding.DecodeString(strings.TrimSpace(b.Text))
 	if err == nil && strings.EqualFold(b.Compressed, "true") {
 		var z *gzip.Reader
 		if z, err = gzip.NewReader(bytes.NewReader(out)); err == nil {
-			out, err = io.ReadAll(io.LimitReader(z, maxBody+1))
+			out, err = io.ReadAll(io.LimitReader(z, int64(min(maxBody, *left))+1))
 		}
 	}
-	if err != nil || len(out) > maxBody {
+	if err != nil || len(out) > min(maxBody, *left) {
 		return secret.Bytes{}
 	}
+	*left -= len(out)
 	return secret.NewBytes(out)
 }
 
@@ -201,7 +204,7 @@ func (a *attached) UnmarshalXML(d *xml.Decoder, t xml.StartElement) error {
 	return d.DecodeElement(&a.all[len(a.all)-1], &t)
 }
 
-func (e entry) row(groups []group, files map[string]secret.Bytes) Row {
+func (e entry) row(groups []group, files map[string]secret.Bytes, left *int) Row {
 	var folder []string
 	for _, g := range groups[min(1, len(groups)):] { // the first is the database itself
 		if g.name != "" {
@@ -249,9 +252,9 @@ func (e entry) row(groups []group, files map[string]secret.Bytes) Row {
 		r.Told = append(r.Told, "a field of it stands for another entry's: write the value into it by hand")
 	}
 	for _, b := range e.Binaries.all {
-		f := File{Name: b.Key, Body: b.Value.body()}
-		if b.Value.Ref != "" {
-			f.Body = files[b.Value.Ref]
+		f := File{Name: b.Key, Body: files[b.Value.Ref]}
+		if b.Value.Ref == "" {
+			f.Body = b.Value.body(left)
 		}
 		r.Files = append(r.Files, f)
 	}

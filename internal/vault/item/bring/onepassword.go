@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"writ/internal/secret"
 )
 
 // The limits of an archive.
@@ -50,7 +52,7 @@ func readPUX(file []byte) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := puxReader{s: newStream(raw), files: files}
+	p := puxReader{s: newStream(raw), files: files, read: map[string]secret.Bytes{}, left: maxUnpacked}
 	err = p.s.whole(func(key string) error {
 		if key != "accounts" {
 			return p.s.skip()
@@ -66,7 +68,35 @@ func readPUX(file []byte) ([]Row, error) {
 type puxReader struct {
 	s     *stream
 	rows  []Row
-	files int
+	files map[string]*zip.File    // by the id of the document
+	read  map[string]secret.Bytes // those that were
+	left  int                     // bytes that files may still unpack to
+}
+
+// puxFile names a file of the archive.
+type puxFile struct {
+	Name string `json:"fileName"`
+	ID   string `json:"documentId"`
+}
+
+// file is one of the archive; its body is empty where it is not there, or too large.
+func (p *puxReader) file(f puxFile) File { // clause: vault.company-creds
+	out := File{Name: f.Name, Body: p.read[f.ID]}
+	z := p.files[f.ID]
+	if _, was := p.read[f.ID]; was || z == nil {
+		return out
+	}
+	if r, err := z.Open(); err == nil {
+		most := min(maxBody, p.left)
+		b, err := io.ReadAll(io.LimitReader(r, int64(most)+1)) // its head may have told less
+		if err == nil && len(b) <= most {
+			p.left -= len(b)
+			out.Body = secret.NewBytes(b)
+		}
+		_ = r.Close() // it was only read
+	}
+	p.read[f.ID] = out.Body
+	return out
 }
 
 func (p *puxReader) account(key string) error {
@@ -103,32 +133,36 @@ func (p *puxReader) item(string) error {
 		return err
 	}
 	r := i.row()
-	if len(i.Details.Document) > 0 && string(i.Details.Document) != "null" && p.files > 0 {
-		r.Told = append(r.Told, "its file is left out: attach it by hand")
+	if r.Problem == "" {
+		for _, f := range i.files() {
+			r.Files = append(r.Files, p.file(f))
+		}
 	}
 	p.rows = append(p.rows, r)
 	return nil
 }
 
 // unpack finds export.data, and refuses an archive that could do harm.
-func unpack(file []byte) (data []byte, files int, err error) {
+func unpack(file []byte) (data []byte, files map[string]*zip.File, err error) {
 	z, err := zip.NewReader(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
-		return nil, 0, bad("The file is no archive of 1Password.")
+		return nil, nil, bad("The file is no archive of 1Password.")
 	}
 	if len(z.File) > maxEntries {
-		return nil, 0, bad("The archive holds too many files.")
+		return nil, nil, bad("The archive holds too many files.")
 	}
 	var total uint64
+	files = map[string]*zip.File{}
 	for _, f := range z.File {
 		if f.Name == "" || strings.ContainsAny(f.Name, "\\\x00") || strings.HasPrefix(f.Name, "/") || strings.Contains("/"+f.Name+"/", "/../") {
-			return nil, 0, bad("The archive holds a path that leads out of it.")
+			return nil, nil, bad("The archive holds a path that leads out of it.")
 		}
 		if total += f.UncompressedSize64; total > maxUnpacked || f.UncompressedSize64 > maxUnpacked {
-			return nil, 0, bad("The archive grows too large when it is unpacked.")
+			return nil, nil, bad("The archive grows too large when it is unpacked.")
 		}
-		if strings.HasPrefix(f.Name, "files/") {
-			files++
+		if name, in := strings.CutPrefix(f.Name, "files/"); in {
+			id, _, _ := strings.Cut(name, "__") // then its name
+			files[id] = f
 		}
 	}
 	for _, f := range z.File {
@@ -137,15 +171,32 @@ func unpack(file []byte) (data []byte, files int, err error) {
 		}
 		r, err := f.Open()
 		if err != nil {
-			return nil, 0, bad("The archive's export.data cannot be read.")
+			return nil, nil, bad("The archive's export.data cannot be read.")
 		}
 		b, err := io.ReadAll(io.LimitReader(r, maxUnpacked+1)) // its head may have told less
 		if err != nil || len(b) > maxUnpacked {
-			return nil, 0, bad("The archive's export.data cannot be read, or grows too large.")
+			return nil, nil, bad("The archive's export.data cannot be read, or grows too large.")
 		}
 		return b, files, r.Close()
 	}
-	return nil, 0, bad("The archive holds no export.data.")
+	return nil, nil, bad("The archive holds no export.data.")
+}
+
+// files are those of an item: of a document its own, and those in fields.
+func (p puxItem) files() (out []puxFile) {
+	take := func(raw json.RawMessage) {
+		var f puxFile
+		if json.Unmarshal(raw, &f) == nil && f.ID != "" {
+			out = append(out, f)
+		}
+	}
+	take(p.Details.Document)
+	for _, s := range p.Details.Sections {
+		for _, f := range s.Fields {
+			take(f.Value["file"])
+		}
+	}
+	return out
 }
 
 // puxKinds are 1Password's categories that have a place of their own here.
@@ -213,7 +264,7 @@ func (r *Row) section(section, title string, value map[string]json.RawMessage) {
 				r.put("private", key.PrivateKey)
 				continue
 			}
-			if s := string(raw); s != "null" && s != "{}" && s != "[]" {
+			if s := string(raw); kind != "file" && s != "null" && s != "{}" && s != "[]" {
 				r.Told = append(r.Told, fmt.Sprintf("%q is left out: it is no text", label))
 			}
 			continue
