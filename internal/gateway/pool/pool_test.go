@@ -69,6 +69,7 @@ type world struct {
 	p     *pool.Pool
 	now   time.Time
 	sites map[string]*site
+	mu    sync.Mutex // places are looked at side by side
 	told  []string
 }
 
@@ -82,7 +83,11 @@ func open(t *testing.T, o pool.Options, places ...string) *world {
 		o.Places = append(o.Places, pool.Place{URL: &url.URL{Scheme: "http", Host: name}, Zone: zone, Way: s})
 	}
 	o.Now, o.Host = func() time.Time { return w.now }, "app.example.test"
-	o.Told = func(c pool.Change) { w.told = append(w.told, fmt.Sprint(c.Zone, " ", c.Up, " ", c.Cause)) }
+	o.Told = func(c pool.Change) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.told = append(w.told, fmt.Sprint(c.Zone, " ", c.Up, " ", c.Cause))
+	}
 	w.p = pool.New(o)
 	return w
 }
@@ -378,3 +383,36 @@ func BenchmarkTwoPlaces(b *testing.B) {
 type still struct{}
 
 func (still) RoundTrip(*http.Request) (*http.Response, error) { return nil, nil }
+
+// What is rehearsed leaves the pool as it is.
+func TestRehearsal(t *testing.T) { // breaks: host.auto-recovery
+	w := open(t, pool.Options{}, "a/one", "b/two")
+	w.p.Check(t.Context())
+	r, away := w.p.Rehearse("http://one")
+	away(true)
+	for range 4 {
+		if by, err := r.Ask(t.Context()); by != "http://two" || err != nil {
+			t.Fatalf("%q %v", by, err)
+		}
+	}
+	state := func(p *pool.Pool) string { return p.States()[0].State }
+	r.Check(t.Context())
+	r.Check(t.Context())
+	if state(r) != "out" || state(w.p) != "in" || len(w.told) > 0 {
+		t.Errorf("rehearsed %s, real %s, told %v", state(r), state(w.p), w.told)
+	}
+	away(false)
+	r.Check(t.Context())
+	r.Check(t.Context())
+	if state(r) != "in" {
+		t.Errorf("it did not come back: %s", state(r))
+	}
+	w.sites["two"].set(errReset, 0)
+	away(true)
+	if by, err := r.Ask(t.Context()); err == nil {
+		t.Errorf("%s answered, and none is there", by)
+	}
+	if !w.p.States()[0].Lately(w.now) || w.p.States()[0].Lately(w.now.Add(time.Minute)) {
+		t.Error("a look of a minute ago counts")
+	}
+}
