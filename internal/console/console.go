@@ -17,6 +17,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/gateway"
 	"writ/internal/identity"
+	page "writ/internal/incident/status"
 	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/policy"
@@ -54,7 +55,9 @@ type Deps struct {
 	Scans      Scans          // where secrets should not be
 	Bundles    Bundles        // values that machines carry
 	Rotations  Rotations      // values that replace themselves
-	KMS        KMS            // keys that programs encrypt with
+	Incidents  Incidents
+	Status     *page.Service // the public page; goes with Incidents
+	KMS        KMS           // keys that programs encrypt with
 }
 
 // Console is the pages. It is safe for concurrent use.
@@ -197,6 +200,7 @@ func (c *Console) Routes() []web.Route {
 		c.scanRoutes(staff),
 		c.encryptionRoutes(staff),
 		c.holdersRoutes(staff),
+		c.incidentRoutes(staff),
 	)
 }
 

@@ -281,6 +281,7 @@ var places = []struct {
 	{"Secrets", "Company vault", atItems, access.VaultItems},
 	{"Gate", "Gate", atGate, access.GateRead},
 	{"Gate", "Mail", atMail, access.MailRead},
+	{"Incidents", "Incidents", atIncidents, access.IncidentRead},
 	{"Record", "Journal", atJournal, access.JournalRead},
 }
 
