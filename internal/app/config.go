@@ -36,6 +36,7 @@ type Config struct {
 	Vault     VaultConf      `yaml:"vault,omitempty"`
 	Gateway   GateConf       `yaml:"gateway,omitempty"`
 	Watch     WatchConf      `yaml:"watch,omitempty"`
+	Status    StatusConf     `yaml:"status,omitempty"`
 	TermsURL  string         `yaml:"terms_url,omitempty"` // where customers read the terms: a URL, or a path of the application that anyone may read
 
 	TrustedProxies []string `yaml:"trusted_proxies,omitempty"` // addresses or prefixes of proxies in front, whose X-Forwarded- headers count
@@ -85,6 +86,11 @@ type VaultConf struct {
 	Unseal     unseal.Config `yaml:"unseal,omitempty"`      // who opens the vault at a start; nothing = DIR/root.key
 	Demo       bool          `yaml:"demo,omitempty"`        // a demo: the keys of the holders lie beside it, and it says so
 	Scan       []string      `yaml:"scan,omitempty"`        // places that are searched for credentials twice a day; in this folder or absolute
+}
+
+// StatusConf holds machine settings of the status page.
+type StatusConf struct {
+	Export string `yaml:"export,omitempty"` // a folder that outlives this server, where the page is written as files; in this folder or absolute
 }
 
 const configName = "writ.yaml"

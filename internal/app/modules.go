@@ -26,6 +26,7 @@ import (
 	"writ/internal/identity/passkey"
 	"writ/internal/identity/scim"
 	"writ/internal/identity/upstream"
+	"writ/internal/incident"
 	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/ledger"
@@ -72,16 +73,17 @@ type modules struct {
 	gateway  *gateway.Gateway
 	trail    *trail.Trail
 	issuer   *acme.Source // nil: certificates are not issued by ACME
-	policy   *policy.Service
-	check    *check.Runner
-	console  *console.Console
+	incidents
+	policy  *policy.Service
+	check   *check.Runner
+	console *console.Console
 	deliver
 	watching
 }
 
 // schemas lists every module's tables.
 func schemas() []ledger.Schema {
-	return []ledger.Schema{jobs.Schema(), journal.Schema(), identity.Schema(), vault.Schema(), gateway.Schema(), policy.Schema(), notify.Schema(), watch.Schema()}
+	return []ledger.Schema{jobs.Schema(), journal.Schema(), identity.Schema(), vault.Schema(), gateway.Schema(), policy.Schema(), notify.Schema(), watch.Schema(), incident.Schema()}
 }
 
 // ruled is a module with parameters of the policy.
@@ -130,6 +132,9 @@ func (a *App) build(ctx context.Context) (err error) {
 		return err
 	}
 	if err := a.buildGateway(); err != nil {
+		return err
+	}
+	if err := a.buildIncidents(); err != nil {
 		return err
 	}
 	if err := a.certificate(); err != nil {
@@ -230,9 +235,10 @@ func (a *App) buildPolicy() (err error) {
 		a.items.Controls(a.door),
 		a.items.HolderControls(),
 		a.watch.Controls(),
+		a.incident.Controls(a.door),
 	)
 	var slots []clause.Slot
-	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.holders, a.items, a.scan, a.gateway, a.journal, a.watch} {
+	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.holders, a.items, a.scan, a.gateway, a.journal, a.watch, a.incident} {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
@@ -267,6 +273,8 @@ func (a *App) face() (err error) {
 		Encryption: a.keys,
 		Holders:    a.holders,
 		Watch:      a.watch,
+		Incidents:  a.incident,
+		Status:     a.status,
 	}); err != nil {
 		return err
 	}
@@ -291,6 +299,7 @@ func (a *App) face() (err error) {
 		a.rotate.Routes(),
 		a.scan.Routes(),
 		a.watch.Routes(),
+		a.incidents.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
 
@@ -314,7 +323,7 @@ func (a *App) start(ctx context.Context) error {
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.items.Run, a.gateway.Run, a.trail.Run, a.policy.Run, a.watch.Run, a.runIssuer}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.items.Run, a.gateway.Run, a.trail.Run, a.policy.Run, a.watch.Run, a.runIssuer, a.incident.Run}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in

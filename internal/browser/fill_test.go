@@ -14,6 +14,7 @@ import (
 
 // fillings are what the pages show: made once, in the first test that wants them.
 type fillings struct {
+	incident  string // its id on the status page
 	item      string // of the company's vault
 	alarm     string // a test alarm that fires
 	kms       string // a key that programs encrypt with
@@ -106,6 +107,7 @@ func (h *house) filled(t *testing.T) *fillings {
 	}
 	emil.call("POST", "vault/params", obj{"name": "/shop/features/gift-wrap", "value": "on", "type": "String"}, nil)
 	emil.call("POST", "vault/keys", obj{"path": "/shop", "read_only": true}, nil)
+	f.incident = emil.incident()
 	emil.call("POST", "vault/rotations", obj{"name": "/robot/writ-key", "kind": "access-key", "from": obj{"path": "/robot", "reads": true}, "days": 30}, nil)
 	emil.call("POST", "vault/rotations/now", obj{"name": "/robot/writ-key", "exposed": true}, nil)
 	emil.call("POST", "vault/rotations/now", obj{"name": "/robot/writ-key"}, nil)
@@ -265,4 +267,25 @@ func (s *signer) grant(id string) {
 		}
 	}
 	s.t.Fatalf("there is no exception %s", id)
+}
+
+// incident has one active incident with a part of the service, a public notice and a note,
+// and gives its id on the status page.
+func (s *signer) incident() string {
+	var part struct{ ID string }
+	s.call("POST", "status/components", obj{"name": "Sign-in", "group": "Accounts"}, &part)
+	s.call("POST", "status/components", obj{"name": "Address book"}, nil)
+	s.call("POST", "incidents", obj{"title": "Nobody can sign in", "component": "Sign-in"}, nil)
+	s.call("POST", "incidents/I-1/steps", obj{"event": "acknowledge"}, nil)
+	s.call("POST", "incidents/I-1/roles", obj{"role": "communications"}, nil)
+	s.call("POST", "incidents/I-1/kind", obj{"kinds": []string{"usability"}, "severity": 2}, nil)
+	s.call("POST", "incidents/I-1/updates", obj{"title": "Sign-in fails for some people", "state": "investigating", "body": "Some people cannot sign in. We look for the cause.", "impact": "major",
+		"next": time.Now().Add(50 * time.Minute).UTC(), "components": obj{part.ID: "partial_outage"}}, nil)
+	s.call("POST", "incidents/I-1/notes", obj{"text": "The certificate of the mail provider has ended; rang them."}, nil)
+	s.call("POST", "status/windows", obj{"title": "New disks", "body": "The database moves to larger disks.", "starts": time.Now().Add(48 * time.Hour).UTC(), "ends": time.Now().Add(50 * time.Hour).UTC()}, nil)
+	var page struct {
+		Incidents []struct{ ID string }
+	}
+	s.call("GET", "/-/status/api/v2/incidents.json", nil, &page)
+	return page.Incidents[0].ID
 }

@@ -17,6 +17,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/gateway"
 	"writ/internal/identity"
+	page "writ/internal/incident/status"
 	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/policy"
@@ -55,7 +56,9 @@ type Deps struct {
 	Bundles    Bundles        // values that machines carry
 	Rotations  Rotations      // values that replace themselves
 	Watch      Watch          // alarms
-	KMS        KMS            // keys that programs encrypt with
+	Incidents  Incidents
+	Status     *page.Service // the public page; goes with Incidents
+	KMS        KMS           // keys that programs encrypt with
 
 	Disclosure gateway.Disclosure // what security.txt says beside the policy
 }
@@ -205,6 +208,7 @@ func (c *Console) Routes() []web.Route {
 		c.encryptionRoutes(staff),
 		c.holdersRoutes(staff),
 		c.watchRoutes(staff),
+		c.incidentRoutes(staff),
 	)
 }
 

@@ -282,6 +282,7 @@ var places = []struct {
 	{"Gate", "Gate", atGate, access.GateRead},
 	{"Gate", "Mail", atMail, access.MailRead},
 	{"Watch", "Alarms", atWatch, access.WatchRead},
+	{"Incidents", "Incidents", atIncidents, access.IncidentRead},
 	{"Record", "Journal", atJournal, access.JournalRead},
 }
 

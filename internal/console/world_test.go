@@ -27,6 +27,8 @@ import (
 	"writ/internal/identity/banned"
 	"writ/internal/identity/glass"
 	"writ/internal/identity/oidc"
+	"writ/internal/incident"
+	"writ/internal/incident/status"
 	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/leak"
@@ -112,37 +114,39 @@ func (m members) Name(ctx context.Context, id string) string { return m.s.Name(c
 
 // world is a whole console on real services, with controls whose results are scripted.
 type world struct {
-	t       testing.TB
-	kit     *ledgertest.Kit
-	people  *identity.Service
-	glass   *glass.Service
-	sealing *keys.Service
-	holders *keyholders.Service
-	sealed  int // times
-	items   *item.Service
-	policy  *policy.Service
-	check   *check.Runner
-	journal *journal.Journal
-	gate    *gateway.Gateway
-	routes  string // its file
-	failed  error  // what it refused last
-	trail   *trail.Trail
-	vault   *vault.Service
-	scans   *scan.Service
-	bundles *bundle.Service
-	found   leak.Report // of the place that is declared
-	away    bool        // the door, for access keys
-	jobs    *jobs.Jobs
-	mail    *mail.Mailer
-	console *console.Console
-	site    *web.Server
-	access  *access.Access
-	server  http.Handler
-	ids     map[string]string
-	review  string // that is half done
-	blind   bool   // nothing can be foreseen
-	keys    map[string]sshsig.Signer
-	results map[string]func() (clause.Result, error) // by control
+	t        testing.TB
+	kit      *ledgertest.Kit
+	people   *identity.Service
+	glass    *glass.Service
+	sealing  *keys.Service
+	holders  *keyholders.Service
+	sealed   int // times
+	items    *item.Service
+	policy   *policy.Service
+	check    *check.Runner
+	journal  *journal.Journal
+	gate     *gateway.Gateway
+	routes   string // its file
+	failed   error  // what it refused last
+	trail    *trail.Trail
+	vault    *vault.Service
+	scans    *scan.Service
+	bundles  *bundle.Service
+	found    leak.Report // of the place that is declared
+	away     bool        // the door, for access keys
+	jobs     *jobs.Jobs
+	mail     *mail.Mailer
+	incident *incident.Service
+	status   *status.Service
+	console  *console.Console
+	site     *web.Server
+	access   *access.Access
+	server   http.Handler
+	ids      map[string]string
+	review   string // that is half done
+	blind    bool   // nothing can be foreseen
+	keys     map[string]sshsig.Signer
+	results  map[string]func() (clause.Result, error) // by control
 }
 
 var operator = actor.Actor{Kind: actor.Operator, ID: "0", Via: "socket"}
@@ -212,7 +216,7 @@ func must[T any](t testing.TB) func(T, error) T {
 // newWorld builds one with the template in force, unsigned, and its people.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	kit := ledgertest.Open(t, jobs.Schema(), journal.Schema(), identity.Schema(), gateway.Schema(), policy.Schema(), vault.Schema())
+	kit := ledgertest.Open(t, jobs.Schema(), journal.Schema(), identity.Schema(), gateway.Schema(), policy.Schema(), vault.Schema(), incident.Schema())
 	kit.Clock.Set(time.Date(2026, 11, 2, 6, 0, 0, 0, time.UTC))
 	w := &world{t: t, kit: kit, ids: map[string]string{}, keys: map[string]sshsig.Signer{}, results: map[string]func() (clause.Result, error){}}
 	w.results["identity.reviews"] = func() (clause.Result, error) {
@@ -248,9 +252,10 @@ func newWorld(t testing.TB) *world {
 		Origin: public, Upstream: must[*url.URL](t)(url.Parse("http://10.0.1.10:3000")), RoutesFile: w.routes, Now: now, Log: log,
 		Fail: func(_ http.ResponseWriter, _ *http.Request, err error) { w.failed = err }}))
 	w.trail = must[*trail.Trail](t)(trail.New(trail.Deps{DB: kit.DB, Keys: kit.Ring, Access: acc, Dir: filepath.Join(t.TempDir(), "segments"), Now: now, Log: log}))
+	w.incidents()
 	d := canary.New(canary.Deps{Base: origin, Addr: "127.0.0.1:1"})
-	controls := slices.Concat(w.people.Controls(d), w.glass.Controls(d), w.gate.Controls(d), w.journal.Controls())
-	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(acc.Slots(), w.people.Slots(), w.glass.Slots(), w.items.Slots(), w.gate.Slots(), w.journal.Slots(), w.vault.Slots()),
+	controls := slices.Concat(w.people.Controls(d), w.glass.Controls(d), w.gate.Controls(d), w.journal.Controls(), w.incident.Controls(d))
+	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(acc.Slots(), w.people.Slots(), w.glass.Slots(), w.items.Slots(), w.gate.Slots(), w.journal.Slots(), w.vault.Slots(), w.incident.Slots()),
 		Template: template.YAML(), Now: now, Log: log, Controls: controls, Forecasts: map[string]clause.Forecaster{"identity": foresight{w}}}))
 	controls = append(controls, w.policy.Controls(d)...)
 	for i := range controls {
@@ -265,6 +270,7 @@ func newWorld(t testing.TB) *world {
 		Gateway: w.gate, Trail: w.trail, Jobs: w.jobs, Access: acc, Now: now, Glass: w.glass, Encryption: w.sealing, Items: w.items, Holders: w.holders, Clients: must[*oidc.Service](t)(oidc.New(oidc.Deps{DB: kit.DB, Ring: kit.Ring, People: w.people, Jobs: w.jobs, Access: acc,
 			Out: http.DefaultTransport, Origin: origin, Now: now, Log: log}))}))
 	w.console.Vault = w.vault
+	w.console.Incidents, w.console.Status = w.incident, w.status
 	w.scans = must[*scan.Service](t)(scan.New(scan.Deps{DB: kit.DB, Values: w.vault, Items: w.items, Access: acc, Record: w.journal, Rules: clause.NewLive[scan.Rules](now), Places: []string{"/srv/shop"}, Now: now, Log: log,
 		Look: func(context.Context, string, leak.Options) (leak.Report, error) { return w.found, nil }}))
 	w.bundles = must[*bundle.Service](t)(bundle.New(bundle.Deps{DB: kit.DB, Values: w.vault, Keys: kit.Ring, Access: acc, Origin: origin, Now: now}))

@@ -59,6 +59,7 @@ func TestFormatJSON(t *testing.T) {
 	k.rights(t)
 	k.teams(t)
 	k.glass(t)
+	k.incidents(t)
 	k.vault(t)
 	k.encryption(t)
 	k.items(t)

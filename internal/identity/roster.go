@@ -14,3 +14,8 @@ func (s *Service) Roster(ctx context.Context, team string) ([]Person, error) {
 	}
 	return ps, nil
 }
+
+// Customers are all teams of customers, for modules that must reach them. Who asks is their matter.
+func (s *Service) Customers(ctx context.Context) ([]Team, error) {
+	return s.teams(ctx, teamsBy+` WHERE t.kind = 'customer' ORDER BY t.created, t.id`, us(s.Now()))
+}

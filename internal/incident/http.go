@@ -38,6 +38,7 @@ func (s *Service) Routes() []web.Route {
 		on("POST "+v1+"/{ref}/approvals", few, s.postApproval, web.Doc{Summary: "Approve the review, or a text, as it stands", In: approvalIn{}, Out: caseOut{}, Errors: []string{"no_person", "object_unknown", "approval_void", "approved", "step_up_required"}}),
 		on("POST "+v1+"/{ref}/waivers", few, s.postWaiver, web.Doc{Summary: "Let a guard pass: the first asks, a second person agrees", In: waiverIn{}, Out: caseOut{}, Errors: []string{"no_person", "guard_unknown", "guard_firm", "waived", "step_up_required"}}),
 		on("POST "+v1+"/{ref}/told", few, s.postTold, web.Doc{Summary: "A team that letters do not reach was told otherwise", In: toldIn{}, Out: caseOut{}, Errors: []string{"audience_not_failed", "reason_missing"}}),
+		on("POST "+v1+"/{ref}/posted", few, s.postPosted, web.Doc{Summary: "Say where the public was told on another channel", In: postedIn{}, Out: caseOut{}, Errors: []string{"channel_unknown", "url", "posted"}}),
 		on("POST "+v1+"/{ref}/join", few, s.postJoin, web.Doc{Summary: "Make it part of another incident", In: joinIn{}, Out: caseOut{}, Errors: []string{"join_other"}}),
 		on("POST "+v1+"/{ref}/actions/{id}/done", few, s.postDone, web.Doc{Summary: "An action is done", Out: caseOut{}, Errors: []string{"action_unknown"}}),
 	}
@@ -246,6 +247,10 @@ type (
 		Team string `json:"team"`
 		How  string `json:"how"`
 	}
+	postedIn struct {
+		Channel string `json:"channel"`
+		URL     string `json:"url"`
+	}
 	joinIn struct {
 		Into   string `json:"into"`
 		Reason string `json:"reason,omitempty"`
@@ -436,6 +441,12 @@ func (s *Service) postWaiver(w http.ResponseWriter, r *http.Request, who actor.A
 func (s *Service) postTold(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	return acted(w, r, func(ref string, in toldIn) (Case, error) {
 		return s.ToldOtherwise(r.Context(), who, ref, in.Team, in.How)
+	})
+}
+
+func (s *Service) postPosted(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	return acted(w, r, func(ref string, in postedIn) (Case, error) {
+		return s.Posted(r.Context(), who, ref, in.Channel, in.URL)
 	})
 }
 

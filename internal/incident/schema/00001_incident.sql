@@ -155,3 +155,12 @@ CREATE TABLE incident_work (
     output  TEXT   NOT NULL, -- hash of what came of it
     problem TEXT   NOT NULL
 );
+-- Where else the public was told, by whoever posted it there. Public.
+CREATE TABLE incident_elsewhere (
+    case_id TEXT   NOT NULL REFERENCES incident_case (id),
+    channel TEXT   NOT NULL,
+    url     TEXT   NOT NULL,
+    person  TEXT   NOT NULL,
+    at      BIGINT NOT NULL,
+    PRIMARY KEY (case_id, channel)
+);

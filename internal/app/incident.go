@@ -1,0 +1,106 @@
+package app
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"writ/internal/actor"
+	"writ/internal/clause"
+	"writ/internal/gateway/trail"
+	"writ/internal/identity"
+	"writ/internal/incident"
+	"writ/internal/incident/status"
+	"writ/internal/web"
+)
+
+// incidents are the module and its status page.
+type incidents struct {
+	incident *incident.Service
+	status   *status.Service
+}
+
+// Routes are those of both.
+func (m incidents) Routes() []web.Route {
+	return slices.Concat(m.incident.Routes(), m.status.Routes(), m.status.API())
+}
+
+func (a *App) buildIncidents() (err error) {
+	log, company := a.log.With("module", "incident"), func() string { return a.config.Company }
+	folder := a.config.Status.Export
+	if folder != "" && !filepath.IsAbs(folder) {
+		folder = a.path(folder)
+	}
+	people := incidentPeople{a.identity}
+	if a.status, err = status.New(status.Deps{DB: a.db, Ring: a.ring, Letters: a.mail, Access: a.access, Company: company, Origin: a.config.Origin(), Now: a.now, Log: log, Names: people.names, Folder: folder}); err != nil {
+		return err
+	}
+	a.incident, err = incident.New(incident.Deps{DB: a.db, Ring: a.ring, Access: a.access, People: people, Customers: touched{a.identity, a.trail}, Letters: a.mail, Queue: a.jobs, Record: a.journal, Page: a.status,
+		Rules: clause.NewLive[incident.Rules](a.now), Company: company, Origin: a.config.Origin(), Now: a.now, Log: log})
+	return err
+}
+
+// incidentPeople gives incidents the members of staff.
+type incidentPeople struct{ *identity.Service }
+
+// Staff implements incident.People.
+func (p incidentPeople) Staff(ctx context.Context) ([]incident.Person, error) {
+	ps, err := p.Roster(ctx, "staff")
+	out := make([]incident.Person, 0, len(ps))
+	for _, x := range ps {
+		m := incident.Person{ID: x.ID, Name: x.Name, Handle: x.Handle, Email: x.Email, Roles: x.Roles}
+		if m.Name == "" {
+			m.Name = x.Handle
+		}
+		out = append(out, m)
+	}
+	return out, err
+}
+
+// names are those of customers, which no public text may hold.
+func (p incidentPeople) names(ctx context.Context) ([]string, error) {
+	ts, err := p.Customers(ctx)
+	var out []string
+	for _, t := range ts {
+		out = append(out, t.Name)
+	}
+	return out, err
+}
+
+// touched tells incidents whom they may have affected.
+type touched struct {
+	people *identity.Service
+	trail  *trail.Trail
+}
+
+// Touched implements incident.Customers: the teams with requests in that time, and all of
+// them where the record of it is not whole.
+func (t touched) Touched(ctx context.Context, from, until time.Time) ([]incident.Team, bool, error) {
+	all, err := t.people.Customers(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	used, whole, err := t.trail.Teams(ctx, actor.System("incident"), from, until)
+	if err != nil {
+		return nil, false, err
+	}
+	var out []incident.Team
+	for _, x := range all {
+		if whole && !slices.Contains(used, x.ID) {
+			continue
+		}
+		team := incident.Team{ID: x.ID, Name: x.Name}
+		members, err := t.people.Roster(ctx, x.ID)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, m := range members {
+			if slices.Contains(m.Roles, "admin") && m.Email != "" {
+				team.Reach = append(team.Reach, m.Email)
+			}
+		}
+		out = append(out, team)
+	}
+	return out, whole, nil
+}

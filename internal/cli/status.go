@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return a.group("status", "Keep the public status page", "The status page shows the components of the service, incidents and maintenance, at /-/status. Incidents post to it\nthemselves: writ incident update.",
+		"  writ status show\n  writ status add Sign-in --group Accounts", a.statusShow(), a.statusAdd(), a.statusSet(), a.statusRetire(), a.statusPlan(), a.statusEnd())
+}
+
+func (a *app) statusShow() *cobra.Command {
+	return &cobra.Command{Use: "show", Short: "Show components, maintenance and how many are told", Long: "Shows the components of the status page, maintenance, how many subscribe, and when it was last written to its folder.",
+		Example: "  writ status show", Args: cobra.NoArgs,
+		RunE: run(func(c *cobra.Command, _ []string) error {
+			conn, err := a.open(c.Context())
+			if err != nil {
+				return err
+			}
+			var raw json.RawMessage
+			if err := conn.get(c.Context(), "status", &raw); err != nil {
+				return err
+			}
+			if a.json() {
+				return a.printJSON(raw)
+			}
+			var x struct {
+				Says, URL  string
+				Components []struct {
+					ID, Name, Group, State string
+					Since                  time.Time
+				}
+				Windows []struct {
+					ID, Title, State string
+					Starts, Ends     time.Time
+				}
+				Subscribers int
+				Exported    *time.Time
+			}
+			if err := decode(raw, &x); err != nil {
+				return err
+			}
+			a.say("%s.  %s\n%s told of updates.", x.Says, x.URL, count(x.Subscribers, "address is", "addresses are"))
+			t := newTable(a.out, "ID", "WHAT", "STATE", "SINCE")
+			for _, y := range x.Components {
+				t.row(y.ID, y.Name, y.State, a.when(y.Since))
+			}
+			for _, y := range x.Windows {
+				t.row(y.ID, y.Title, y.State, a.when(y.Starts))
+			}
+			if x.Exported != nil {
+				defer a.say("Written to its folder %s.", a.when(*x.Exported))
+			}
+			return t.flush()
+		})}
+}
+
+func (a *app) statusAdd() *cobra.Command {
+	var group string
+	c := &cobra.Command{Use: "add NAME", Short: "Show a component", Long: "Puts a component of the service on the page.", Example: "  writ status add Sign-in --group Accounts", Args: cobra.ExactArgs(1),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			conn, err := a.open(c.Context())
+			if err != nil {
+				return err
+			}
+			var raw json.RawMessage
+			if err := conn.post(c.Context(), "status/components", map[string]any{"name": args[0], "group": group}, &raw); err != nil {
+				return err
+			}
+			var x struct{ ID string }
+			if err := decode(raw, &x); err != nil {
+				return err
+			}
+			return a.done("It is shown as "+x.ID+".", raw)
+		})}
+	c.Flags().StringVar(&group, "group", "", "what it belongs to")
+	return c
+}
+
+// changed calls and says what it did.
+func (a *app) changed(c *cobra.Command, method, path string, in any, says string) error {
+	conn, err := a.open(c.Context())
+	if err != nil {
+		return err
+	}
+	if err := conn.call(c.Context(), method, path, in, nil); err != nil {
+		return err
+	}
+	return a.done(says, nil)
+}
+
+func (a *app) statusSet() *cobra.Command {
+	return &cobra.Command{Use: "set COMPONENT STATE", Short: "Say how a component is", Long: "Says how a component is: operational, under_maintenance, degraded_performance, partial_outage or major_outage.", Example: "  writ status set 7k2m9q4t8w1x degraded_performance", Args: cobra.ExactArgs(2),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			return a.changed(c, http.MethodPut, "status/components/"+url.PathEscape(args[0]), map[string]any{"state": args[1]}, "It is "+args[1]+".")
+		})}
+}
+
+func (a *app) statusRetire() *cobra.Command {
+	return &cobra.Command{Use: "retire COMPONENT", Short: "Show a component no more", Long: "Takes a component from the page. What it was stays in the record.", Example: "  writ status retire 7k2m9q4t8w1x", Args: cobra.ExactArgs(1),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			return a.changed(c, http.MethodDelete, "status/components/"+url.PathEscape(args[0]), nil, "It is shown no more.")
+		})}
+}
+
+func (a *app) statusPlan() *cobra.Command {
+	var starts, lasts, body string
+	var components []string
+	c := &cobra.Command{Use: "plan TITLE", Short: "Announce maintenance", Long: "Announces maintenance. It begins and ends by the clock.", Example: "  writ status plan \"New disks\" --starts 24h --lasts 2h --component 7k2m9q4t8w1x", Args: cobra.ExactArgs(1),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			from, err := a.moment(starts)
+			if err != nil {
+				return &usageError{fmt.Errorf("--starts is %q, expected a time from now such as 24h, or 2026-05-03T14:10:00Z", starts)}
+			}
+			d, err := time.ParseDuration(lasts)
+			if err != nil {
+				return &usageError{fmt.Errorf("--lasts is %s, expected a time such as 2h", strconv.Quote(lasts))}
+			}
+			conn, err := a.open(c.Context())
+			if err != nil {
+				return err
+			}
+			var raw json.RawMessage
+			if err := conn.post(c.Context(), "status/windows", map[string]any{"title": args[0], "body": body, "components": components, "starts": from, "ends": from.Add(d)}, &raw); err != nil {
+				return err
+			}
+			return a.done("It is announced.", raw)
+		})}
+	c.Flags().StringVar(&starts, "starts", "", "when it begins")
+	c.Flags().StringVar(&lasts, "lasts", "1h", "how long it takes")
+	c.Flags().StringVar(&body, "body", "", "what is done, for the public")
+	c.Flags().StringArrayVar(&components, "component", nil, "id of a component that it touches; repeat it")
+	_ = c.MarkFlagRequired("starts") // the flag is there
+	return c
+}
+
+func (a *app) statusEnd() *cobra.Command {
+	return &cobra.Command{Use: "end MAINTENANCE", Short: "Complete maintenance, or take it back", Long: "Completes maintenance before its time, or takes it back before it began.", Example: "  writ status end 7k2m9q4t8w1x", Args: cobra.ExactArgs(1),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			return a.changed(c, http.MethodDelete, "status/windows/"+url.PathEscape(args[0]), nil, "It is completed.")
+		})}
+}

@@ -1,0 +1,81 @@
+package console_test
+
+import (
+	"context"
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"writ/internal/clause"
+	"writ/internal/identity"
+	"writ/internal/incident"
+	"writ/internal/incident/status"
+)
+
+// staffOf gives incidents the members of staff.
+type staffOf struct{ *identity.Service }
+
+func (s staffOf) Staff(ctx context.Context) (out []incident.Person, err error) {
+	ps, err := s.Roster(ctx, "staff")
+	for _, p := range ps {
+		out = append(out, incident.Person{ID: p.ID, Name: p.Name, Handle: p.Handle, Email: p.Email, Roles: p.Roles})
+	}
+	return out, err
+}
+
+// incidents makes the module and its page.
+func (w *world) incidents() {
+	company, now := func() string { return "Harbour Ltd" }, w.kit.Clock.Now
+	w.status = must[*status.Service](w.t)(status.New(status.Deps{DB: w.kit.DB, Ring: w.kit.Ring, Letters: w.mail, Access: w.access, Company: company, Origin: "https://app.example.test", Now: now, Log: slog.New(slog.DiscardHandler)}))
+	w.incident = must[*incident.Service](w.t)(incident.New(incident.Deps{DB: w.kit.DB, Ring: w.kit.Ring, Access: w.access, People: staffOf{w.people}, Letters: w.mail, Queue: w.jobs, Record: w.journal, Page: w.status,
+		Rules: clause.NewLive[incident.Rules](now), Company: company, Origin: "https://app.example.test", Now: now, Log: slog.New(slog.DiscardHandler)}))
+}
+
+// At three in the morning: the page says what happens, what is next, who does it, and has one
+// clear button; whoever may not act has none; what is refused is said in words.
+func TestIncidentPages(t *testing.T) { // breaks: inc.process
+	w := newWorld(t)
+	const at = "/-/console/incidents"
+	w.get("ana", at).want(200, "No incident is open", "Declare an incident", "There was no incident yet")
+	w.post("ana", at, url.Values{"title": {"x"}}).want(422, "3 to 160 characters")
+	w.post("dev", at, url.Values{"title": {"Nobody <b> can sign in"}, "minutes": {"20"}}).want(303)
+	if got := w.get("emil", at).want(200, "1 incident open", "Next: I take it", "I-1 Nobody <b> can sign in").Body.String(); strings.Contains(got, "Declare an incident") {
+		t.Error("an auditor is offered to declare")
+	}
+	w.post("emil", at+"/I-1/step", url.Values{"event": {"acknowledge"}}).want(403)
+	one := at + "/I-1"
+	page := w.get("dev", one).want(200, "Next: I take it", "Nobody has taken it yet", "due in 15 min").Body.String()
+	if n := strings.Count(page, `class="primary"`); n != 1 {
+		t.Errorf("%d clear buttons", n)
+	}
+	if got := w.get("emil", one).want(200, "Next: I take it").Body.String(); strings.Contains(got, "<button") && strings.Contains(got, `class="primary"`) {
+		t.Error("an auditor is offered a step")
+	}
+	w.post("dev", one+"/step", url.Values{"event": {"acknowledge"}}).want(303)
+	w.post("ana", one+"/step", url.Values{"event": {"acknowledge"}}).want(409, "I-1 is triage", "cannot acknowledge now")
+	w.get("ana", one).want(200, "Next: Decide what it is", "How bad")
+	w.post("dev", one+"/kind", url.Values{"kinds": {"usability"}}).want(409, "No severity is decided")
+	w.post("dev", one+"/kind", url.Values{"kinds": {"usability"}, "severity": {"2"}}).want(303)
+	w.get("dev", one).want(200, "Next: Post the notice", "nobody is communications yet", "Take the role communications")
+	w.post("dev", one+"/role", url.Values{"role": {"communications"}}).want(303)
+	w.get("dev", one).want(200, "Title that the public reads", "The next update comes in how many minutes")
+	post := url.Values{"title": {"Sign-in fails"}, "state": {"investigating"}, "body": {"Some people cannot sign in."}}
+	w.post("dev", one+"/update", post).want(409, "neither when service returns nor when the next update comes")
+	post.Set("next", "45")
+	post.Set("body", "Some people cannot sign in; ask joe@example.test.")
+	w.post("dev", one+"/update", post).want(409, "an e-mail address at character")
+	post.Set("body", "Some people cannot sign in.")
+	w.post("dev", one+"/update", post).want(303)
+	w.get("dev", one).want(200, "Investigating", "Some people cannot sign in.", "next by", "Post it on social too")
+	w.post("dev", one+"/note", url.Values{"text": {"rang the provider"}}).want(303)
+	w.post("dev", one+"/posted", url.Values{"channel": {"social"}, "url": {"https://social.example.test/1"}}).want(303)
+	w.kit.Clock.Advance(time.Hour)
+	if err := w.incident.Tend(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.get("dev", one).want(200, "overdue, late", "Next: Post an update")
+	w.get("dev", one+"/map").want(200, "L2 active", "Public communication", "acknowledge")
+	w.get("dev", at+"/I-9").want(404)
+}
