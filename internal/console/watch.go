@@ -105,7 +105,7 @@ func (c *Console) showAlarms(w http.ResponseWriter, r *http.Request, who actor.A
 	}
 	cols := []web.Column{{Name: "What"}, {Name: "How urgent"}, {Name: "State"}, {Name: "About"}, {Name: "Seen"}}
 	open := web.Table{Caption: "What goes on", Columns: cols, Empty: web.Empty{Says: "Nothing fires. " + web.Count(int64(len(rules)), "rule") + " watch.", Next: web.Link{Text: "See the rules", Href: atRules}}}
-	over := web.Table{Caption: "What is over", Columns: cols, Empty: web.Empty{Says: "Nothing yet."}}
+	over := web.Table{Caption: "What is over", Columns: cols, Empty: web.Empty{Says: "No alarm is over yet that somebody could judge."}}
 	firing, unjudged := 0, 0
 	for i := range as {
 		a := &as[i]
@@ -156,7 +156,7 @@ func (c *Console) alarmPage(w http.ResponseWriter, r *http.Request, who actor.Ac
 		return err
 	}
 	rule, at, mark := rules[d.Rule], atWatch+"/"+d.ID, alarmMark(&d.Alarm)
-	p := watchPage{Facts: []fact{{Name: "State", Mark: &mark}, {Name: "Fires at", Text: rule.Says}, {Name: "Seen", Text: d.Value, Sub: "last", Time: d.Seen}, {Name: "What to do", Text: rule.Next}}}
+	p := watchPage{Facts: []fact{{Name: "State", Mark: &mark}, {Name: "Fires at", Text: rule.Says}, {Name: "Seen", Text: d.Value, Sub: "when it was last there", Time: d.Seen}, {Name: "What to do", Text: rule.Next}}}
 	if v := d.Labels["instance"]; v != "" {
 		f := fact{Name: "About", Text: v, Code: true}
 		if strings.HasPrefix(v, "p:") || strings.HasPrefix(v, "s:") || strings.Contains(v, "/") {
@@ -362,7 +362,7 @@ func (c *Console) showDeliveries(w http.ResponseWriter, r *http.Request, who act
 	}
 	p := watchPage{Tables: []web.Table{ways, deliveryTable(ds)}}
 	if c.Access.May(who, access.WatchAct) {
-		p.Forms = []web.Form{{Action: atDeliveries + "/test", Act: "Send a test message", Quiet: true, Fields: []web.Field{{Name: "channel", Label: "By", Type: "select", Options: options}}}}
+		p.Last = []web.Form{{Action: atDeliveries + "/test", Act: "Send a test message", Quiet: true, Fields: []web.Field{{Name: "channel", Label: "By", Type: "select", Options: options}}}}
 	}
 	lead := "Every alarm goes out by all of these. Each gets a test message once a week."
 	if len(cs) < 2 {
