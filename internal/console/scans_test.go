@@ -22,7 +22,7 @@ func TestScansInTheConsole(t *testing.T) { // breaks: vault.secret-home
 	if err := w.scans.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.get("dev", "/-/console/secrets").want(200, "Where they should not be", "Bundles for machines")
+	w.get("dev", "/-/console/secrets").want(200, "Where secrets should not be", "Bundles of machines")
 	if body := w.get("emil", at).want(200, "A token of GitHub", "deploy/<conf>:7", "in /srv/shop, in the history since abababababab", "ghp_… (40 characters)", "1,204").Body.String(); strings.Contains(body, at+"/hit") {
 		t.Error("an auditor is offered to decide")
 	}
