@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -138,5 +139,21 @@ func TestCORSIsChecked(t *testing.T) { // breaks: use.no-automation
 	k.write("- {path: /api/, who: signed-in, cors: {origins: [\"https://[2001:db8::1]:8443\", \"http://127.0.0.1:3000\"]}}\n")
 	if err := k.g.Reload(t.Context(), k.engineer()); err != nil {
 		t.Error(err)
+	}
+}
+
+// BenchmarkPreflight is the gate's whole answer to a browser's question.
+func BenchmarkPreflight(b *testing.B) {
+	k := open(b, options{routes: corsRoutes})
+	front := k.g.Front(http.NotFoundHandler(), func(*http.Request) bool { return false })
+	r := httptest.NewRequest("OPTIONS", "/api/x", nil)
+	r.Host, r.RequestURI, r.RemoteAddr = strings.TrimPrefix(k.base, "https://"), "/api/x", "127.0.0.1:1"
+	r.Header = http.Header{"Origin": {"https://shop.example.com"}, "Access-Control-Request-Method": {"POST"}}
+	b.ReportAllocs()
+	for b.Loop() {
+		rec := httptest.NewRecorder()
+		if front.ServeHTTP(rec, r); rec.Code != http.StatusNoContent {
+			b.Fatal(rec.Code)
+		}
 	}
 }

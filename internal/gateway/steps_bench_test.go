@@ -17,7 +17,7 @@ func BenchmarkSteps(b *testing.B) {
 		"program": {"/orders/list?page=2", byRead},
 	} {
 		k := described(b, options{programs: gateway.Programs{Limits: gateway.Limits{Token: rate("999999/s")}}})
-		for _, step := range []string{"rate-address", "rate-caller", "schema"} {
+		for _, step := range []string{"cors", "rate-address", "rate-caller", "schema"} {
 			b.Run(name+"/"+step, func(b *testing.B) {
 				r := httptest.NewRequest(http.MethodGet, k.base+x.target, nil)
 				r.RequestURI, r.RemoteAddr = x.target, "203.0.113.7:1"

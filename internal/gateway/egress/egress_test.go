@@ -26,7 +26,7 @@ import (
 
 // outside is the world: names, a server, and what the proxy said of refusals.
 type outside struct {
-	t     *testing.T
+	t     testing.TB
 	proxy string
 	srv   *httptest.Server
 
@@ -43,7 +43,7 @@ type outside struct {
 	stop    func() // the proxy, and waits for its end
 }
 
-func open(t *testing.T, change ...func(*egress.Deps)) *outside {
+func open(t testing.TB, change ...func(*egress.Deps)) *outside {
 	t.Helper()
 	o := &outside{t: t, caller: "service/app", names: map[string][]string{"api.example.com": {"93.184.216.34"}}, asked: map[string]int{}}
 	o.srv = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello "+r.Host) }))
@@ -548,3 +548,30 @@ func TestTokenInClear(t *testing.T) { // breaks: net.gateway-only
 type afar struct{ net.Conn }
 
 func (afar) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 9), Port: 1000} }
+
+// BenchmarkThrough is a whole connection: asked for, checked, dialled, greeted and used once.
+// BenchmarkDirect is the same without the proxy.
+func BenchmarkThrough(b *testing.B) { benchmark(b, true) }
+func BenchmarkDirect(b *testing.B)  { benchmark(b, false) }
+
+func benchmark(b *testing.B, through bool) {
+	o := open(b)
+	tr := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	if through {
+		tr.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: o.proxy})
+	} else {
+		tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, o.srv.Listener.Addr().String())
+		}
+	}
+	c := &http.Client{Transport: tr}
+	b.ReportAllocs()
+	for b.Loop() {
+		res, err := c.Get("https://api.example.com/")
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+	}
+}

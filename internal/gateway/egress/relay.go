@@ -57,10 +57,14 @@ func (r *relay) stir(rest time.Duration) {
 	_ = errors.Join(r.c.SetDeadline(now.Add(rest)), r.out.SetDeadline(now.Add(rest))) // only closed ones fail
 }
 
+// copying is space for one direction.
+var copying = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
 func (r *relay) way(to net.Conn, from io.Reader, n *atomic.Int64, d Deps) {
-	b := make([]byte, 32<<10)
+	b := copying.Get().(*[32 << 10]byte)
+	defer copying.Put(b)
 	for {
-		k, err := from.Read(b)
+		k, err := from.Read(b[:])
 		if k > 0 {
 			r.stir(d.Rest)
 			n.Add(int64(k))
