@@ -467,5 +467,6 @@ func fits(pattern, path string, same func(a, b string) bool) int {
 
 // oneToSome reports whether some application takes two texts for the same.
 func oneToSome(a, b string) bool {
-	return strings.EqualFold(a, b) || strings.ToLower(a) == strings.ToLower(b) || strings.ToUpper(a) == strings.ToUpper(b)
+	low, up := strings.ToLower, strings.ToUpper
+	return strings.EqualFold(a, b) || low(a) == low(b) || up(a) == up(b)
 }

@@ -1,6 +1,7 @@
 package cache_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,8 @@ type bench struct {
 	asked   atomic.Int64
 	answer  func(n int64, head http.Header) (*http.Response, error)
 	private atomic.Bool
+	route   string // of the requests; "" = /
+	class   string // "" = templates
 }
 
 func open(t testing.TB, most int64) *bench {
@@ -93,7 +96,7 @@ func (b *bench) send(r *http.Request) got {
 			sent[name] = vs
 		}
 	}
-	o, err := b.c.Serve(w, r, &cache.Ask{Key: cache.Key{Host: r.Host, Target: r.URL.RequestURI()}, Route: "/", Class: "templates", Sent: sent,
+	o, err := b.c.Serve(w, r, &cache.Ask{Key: cache.Key{Host: r.Host, Target: r.URL.RequestURI()}, Route: cmp.Or(b.route, "/"), Class: cmp.Or(b.class, "templates"), Sent: sent,
 		Fits: func(kind string) bool { return strings.HasPrefix(kind, "text/") }, Dress: func(http.Header) {},
 		Fetch: func(_ context.Context, head http.Header) (*http.Response, func() bool, error) {
 			res, err := b.answer(b.asked.Add(1), head)
@@ -471,6 +474,38 @@ func TestPurge(t *testing.T) {
 }
 
 // What was on its way when something was purged may be what was to go.
+// What was stored for one class or route is nothing to another: routes.yaml may say something else today.
+func TestAnotherClassOrRouteIsAnotherFile(t *testing.T) { // breaks: host.cdn
+	b := open(t, 1<<20)
+	b.always("Cache-Control: max-age=60")
+	b.ask("/a")
+	b.settle()
+	if g := b.ask("/a"); g.Body.String() != "answer 1" {
+		t.Fatalf("not stored: %q", g.Body)
+	}
+	b.class = "images"
+	if g := b.ask("/a"); g.Body.String() == "answer 1" {
+		t.Error("another class is given the same file")
+	}
+	b.settle()
+	b.class, b.route = "images", "/pictures/"
+	if g := b.ask("/a"); g.Body.String() != "answer 3" {
+		t.Errorf("another route is given the same file: %q", g.Body)
+	}
+}
+
+// Of a directive that is said twice the stricter counts, whichever comes first, on one line or on two.
+func TestTheStricterOfTwoCounts(t *testing.T) {
+	for _, lines := range [][]string{{"max-age=10, max-age=60"}, {"max-age=60, max-age=10"}, {"max-age=60", "max-age=10"}, {"max-age=60, max-age=10, max-age=30"}} {
+		if c := cache.ParseControl(lines); c.MaxAge != 10*time.Second {
+			t.Errorf("%q: %s", lines, c.MaxAge)
+		}
+	}
+	if c := cache.ParseControl([]string{"max-age=60, max-age=x"}); c.MaxAge != 0 {
+		t.Errorf("a number that cannot be read: %s", c.MaxAge)
+	}
+}
+
 func TestPurgeDuringFetch(t *testing.T) {
 	b := open(t, 0)
 	b.answer = func(int64, http.Header) (*http.Response, error) {

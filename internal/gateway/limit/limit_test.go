@@ -137,6 +137,26 @@ func TestSpray(t *testing.T) { // breaks: use.public-api
 	}
 }
 
+// When a full table is looked through, only keys whose time has passed go.
+func TestOnlyWhatIsPaidOffIsForgotten(t *testing.T) { // breaks: use.public-api
+	b := limit.Rate{N: 2, Per: time.Hour}.Bucket(1)
+	table := limit.NewTable(640)
+	now, key := int64(time.Hour), table.Key("s", "attacker")
+	for range 2 {
+		table.Take(now, key, b)
+	}
+	for i := range 20_000 {
+		now += int64(time.Millisecond)
+		table.Take(now, table.Key("s", fmt.Sprint("key", i)), b)
+	}
+	if table.Look(now, key, b).OK {
+		t.Error("a key was forgotten before its time")
+	}
+	if now += 2 * int64(time.Hour); !table.Look(now, key, b).OK {
+		t.Error("a key counts past its time")
+	}
+}
+
 func TestQuotas(t *testing.T) { // breaks: use.public-api
 	var here, there limit.Quotas
 	for range 3 {

@@ -292,6 +292,23 @@ func TestAnswers(t *testing.T) {
 	})
 }
 
+// A number whose exact value takes a gigabyte is not read, and a request with countless faults is told
+// of twenty.
+func TestJudgingIsBounded(t *testing.T) { // breaks: use.public-api
+	both(t, shop, item, func(t *testing.T, a *openapi.API) {
+		md, _ := a.Find("PUT", uuid).Op.Media(http.Header{"Content-Type": {"application/json"}})
+		for _, n := range []string{strings.Repeat("9", 401), "1e401", "1e-401", "1." + strings.Repeat("0", 400)} {
+			if all, err := md.Body([]byte(`{"price":`+n+`}`), nil); err != nil || !strings.Contains(wrongs(all), "number") {
+				t.Errorf("%.12s…: %s %v", n, wrongs(all), err)
+			}
+		}
+		bad := strings.TrimSuffix(strings.Repeat(`{"no":"x"},`, 50), ",")
+		if all, err := md.Body([]byte(`{"parts":[`+bad+`]}`), nil); err != nil || len(all) != 20 {
+			t.Errorf("%d faults, want 20: %v", len(all), err)
+		}
+	})
+}
+
 func TestOldWays(t *testing.T) {
 	a := load(t, doc("3.0.3", `"/x": {"post": {"requestBody": {"content": {"application/json": {"schema": {"type": "object", "properties": {
 "a": {"type": "string", "nullable": true, "maxLength": 3}, "b": {"type": "integer", "minimum": 1, "exclusiveMinimum": true}, "c": {"type": "integer", "maximum": 9, "exclusiveMaximum": false}, "d": {"type": "string"}}}}}}, `+ok+`}}`, ""))

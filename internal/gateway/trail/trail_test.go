@@ -351,6 +351,25 @@ func TestAge(t *testing.T) {
 	})
 }
 
+// A segment is kept until the last of its records is ninety days old, not the first.
+func TestNoRecordEndsBeforeItsTime(t *testing.T) { // breaks: inc.breach-scope
+	w := with(t, ledgertest.Open(t, gateway.Schema()))
+	w.ask(person("ana"), "GET", "/x", 200)
+	w.kit.Clock.Advance(8 * time.Minute)
+	w.ask(person("ana"), "GET", "/x", 200)
+	w.must(w.Close(t.Context()))
+	w.kit.Clock.Advance(90*24*time.Hour - 4*time.Minute)
+	w.must(w.Sweep(t.Context()))
+	if len(w.files()) != 1 {
+		t.Error("a record went before its ninety days")
+	}
+	w.kit.Clock.Advance(5 * time.Minute)
+	w.must(w.Sweep(t.Context()))
+	if len(w.files()) != 0 {
+		t.Error("records stay after their time")
+	}
+}
+
 // A segment is closed when it is old, and its successor begins.
 func TestSegmentsClose(t *testing.T) {
 	w := with(t, ledgertest.Open(t, gateway.Schema()))
