@@ -90,7 +90,8 @@ type sighting struct {
 	value   string
 	entries []int64
 	test    bool
-	hold    bool // readings: it stays until they are good again
+	hold    bool      // readings: it stays until they are good again
+	ends    time.Time // when it clears by itself; zero = as the rule says
 }
 
 func (h *sighting) labels() map[string]string {
@@ -136,6 +137,9 @@ func (s *Service) raise(ctx context.Context, tx *ledger.Tx, h sighting) ([]ledge
 	ends := int64(0)
 	if !h.hold {
 		ends = now.Add(r.quietFor()).UnixMicro()
+		if h.ends.After(now) {
+			ends = us(h.ends)
+		}
 	}
 	if len(found) == 0 {
 		return s.openAlarm(ctx, tx, &h, labels, mark, ends)

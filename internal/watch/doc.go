@@ -33,5 +33,5 @@
 // nobody on the same machine.
 //
 // For: engineer, owner. Read watch.go, pack.go, rule.go; then follow.go, reading.go,
-// alarm.go, step.go, tell.go; silence.go, link.go, trial.go, clauses.go.
+// alarm.go, step.go, tell.go; silence.go, link.go, trial.go, alertmanager.go, clauses.go.
 package watch

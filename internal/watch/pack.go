@@ -75,6 +75,8 @@ func serviceRules() []Rule {
 			Next: "Put a new certificate in place now: browsers turn everybody away when it ends.", Reads: "certificate.used", Above: -3, Clear: -4, For: m, fire: reads("https")},
 		{ID: "cert-refused", Part: Traffic, Severity: notify.Ticket, Clause: "crypto.certificates", Title: "A certificate was not renewed", Says: "The authority refused to issue it",
 			Next: "The entry says why; the present one is in use until it ends.", Streams: []string{"gateway.certificate-refused"}, By: byObject, Quiet: 24 * time.Hour, Ends: []string{"gateway.certificate-renewed"}, fire: seen("gateway.certificate-refused")},
+		{ID: pushedRule, Part: Traffic, Severity: notify.Ticket, Clause: alarms, Title: "Another system raised an alert", Says: "An alert was pushed by Prometheus, Grafana or amtool",
+			Next: "Its labels say what it is about.", Reads: "pushed", Above: 0, Clear: 0, Quiet: 5 * m, fire: reads("")},
 		{ID: "clock-step", Part: Traffic, Severity: notify.Ticket, Clause: alarms, Title: "The clock jumped", Says: "The clock moved by more than two seconds against the time that went by",
 			Next: "See whether time is kept by a server (timedatectl); links and sessions end by this clock.", Reads: "host.clock", Above: 2, Clear: 1, fire: reads("")},
 	}

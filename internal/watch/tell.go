@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -179,10 +180,10 @@ func (s *Service) message(as []*Alarm, level int64) notify.Message {
 }
 
 func (s *Service) title(a *Alarm) string {
-	if r := index().byID[a.Rule]; r != nil {
+	if r := index().byID[a.Rule]; r != nil && a.Rule != pushedRule {
 		return r.Title
 	}
-	return a.Rule
+	return cmp.Or(a.Labels["alertname"], a.Rule)
 }
 
 // about is one alarm in words.
@@ -191,7 +192,7 @@ func (s *Service) about(a *Alarm) string {
 	if r == nil {
 		return a.Rule
 	}
-	lines := []string{r.Title + "."}
+	lines := []string{s.title(a) + "."}
 	if who := a.Labels["instance"]; who != "" {
 		lines = append(lines, "It is about "+who+".")
 	}

@@ -81,6 +81,7 @@ type Service struct {
 	meter   *Meter
 	sources []*source
 	pages   *web.Pages
+	begun   time.Time
 	forgot  time.Time // when rows were last removed; for Sample alone
 
 	mu    sync.Mutex
@@ -94,7 +95,7 @@ func New(d Deps) (*Service, error) {
 	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Notify == nil || d.Rules == nil || d.Audience == nil || d.Origin == "" || d.Company == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("watch: a dependency is missing")
 	}
-	s := &Service{Deps: d, meter: newMeter(d.Now), wake: make(chan struct{}, 1), marks: marks{people: map[string]bool{}}}
+	s := &Service{Deps: d, begun: d.Now(), meter: newMeter(d.Now), wake: make(chan struct{}, 1), marks: marks{people: map[string]bool{}}}
 	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}}, d.Sources...) {
 		s.sources = append(s.sources, &source{Source: src, begun: d.Now()})
 	}
