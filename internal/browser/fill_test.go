@@ -283,9 +283,7 @@ func (s *signer) incident() string {
 		"next": time.Now().Add(50 * time.Minute).UTC(), "components": obj{part.ID: "partial_outage"}}, nil)
 	s.call("POST", "incidents/I-1/notes", obj{"text": "The certificate of the mail provider has ended; rang them."}, nil)
 	s.call("POST", "status/windows", obj{"title": "New disks", "body": "The database moves to larger disks.", "starts": time.Now().Add(48 * time.Hour).UTC(), "ends": time.Now().Add(50 * time.Hour).UTC()}, nil)
-	var page struct {
-		Incidents []struct{ ID string }
-	}
-	s.call("GET", "/-/status/api/v2/incidents.json", nil, &page)
-	return page.Incidents[0].ID
+	var one struct{ Posts []struct{ Public string } }
+	s.call("GET", "incidents/I-1", nil, &one)
+	return one.Posts[0].Public
 }

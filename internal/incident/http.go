@@ -162,8 +162,17 @@ type (
 		Actions  []actionOut `json:"actions"`
 		Approved []string    `json:"approved"`
 	}
+	postOut struct {
+		Public   string     `json:"public"` // id of the incident on the status page
+		State    string     `json:"state"`
+		Body     string     `json:"body"`
+		Estimate *time.Time `json:"estimate,omitempty"`
+		Next     *time.Time `json:"next,omitempty"`
+		At       time.Time  `json:"at"`
+	}
 	viewOut struct {
 		caseOut
+		Posts    []postOut     `json:"posts"`
 		Stands   []standOut    `json:"regions"`
 		Next     *wayOut       `json:"next"`
 		Roles    []roleOut     `json:"roles"`
@@ -285,7 +294,7 @@ func wireWay(w Way) wayOut {
 }
 
 func wireView(v View) viewOut {
-	out := viewOut{caseOut: wireCase(v.Case), Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
+	out := viewOut{caseOut: wireCase(v.Case), Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
 	for _, x := range v.Stands {
 		st := standOut{Region: string(x.Machine.Region), Name: x.Machine.Name, State: x.State.ID, Word: x.State.Name, Says: x.State.Says, Due: known(x.Due), Late: x.Missed, Ways: []wayOut{}}
 		for _, w := range x.Ways {
@@ -302,6 +311,9 @@ func wireView(v View) viewOut {
 	}
 	for _, n := range v.Notes {
 		out.Notes = append(out.Notes, noteOut{n.ID, n.Name, n.At, n.Text, n.Corrects})
+	}
+	for _, p := range v.Posts {
+		out.Posts = append(out.Posts, postOut{p.Public, p.State, p.Body, known(p.Estimate), known(p.Next), p.At})
 	}
 	for _, a := range v.Audience {
 		out.Audience = append(out.Audience, audienceOut(a))
