@@ -298,8 +298,7 @@ func (a *guardedAnswer) fill() {
 		a.give(a.mid)
 		return
 	}
-	var plain []byte
-	plain = a.stages(nil, a.in[:n], err == io.EOF) //nolint:errorlint // a wrapped end is not the end
+	plain := a.stages(nil, a.in[:n], err == io.EOF) //nolint:errorlint // a wrapped end is not the end
 	a.give(plain)
 	if a.err = err; err == io.EOF && a.packer != nil { //nolint:errorlint // likewise
 		a.out = a.packer.End(a.out)

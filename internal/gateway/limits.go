@@ -105,7 +105,6 @@ type spent struct {
 	name string
 	rate limit.Rate
 	v    limit.Verdict
-	used int64 // of a quota: left
 }
 
 // meter charges one request to several limits: all of them or none.

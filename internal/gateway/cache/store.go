@@ -39,7 +39,7 @@ type Cache struct {
 	classes map[string]*count
 }
 
-type count struct{ hits, stale, misses, passed, bytes atomic.Int64 }
+type count struct{ hits, stale, misses, passed atomic.Int64 }
 
 // New makes an empty cache.
 func New(o Options) *Cache {
