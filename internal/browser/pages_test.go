@@ -303,6 +303,7 @@ var noPage = map[string]string{
 	"GET /.well-known/writ":                       "JSON",
 	"GET /.well-known/security.txt":               "text",
 	"GET /-/status/status.css":                    "a style sheet",
+	"GET /-/status/icon.svg":                      "a picture",
 	"GET /-/status/history.atom":                  "a feed",
 	"GET /-/status/history.rss":                   "a feed",
 	"GET /-/status/feed.json":                     "a feed",

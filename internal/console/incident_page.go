@@ -124,6 +124,10 @@ func nextOf(v incident.View, n incident.Way, at string, may bool, components []w
 	for _, x := range v.Stands {
 		out.Late = out.Late || x.Missed && x.Due.Equal(n.Due)
 	}
+	own := map[string]bool{"estimate-given": true, "reason-given": true, "has-category": true, "has-severity": true, "lasting-owned": true, "expiry-set": true, "regression-test": true}
+	out.Unmet = slices.DeleteFunc(slices.Clone(n.Unmet), func(l engine.Lack) bool {
+		return own[l.Guard] || l.Guard == "impact-over" && n.Step.Event == "mitigate"
+	})
 	if !may {
 		return out
 	}
@@ -133,10 +137,6 @@ func nextOf(v incident.View, n incident.Way, at string, may bool, components []w
 	}
 	f := formOf(v, n.Step, at, components)
 	out.Form = &f
-	own := map[string]bool{"estimate-given": true, "reason-given": true, "has-category": true, "has-severity": true, "lasting-owned": true, "expiry-set": true, "regression-test": true}
-	out.Unmet = slices.DeleteFunc(slices.Clone(n.Unmet), func(l engine.Lack) bool {
-		return own[l.Guard] || l.Guard == "impact-over" && n.Step.Event == "mitigate"
-	})
 	return out
 }
 

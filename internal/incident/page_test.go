@@ -273,7 +273,7 @@ func TestThePage(t *testing.T) {
 		if a := w.get("/-/status/feed.json"); !json.Valid(a.Body.Bytes()) || !strings.Contains(a.Body.String(), "date_modified") {
 			t.Errorf("%s", a.Body)
 		}
-		for _, path := range []string{"/-/status/api/v2/status.json", "/-/status/api/v2/components.json", "/-/status/api/v2/incidents.json", "/-/status/api/v2/scheduled-maintenances.json", "/-/status/api/v2/scheduled-maintenances/active.json", "/-/status/status.css"} {
+		for _, path := range []string{"/-/status/api/v2/status.json", "/-/status/api/v2/components.json", "/-/status/api/v2/incidents.json", "/-/status/api/v2/scheduled-maintenances.json", "/-/status/api/v2/scheduled-maintenances/active.json", "/-/status/status.css", "/-/status/icon.svg"} {
 			if a := w.get(path); a.Code != http.StatusOK {
 				t.Errorf("%s: %d", path, a.Code)
 			}

@@ -17,6 +17,7 @@ func (s *Service) Routes() []web.Route {
 		{Pattern: "GET /-/status", Who: web.Anyone, Handle: s.serve("")},
 		{Pattern: "GET /-/status/incidents/{id}", Who: web.Anyone, Handle: s.serveBelow},
 		{Pattern: "GET /-/status/status.css", Who: web.Anyone, Handle: s.serve("status.css")},
+		{Pattern: "GET /-/status/icon.svg", Who: web.Anyone, Handle: s.serve("icon.svg")},
 		{Pattern: "GET /-/status/history.atom", Who: web.Anyone, Handle: s.serve("history.atom")},
 		{Pattern: "GET /-/status/history.rss", Who: web.Anyone, Handle: s.serve("history.rss")},
 		{Pattern: "GET /-/status/feed.json", Who: web.Anyone, Handle: s.serve("feed.json")},

@@ -16,7 +16,7 @@ import (
 	"writ/internal/web"
 )
 
-//go:embed page/*.html page/status.css
+//go:embed page/*.html page/status.css page/icon.svg
 var pageFS embed.FS
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
@@ -223,7 +223,9 @@ func (w world) files(p place) (map[string]file, error) {
 	}
 	css, err := pageFS.ReadFile("page/status.css")
 	out["status.css"] = made("text/css; charset=utf-8", css)
-	errs = append(errs, err, w.wire(out), w.feeds(out))
+	icon, err2 := pageFS.ReadFile("page/icon.svg")
+	out["icon.svg"] = made("image/svg+xml", icon)
+	errs = append(errs, err, err2, w.wire(out), w.feeds(out))
 	return out, errors.Join(errs...)
 }
 
