@@ -348,7 +348,7 @@ func (s *Service) postDeclare(w http.ResponseWriter, r *http.Request, who actor.
 	if err != nil {
 		return err
 	}
-	c, near, err := s.Declare(r.Context(), who, Signal{Title: in.Title, Component: in.Component, Onset: in.Onset, Drill: in.Drill})
+	c, near, err := s.Declare(r.Context(), who, Signal(in))
 	if err != nil {
 		return err
 	}
