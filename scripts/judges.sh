@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Clients of the OpenID provider and of the vault that are too heavy for go.mod, each built in a
-# module of its own, and the tests that let them judge.
+# Clients of the OpenID provider, of the vault and of alarms that are too heavy for go.mod, each built
+# apart, and the tests that let them judge.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}
@@ -41,6 +41,8 @@ for judge in oauth2_proxy zitadel aws_ssm sops; do
 		echo "the judge $judge cannot be built here, so it is left out: $(tail -n 1 "$folder/log")" >&2
 	fi
 done
+scripts/tool.sh amtool github.com/prometheus/alertmanager/cmd/amtool v0.34.2 || [ $? -eq 3 ]
+"$go" test -count=1 -v -run '^TestAmtool$' ./internal/watch
 "$go" test -count=1 -v -run '^(TestOAuth2Proxy|TestZitadelRP)$' ./internal/identity/oidc
 "$go" test -count=1 -v -run '^TestJudge' ./internal/vault/... ./internal/e2e
 scripts/edge.sh

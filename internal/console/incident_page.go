@@ -132,7 +132,7 @@ func nextOf(v incident.View, n incident.Way, at string, may bool, components []w
 		return out
 	}
 	if !n.Mine {
-		out.Form = &web.Form{Action: at + "/role", Act: "Take the role " + roleWord(n.Step.Role), Hidden: []web.Pair{{Name: "role", Value: string(n.Step.Role)}}}
+		out.Form = &web.Form{Action: at + "/role", Act: "Take the role of " + roleWord(n.Step.Role), Hidden: []web.Pair{{Name: "role", Value: string(n.Step.Role)}}}
 		return out
 	}
 	f := formOf(v, n.Step, at, components)

@@ -58,7 +58,7 @@ func TestIncidentPages(t *testing.T) { // breaks: inc.process
 	w.get("ana", one).want(200, "Next: Decide what it is", "How bad")
 	w.post("dev", one+"/kind", url.Values{"kinds": {"usability"}}).want(409, "No severity is decided")
 	w.post("dev", one+"/kind", url.Values{"kinds": {"usability"}, "severity": {"2"}}).want(303)
-	w.get("dev", one).want(200, "Next: Post the notice", "nobody is communications yet", "Take the role communications")
+	w.get("dev", one).want(200, "Next: Post the notice", "nobody is communications yet", "Take the role of communications")
 	w.post("dev", one+"/role", url.Values{"role": {"communications"}}).want(303)
 	w.get("dev", one).want(200, "Title that the public reads", "The next update comes in how many minutes")
 	post := url.Values{"title": {"Sign-in fails"}, "state": {"investigating"}, "body": {"Some people cannot sign in."}}

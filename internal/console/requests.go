@@ -24,7 +24,7 @@ type requestsPage struct {
 	Export *web.Form
 }
 
-const requestsAPage = 50
+const requestsAPage = 40
 
 // showRequests searches access records. The search is an entry, as every other is.
 func (c *Console) showRequests(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

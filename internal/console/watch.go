@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -227,8 +229,19 @@ func (c *Console) showWatchRules(w http.ResponseWriter, r *http.Request, who act
 	if err != nil {
 		return err
 	}
-	t := web.Table{Caption: "Rules", Columns: []web.Column{{Name: "Rule"}, {Name: "Part"}, {Name: "How urgent"}, {Name: "Fired"}, {Name: "Fired in a trial"}, {Name: "Right", Figure: true}}}
+	part := r.URL.Query().Get("part")
+	if !slices.ContainsFunc(all, func(st watch.Standing) bool { return st.Part == part }) {
+		part = all[0].Part
+	}
+	var parts []web.Link
+	t := web.Table{Caption: "Rules about " + part, Columns: []web.Column{{Name: "Rule"}, {Name: "How urgent"}, {Name: "Fired"}, {Name: "Fired in a trial"}, {Name: "Right", Figure: true}}}
 	for _, st := range all {
+		if href := atRules + "?part=" + url.QueryEscape(st.Part); !slices.ContainsFunc(parts, func(l web.Link) bool { return l.Href == href }) {
+			parts = append(parts, web.Link{Text: strings.ToUpper(st.Part[:1]) + st.Part[1:], Href: href, Here: st.Part == part})
+		}
+		if st.Part != part {
+			continue
+		}
 		fired, tried := web.Cell{At: st.Fired}, web.Cell{At: st.Tried}
 		if st.Fired.IsZero() {
 			fired.Text = "never"
@@ -240,9 +253,9 @@ func (c *Console) showWatchRules(w http.ResponseWriter, r *http.Request, who act
 		if st.Verdicts > 0 {
 			right.Text = fmt.Sprintf("%.0f %% of %d", 100*st.Precision, st.Verdicts)
 		}
-		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: st.Title, Href: "/-/console/clauses/" + st.Clause, Sub: st.Says}, {Text: st.Part}, {Text: st.Severity}, fired, tried, right}})
+		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: st.Title, Href: "/-/console/clauses/" + st.Clause, Sub: st.Says}, {Text: st.Severity}, fired, tried, right}})
 	}
-	return c.show(w, r, "watch", web.View{Title: "Rules that watch", Lead: web.Count(int64(len(all)), "rule") + " are there from the first start. None can be switched off here; verdicts show which cry wolf.", Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: watchPage{Tables: []web.Table{t}}})
+	return c.show(w, r, "watch", web.View{Title: "Rules that watch", Lead: web.Count(int64(len(all)), "rule") + " are there from the first start. None can be switched off here; verdicts show which cry wolf.", Up: &web.Link{Text: "Alarms", Href: atWatch}, Tabs: parts, Data: watchPage{Tables: []web.Table{t}}})
 }
 
 func (c *Console) showSilences(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
+	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/incident/engine"
@@ -19,6 +21,9 @@ func (s *Service) Routes() []web.Route {
 	const v1 = "/-/api/v1/incidents"
 	on := func(pattern string, limit int64, h web.Handler, d web.Doc) web.Route {
 		d.Errors = append(d.Errors, "incident_unknown", "step_unmet", "step_not_now", "role_needed")
+		if strings.HasPrefix(pattern, "POST ") { // before what was sent is looked at: it may tell what is there
+			h = s.acting(h)
+		}
 		return web.Route{Pattern: pattern, Who: web.Staff, Limit: limit, Handle: told(h), Doc: d}
 	}
 	const few, many = 16 << 10, 128 << 10
@@ -41,6 +46,16 @@ func (s *Service) Routes() []web.Route {
 		on("POST "+v1+"/{ref}/posted", few, s.postPosted, web.Doc{Summary: "Say where the public was told on another channel", In: postedIn{}, Out: caseOut{}, Errors: []string{"channel_unknown", "url", "posted"}}),
 		on("POST "+v1+"/{ref}/join", few, s.postJoin, web.Doc{Summary: "Make it part of another incident", In: joinIn{}, Out: caseOut{}, Errors: []string{"join_other"}}),
 		on("POST "+v1+"/{ref}/actions/{id}/done", few, s.postDone, web.Doc{Summary: "An action is done", Out: caseOut{}, Errors: []string{"action_unknown"}}),
+	}
+}
+
+// acting refuses who may not act in incidents.
+func (s *Service) acting(h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+		if err := s.Access.Allow(r.Context(), who, access.IncidentAct, ""); err != nil {
+			return err
+		}
+		return h(w, r, who)
 	}
 }
 

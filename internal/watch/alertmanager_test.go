@@ -139,11 +139,11 @@ func TestAlertmanager(t *testing.T) { // breaks: mon.alarms, mon.notify
 // The tool of that API works unchanged, where it is there.
 func TestAmtool(t *testing.T) {
 	tool, err := exec.LookPath("amtool")
-	if err != nil {
-		tool = os.Getenv("AMTOOL")
+	if built, _ := filepath.Glob("../../bin/tools/amtool-v*"); err != nil && len(built) > 0 {
+		tool, err = filepath.Abs(built[len(built)-1])
 	}
-	if tool == "" {
-		t.Skip("no amtool here")
+	if err != nil {
+		t.Skip("no amtool here; scripts/judges.sh builds it where it can")
 	}
 	w := lite(t)
 	srv := w.serve()

@@ -42,7 +42,7 @@ func (m Machine) Draw(at string) string {
 		width = max(width, x+laneW)
 	}
 	height := top + len(m.States)*(boxH+gapY)
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s" font-family="inherit" font-size="11" fill="none" stroke="currentColor">`, width+left, height, html.EscapeString(m.Name+": its states and the steps between them"))
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="%s" font-family="inherit" font-size="11" fill="none" stroke="currentColor">`, width+left, height, (width+left)*5/4, height*5/4, html.EscapeString(m.Name+": its states and the steps between them"))
 	b.WriteString(`<defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="currentColor" stroke="none"/></marker></defs>`)
 	b.WriteString(`<g stroke-opacity="0.55">` + strings.ReplaceAll(lines, "<text ", `<text stroke="none" fill="currentColor" `) + `</g>`)
 	for i, s := range m.States {
