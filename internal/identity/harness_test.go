@@ -352,8 +352,10 @@ func (w *world) told(to, subject string) (n int) {
 // drain waits until the queue is empty.
 func (w *world) drain() {
 	w.t.Helper()
+	var q []jobs.Waiting
+	var err error
 	for range 15_000 { // half a minute: the machine may have other work
-		q, err := w.jobs.Queue(w.t.Context())
+		q, err = w.jobs.Queue(w.t.Context())
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -363,7 +365,7 @@ func (w *world) drain() {
 		w.jobs.Nudge()
 		time.Sleep(2 * time.Millisecond)
 	}
-	w.t.Fatal("the queue does not empty")
+	w.t.Fatalf("the queue does not empty: %+v", q)
 }
 
 func mailbox(name string) string { return name + "@example.canary.invalid" }

@@ -53,6 +53,28 @@ func TestWork_lateHolderIsFenced(t *testing.T) {
 	}, jobs.Schema())
 }
 
+// When the end of a job could not be written down at once, the job lay there and was done again
+// when its hold was over: a letter went out twice.
+func TestEndIsWrittenDownRegression(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, k *ledgertest.Kit) {
+		j := open(k)
+		var done, refused atomic.Int64
+		j.Handle("t", jobs.Handler{Run: func(context.Context, secret.Bytes) error { done.Add(1); return nil }})
+		enqueue(t, k, j, "t", "x", nil)
+		k.Seam.Statement = func(query string) error {
+			if strings.HasPrefix(query, "DELETE FROM job_work") && refused.Add(1) <= 2 {
+				return errors.New("the disk is busy")
+			}
+			return nil
+		}
+		run(t, j)
+		eventually(t, "the end is written down", func() bool { q, err := j.Queue(t.Context()); return err == nil && len(q) == 0 })
+		if done.Load() != 1 || refused.Load() != 3 {
+			t.Errorf("done %d times, written down at try %d", done.Load(), refused.Load())
+		}
+	}, jobs.Schema())
+}
+
 // Work of a kind that nobody here knows does not stand before the rest.
 func TestWork_unknownKindsDoNotBlock(t *testing.T) {
 	ledgertest.Both(t, func(t *testing.T, k *ledgertest.Kit) {

@@ -403,11 +403,22 @@ func (j *Jobs) work(ctx context.Context, id, kind string, box []byte, try int, u
 	j.settle(ctx, id, sqlAgain, id, state, j.d.Now().Add(wait).UnixMicro(), mask(err.Error()), until)
 }
 
+// settle writes down how a try ended, and tries that a few times: a job of which it is not
+// known that it was done is done again, and a letter sent twice.
 func (j *Jobs) settle(ctx context.Context, id, query string, args ...any) {
-	err := j.d.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
-		_, err := tx.Exec(ctx, query, args...)
-		return err
-	})
+	var err error
+	for wait := 50 * time.Millisecond; wait < 2*time.Second; wait *= 2 {
+		if err = j.d.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
+			_, err := tx.Exec(ctx, query, args...)
+			return err
+		}); err == nil || ctx.Err() != nil {
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
 	if err != nil { // the hold ends by itself and the job is tried again
 		j.d.Log.Warn("write down the end of a job", "id", id, "err", err)
 	}
