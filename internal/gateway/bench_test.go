@@ -175,7 +175,11 @@ func nginx(b *testing.B, dir, name, log, server string) int {
 	b.Helper()
 	conf := filepath.Join(dir, name+".conf")
 	pidFile := filepath.Join(dir, name+".pid")
-	text := fmt.Sprintf("daemon off; worker_processes 2; pid %s; error_log stderr crit; events { worker_connections 1024; }\nhttp { access_log %s; keepalive_requests 1000000; client_body_temp_path %s; proxy_temp_path %s; fastcgi_temp_path %s; uwsgi_temp_path %s; scgi_temp_path %s;\n%s\n}", pidFile, log, dir, dir, dir, dir, dir, server)
+	as := ""
+	if os.Getuid() == 0 {
+		as = "user root;" // or its workers cannot keep anything in the folder
+	}
+	text := fmt.Sprintf("%s daemon off; worker_processes 2; pid %s; error_log stderr crit; events { worker_connections 1024; }\nhttp { access_log %s; keepalive_requests 1000000; client_body_temp_path %s; proxy_temp_path %s; fastcgi_temp_path %s; uwsgi_temp_path %s; scgi_temp_path %s;\n%s\n}", as, pidFile, log, dir, dir, dir, dir, dir, server)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
