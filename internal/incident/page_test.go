@@ -18,6 +18,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/incident/status"
+	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/secret"
@@ -427,7 +428,18 @@ func TestSubscribers(t *testing.T) {
 			}
 			return out
 		}
+		hasKey := func() bool {
+			var id string
+			if err := ledger.One(t.Context(), kit.DB, `SELECT id FROM incident_status_subscriber`, []any{&id}); err != nil {
+				t.Fatal(err)
+			}
+			_, err := kit.Ring.Key(t.Context(), keyring.Subject{Kind: "status-subscriber", ID: id})
+			return err == nil
+		}
 		first := subscribe("Joe@Example.test")
+		if hasKey() {
+			t.Error("a stranger has a key made by asking")
+		}
 		confirm := link.FindStringSubmatch(last("incident.subscribe"))[1]
 		c := w.active()
 		w.says(c.Ref(), status.Investigating)
@@ -440,6 +452,9 @@ func TestSubscribers(t *testing.T) {
 		}
 		if a := send("POST", confirm, nil); a.Code != http.StatusOK {
 			t.Fatalf("confirm: %d %s", a.Code, a.Body)
+		}
+		if !hasKey() {
+			t.Error("an address has no key of its own")
 		}
 		if a := send("POST", confirm, nil); a.Code != http.StatusGone {
 			t.Errorf("the link works twice: %d", a.Code)
@@ -487,6 +502,15 @@ func TestSubscribers(t *testing.T) {
 		}
 		if again.Code != http.StatusTooManyRequests {
 			t.Errorf("a network asks without end: %d", again.Code)
+		}
+		var refused, waiting int64
+		if err := ledger.One(t.Context(), kit.DB, `SELECT COUNT(*) FROM ledger_pending WHERE name = 'incident.subscription-refused'`, []any{&refused}); err != nil || refused == 0 {
+			t.Errorf("%d refusals are recorded: %v", refused, err)
+		}
+		kit.Clock.Advance(26 * time.Hour) // nobody confirmed: nothing of them stays
+		subscribe("ida@example.test")
+		if err := ledger.One(t.Context(), kit.DB, `SELECT COUNT(*) FROM incident_status_subscriber`, []any{&waiting}); err != nil || waiting != 1 {
+			t.Errorf("%d addresses wait: %v", waiting, err)
 		}
 		if a := subscribe("no address"); a.Code != http.StatusUnprocessableEntity {
 			t.Errorf("no address: %d", a.Code)

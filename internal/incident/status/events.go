@@ -81,6 +81,16 @@ func (e SubscriptionAsked) About() ledger.About {
 	return ledger.About{Name: "incident.subscription-asked", Object: "subscriber/" + e.Subscriber}
 }
 
+// SubscriptionRefused is one network that asks too often.
+type SubscriptionRefused struct {
+	Network string `class:"personal"`
+}
+
+// About implements ledger.Event.
+func (e SubscriptionRefused) About() ledger.About {
+	return ledger.About{Name: "incident.subscription-refused"}
+}
+
 // Subscribed is an address that is told of updates from now on.
 type Subscribed struct {
 	Subscriber string `class:"public"`

@@ -22,6 +22,7 @@ import (
 const (
 	subscriberKind = "status-subscriber"
 	class          = "incident.subscribers" // marks of addresses and tokens of links
+	boxColumn      = "incident_status_subscriber.box"
 	confirmWithin  = 24 * time.Hour
 	perAddress     = 3  // confirmations within an hour
 	perNetwork     = 20 // likewise
@@ -50,10 +51,9 @@ func (s *Service) Subscribe(ctx context.Context, who actor.Actor, address, netwo
 	if !known {
 		id = s.DB.ID()
 	}
-	box, err := s.seal(ctx, keyring.Subject{Kind: subscriberKind, ID: id}, "incident_status_subscriber.box", id, []byte(to))
-	if err != nil {
-		return err
-	}
+	// Until it is confirmed nobody is a subject: whoever asks here has no key made, and the time
+	// that it takes does not tell who is known.
+	box := key.Seal([]byte(to), boxed(boxColumn, id))
 	token := secret.RandomText(24)
 	ask, err := s.Letters.Prepare(ctx, must(confirmLetter(s, to, token)))
 	if err != nil {
@@ -64,6 +64,9 @@ func (s *Service) Subscribe(ctx context.Context, who actor.Actor, address, netwo
 			return nil, err
 		}
 		now, hour := us(tx.Now()), us(tx.Now().Add(-time.Hour))
+		if _, err := tx.Exec(ctx, dropUnconfirmed, hour); err != nil {
+			return nil, err
+		}
 		n, err := tx.Exec(ctx, askAgain, mark, sum(token), us(tx.Now().Add(confirmWithin)), now, hour, perAddress)
 		if err == nil && n == 0 && !known {
 			n, err = tx.Exec(ctx, insertSubscriber, id, mark, box, sum(token), us(tx.Now().Add(confirmWithin)), now)
@@ -73,6 +76,9 @@ func (s *Service) Subscribe(ctx context.Context, who actor.Actor, address, netwo
 		}
 		return SubscriptionAsked{Subscriber: id, Network: network}, err
 	})
+	if errors.Is(err, fault.Limited) {
+		return s.DB.Refuse(ctx, who, SubscriptionRefused{Network: network}, err)
+	}
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
@@ -120,13 +126,22 @@ func dead() error {
 // Confirm makes the address of a letter a subscriber.
 func (s *Service) Confirm(ctx context.Context, who actor.Actor, token secret.Text) error {
 	var id string
-	if err := ledger.One(ctx, s.DB, byToken, []any{&id}, sum(token), us(s.Now())); errors.Is(err, fault.NotFound) {
+	var box []byte
+	if err := ledger.One(ctx, s.DB, byToken, []any{&id, &box}, sum(token), us(s.Now())); errors.Is(err, fault.NotFound) {
 		return dead()
 	} else if err != nil {
 		return err
 	}
-	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		n, err := tx.Exec(ctx, confirm, id, sum(token), us(tx.Now()))
+	to, err := keyring.OpenBox(ctx, s.Ring, boxed(boxColumn, id), box)
+	if err != nil {
+		return err
+	}
+	own, err := s.seal(ctx, keyring.Subject{Kind: subscriberKind, ID: id}, boxColumn, id, to.Reveal())
+	if err != nil {
+		return err
+	}
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		n, err := tx.Exec(ctx, confirm, id, sum(token), us(tx.Now()), own)
 		if err == nil && n != 1 {
 			err = dead()
 		}
@@ -204,7 +219,7 @@ func (s *Service) Notices(ctx context.Context, p Post) ([]jobs.Job, error) {
 	}
 	var out []jobs.Job
 	for _, r := range rows {
-		to, err := keyring.OpenBox(ctx, s.Ring, boxed("incident_status_subscriber.box", r.id), r.box)
+		to, err := keyring.OpenBox(ctx, s.Ring, boxed(boxColumn, r.id), r.box)
 		if errors.Is(err, fault.Gone) {
 			continue // unsubscribed at this moment
 		}
@@ -249,8 +264,9 @@ const (
 	askAgain = `UPDATE incident_status_subscriber SET token = $2, until = $3, asked = CASE WHEN asked <= $5 THEN $4 ELSE asked END, tries = CASE WHEN asked <= $5 THEN 1 ELSE tries + 1 END
 		WHERE mark = $1 AND confirmed IS NULL AND (asked <= $5 OR tries < $6)`
 	insertSubscriber = `INSERT INTO incident_status_subscriber (id, mark, box, token, until, asked, tries, confirmed) VALUES ($1, $2, $3, $4, $5, $6, 1, NULL)`
-	byToken          = `SELECT id FROM incident_status_subscriber WHERE token = $1 AND until > $2 AND confirmed IS NULL`
-	confirm          = `UPDATE incident_status_subscriber SET confirmed = $3, token = '' WHERE id = $1 AND token = $2 AND confirmed IS NULL AND until > $3`
+	byToken          = `SELECT id, box FROM incident_status_subscriber WHERE token = $1 AND until > $2 AND confirmed IS NULL`
+	confirm          = `UPDATE incident_status_subscriber SET confirmed = $3, token = '', box = $4 WHERE id = $1 AND token = $2 AND confirmed IS NULL AND until > $3`
+	dropUnconfirmed  = `DELETE FROM incident_status_subscriber WHERE confirmed IS NULL AND until <= $1`
 	subscriberRow    = `SELECT id FROM incident_status_subscriber WHERE id = $1`
 	dropSubscriber   = `DELETE FROM incident_status_subscriber WHERE id = $1`
 	countSubscribers = `SELECT COUNT(*) FROM incident_status_subscriber WHERE confirmed IS NOT NULL`
