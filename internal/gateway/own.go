@@ -59,7 +59,7 @@ func (o *ownAnswer) keep() { // clause: inc.breach-scope
 	}
 	if !o.asked {
 		r := trail.Record{At: o.began, Who: o.seen.Who, Addr: web.RemoteIP(o.r), Route: o.seen.Route, Method: knownMethod(o.r.Method), Status: o.status, Code: o.seen.Code,
-			Took: o.g.now().Sub(o.began), In: o.r.ContentLength, Out: o.n}
+			Took: o.g.now().Sub(o.began), In: max(o.r.ContentLength, 0), Out: o.n}
 		if r.Who.IsZero() {
 			r.Who = web.StrangerOf(o.r)
 		}

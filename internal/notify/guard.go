@@ -9,31 +9,15 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// inside are networks that no message may lead to beside those that netip knows by name:
-// an address of ours there is worth more to whoever chose it than the message is.
-var inside = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"), netip.MustParsePrefix("192.0.2.0/24"),
-	netip.MustParsePrefix("192.88.99.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"),
-	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("::/96"), netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("100::/64"), // the first three hide IPv4
-	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("fec0::/10"),
-}
+	"writ/internal/outside"
+)
 
 var errInside = errors.New("the address is inside, and not among those that may be called (notify.allow)")
 
 // refused reports whether an address must not be dialled.
 func (s *Service) refused(a netip.Addr) bool { // clause: mon.notify (a webhook does not lead inside)
-	if !a.IsValid() || a.Zone() != "" {
-		return true
-	}
-	a = a.Unmap()
-	in := func(p netip.Prefix) bool { return p.Contains(a) }
-	if s.allowed(a) {
-		return false
-	}
-	return !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || slices.ContainsFunc(inside, in)
+	return a.Zone() != "" || !s.allowed(a) && !outside.Is(a)
 }
 
 // allowed reports whether the machine's settings name the address.

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"writ/internal/outside"
 )
 
 // Limits of what is read from a provider.
@@ -45,17 +47,10 @@ func reachable(address string, private []netip.Prefix) error {
 	if slices.ContainsFunc(private, func(p netip.Prefix) bool { return p.Contains(ip) }) {
 		return nil
 	}
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Contains(ip) }) { // clause: auth.best-practice
+	if !outside.Is(ip) { // clause: auth.best-practice
 		return fmt.Errorf("the provider lies at the private address %s; list its network under private if that is right", ip)
 	}
 	return nil
-}
-
-// inside are networks that netip does not call private: those shared by carriers, for
-// tests and benchmarks, and ways to write IPv4 as IPv6.
-var inside = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"),
 }
 
 // capped cuts off an answer that is too large, as an error and not as its end.
