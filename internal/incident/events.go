@@ -270,15 +270,30 @@ func (e MessageFollowed) About() ledger.About {
 
 // ActDone is something that the server did by itself, once for its key.
 type ActDone struct {
-	Incident string `class:"public"`
-	Round    int64  `class:"public"`
-	Act      string `class:"public"`
-	Key      string `class:"public"`
-	Output   string `class:"public"` // hash of what came of it
-	Count    int64  `class:"public"`
+	Incident string   `class:"public"`
+	Round    int64    `class:"public"`
+	Act      string   `class:"public"`
+	Key      string   `class:"public"`
+	Output   string   `class:"public"` // hash of what came of it
+	Count    int64    `class:"public"`
+	Says     string   `class:"public"`
+	Good     []string `class:"public"` // guards that hold because of it
+	Bad      []string `class:"public"` // guards that do not
 }
 
 // About implements ledger.Event.
 func (e ActDone) About() ledger.About {
 	return ledger.About{Name: "incident.act-done", Clause: "inc.process", Object: thing(e.Incident)}
+}
+
+// ActRepeated is an act that went wrong and is done once more.
+type ActRepeated struct {
+	Incident string `class:"public"`
+	Round    int64  `class:"public"`
+	Act      string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e ActRepeated) About() ledger.About {
+	return ledger.About{Name: "incident.act-repeated", Clause: "inc.process", Object: thing(e.Incident)}
 }

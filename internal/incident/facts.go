@@ -45,7 +45,7 @@ func (s *Service) facts(ctx context.Context, r ledger.Reader, who actor.Actor, c
 	if err := ledger.One(ctx, r, owedTo, []any{&f.AudienceOwe}, c.ID, c.Round); err != nil {
 		return nil, err
 	}
-	return f, errors.Join(s.publicFacts(ctx, r, c, f), s.reviewFacts(ctx, r, c, f), s.fixFacts(ctx, r, c, f))
+	return f, errors.Join(proved(ctx, r, c, f), s.publicFacts(ctx, r, c, f), s.reviewFacts(ctx, r, c, f), s.fixFacts(ctx, r, c, f), s.lossFacts(ctx, r, c, f), s.breachFacts(ctx, r, c, f))
 }
 
 func (s *Service) publicFacts(ctx context.Context, r ledger.Reader, c Case, f *engine.Facts) error {

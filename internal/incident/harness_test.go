@@ -134,7 +134,7 @@ func with(t testing.TB, kit *ledgertest.Kit, seam *incident.Seam) *world {
 	w.page, err = status.New(status.Deps{DB: kit.DB, Ring: kit.Ring, Letters: w.post, Access: w.access, Company: company, Origin: "https://app.example.test", Now: now, Log: log,
 		Names: func(context.Context) ([]string, error) { return w.names, nil }, Folder: t.TempDir()})
 	fail(err)
-	w.svc, err = incident.New(incident.Deps{DB: kit.DB, Ring: kit.Ring, Access: w.access, People: staff{}, Customers: w.customers, Letters: w.post, Queue: w.queue, Record: w.journal, Page: w.page, Rules: w.rules,
+	w.svc, err = incident.New(incident.Deps{DB: kit.DB, Ring: kit.Ring, Access: w.access, People: staff{}, Real: incident.World{Customers: w.customers}, Letters: w.post, Queue: w.queue, Record: w.journal, Page: w.page, Rules: w.rules,
 		Company: company, Origin: "https://app.example.test", Now: now, Log: log, Seam: seam})
 	fail(err)
 	return w

@@ -104,23 +104,29 @@ type Record interface {
 	List(ctx context.Context, q journal.Query) ([]journal.Entry, error)
 }
 
-// Deps are what a Service is made of. Customers and Seam may be nil.
-type Deps struct {
-	DB        *ledger.DB
-	Ring      *keyring.Ring
-	Access    *access.Access
-	People    People
+// World is what an incident can reach beyond this package. What is nil is reached by nobody.
+type World struct {
 	Customers Customers
-	Letters   Letters
-	Queue     Queue
-	Record    Record
-	Page      *status.Service
-	Rules     *clause.Live[Rules]
-	Company   func() string
-	Origin    string // https://app.example.com
-	Now       func() time.Time
-	Log       *slog.Logger
-	Seam      *Seam
+}
+
+// Deps are what a Service is made of. Seam may be nil.
+type Deps struct {
+	DB      *ledger.DB
+	Ring    *keyring.Ring
+	Access  *access.Access
+	People  People
+	Real    World // what incidents reach
+	Sandbox World // what drills reach
+	Letters Letters
+	Queue   Queue
+	Record  Record
+	Page    *status.Service
+	Rules   *clause.Live[Rules]
+	Company func() string
+	Origin  string // https://app.example.com
+	Now     func() time.Time
+	Log     *slog.Logger
+	Seam    *Seam
 }
 
 // Seam is for tests only.
@@ -129,7 +135,10 @@ type Seam struct {
 }
 
 // Service is the module. It is safe for concurrent use.
-type Service struct{ Deps }
+type Service struct {
+	Deps
+	acts map[string]act
+}
 
 // New makes a Service and takes over the jobs that are its own.
 func New(d Deps) (*Service, error) {
@@ -138,6 +147,7 @@ func New(d Deps) (*Service, error) {
 		return nil, errors.New("incident: a dependency is missing")
 	}
 	s := &Service{Deps: d}
+	s.acts = s.allActs()
 	d.Queue.Handle(workKind, jobs.Handler{Run: s.work, Tries: 12, Limit: 5 * time.Minute})
 	return s, nil
 }
@@ -153,6 +163,14 @@ func (s *Service) Run(ctx context.Context) error {
 	return jobs.Tend(ctx, time.Second, s.Log, "incidents", func(ctx context.Context) error {
 		return errors.Join(s.Tend(ctx), s.Page.Tend(ctx))
 	})
+}
+
+// world is what an incident reaches: a drill can touch nothing real, because it has nothing real.
+func (s *Service) world(c Case) World {
+	if c.Drill {
+		return s.Sandbox
+	}
+	return s.Real
 }
 
 func (s *Service) point(name string) {

@@ -11,7 +11,6 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/incident/engine"
-	"writ/internal/jobs"
 	"writ/internal/ledger"
 )
 
@@ -203,22 +202,23 @@ func (s *Service) Take(ctx context.Context, who actor.Actor, ref string, w Step)
 	if r == "" {
 		r = regionOf(w.Event)
 	}
-	var job jobs.Job
-	if w.Event == "resolve" {
-		if job, err = s.prepareWork(ctx, ref, tellAffected); err != nil {
-			return Case{}, err
-		}
+	e, err := s.prepareWork(ctx, ref, r, w.Event)
+	if err != nil {
+		return Case{}, err
 	}
 	c, err := s.act(ctx, who, ref, w.Version, func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
 		if r == engine.L {
 			ev, err := s.takeLife(ctx, tx, who, c, w.Event, reason)
-			if err == nil && w.Event == "resolve" {
-				err = s.plan(ctx, tx, *c, tellAffected, job)
+			if err == nil {
+				err = s.plan(ctx, tx, *c, e)
 			}
 			return ev, err
 		}
 		t, err := s.take(ctx, tx, who, c, r, w.Event, func(f *engine.Facts) { f.Reason = reason != "" })
 		t.event.reason = reason
+		if err == nil {
+			err = s.plan(ctx, tx, *c, e)
+		}
 		return t.event, err
 	})
 	if err != nil {

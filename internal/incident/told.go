@@ -35,17 +35,17 @@ type Audience struct {
 
 // tellAffected computes which teams an incident touched, and queues one message for each, in
 // one change a team: a team that has its row has its letters. It returns the hash of the list.
-func (s *Service) tellAffected(ctx context.Context, c Case) (string, int64, error) { // clause: inc.tell-affected
+func (s *Service) tellAffected(ctx context.Context, c Case) (outcome, error) { // clause: inc.tell-affected
 	var teams []Team
 	whole := true
-	if s.Customers != nil && !c.Drill {
+	if customers := s.world(c).Customers; customers != nil {
 		until := c.Green
 		if until.IsZero() {
 			until = s.Now()
 		}
 		var err error
-		if teams, whole, err = s.Customers.Touched(ctx, c.OnsetFrom, until); err != nil {
-			return "", 0, fmt.Errorf("teams that were touched: %w", err)
+		if teams, whole, err = customers.Touched(ctx, c.OnsetFrom, until); err != nil {
+			return outcome{}, fmt.Errorf("teams that were touched: %w", err)
 		}
 	}
 	slices.SortFunc(teams, func(a, b Team) int { return strings.Compare(a.ID, b.ID) })
@@ -53,10 +53,10 @@ func (s *Service) tellAffected(ctx context.Context, c Case) (string, int64, erro
 	for _, t := range teams {
 		parts = append(parts, t.ID)
 		if err := s.tellTeam(ctx, c, t); err != nil {
-			return "", 0, err
+			return outcome{}, err
 		}
 	}
-	return digest(parts...), int64(len(teams)), nil
+	return outcome{Output: digest(parts...), Count: int64(len(teams))}, nil
 }
 
 func (s *Service) tellTeam(ctx context.Context, c Case, t Team) error {

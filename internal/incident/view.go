@@ -47,6 +47,7 @@ type View struct {
 	Waivers  []Waiver
 	Audience []Audience
 	Acts     []Act
+	Proofs   []Proof
 	Also     []Elsewhere // the other channels of the policy
 	Near     []Case
 	Kinds    []string
@@ -122,7 +123,8 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 		func() (err error) { v.Waivers, err = s.waivers(ctx, c); return err },
 		func() (err error) { v.Audience, err = s.audience(ctx, c); return err },
 		func() (err error) { v.Also, err = s.postedAt(ctx, c); return err },
-		func() (err error) { v.Acts, err = s.acts(ctx, c.ID); return err },
+		func() (err error) { v.Proofs, err = s.proofs(ctx, c); return err },
+		func() (err error) { v.Acts, err = s.workOf(ctx, c.ID); return err },
 		func() (err error) { v.Stands, err = s.stands(ctx, who, v); return err },
 	} {
 		if err := read(); err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,46 +20,89 @@ import (
 // workKind is the kind of the jobs that are what the server does in an incident.
 const workKind = "incident.act"
 
-// What the server does.
+// What the server does of the lifecycle.
 const tellAffected = "tell-affected"
+
+// allActs are what the server does, by the names in the engine's tables. Those of the tables
+// that are not here are done in the change of their step.
+func (s *Service) allActs() map[string]act {
+	out := map[string]act{tellAffected: s.tellAffected}
+	maps.Copy(out, s.lossActs())
+	maps.Copy(out, s.breachActs())
+	return out
+}
 
 // keyOf names one act of one round. Whoever finds it done does nothing.
 func keyOf(c Case, act string) string {
-	return c.ID + "/" + string(engine.L) + "/" + act + "/" + strconv.FormatInt(c.Round, 10)
+	region := engine.L
+	for _, m := range engine.Machines() {
+		if slices.ContainsFunc(m.Steps, func(st engine.Step) bool { return st.Act == act }) {
+			region = m.Region
+			break
+		}
+	}
+	return c.ID + "/" + string(region) + "/" + act + "/" + strconv.FormatInt(c.Round, 10)
 }
 
-// prepareWork makes the job of an act, outside the change that queues it.
-func (s *Service) prepareWork(ctx context.Context, ref, act string) (jobs.Job, error) {
+// errand is a job for an act, made outside the change that queues it.
+type errand struct {
+	act, token string
+	job        jobs.Job
+}
+
+// prepareWork makes the job of what the server does once a step is taken; the zero errand
+// where that is nothing.
+func (s *Service) prepareWork(ctx context.Context, ref string, r engine.Region, event string) (errand, error) {
+	m, _ := engine.Of(r)
+	for _, st := range m.Steps {
+		if _, ours := s.acts[st.Act]; ours && st.Event == event {
+			return s.prepareAct(ctx, ref, st.Act)
+		}
+	}
+	return errand{}, nil
+}
+
+func (s *Service) prepareAct(ctx context.Context, ref, act string) (errand, error) {
 	c, err := s.find(ctx, s.DB, ref)
 	if err != nil {
-		return jobs.Job{}, err
+		return errand{}, err
 	}
-	return s.Queue.Prepare(ctx, workKind, []byte(c.ID+" "+act))
+	e := errand{act: act, token: s.DB.ID()}
+	e.job, err = s.Queue.Prepare(ctx, workKind, []byte(c.ID+" "+act+" "+e.token))
+	return e, err
 }
 
-// plan writes down inside the change of a step what the server is to do because of it.
-func (s *Service) plan(ctx context.Context, tx *ledger.Tx, c Case, act string, job jobs.Job) error {
-	if _, err := tx.Exec(ctx, planWork, keyOf(c, act), c.ID, act, us(tx.Now())); err != nil {
+// plan writes down inside the change of a step what the server is to do because of it. What
+// the act found before counts no more, and a job from before does nothing.
+func (s *Service) plan(ctx context.Context, tx *ledger.Tx, c Case, e errand) error {
+	if e.act == "" {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, planWork, keyOf(c, e.act), c.ID, e.act, us(tx.Now()), e.token, e.job.ID()); err != nil {
 		return err
 	}
-	return s.Queue.Enqueue(ctx, tx, job)
+	if _, err := tx.Exec(ctx, forgetProof, c.ID, c.Round, e.act); err != nil {
+		return err
+	}
+	return s.Queue.Enqueue(ctx, tx, e.job)
 }
 
 // work does an act, or goes on with one that a process before was killed in. It bears being
 // run twice, and at once on two nodes.
 func (s *Service) work(ctx context.Context, payload secret.Bytes) error {
-	id, act, ok := strings.Cut(string(payload.Reveal()), " ")
-	if !ok || act != tellAffected {
-		return fault.Newf(fault.Invalid, "act_unknown", "There is no act %q.", act)
+	words := strings.Fields(string(payload.Reveal()))
+	if len(words) != 3 || s.acts[words[1]] == nil {
+		return fault.Newf(fault.Invalid, "act_unknown", "There is no such act.")
 	}
+	id, name, token := words[0], words[1], words[2]
 	c, err := s.find(ctx, s.DB, id)
 	if err != nil {
 		return err
 	}
-	key := keyOf(c, act)
-	var state string
-	if err := ledger.One(ctx, s.DB, workState, []any{&state}, key); errors.Is(err, fault.NotFound) || state == "done" {
-		return nil // of a former round, or done
+	key := keyOf(c, name)
+	var state, job string
+	if err := ledger.One(ctx, s.DB, workState, []any{&state, new(string), &job}, key); errors.Is(err, fault.NotFound) || state == "done" || job != token {
+		return nil // of a former round, done, or begun anew
 	} else if err != nil {
 		return err
 	}
@@ -68,7 +113,7 @@ func (s *Service) work(ctx context.Context, payload secret.Bytes) error {
 		return err
 	}
 	s.point("running")
-	out, n, err := s.tellAffected(ctx, c)
+	out, err := s.acts[name](ctx, c)
 	if err != nil {
 		return errors.Join(err, s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
 			_, err := tx.Exec(ctx, troubleWork, key, fault.KindOf(err).Error())
@@ -77,34 +122,103 @@ func (s *Service) work(ctx context.Context, payload secret.Bytes) error {
 	}
 	s.point("before")
 	_, err = s.DB.Change(ctx, actor.System("incident"), func(tx *ledger.Tx) (ledger.Event, error) {
-		done, err := tx.Exec(ctx, endWork, key, us(tx.Now()), out)
+		done, err := tx.Exec(ctx, endWork, key, us(tx.Now()), out.Output, out.Says, token)
 		if err == nil && done != 1 {
 			err = fault.Wrap(fault.Conflict, "done", errors.New("another node was first"))
 		}
-		if err != nil {
-			return nil, err
+		if err == nil && name == tellAffected {
+			_, err = tx.Exec(ctx, setDecided, c.ID)
 		}
-		_, err = tx.Exec(ctx, setDecided, c.ID)
-		return ActDone{Incident: c.ID, Round: c.Round, Act: act, Key: key, Output: out, Count: n}, err
+		ev := ActDone{Incident: c.ID, Round: c.Round, Act: name, Key: key, Output: out.Output, Count: out.Count, Says: out.Says}
+		for _, p := range out.Proofs {
+			if err == nil {
+				err = prove(ctx, tx, c, name, p)
+			}
+			if p.Good {
+				ev.Good = append(ev.Good, p.Guard)
+			} else {
+				ev.Bad = append(ev.Bad, p.Guard)
+			}
+		}
+		return ev, err
 	})
 	s.point("after")
 	if errors.Is(err, fault.Conflict) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("end %s: %w", act, err)
+		return fmt.Errorf("end %s: %w", name, err)
 	}
 	return nil
 }
 
-// Act is something the server does, or did.
-type Act struct{ Key, Act, State, Output, Problem string }
+// Again has the server do once more what it did badly, or what it gave up: only the act of
+// the state in which the region stands, by whoever takes the step that begins it.
+func (s *Service) Again(ctx context.Context, who actor.Actor, ref, name string) (Case, error) { // clause: inc.process
+	if s.acts[name] == nil {
+		return Case{}, fault.New(fault.NotFound, "act_unknown", fault.Public{Problem: fmt.Sprintf("The server does nothing called %q.", name), Expected: "One of: " + strings.Join(slices.Sorted(maps.Keys(s.acts)), ", ") + "."})
+	}
+	e, err := s.prepareAct(ctx, ref, name)
+	if err != nil {
+		return Case{}, err
+	}
+	var was string // of the job before
+	if c, err := s.find(ctx, s.DB, ref); err != nil {
+		return Case{}, err
+	} else if err := ledger.One(ctx, s.DB, workState, []any{new(string), &was, new(string)}, keyOf(c, name)); err != nil && !errors.Is(err, fault.NotFound) {
+		return Case{}, err
+	}
+	gaveUp := false
+	if was != "" {
+		is, err := s.Queue.State(ctx, was)
+		if err != nil && !errors.Is(err, fault.NotFound) {
+			return Case{}, err
+		}
+		gaveUp = is == "failed" || err != nil
+	}
+	return s.act(ctx, who, ref, 0, func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
+		r, st, ok := standing(*c, name)
+		if !ok {
+			return nil, kept(*c, r, name, nil)
+		}
+		if !s.mayTake(ctx, tx, who, *c, st) {
+			return nil, roleLacks(*c, r, st)
+		}
+		var state, job string
+		if err := ledger.One(ctx, tx, workState, []any{&state, &job, new(string)}, keyOf(*c, name)); err != nil {
+			return nil, err
+		}
+		var bad int64
+		if err := ledger.One(ctx, tx, badProofs, []any{&bad}, c.ID, c.Round, name); err != nil {
+			return nil, err
+		}
+		if job != was || state != "done" && !gaveUp || state == "done" && bad == 0 {
+			return nil, kept(*c, r, name, []engine.Lack{{Guard: "went-wrong", Words: "It is under way, or it went well.", Who: "nobody"}})
+		}
+		return ActRepeated{Incident: c.ID, Round: c.Round, Act: name}, s.plan(ctx, tx, *c, e)
+	})
+}
 
-func (s *Service) acts(ctx context.Context, id string) ([]Act, error) {
+// standing is the step that led a region to where it stands and has this act.
+func standing(c Case, act string) (engine.Region, engine.Step, bool) {
+	for _, m := range engine.Machines() {
+		for _, st := range m.Steps {
+			if st.Act == act && st.To == c.States[m.Region] {
+				return m.Region, st, true
+			}
+		}
+	}
+	return engine.L, engine.Step{}, false
+}
+
+// Act is something the server does, or did.
+type Act struct{ Key, Act, State, Output, Problem, Says string }
+
+func (s *Service) workOf(ctx context.Context, id string) ([]Act, error) {
 	var out []Act
 	err := s.DB.Each(ctx, actsOf, func(scan ledger.Scan) error {
 		var a Act
-		err := scan(&a.Key, &a.Act, &a.State, &a.Output, &a.Problem)
+		err := scan(&a.Key, &a.Act, &a.State, &a.Output, &a.Problem, &a.Says)
 		out = append(out, a)
 		return err
 	}, id)
@@ -112,12 +226,13 @@ func (s *Service) acts(ctx context.Context, id string) ([]Act, error) {
 }
 
 const (
-	planWork = `INSERT INTO incident_work (key, case_id, act, state, tries, made, ended, output, problem) VALUES ($1, $2, $3, 'pending', 0, $4, NULL, '', '')
-		ON CONFLICT (key) DO UPDATE SET state = 'pending', made = excluded.made, ended = NULL`
-	workState   = `SELECT state FROM incident_work WHERE key = $1`
+	planWork = `INSERT INTO incident_work (key, case_id, act, state, tries, made, ended, output, problem, token, job, says) VALUES ($1, $2, $3, 'pending', 0, $4, NULL, '', '', $5, $6, '')
+		ON CONFLICT (key) DO UPDATE SET state = 'pending', made = excluded.made, ended = NULL, output = '', problem = '', says = '', token = excluded.token, job = excluded.job`
+	workState   = `SELECT state, job, token FROM incident_work WHERE key = $1`
 	beginWork   = `UPDATE incident_work SET state = 'running', tries = tries + 1 WHERE key = $1 AND state <> 'done'`
-	endWork     = `UPDATE incident_work SET state = 'done', ended = $2, output = $3, problem = '' WHERE key = $1 AND state <> 'done'`
+	endWork     = `UPDATE incident_work SET state = 'done', ended = $2, output = $3, says = $4, problem = '' WHERE key = $1 AND state <> 'done' AND token = $5`
 	troubleWork = `UPDATE incident_work SET problem = $2 WHERE key = $1 AND state <> 'done'`
-	actsOf      = `SELECT key, act, state, output, problem FROM incident_work WHERE case_id = $1 ORDER BY made, key`
+	actsOf      = `SELECT key, act, state, output, problem, says FROM incident_work WHERE case_id = $1 ORDER BY made, key`
+	badProofs   = `SELECT COUNT(*) FROM incident_proof WHERE case_id = $1 AND round = $2 AND act = $3 AND NOT good`
 	setDecided  = `UPDATE incident_case SET decided = TRUE WHERE id = $1`
 )
