@@ -106,14 +106,14 @@ type DB struct {
 	seam     *Seam
 	limit    time.Duration // for a closure on SQLite
 
-	ids    ids
-	warm   warm
-	gate   gate
-	inner  sync.Map // goroutine ids inside a closure
-	wakes  hints
-	clock  atomic.Int64 // greatest time seen, µs
-	closed atomic.Bool
-	writes atomic.Uint64 // ends of write transactions of this process
+	ids     ids
+	warm    warm
+	gate    gate
+	inner   sync.Map // goroutine ids inside a closure
+	wakes   hints
+	clock   atomic.Int64 // greatest time seen, µs
+	closed  atomic.Bool
+	written written
 }
 
 // Open opens the ledger, applies the schemas and records those that are new. It
@@ -297,7 +297,13 @@ func (d *DB) Quiet(ctx context.Context, why Housekeeping, fn func(*Tx) error) er
 // run hands the attempt to the engine; where a test asks for it, after a rehearsal
 // that is undone.
 func (d *DB) run(ctx context.Context, attempt func(*Tx) error) error {
-	defer d.writes.Add(1) // before the caller knows that it is done (Memo)
+	var touched []string
+	defer func() { d.written.add(touched) }() // before the caller knows that it is done (Memo)
+	inner := attempt
+	attempt = func(t *Tx) error {
+		defer func() { touched = append(touched, t.touched...) }()
+		return inner(t)
+	}
 	if d.seam != nil && d.seam.Twice {
 		rehearsal := errors.New("rehearsal")
 		err := d.engine.run(ctx, func(t *Tx) error {

@@ -35,6 +35,31 @@ func TestMemo(t *testing.T) {
 		if get("a") != 3 {
 			t.Error("kept across a write")
 		}
+		things := ledger.Memo[int]{Of: []string{"ledger_thing"}}
+		get2 := func() int {
+			v, err := things.Get(kit.DB, "a", func() (int, error) { reads++; return reads, nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+		first := get2()
+		touch := func(query string) {
+			_ = kit.DB.Quiet(t.Context(), ledger.LastSeen, func(tx *ledger.Tx) error {
+				_, err := tx.Exec(t.Context(), query)
+				return err // there may be no such table: that it was tried counts
+			})
+		}
+		if touch("UPDATE other_thing SET a = 1"); get2() != first {
+			t.Error("not kept across a write to another table")
+		}
+		for _, q := range []string{"UPDATE ledger_thing SET a = 1", "insert into ledger_thing (a) VALUES (1)", " DELETE FROM ledger_thing", "WITH x AS (SELECT 1) UPDATE ledger_thing SET a = 1", `UPDATE "ledger_thing" SET a = 1`, "REPLACE INTO ledger_thing VALUES (1)"} {
+			was := get2()
+			if touch(q); get2() == was {
+				t.Errorf("kept across %s", q)
+			}
+		}
+		reads = 3
 		kit.Clock.Advance(time.Second)
 		if get("a") != 4 {
 			t.Error("kept for a second")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,11 +28,12 @@ type session interface {
 // Tx is a writing transaction, valid while the closure it was given to runs. It is
 // for one goroutine.
 type Tx struct {
-	now   time.Time
-	db    *DB
-	entry string
-	also  []Event
-	done  bool // the closure has returned; guarded by mu
+	now     time.Time
+	db      *DB
+	entry   string
+	also    []Event
+	done    bool     // the closure has returned; guarded by mu
+	touched []string // tables that statements wrote
 
 	state   atomic.Int32
 	ended   chan struct{} // buffered 1: the closure's goroutine is through with the Tx
@@ -111,6 +113,9 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error)
 	}
 	if err := t.db.seam.statement(query); err != nil {
 		return 0, t.fail("execute", query, err)
+	}
+	if table := target(query); !slices.Contains(t.touched, table) {
+		t.touched = append(t.touched, table)
 	}
 	n, err := t.on.exec(query, args)
 	if err != nil {

@@ -139,16 +139,37 @@ func (s *Service) value(ctx context.Context, team string, sel Selector, how Read
 
 // newest is what most reads want: one statement finds it.
 func (s *Service) newest(ctx context.Context, team, name string, how Read) (Value, error) {
-	v := Value{Param: Param{Name: name}}
-	var box []byte
-	err := ledger.One(ctx, s.DB, selectNewest, append(append([]any{&v.ID}, v.versionDest()...), &box), team, []byte(name))
+	read := func() (newest, error) {
+		n := newest{Value: Value{Param: Param{Name: name}}}
+		err := ledger.One(ctx, s.DB, selectNewest, append(append([]any{&n.ID}, n.versionDest()...), &n.box), team, []byte(name))
+		return n, err
+	}
+	var n newest
+	var err error
+	if s.DB.Engine() == "sqlite" { // one process writes there, and it knows what it wrote
+		n, err = s.values.Get(s.DB, team+"\x00"+name, read)
+	} else {
+		n, err = read()
+	}
 	if errors.Is(err, fault.NotFound) {
 		return Value{}, errNoParam(name)
 	}
 	if err != nil {
 		return Value{}, fmt.Errorf("read the newest version: %w", err)
 	}
-	return v, s.unseal(ctx, team, &v, box, how)
+	v := n.Value
+	return v, s.unseal(ctx, team, &v, n.box, how)
+}
+
+// newest is the newest version of a parameter as it lies there, its value sealed.
+type newest struct {
+	Value
+	box []byte
+}
+
+// newestKept keeps what was read last, until somebody writes to parameters.
+func newestKept() *ledger.Memo[newest] {
+	return &ledger.Memo[newest]{Of: []string{"vault_param", "vault_version"}, Most: 1024}
 }
 
 // unseal opens a value where it was asked for; a text of another type is never withheld.

@@ -89,6 +89,7 @@ type Service struct {
 	things map[string]Now // by kind; set before the server serves
 	counts *counts
 	rows   *rows
+	values *ledger.Memo[newest]
 	noted  func(entry string)
 }
 
@@ -97,14 +98,14 @@ func New(d Deps) (*Service, error) {
 	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Owners == nil || d.Rules == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("vault: a dependency is missing")
 	}
-	s := &Service{Deps: d, folds: &Folds{}, counts: &counts{}, rows: &rows{}, things: map[string]Now{}}
+	s := &Service{Deps: d, folds: &Folds{}, counts: &counts{}, rows: &rows{}, values: newestKept(), things: map[string]Now{}}
 	s.Things("param", s.nowParam)
 	return s, nil
 }
 
 // Noting is the same vault, which tells f the id of each entry that it makes.
 func (s *Service) Noting(f func(entry string)) *Service {
-	return &Service{Deps: s.Deps, folds: s.folds, counts: s.counts, rows: s.rows, things: s.things, noted: f}
+	return &Service{Deps: s.Deps, folds: s.folds, counts: s.counts, rows: s.rows, values: s.values, things: s.things, noted: f}
 }
 
 func (s *Service) change(ctx context.Context, who actor.Actor, fn func(*ledger.Tx) (ledger.Event, error)) (ledger.Receipt, error) {
