@@ -94,7 +94,7 @@ type ruled interface{ Slots() []clause.Slot }
 func (a *App) build(ctx context.Context) (err error) {
 	a.jobs = jobs.New(jobs.Deps{DB: a.db, Keys: a.ring, Now: a.now, Log: a.log.With("module", "jobs")})
 	if a.mail, err = mail.New(mail.Deps{Queue: a.jobs, URL: a.config.Mail.URL, From: a.config.Mail.From, Now: a.now,
-		Log: a.log.With("module", "mail"), Canary: func(m mail.Message) { a.door.Take(m) }}); err != nil {
+		Log: a.log.With("module", "mail"), Canary: func(m mail.Message) { a.door.Take(m) }, Sent: a.sent}); err != nil {
 		return err
 	}
 	a.access = access.New(access.Deps{Log: a.db, Now: a.now})
@@ -216,7 +216,7 @@ func (a *App) buildGateway() error {
 		DB: a.db, Rules: clause.NewLive[gateway.Rules](a.now), Sessions: gateSessions{a.identity}, Tokens: a.identity, Access: a.access, Keys: a.ring,
 		Origin: a.origin, Upstreams: upstreams, Zones: gateway.Zones{Local: a.config.Gateway.Zone, Health: a.config.Gateway.Health, Sticky: a.config.Gateway.Sticky},
 		CacheMax: int64(a.config.Gateway.Cache) << 20, RoutesFile: a.path("routes.yaml"), Now: a.now, Log: a.log.With("module", "gateway"),
-		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound, Programs: programs, Trail: metered{a.trail, a.watch.Meter()}, WAF: a.config.Gateway.WAF.settings(), Egress: out,
+		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound, Programs: programs, Trail: metered{a.trail, a.watch}, WAF: a.config.Gateway.WAF.settings(), Egress: out,
 		Stores: a.stores, Plant: func(ctx context.Context, door *canary.Door, control string) (gateway.Planted, func(), error) {
 			p, end, err := a.identity.Plant(ctx, door, control)
 			return gateway.Planted{Email: p.Email, Password: p.Password}, end, err

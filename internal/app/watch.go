@@ -13,6 +13,7 @@ import (
 	"writ/internal/gateway/trail"
 	"writ/internal/notify"
 	"writ/internal/watch"
+	"writ/internal/watch/series"
 )
 
 // WatchConf holds machine settings of watching and telling.
@@ -162,7 +163,7 @@ func (a *App) readCertificate(context.Context) ([]watch.Reading, error) {
 // metered counts each request that has an access record, but those of canaries.
 type metered struct {
 	*trail.Trail
-	meter *watch.Meter
+	watch *watch.Service
 }
 
 var canaryNet = netip.MustParsePrefix("127.77.0.0/16")
@@ -180,5 +181,10 @@ func (m metered) Add(r trail.Record) { // clause: mon.load
 	if took > streamed {
 		took = 0
 	}
-	m.meter.Note(r.Status, took)
+	m.watch.Answered(watch.Request{At: r.At, Who: r.Who, Network: r.Network(), Agent: r.Agent, Route: r.Route, Status: r.Status, Refused: r.Code != "", Took: took, In: r.In, Out: r.Out, Records: len(r.Resource)})
+}
+
+// sent counts a letter that was handed over.
+func (a *App) sent(kind string) {
+	a.watch.Count(series.Event{At: a.now(), Meter: "mails", Labels: []series.Label{{Dimension: "kind", Value: kind}}})
 }

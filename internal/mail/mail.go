@@ -55,14 +55,15 @@ type Queue interface {
 	Handle(kind string, h jobs.Handler)
 }
 
-// Deps are what a Mailer is made of; all but Canary are needed.
+// Deps are what a Mailer is made of; all but Canary and Sent are needed.
 type Deps struct {
 	Queue  Queue
 	URL    string // smtp://user:password@host:587, smtps://…, file:///folder
 	From   string
 	Now    func() time.Time
 	Log    *slog.Logger
-	Canary func(Message) // takes letters to *.canary.invalid; they are never sent out
+	Canary func(Message)     // takes letters to *.canary.invalid; they are never sent out
+	Sent   func(kind string) // counts letters that were handed over; may be nil
 }
 
 // JobKind is the kind of the jobs that carry letters.
@@ -160,9 +161,14 @@ func (m *Mailer) send(ctx context.Context, payload secret.Bytes) error {
 		return err
 	}
 	if m.folder != "" {
-		return m.file(out, msg)
+		err = m.file(out, msg)
+	} else {
+		err = m.smtp(ctx, out)
 	}
-	return m.smtp(ctx, out)
+	if err == nil && m.d.Sent != nil {
+		m.d.Sent(msg.Kind)
+	}
+	return err
 }
 
 func (m *Mailer) compose(msg Message) (*gomail.Msg, error) {

@@ -4,6 +4,7 @@
 //	requests ─► Meter ─┐                                         ├─► alarm ─► told by two ways, again
 //	/proc, folders ────┼─► readings, each 10 s ─► thresholds ────┘            until acknowledged
 //	queue, certificate ┘                                                      ─► verdict
+//	entries, requests, readings, letters ─► series (meters.go: one table of what is counted)
 //
 //	pending(for) ─► firing ─► acknowledged ─► cleared ─► closed(verdict)
 //	                  ▲            │ expires     │

@@ -147,3 +147,14 @@ type RulesFired struct {
 func (e RulesFired) About() ledger.About {
 	return ledger.About{Name: "watch.rules-fired", Clause: alarms}
 }
+
+// EventsDropped is what found no room and was counted by nothing of watch.
+type EventsDropped struct {
+	Source string `class:"public"`
+	Count  int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e EventsDropped) About() ledger.About {
+	return ledger.About{Name: "watch.events-dropped", Clause: alarms, Object: "source/" + e.Source}
+}

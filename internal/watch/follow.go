@@ -10,19 +10,21 @@ import (
 	"writ/internal/fault"
 	"writ/internal/journal"
 	"writ/internal/ledger"
+	"writ/internal/watch/series"
 )
 
 // Followed is the name of watch as a follower of the journal.
 const Followed = "watch"
 
 const (
-	mostFacts = 20               // groups in one change, whose time is limited
-	mostApart = 1000             // that a rule counts apart at a time; the others count together
-	others    = "others"         // under this name
-	history   = 15 * time.Minute // before the first start is not looked at
-	rejoins   = 15 * time.Minute // an alarm that fires again within this is the same one
-	mostSame  = 100              // open alarms of a rule; the others join into one
-	evidence  = 20               // entries of an alarm that are kept
+	mostFacts  = 20               // groups in one change, whose time is limited
+	mostCounts = 100              // minutes of series in it
+	mostApart  = 1000             // that a rule counts apart at a time; the others count together
+	others     = "others"         // under this name
+	history    = 15 * time.Minute // before the first start is not looked at
+	rejoins    = 15 * time.Minute // an alarm that fires again within this is the same one
+	mostSame   = 100              // open alarms of a rule; the others join into one
+	evidence   = 20               // entries of an alarm that are kept
 )
 
 // fact is something a rule counts: in one minute, by one whom.
@@ -44,7 +46,7 @@ func (s *Service) Follow(ctx context.Context, entries []journal.Entry) error { /
 		return err
 	}
 	var facts []*fact
-	last := int64(-1)
+	last, counts := int64(-1), s.series.NewBatch()
 	for i := range entries {
 		e := &entries[i]
 		if e.N < cursor {
@@ -59,15 +61,16 @@ func (s *Service) Follow(ctx context.Context, entries []journal.Entry) error { /
 			continue
 		}
 		facts = s.factsOf(facts, e)
-		if len(facts) >= mostFacts {
-			if err := s.take(ctx, facts, e.N+1); err != nil {
+		measured(counts, e)
+		if len(facts) >= mostFacts || counts.Len() >= mostCounts {
+			if err := s.take(ctx, facts, counts, e.N+1); err != nil {
 				return err
 			}
-			facts = facts[:0]
+			facts, counts = facts[:0], s.series.NewBatch()
 		}
 	}
-	if len(facts) > 0 {
-		if err := s.take(ctx, facts, last+1); err != nil {
+	if len(facts) > 0 || counts.Len() > 0 {
+		if err := s.take(ctx, facts, counts, last+1); err != nil {
 			return err
 		}
 	}
@@ -126,8 +129,10 @@ func weigh(r *Rule, e *journal.Entry, f *fact) (err error) {
 }
 
 // take writes down what came of some entries, with the cursor.
-func (s *Service) take(ctx context.Context, facts []*fact, next int64) error {
-	return s.quietly(ctx, system, func(tx *ledger.Tx) (evs []ledger.Event, err error) {
+func (s *Service) take(ctx context.Context, facts []*fact, counts *series.Batch, next int64) error {
+	var done func()
+	err := s.quietly(ctx, system, func(tx *ledger.Tx) (evs []ledger.Event, err error) {
+		done = nil
 		var have int64
 		if err := ledger.One(ctx, tx, `SELECT n FROM watch_cursor WHERE id = 1`, []any{&have}); err != nil {
 			return nil, err
@@ -142,9 +147,16 @@ func (s *Service) take(ctx context.Context, facts []*fact, next int64) error {
 			}
 			evs = append(evs, more...)
 		}
+		if done, err = s.series.Write(ctx, tx, counts); err != nil {
+			return nil, err //nolint:wrapcheck // says of which meter
+		}
 		_, err = tx.Exec(ctx, `UPDATE watch_cursor SET n = $1 WHERE id = 1`, next)
 		return evs, err
 	})
+	if err == nil && done != nil {
+		done()
+	}
+	return err
 }
 
 // count adds a fact, and raises an alarm when that is enough.
@@ -210,6 +222,9 @@ func byStream() map[string][]*Rule { return index().streams }
 // forget removes counts whose windows are over, and links nobody uses any more.
 func (s *Service) forget(ctx context.Context) error {
 	now := s.Now()
+	if err := s.series.Forget(ctx); err != nil {
+		return err //nolint:wrapcheck // the ledger says what failed
+	}
 	return s.DB.Quiet(ctx, ledger.Expiry, func(tx *ledger.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM watch_count WHERE minute < $1`, now.Add(-2*time.Hour).UnixMicro()/time.Minute.Microseconds()); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"writ/internal/ledger"
+	"writ/internal/watch/series"
 )
 
 // Reading is a number that was read just now.
@@ -73,6 +74,9 @@ func (s *Service) Sample(ctx context.Context) error { // clause: mon.load
 		}
 		all = append(all, Reading{Meter: "source.silent", Label: src.Name, Value: float64(now.Sub(last)) / float64(src.Every)})
 	}
+	if err := s.keepReadings(ctx, all); err != nil {
+		return err
+	}
 	if now.Sub(s.forgot) > time.Hour {
 		s.forgot = now
 		if err := s.forget(ctx); err != nil {
@@ -81,6 +85,27 @@ func (s *Service) Sample(ctx context.Context) error { // clause: mon.load
 	}
 	return s.Judge(ctx, all)
 }
+
+// keepReadings makes series of readings, and says that everything that counts was there. The
+// minutes that are over are written.
+func (s *Service) keepReadings(ctx context.Context, rs []Reading) error {
+	now := s.Now()
+	for _, rd := range rs {
+		if s.series.Meter(rd.Meter) != nil {
+			s.series.Add(series.Event{At: now, Meter: rd.Meter, Value: rd.Value, Labels: []series.Label{{Dimension: byPart, Value: rd.Label}}})
+		}
+		if rd.Meter == "host.clock" && rd.Value > maxStep {
+			s.series.Jumped()
+		}
+	}
+	for _, source := range []string{gate, record, readings, letters} {
+		s.series.Seen(source)
+	}
+	return s.series.Flush(ctx) //nolint:wrapcheck // says what could not be written
+}
+
+// maxStep is how far the clock may move by itself, in seconds.
+const maxStep = 2
 
 // Judge compares readings with the rules. A reading that is too much opens an alarm, or
 // keeps it; one that is good again, for two minutes, clears it.

@@ -18,6 +18,7 @@ import (
 	"writ/internal/ledger"
 	"writ/internal/notify"
 	"writ/internal/secret"
+	"writ/internal/watch/series"
 	"writ/internal/web"
 )
 
@@ -41,9 +42,11 @@ type Access interface {
 // Person is somebody who is told.
 type Person struct{ ID, Email string }
 
-// Keys is what watch needs of the keyring, to know the marks of canaries.
+// Keys is what watch needs of the keyring, to know the marks of canaries and to name people.
 type Keys interface {
 	Versions(ctx context.Context, s keyring.Subject) ([]envelope.Key, error)
+	// Pseudonym is how access records name a person.
+	Pseudonym(s keyring.Subject) string
 }
 
 // Notify is the kit that tells people; *notify.Service.
@@ -79,6 +82,8 @@ type Deps struct {
 type Service struct {
 	Deps
 	meter   *Meter
+	series  *series.Service
+	inlet   inlet
 	sources []*source
 	pages   *web.Pages
 	begun   time.Time
@@ -99,7 +104,11 @@ func New(d Deps) (*Service, error) {
 	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}}, d.Sources...) {
 		s.sources = append(s.sources, &source{Source: src, begun: d.Now()})
 	}
+	s.inlet.names = map[string]string{}
 	var err error
+	if s.series, err = series.New(series.Deps{DB: d.DB, Meters: Meters(), Now: d.Now, Log: d.Log}); err != nil {
+		return nil, err //nolint:wrapcheck // says which meter
+	}
 	if s.pages, err = web.NewPages(files, web.Funcs{Now: d.Now}); err != nil {
 		return nil, err //nolint:wrapcheck // says which page
 	}
@@ -115,6 +124,9 @@ const round = 10 * time.Second
 // Run reads the machine and does what is due until ctx ends. The times stand in the tables;
 // this only looks at them, at the latest after ten seconds.
 func (s *Service) Run(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { defer close(done); s.runInlet(ctx) }()
+	defer func() { <-done }()
 	tick := time.NewTicker(round)
 	defer tick.Stop()
 	for {

@@ -24,7 +24,11 @@ type Record struct {
 	Took     time.Duration
 	In, Out  int64    // bytes of the bodies; -1 = not known
 	Resource []string // "name=value", from the path
+	Agent    string   // the header, for who counts requests; not kept
 }
+
+// Network is where it came from, as strangers are told apart.
+func (r *Record) Network() string { return network(r.Addr) }
 
 // line is a record as it lies in a chunk.
 type line struct {

@@ -1,0 +1,197 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/keyring"
+	"writ/internal/ledger"
+	"writ/internal/watch/series"
+)
+
+// Request is one that the gate answered, without what it asked for.
+type Request struct {
+	At      time.Time
+	Who     actor.Actor
+	Network string // as strangers are told apart: 203.0.113.0/24
+	Agent   string // the header; only its family is kept
+	Route   string // the pattern
+	Status  int
+	Refused bool // by the gate itself
+	Took    time.Duration
+	In, Out int64 // bytes; -1 = not known
+	Records int   // of the application, named by the path
+}
+
+const (
+	mostWaiting = 65_536
+	drainEvery  = 250 * time.Millisecond
+)
+
+// inlet takes requests from whoever answers them, and lets nobody wait.
+type inlet struct {
+	mu      sync.Mutex
+	waiting []Request
+	spare   []Request
+	lost    atomic.Int64
+
+	names map[string]string // person, or month and network → pseudonym; of the drainer alone
+}
+
+const mostNames = 65_536 // that are remembered
+
+// Answered notes a request. It costs a copy; what finds no room is lost to watch alone, and that is
+// an entry.
+func (s *Service) Answered(r Request) { // clause: mon.abnormal
+	s.meter.Note(r.Status, r.Took)
+	in := &s.inlet
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.waiting) >= mostWaiting {
+		in.lost.Add(1)
+		return
+	}
+	in.waiting = append(in.waiting, r)
+}
+
+// Count notes something else that a meter counts.
+func (s *Service) Count(e series.Event) { s.series.Add(e) }
+
+// Series are the measurements.
+func (s *Service) Series() *series.Service { return s.series }
+
+// drain counts the requests that wait. It is for one goroutine.
+func (s *Service) drain(ctx context.Context) error {
+	in := &s.inlet
+	in.mu.Lock()
+	rs := in.waiting
+	in.waiting, in.spare = in.spare[:0], nil
+	in.mu.Unlock()
+	for i := range rs {
+		s.countRequest(ctx, &rs[i])
+	}
+	clear(rs)
+	if cap(rs) > 4096 { // after a burst
+		rs = nil
+	}
+	in.spare = rs[:0]
+	return s.tellLost(ctx)
+}
+
+// tellLost makes an entry of what found no room.
+func (s *Service) tellLost(ctx context.Context) error {
+	n := s.inlet.lost.Swap(0)
+	if n == 0 {
+		return nil
+	}
+	s.series.Lost(gate)
+	_, err := s.DB.Change(ctx, system, func(*ledger.Tx) (ledger.Event, error) { return EventsDropped{Source: gate, Count: n}, nil })
+	if err != nil {
+		s.inlet.lost.Add(n)
+		return fmt.Errorf("record that %d requests were not counted: %w", n, err)
+	}
+	return nil
+}
+
+func (s *Service) countRequest(ctx context.Context, r *Request) {
+	labels := make([]series.Label, 0, 6)
+	put := func(dimension, v string) {
+		if v != "" {
+			labels = append(labels, series.Label{Dimension: dimension, Value: v})
+		}
+	}
+	put(byRoute, r.Route)
+	put(byTeam, r.Who.Team)
+	put(byPerson, s.nameOf(&r.Who))
+	put(byNetwork, s.networkOf(ctx, r))
+	put(byAgent, family(r.Agent))
+	put(byKind, class(r.Status))
+	add := func(meter string, n int64, v float64) {
+		s.series.Add(series.Event{At: r.At, Meter: meter, N: n, Value: v, Labels: labels})
+	}
+	add("requests", 1, 0)
+	if r.Refused {
+		add("requests.refused", 1, 0)
+	}
+	if r.Status >= 500 {
+		add("requests.failed", 1, 0)
+	}
+	if r.Took > 0 {
+		add("latency", 1, float64(r.Took.Microseconds()))
+	}
+	if r.Out >= 0 {
+		add("bytes.out", 1, float64(r.Out))
+	}
+	if r.In >= 0 {
+		add("bytes.in", 1, float64(r.In))
+	}
+	if r.Records > 0 && r.Status < 400 {
+		add("records", int64(r.Records), 0)
+	}
+}
+
+// nameOf is how access records name whoever asked.
+func (s *Service) nameOf(who *actor.Actor) string {
+	switch who.Kind {
+	case actor.Machine:
+		return who.ID
+	case actor.Person, actor.Support, actor.Enrolling, actor.Agreeing, actor.BreakGlass:
+		return s.remembered("person/"+who.ID, func() string { return s.Keys.Pseudonym(keyring.Person(who.ID)) })
+	}
+	return ""
+}
+
+func (s *Service) remembered(name string, find func() string) string {
+	names := s.inlet.names
+	p, ok := names[name]
+	if !ok {
+		if p = find(); p == "" {
+			return ""
+		}
+		if len(names) >= mostNames {
+			clear(names)
+		}
+		names[name] = p
+	}
+	return p
+}
+
+// networkOf is how the journal names a network this month; "" before anybody had an entry in it.
+func (s *Service) networkOf(ctx context.Context, r *Request) string {
+	if r.Network == "" {
+		return ""
+	}
+	sub := keyring.Strangers(r.At)
+	return s.remembered(sub.ID+"/"+r.Network, func() string {
+		keys, err := s.Keys.Versions(ctx, sub)
+		if err != nil && !errors.Is(err, fault.NotFound) && !errors.Is(err, fault.Gone) {
+			s.Log.Warn("networks of requests are not told apart", "err", err)
+		}
+		if err != nil || len(keys) == 0 {
+			return ""
+		}
+		return ledger.Pseudonym(keys[0], string(actor.Stranger), r.Network)
+	})
+}
+
+// runInlet counts requests until ctx ends.
+func (s *Service) runInlet(ctx context.Context) {
+	tick := time.NewTicker(drainEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := s.drain(ctx); err != nil && ctx.Err() == nil {
+				s.Log.Error("count requests", "err", err)
+			}
+		}
+	}
+}

@@ -1,0 +1,242 @@
+package series
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"writ/internal/ledger"
+)
+
+const atOnce = 100 // minutes of series in one change, whose time is limited
+
+// table is the rows of one resolution.
+type table struct {
+	step        time.Duration
+	add, spread string
+	sketch      string
+}
+
+// tables from the finest on.
+var tables = []table{
+	{time.Minute, addMinute, addMinute + returning, sketchMinute},
+	{time.Hour, addHour, addHour + returning, sketchHour},
+	{24 * time.Hour, addDay, addDay + returning, sketchDay},
+}
+
+// row is where something is added to a table.
+type row struct {
+	table int
+	at    int64
+}
+
+// Write adds a batch to its rows of a minute, an hour and a day in the caller's change. Call
+// done once the change is in. Nothing of the batch is changed, so the change may run again.
+func (s *Service) Write(ctx context.Context, tx *ledger.Tx, b *Batch) (done func(), err error) {
+	if err := s.load(ctx, tx); err != nil {
+		return nil, err
+	}
+	learned := map[key]int64{}
+	if err := s.write(ctx, tx, b, b.sorted(), learned); err != nil {
+		return nil, err
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		maps.Copy(s.ids, learned)
+		for k, c := range b.cells {
+			s.recall(k, c)
+		}
+	}, nil
+}
+
+// recall counts what a batch brought in the seconds in memory, at the end of its minute or now.
+// The caller holds mu.
+func (s *Service) recall(k slot, c *cell) {
+	if sec := s.second(min(k.minute/1e6+59, s.Now().Unix())); sec != nil {
+		sec.cell(k.key).merge(&cell{n: c.n, sum: c.sum, high: c.high})
+	}
+}
+
+// write adds the rows of some slots, which stand in the order of sorted.
+func (s *Service) write(ctx context.Context, tx *ledger.Tx, b *Batch, slots []slot, learned map[key]int64) error {
+	for from := 0; from < len(slots); {
+		k, until := slots[from].key, from
+		rows := map[row]*cell{}
+		newest := int64(0)
+		for ; until < len(slots) && slots[until].key == k; until++ {
+			x := slots[until]
+			newest = max(newest, x.minute)
+			for i, t := range tables {
+				r := row{i, floor(x.minute, t.step)}
+				if rows[r] == nil {
+					rows[r] = &cell{}
+				}
+				rows[r].merge(b.cells[x])
+			}
+		}
+		id, err := s.register(ctx, tx, k, newest, learned)
+		if err != nil {
+			return err
+		}
+		for r, c := range rows {
+			if err := addRow(ctx, tx, &tables[r.table], id, r.at, c); err != nil {
+				return fmt.Errorf("write series of %s: %w", k.meter, err)
+			}
+		}
+		from = until
+	}
+	return nil
+}
+
+func addRow(ctx context.Context, tx *ledger.Tx, t *table, id, at int64, c *cell) error {
+	if c.sketch == nil {
+		_, err := tx.Exec(ctx, t.add, id, at, c.n, c.sum, c.high)
+		return err //nolint:wrapcheck // its caller says which
+	}
+	var old []byte // the row is ours from here on
+	if err := ledger.One(ctx, tx, t.spread, []any{&old}, id, at, c.n, c.sum, c.high); err != nil {
+		return err //nolint:wrapcheck // its caller says which
+	}
+	sum := &Sketch{}
+	if len(old) > 0 {
+		if err := sum.UnmarshalBinary(old); err != nil {
+			return err
+		}
+	}
+	sum.Merge(c.sketch)
+	b, err := sum.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, t.sketch, id, at, b)
+	return err //nolint:wrapcheck // its caller says which
+}
+
+// register gives a series its number.
+func (s *Service) register(ctx context.Context, tx *ledger.Tx, k key, seen int64, learned map[key]int64) (int64, error) {
+	s.mu.Lock()
+	id := s.ids[k]
+	s.mu.Unlock()
+	if id > 0 {
+		return id, nil
+	}
+	if id = learned[k]; id > 0 {
+		return id, nil
+	}
+	if err := ledger.One(ctx, tx, addSeries, []any{&id}, k.meter, k.dimension, k.label, seen); err != nil {
+		return 0, fmt.Errorf("name a series of %s: %w", k.meter, err)
+	}
+	learned[k] = id
+	return id, nil
+}
+
+// load learns at the start which labels were live.
+func (s *Service) load(ctx context.Context, r ledger.Reader) error {
+	s.mu.Lock()
+	loaded := s.loaded
+	s.mu.Unlock()
+	if loaded {
+		return nil
+	}
+	found := map[key]int64{}
+	err := r.Each(ctx, liveSeries, func(scan ledger.Scan) error {
+		var k key
+		var seen int64
+		err := scan(&k.meter, &k.dimension, &k.label, &seen)
+		found[k] = seen
+		return err
+	}, s.Now().Add(-lives).UnixMicro())
+	if err != nil {
+		return fmt.Errorf("read the live series: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, seen := range found {
+		if live := s.live[k.meter]; live != nil {
+			live[k] = max(live[k], seen)
+		}
+	}
+	s.loaded = true
+	return nil
+}
+
+// Flush writes the minutes that are over, and which minutes were observed. What could not be
+// written stays for the next time.
+func (s *Service) Flush(ctx context.Context) error {
+	this := floor(s.Now().UnixMicro(), time.Minute)
+	if err := s.load(ctx, s.DB); err != nil {
+		return err
+	}
+	for {
+		more, err := s.flush(ctx, this)
+		if err != nil {
+			return err
+		}
+		if !more {
+			return s.flushCover(ctx)
+		}
+	}
+}
+
+// flush writes some of what is pending from before a minute.
+func (s *Service) flush(ctx context.Context, before int64) (more bool, err error) {
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	part := s.NewBatch()
+	s.mu.Lock()
+	for k, c := range s.pending.cells {
+		if k.minute >= before {
+			continue
+		}
+		if len(part.cells) == atOnce {
+			more = true
+			break
+		}
+		part.cells[k] = c
+		delete(s.pending.cells, k)
+	}
+	s.mu.Unlock()
+	if len(part.cells) == 0 {
+		return false, nil
+	}
+	learned := map[key]int64{}
+	err = s.DB.Quiet(ctx, ledger.WatchState, func(tx *ledger.Tx) error {
+		clear(learned)
+		return s.write(ctx, tx, part, part.sorted(), learned)
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		for k, c := range part.cells {
+			s.pending.cell(k).merge(c)
+		}
+		return false, errors.Join(errors.New("series: minutes are not written yet"), err)
+	}
+	maps.Copy(s.ids, learned)
+	return more, nil
+}
+
+const (
+	addSeries  = `INSERT INTO watch_series (meter, dimension, label, seen) VALUES ($1, $2, $3, $4) ON CONFLICT (meter, dimension, label) DO UPDATE SET seen = excluded.seen RETURNING id`
+	liveSeries = `SELECT meter, dimension, label, seen FROM watch_series WHERE seen >= $1`
+
+	adds = ` (series, at, n, sum, high, sketch) VALUES ($1, $2, $3, $4, $5, '') ON CONFLICT (series, at) DO UPDATE SET `
+
+	addMinute = `INSERT INTO watch_series_1m` + adds + `n = watch_series_1m.n + excluded.n, sum = watch_series_1m.sum + excluded.sum, high = CASE WHEN excluded.high > watch_series_1m.high THEN excluded.high ELSE watch_series_1m.high END`
+	addHour   = `INSERT INTO watch_series_1h` + adds + `n = watch_series_1h.n + excluded.n, sum = watch_series_1h.sum + excluded.sum, high = CASE WHEN excluded.high > watch_series_1h.high THEN excluded.high ELSE watch_series_1h.high END`
+	addDay    = `INSERT INTO watch_series_1d` + adds + `n = watch_series_1d.n + excluded.n, sum = watch_series_1d.sum + excluded.sum, high = CASE WHEN excluded.high > watch_series_1d.high THEN excluded.high ELSE watch_series_1d.high END`
+	returning = ` RETURNING sketch`
+
+	sketchMinute = `UPDATE watch_series_1m SET sketch = $3 WHERE series = $1 AND at = $2`
+	sketchHour   = `UPDATE watch_series_1h SET sketch = $3 WHERE series = $1 AND at = $2`
+	sketchDay    = `UPDATE watch_series_1d SET sketch = $3 WHERE series = $1 AND at = $2`
+
+	dropMinutes  = `DELETE FROM watch_series_1m WHERE (series, at) IN (SELECT series, at FROM watch_series_1m WHERE at < $1 ORDER BY at LIMIT $2)`
+	dropHours    = `DELETE FROM watch_series_1h WHERE (series, at) IN (SELECT series, at FROM watch_series_1h WHERE at < $1 ORDER BY at LIMIT $2)`
+	dropDays     = `DELETE FROM watch_series_1d WHERE (series, at) IN (SELECT series, at FROM watch_series_1d WHERE at < $1 ORDER BY at LIMIT $2)`
+	dropObserved = `DELETE FROM watch_observed WHERE (source, hour) IN (SELECT source, hour FROM watch_observed WHERE hour < $1 LIMIT $2)`
+	dropSeries   = `DELETE FROM watch_series WHERE id IN (SELECT id FROM watch_series WHERE seen < $1 LIMIT $2)`
+)
