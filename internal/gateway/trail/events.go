@@ -36,7 +36,8 @@ func (e Damaged) About() ledger.About {
 
 // Dropped are records that were not kept, because the disk did not take them in time.
 type Dropped struct {
-	Count int64 `class:"public"`
+	Count int64     `class:"public"`
+	Since time.Time `class:"public"` // the first of them
 }
 
 // About implements ledger.Event.

@@ -310,9 +310,13 @@ func (t *Trail) each(ctx context.Context, from, until time.Time, fn func(row) er
 	return nil
 }
 
-// Sweep removes segments whose time is over, and destroys the keys of addresses.
+// Sweep removes segments whose time is over, and destroys the keys of addresses. While a
+// legal hold stands it does neither.
 func (t *Trail) Sweep(ctx context.Context) error {
 	now := t.Now()
+	if held, err := t.held(ctx); held || err != nil {
+		return err
+	}
 	var old []string
 	if err := t.each(ctx, time.Time{}, now.Add(-keep), func(r row) error {
 		if r.until.Before(now.Add(-keep)) {
@@ -325,6 +329,9 @@ func (t *Trail) Sweep(ctx context.Context) error {
 	for len(old) > 0 {
 		part := old[:min(len(old), 100)]
 		old = old[len(part):]
+		if held, err := t.held(ctx); held || err != nil { // one may begin at any time
+			return err
+		}
 		for _, id := range part {
 			if err := os.Remove(t.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("remove a segment: %w", err)
@@ -342,12 +349,26 @@ func (t *Trail) Sweep(ctx context.Context) error {
 			return fmt.Errorf("record that segments are over: %w", err)
 		}
 	}
+	if held, err := t.held(ctx); held || err != nil {
+		return err
+	}
 	for back := range 4 { // a server that was off for a month has kept none of the weeks before
 		if err := t.forget(ctx, week(now.Add(-keepAddress-time.Duration(7*(back+1))*24*time.Hour)), now); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (t *Trail) held(ctx context.Context) (bool, error) { // clause: inc.breach-research
+	if t.Held == nil {
+		return false, nil
+	}
+	held, err := t.Held(ctx)
+	if err != nil {
+		return true, fmt.Errorf("ask whether a legal hold stands: %w", err)
+	}
+	return held, nil
 }
 
 // forget destroys the key of a week's addresses, and records it the first time.

@@ -41,7 +41,7 @@ type Access interface {
 	Allow(ctx context.Context, who actor.Actor, action access.Action, object string) error
 }
 
-// Deps are what a Trail is made of. All are needed.
+// Deps are what a Trail is made of. Held may be nil.
 type Deps struct {
 	DB     *ledger.DB
 	Keys   Keys
@@ -49,6 +49,7 @@ type Deps struct {
 	Dir    string // DIR/segments
 	Now    func() time.Time
 	Log    *slog.Logger
+	Held   func(ctx context.Context) (bool, error) // a legal hold stands: nothing is removed
 }
 
 // Trail keeps access records. It is safe for concurrent use.
@@ -58,6 +59,7 @@ type Trail struct {
 	mu      sync.Mutex // guards waiting
 	waiting []Record
 	dropped atomic.Int64 // not yet an entry
+	since   atomic.Int64 // when the first of them was, µs; 0 = none
 	added   atomic.Int64 // since the start
 	lost    atomic.Int64 // since the start
 
@@ -95,6 +97,7 @@ func (t *Trail) Add(r Record) {
 	if len(t.waiting) >= maxWaiting {
 		t.dropped.Add(1)
 		t.lost.Add(1)
+		t.since.CompareAndSwap(0, r.At.UnixMicro())
 		return
 	}
 	t.added.Add(1)
@@ -153,8 +156,12 @@ func (t *Trail) Close(ctx context.Context) error {
 
 func (t *Trail) flush(ctx context.Context) error {
 	if n := t.dropped.Swap(0); n > 0 {
-		if _, err := t.DB.Change(ctx, actor.System("gateway"), func(*ledger.Tx) (ledger.Event, error) { return Dropped{Count: n}, nil }); err != nil {
+		since := t.since.Swap(0)
+		if _, err := t.DB.Change(ctx, actor.System("gateway"), func(*ledger.Tx) (ledger.Event, error) {
+			return Dropped{Count: n, Since: time.UnixMicro(since).UTC()}, nil
+		}); err != nil {
 			t.dropped.Add(n)
+			t.since.Store(since)
 			return fmt.Errorf("record that records were dropped: %w", err)
 		}
 	}

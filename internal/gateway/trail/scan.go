@@ -1,0 +1,93 @@
+package trail
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/ledger"
+)
+
+// Part is a closed segment as it was read, held against what is known of it.
+type Part struct {
+	ID          string
+	From, Until time.Time
+	Count, Read int64 // records that were sealed, and that were found
+	SHA256      string
+	Broken      string // why it is not as it was closed; "" = it is
+}
+
+// Scan gives every record of a time, the oldest segment first, and tells of each segment
+// whether it is as it was closed. What is open is closed before, so that all of it has its
+// hash in the journal. A segment that is missing or broken ends nothing: it is told of. The
+// record that fn gets is good until it returns. That somebody looked is recorded.
+func (t *Trail) Scan(ctx context.Context, who actor.Actor, from, until time.Time, fn func(*Found) error) ([]Part, error) { // clause: inc.breach-scope
+	if _, err := t.DB.Change(ctx, who, func(*ledger.Tx) (ledger.Event, error) {
+		return Searched{Of: "everything, for an incident", From: from, Until: until}, nil
+	}); err != nil {
+		return nil, err //nolint:wrapcheck // the ledger says what failed
+	}
+	if err := t.Close(ctx); err != nil {
+		return nil, err
+	}
+	var rows []row
+	if err := t.each(ctx, from, until, func(r row) error { rows = append(rows, r); return nil }); err != nil {
+		return nil, err
+	}
+	slices.Reverse(rows)
+	var out []Part
+	for _, r := range rows {
+		p, err := t.scan(ctx, r, from.UnixMicro(), until.UnixMicro(), fn)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// scan reads one segment. What cannot be read of it is in the part that it returns; an error
+// is of whoever listens, or of a key that is not there now.
+func (t *Trail) scan(ctx context.Context, r row, from, until int64, fn func(*Found) error) (Part, error) {
+	p := Part{ID: r.id, From: r.from, Until: r.until, Count: r.count, SHA256: r.sum}
+	f, err := os.Open(t.path(r.id))
+	if errors.Is(err, fs.ErrNotExist) {
+		p.Broken = "is missing"
+		return p, nil
+	}
+	if err != nil {
+		return Part{}, fmt.Errorf("read access records: %w", err)
+	}
+	defer f.Close()
+	sum := sha256.New()
+	var heard error
+	err = t.frames(ctx, r.id, io.TeeReader(bufio.NewReaderSize(f, 64<<10), sum), func(_ int, _ []byte, ls []line, _ []string) {
+		p.Read += int64(len(ls))
+		for i := range ls {
+			if heard != nil || ls[i].At < from || ls[i].At > until {
+				continue
+			}
+			found := ls[i].found(r.id)
+			heard = fn(&found)
+		}
+	})
+	switch {
+	case heard != nil:
+		return Part{}, heard
+	case ctx.Err() != nil || err != nil && fault.KindOf(err) == fault.Sealed:
+		return Part{}, errors.Join(ctx.Err(), err)
+	case err != nil || hex.EncodeToString(sum.Sum(nil)) != r.sum:
+		p.Broken = "was altered"
+	}
+	return p, nil
+}

@@ -1,0 +1,284 @@
+package breach
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"math"
+	"slices"
+	"time"
+)
+
+// Input is what a set is computed from. Each source is read as often as memory asks for, and
+// must give the same in the same order each time.
+type Input struct {
+	Version  int
+	Selector Selector                                                       // checked
+	Data     map[string][]string                                            // "METHOD route" or "route" → categories that a person gave it
+	Tagged   func(method, route string) []string                            // categories that a description gives; nil = none
+	People   func(ctx context.Context, fn func(subject string) error) error // everybody who may be concerned
+	Former   func(ctx context.Context, fn func(Line) error) error           // of the version before; nil = none
+	Records  func(ctx context.Context, fn func(*Record) error) (Coverage, error)
+	Keep     func(*Record) error // gets each record that matches, once, in order; nil = nobody wants them
+}
+
+// Result is a set without its lines.
+type Result struct {
+	Format   int                 `json:"format"`
+	Version  int                 `json:"version"`
+	Selector Selector            `json:"selector"`
+	Data     map[string][]string `json:"data,omitempty"`
+	Tags     map[string][]string `json:"tags,omitempty"` // "METHOD route" → categories of its description
+	Coverage Coverage            `json:"coverage"`
+	Holes    []Hole              `json:"holes,omitempty"`
+	Records  int64               `json:"records"`        // that match
+	Inputs   string              `json:"inputs"`         // hash of them
+	Open     []string            `json:"open,omitempty"` // routes without a category
+	Counts   map[Class]int64     `json:"counts"`
+	Lines    string              `json:"lines"` // hash of the lines
+	Hash     string              `json:"hash"`  // of all of this
+}
+
+const format = 1
+
+// Whole reports whether the record tells everything about the selected time.
+func (r *Result) Whole() bool { return len(r.Holes) == 0 && len(r.Selector.Unlogged) == 0 }
+
+// Must reports whether something about it must be stated before it is frozen.
+func (r *Result) Must() bool { return !r.Whole() || len(r.Open) > 0 }
+
+// seal is the hash of a result: of its JSON without the hash itself.
+func (r Result) seal() (string, error) {
+	r.Hash = ""
+	b, err := json.Marshal(r)
+	if err != nil {
+		return "", fmt.Errorf("encode a set: %w", err)
+	}
+	sum := sha256.Sum256(append([]byte("writ/breach/set/1\n"), b...))
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// Most is how many subjects are in memory at once.
+const Most = 500_000
+
+// errChanged is a source that did not give the same twice.
+var errChanged = errors.New("breach: the record changed while it was read")
+
+// Compute computes a set, and gives its lines in their order: that of a hash of the subject.
+func Compute(ctx context.Context, in Input, out func(Line) error) (Result, error) {
+	return compute(ctx, in, Most, out)
+}
+
+// total is what is known of one subject.
+type total struct {
+	hash        uint64
+	class       Class
+	data        uint8
+	hits        int64
+	before      int64 // hits in the version before
+	first, last int64 // µs; 0 = none
+}
+
+// pass goes once through everything and keeps the subjects whose hash lies in a part.
+type pass struct {
+	in     *Input
+	lo, hi uint64 // hi is within
+	most   int
+	all    map[string]*total
+	inputs hash.Hash
+	n      int64
+	routes map[string]uint8 // "METHOD route" → categories
+	tags   map[string][]string
+	buf    []byte
+	key    []byte
+}
+
+func compute(ctx context.Context, in Input, most int, out func(Line) error) (Result, error) { // clause: inc.breach-scope
+	r := Result{Format: format, Version: in.Version, Selector: in.Selector, Data: in.Data, Counts: map[Class]int64{}}
+	lines := sha256.New()
+	for lo := uint64(0); ; {
+		p := &pass{in: &in, lo: lo, hi: math.MaxUint64, most: most, all: map[string]*total{}, inputs: sha256.New(), routes: map[string]uint8{}, tags: map[string][]string{}}
+		cover, err := p.run(ctx, lo == 0)
+		if err != nil {
+			return Result{}, err
+		}
+		sum := hex.EncodeToString(p.inputs.Sum(nil))
+		if lo == 0 {
+			r.Coverage, r.Inputs, r.Records, r.Open, r.Tags = cover, sum, p.n, p.open(), p.tags
+			r.Holes = cover.holes(in.Selector.From, in.Selector.Until)
+		} else if sum != r.Inputs {
+			return Result{}, errChanged
+		}
+		if err := p.emit(&r, lines, out); err != nil {
+			return Result{}, err
+		}
+		if p.hi == math.MaxUint64 {
+			break
+		}
+		lo = p.hi + 1
+	}
+	r.Lines = hex.EncodeToString(lines.Sum(nil))
+	var err error
+	r.Hash, err = r.seal()
+	return r, err
+}
+
+func (p *pass) run(ctx context.Context, first bool) (Coverage, error) {
+	if err := p.in.People(ctx, func(s string) error { p.add([]byte(s), total{class: Cleared}); return nil }); err != nil {
+		return Coverage{}, fmt.Errorf("read who may be concerned: %w", err)
+	}
+	if p.in.Former != nil {
+		if err := p.in.Former(ctx, func(l Line) error {
+			p.add([]byte(l.Subject), total{class: l.Class, data: bits(l.Data), before: l.Hits, first: micro(l.First), last: micro(l.Last)})
+			return nil
+		}); err != nil {
+			return Coverage{}, fmt.Errorf("read the version before: %w", err)
+		}
+	}
+	m := p.in.Selector.matcher()
+	cover, err := p.in.Records(ctx, func(r *Record) error {
+		if !m.match(r) {
+			return nil
+		}
+		p.n++
+		p.buf = r.append(p.buf[:0])
+		_, _ = p.inputs.Write(p.buf) // a hash never fails
+		if first && p.in.Keep != nil {
+			if err := p.in.Keep(r); err != nil {
+				return err
+			}
+		}
+		class := classOf(r)
+		if class == 0 {
+			return nil
+		}
+		t := r.At.UnixMicro()
+		hit := total{class: class, data: p.data(r), hits: 1, first: t, last: t}
+		p.key = r.subjects(p.key, func(s []byte) { p.add(s, hit) })
+		return nil
+	})
+	if err != nil {
+		return Coverage{}, fmt.Errorf("read the record: %w", err)
+	}
+	return cover, nil
+}
+
+// data are the categories of what a record's route gives.
+func (p *pass) data(r *Record) uint8 {
+	key := r.Method + " " + r.Route
+	if b, ok := p.routes[key]; ok {
+		return b
+	}
+	b := bits(p.in.Data[key]) | bits(p.in.Data[r.Route])
+	if b == 0 && p.in.Tagged != nil {
+		if b = bits(p.in.Tagged(r.Method, r.Route)); b != 0 {
+			p.tags[key] = words(b)
+		}
+	}
+	if b == 0 {
+		b = bits([]string{Unclassified})
+	}
+	p.routes[key] = b
+	return b
+}
+
+// open are the routes whose data nobody has given a category.
+func (p *pass) open() (out []string) {
+	for key, b := range p.routes {
+		if b&bits([]string{Unclassified}) != 0 {
+			out = append(out, key)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// add lays something on what is known of a subject: the strongest class stays.
+func (p *pass) add(subject []byte, t total) {
+	t.hash = hashOf(subject)
+	if t.hash < p.lo || t.hash > p.hi {
+		return
+	}
+	have := p.all[string(subject)]
+	if have == nil {
+		p.all[string(subject)] = &t
+		p.narrow()
+		return
+	}
+	have.class = max(have.class, t.class)
+	have.data |= t.data
+	have.hits += t.hits
+	have.before = max(have.before, t.before)
+	if have.first == 0 || t.first != 0 && t.first < have.first {
+		have.first = t.first
+	}
+	have.last = max(have.last, t.last)
+}
+
+// narrow halves the part while more subjects are in memory than may be. The rest is for the
+// next pass.
+func (p *pass) narrow() {
+	for len(p.all) > p.most && p.hi > p.lo {
+		p.hi = p.lo + (p.hi-p.lo)/2
+		for s, t := range p.all {
+			if t.hash > p.hi {
+				delete(p.all, s)
+			}
+		}
+	}
+}
+
+func (p *pass) emit(r *Result, lines hash.Hash, out func(Line) error) error {
+	keys := make([]string, 0, len(p.all))
+	for s := range p.all {
+		keys = append(keys, s)
+	}
+	slices.SortFunc(keys, func(a, b string) int { return cmp.Or(cmp.Compare(p.all[a].hash, p.all[b].hash), cmp.Compare(a, b)) })
+	for _, s := range keys {
+		t := p.all[s]
+		l := Line{Subject: s, Class: t.class, Data: words(t.data), Hits: max(t.hits, t.before), First: moment(t.first), Last: moment(t.last)}
+		if l.Class == Cleared && !r.Whole() { // a hole may hold anything
+			l.Class = Possibly
+		}
+		r.Counts[l.Class]++
+		b, err := json.Marshal(l)
+		if err != nil {
+			return fmt.Errorf("encode a line: %w", err)
+		}
+		_, _ = lines.Write(append(b, '\n')) // a hash never fails
+		if err := out(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hashOf is FNV-1a with its bits stirred, so that near names lie apart.
+func hashOf(b []byte) uint64 {
+	h := uint64(14695981039346656037)
+	for _, c := range b {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	h ^= h >> 32
+	h *= 0x9e3779b97f4a7c15
+	return h ^ h>>29
+}
+
+func micro(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func moment(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
