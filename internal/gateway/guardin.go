@@ -162,17 +162,15 @@ func (v *visit) guardBody(w *watcher) *refusal {
 		w.unread(kind)
 		return nil
 	}
-	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		r.Body = struct {
-			io.Reader
-			io.Closer
-		}{guard.Unpack(r.Body, requestRatio), r.Body}
+	switch packing(r.Header) {
+	case bare:
+	case gzipped:
+		r.Body = &boundBody{Reader: guard.Unpack(r.Body, requestRatio), Closer: r.Body, left: v.need.most()}
 		r.ContentLength = -1
 		r.Header.Del("Content-Encoding")
 		r.Header.Del("Content-Length")
 	default:
+		v.w.Header()["Accept-Encoding"] = takesGzip // of requests: RFC 9110 section 15.5.16
 		return refuseEncoding
 	}
 	var stage guard.Stage

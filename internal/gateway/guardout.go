@@ -56,7 +56,7 @@ func (v *visit) guardHeaders(h http.Header) { // clause: data.no-card, data.card
 			h["Accept-Encoding"] = takesGzip
 		}
 	}
-	if len(h["Range"]) > 0 && !isMedia(h.Get("Sec-Fetch-Dest")) { // a number could be fetched in parts
+	if asked := h["Range"]; len(asked) > 0 && (!isMedia(h.Get("Sec-Fetch-Dest")) || len(asked) > 1 || strings.Contains(asked[0], ",")) { // a number could be fetched in parts
 		delete(h, "Range")
 		delete(h, "If-Range")
 	}
@@ -68,6 +68,12 @@ func (v *visit) guardHeaders(h http.Header) { // clause: data.no-card, data.card
 // isMedia reports whether a browser wants to play what it asks for; a text is not sent in
 // parts all the same.
 func isMedia(dest string) bool { return dest == "video" || dest == "audio" || dest == "track" }
+
+// parts reports whether an answer holds several parts of a file, each with a type of its own
+// (multipart/byteranges). Nobody who plays one asks for that.
+func parts(status int, kind string) bool { // clause: data.card-summary
+	return status == http.StatusPartialContent && hasPrefixFold(strings.TrimSpace(kind), "multipart/")
+}
 
 func acceptsGzip(accept string) bool {
 	for part := range strings.SplitSeq(accept, ",") {
@@ -99,23 +105,23 @@ func (v *visit) guardOut(res *http.Response) error { // clause: data.no-card, da
 	if notice {
 		h[NoticeHeader] = noticeWords
 	}
+	if parts(res.StatusCode, kind) {
+		return errPartial
+	}
 	if v.r.Method == http.MethodHead || res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified || !guard.Readable(kind) {
 		if page {
 			h.Del("Content-Length") // of the page without its notice
 		}
 		return nil
 	}
+	how := packing(h)
 	if res.StatusCode == http.StatusPartialContent {
 		return errPartial
 	}
-	packed := false
-	switch strings.ToLower(h.Get("Content-Encoding")) {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		packed = true
-	default:
+	if how == foreign {
 		return guard.ErrPacked
 	}
+	packed := how == gzipped
 	if res.ContentLength >= 0 && res.ContentLength <= int64(len([32 << 10]byte{})) {
 		return v.guardWhole(res, packed, page)
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"writ/internal/actor"
 	"writ/internal/gateway/guard"
@@ -33,9 +32,9 @@ func (v *visit) maskFields(res *http.Response) error { // clause: use.need-to-se
 		return nil
 	}
 	var from io.Reader = res.Body
-	switch strings.ToLower(res.Header.Get("Content-Encoding")) {
-	case "", "identity":
-	case "gzip", "x-gzip":
+	switch packing(res.Header) {
+	case bare:
+	case gzipped:
 		from = guard.Unpack(res.Body, answerRatio)
 	default:
 		return errUnseen

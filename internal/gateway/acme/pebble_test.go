@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -13,12 +14,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -355,5 +360,60 @@ func TestAuthorityIsAway(t *testing.T) {
 	})
 	if n, refused := w.renewals(); n != 1 || refused < 3 {
 		t.Errorf("%d came, %d were refused", n, refused)
+	}
+}
+
+// An authority that wants a certificate replaced at once (RFC 9773) has it replaced, though
+// most of its life is left, and is told which one the new one stands for.
+func TestRenewWhenTold(t *testing.T) { // breaks: crypto.certificates
+	w := open(t, 90*24*time.Hour)
+	w.authority()
+	var hurry, replaced atomic.Bool
+	front := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "https", Host: w.at})
+	front.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: w.ca.Roots()}}
+	authority := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "renewalInfo") {
+			start := time.Now().Add(60 * 24 * time.Hour)
+			if hurry.Load() {
+				start = time.Now().Add(-2 * time.Hour)
+			}
+			rw.Header().Set("Content-Type", "application/json")
+			rw.Header().Set("Retry-After", "1")
+			_ = json.NewEncoder(rw).Encode(map[string]any{"suggestedWindow": map[string]time.Time{"start": start, "end": start.Add(time.Hour)}})
+			return
+		}
+		b, _ := io.ReadAll(r.Body)
+		var signed struct{ Payload string }
+		if json.Unmarshal(b, &signed) == nil {
+			payload, _ := base64.RawURLEncoding.DecodeString(signed.Payload)
+			replaced.CompareAndSwap(false, bytes.Contains(payload, []byte(`"replaces"`)))
+		}
+		r.Body = io.NopCloser(bytes.NewReader(b))
+		front.ServeHTTP(rw, r)
+	}))
+	cert, err := tls.LoadX509KeyPair(filepath.Join(w.dir, "leaf.pem"), filepath.Join(w.dir, "leaf.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	authority.StartTLS()
+	t.Cleanup(authority.Close)
+	w.serve(func(o *acme.Options) { o.Directory = authority.URL + "/dir" })
+	var first string
+	w.within("a certificate is served", func() bool {
+		var err error
+		first, err = w.shown(host)
+		return err == nil
+	})
+	if replaced.Load() {
+		t.Error("the first certificate was asked for in place of another")
+	}
+	hurry.Store(true)
+	w.within("another one is served", func() bool {
+		next, err := w.shown(host)
+		return err == nil && next != first
+	})
+	if !replaced.Load() {
+		t.Error("the authority was not told which certificate the new one replaces")
 	}
 }

@@ -79,8 +79,9 @@ func New(ctx context.Context, o Options) (*Source, error) {
 	s.cache = certmagic.NewCache(certmagic.CacheOptions{GetConfigForCert: s.configFor, RenewCheckInterval: o.Every, OCSPCheckInterval: 24 * time.Hour, Logger: quiet})
 	s.config = certmagic.New(s.cache, certmagic.Config{Storage: o.Storage, Logger: quiet, OnEvent: s.event, ShouldEmitFunc: heard, OCSP: certmagic.OCSPConfig{DisableStapling: true},
 		KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256}, RenewalWindowRatio: 1.0 / 3})
-	s.issuer = certmagic.NewACMEIssuer(s.config, certmagic.ACMEIssuer{CA: o.Directory, TestCA: o.Directory, Email: o.Email, Agreed: true, TrustedRoots: o.Roots,
+	s.issuer = certmagic.NewACMEIssuer(s.config, certmagic.ACMEIssuer{CA: o.Directory, Email: o.Email, Agreed: true, TrustedRoots: o.Roots,
 		DisableHTTPChallenge: o.HTTPPort == 0, AltHTTPPort: o.HTTPPort, AltTLSALPNPort: o.TLSPort, ListenHost: o.Bind, Logger: quiet})
+	s.issuer.TestCA = "" // none: a second try goes to the same authority, and it is told what is replaced (RFC 9773 section 5)
 	s.config.Issuers = []certmagic.Issuer{s.issuer}
 	if _, err := s.config.CacheManagedCertificate(ctx, o.Host); err != nil {
 		o.Log.Info("no certificate is stored yet; it is asked for when the doors are open", "host", o.Host)

@@ -154,7 +154,7 @@ func (c *compiler) formFields(md *Media, pointer string, depth int) error {
 // Media finds what is described for a request's body; nil: the media type is not.
 func (o *Operation) Media(h http.Header) (md *Media, params map[string]string) { // clause: use.public-api
 	said := h["Content-Type"]
-	if len(said) != 1 || len(h["Content-Encoding"]) > 0 && h.Get("Content-Encoding") != "identity" {
+	if len(said) != 1 || len(h["Content-Encoding"]) > 1 || h.Get("Content-Encoding") != "" && h.Get("Content-Encoding") != "identity" {
 		return nil, nil
 	}
 	kind, params, err := mime.ParseMediaType(said[0])
