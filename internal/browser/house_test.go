@@ -166,7 +166,7 @@ func (h *house) open(ctx context.Context, ended chan<- error) error {
 	}
 	h.app, h.origin, h.roots = srv, srv.Origin(), srv.Roots()
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: h.roots}}}
-	if h.sample, err = sample.New(sample.Options{File: filepath.Join(h.dir, "sample.json"), Now: time.Now,
+	if h.sample, err = sample.New(ctx, sample.Options{File: filepath.Join(h.dir, "sample.db"), Now: time.Now,
 		Verifier: &sample.Verifier{URL: h.origin + "/-/jwks", Client: client}}); err != nil {
 		return errors.Join(err, srv.Close())
 	}
@@ -258,7 +258,7 @@ func (h *house) customer(t *testing.T, address, name, team string, contacts ...s
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.sample.Seed(made.Team, contacts); err != nil {
+	if err := h.sample.Seed(t.Context(), made.Team, contacts); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -110,11 +110,12 @@ func Run(ctx context.Context, o cli.DemoOptions) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return app.Run(ctx, app.Options{Dir: dir, Log: log}, func(srv *app.App, ctx context.Context) error {
-		fernhill, err := sampleApp(dir, srv)
+	return app.Run(ctx, app.Options{Dir: dir, Log: log}, func(srv *app.App, ctx context.Context) (err error) {
+		fernhill, err := sampleApp(ctx, dir, srv)
 		if err != nil {
 			return err
 		}
+		defer func() { err = errors.Join(err, fernhill.Close()) }()
 		if err := populate(ctx, dir, srv, fernhill, &st); err != nil {
 			return err
 		}
@@ -200,9 +201,9 @@ func writeState(dir string, st state) error {
 	return os.WriteFile(filepath.Join(dir, stateName), append(b, '\n'), 0o600)
 }
 
-func sampleApp(dir string, srv *app.App) (*sample.App, error) {
+func sampleApp(ctx context.Context, dir string, srv *app.App) (*sample.App, error) {
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: srv.Roots(), MinVersion: tls.VersionTLS12}}}
-	return sample.New(sample.Options{File: filepath.Join(dir, "sample.json"), Now: time.Now,
+	return sample.New(ctx, sample.Options{File: filepath.Join(dir, "sample.db"), Now: time.Now,
 		Verifier: &sample.Verifier{URL: srv.Origin() + "/-/jwks", Client: client}})
 }
 
@@ -238,7 +239,7 @@ func populate(ctx context.Context, dir string, srv *app.App, f *sample.App, st *
 		if err != nil {
 			return err
 		}
-		if err := f.Seed(made.Team, c.contacts); err != nil {
+		if err := f.Seed(ctx, made.Team, c.contacts); err != nil {
 			return err
 		}
 		st.People = append(st.People, person{Email: c.email, Role: "admin of the customer team " + c.team, Password: pw.Reveal()})

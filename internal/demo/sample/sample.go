@@ -4,21 +4,22 @@
 // server-sent events and an OpenAPI document. It knows nothing of passwords: who
 // asks, and for which team, it reads from the signed assertion that Writ adds to
 // each request, checked against the keys at /-/jwks as any application would do it.
+// Its data lies in an SQLite database (store.go), copied every few minutes (backup.go).
 //
 // For: the newcomer, who sees Writ at work on something real.
 package sample
 
 import (
+	"context"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
 	"net/mail"
 	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,7 +42,7 @@ type Contact struct {
 
 // Options are what the sample needs.
 type Options struct {
-	File     string // where the contacts are kept, as JSON
+	File     string // the database
 	Verifier *Verifier
 	Now      func() time.Time
 }
@@ -51,29 +52,24 @@ type App struct {
 	o     Options
 	mux   *http.ServeMux
 	pages *template.Template
+	store *Store
 
 	mu    sync.Mutex
-	teams map[string][]Contact
-	next  int
 	watch map[chan Contact]string
 }
 
-// New loads the contacts and makes the handler.
-func New(o Options) (*App, error) {
+// New opens the database and makes the handler. Close the result.
+func New(ctx context.Context, o Options) (*App, error) {
 	pages, err := template.ParseFS(files, "pages/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("sample pages: %w", err)
 	}
-	a := &App{o: o, mux: http.NewServeMux(), pages: pages, teams: map[string][]Contact{}, next: 1, watch: map[chan Contact]string{}}
-	if b, err := os.ReadFile(o.File); err == nil {
-		if err := json.Unmarshal(b, &a.teams); err != nil {
-			return nil, fmt.Errorf("sample data %s: %w", o.File, err)
-		}
+	a := &App{o: o, mux: http.NewServeMux(), pages: pages, watch: map[chan Contact]string{}}
+	if a.store, err = OpenStore(ctx, o.File, o.Now); err != nil {
+		return nil, err
 	}
-	for _, cs := range a.teams {
-		for _, c := range cs {
-			a.next = max(a.next, c.ID+1)
-		}
+	if err := a.store.fromJSON(ctx, jsonOf(o.File)); err != nil {
+		return nil, errors.Join(err, a.store.Close())
 	}
 	static, err := fs.Sub(files, "static")
 	if err != nil {
@@ -91,6 +87,7 @@ func New(o Options) (*App, error) {
 	a.mux.HandleFunc("GET /billing", a.page("billing.html"))
 	a.mux.HandleFunc("GET /api/contacts", a.list)
 	a.mux.HandleFunc("POST /api/contacts", a.add)
+	a.mux.HandleFunc("DELETE /api/contacts/{id}", a.remove)
 	a.mux.HandleFunc("GET /api/events", a.events)
 	a.mux.HandleFunc("GET /api/whoami", a.whoami)
 	a.mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, r *http.Request) {
@@ -144,7 +141,7 @@ func (a *App) team(w http.ResponseWriter, r *http.Request) (Claims, bool) {
 
 func (a *App) contacts(w http.ResponseWriter, r *http.Request) {
 	if c, ok := a.team(w, r); ok {
-		a.render(w, http.StatusOK, "contacts.html", view{Who: c, SignedIn: true, Contacts: a.of(c.Team)})
+		a.render(w, http.StatusOK, "contacts.html", view{Who: c, SignedIn: true, Contacts: a.of(r.Context(), c.Team)})
 	}
 }
 
@@ -154,9 +151,9 @@ func (a *App) addForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := Contact{Name: r.FormValue("name"), Company: r.FormValue("company"), Email: r.FormValue("email")}
-	if _, problem := a.store(c.Team, in); problem != "" {
+	if _, problem := a.keep(r, c, in); problem != "" {
 		a.render(w, http.StatusUnprocessableEntity, "contacts.html",
-			view{Who: c, SignedIn: true, Contacts: a.of(c.Team), Problem: problem, Form: in})
+			view{Who: c, SignedIn: true, Contacts: a.of(r.Context(), c.Team), Problem: problem, Form: in})
 		return
 	}
 	http.Redirect(w, r, "/contacts", http.StatusSeeOther)
@@ -164,7 +161,7 @@ func (a *App) addForm(w http.ResponseWriter, r *http.Request) {
 
 func (a *App) list(w http.ResponseWriter, r *http.Request) {
 	if c, ok := a.team(w, r); ok {
-		reply(w, http.StatusOK, map[string]any{"contacts": a.of(c.Team)})
+		reply(w, http.StatusOK, map[string]any{"contacts": a.of(r.Context(), c.Team)})
 	}
 }
 
@@ -178,7 +175,7 @@ func (a *App) add(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusBadRequest, map[string]string{"error": "send a JSON object with name, company and email"})
 		return
 	}
-	made, problem := a.store(c.Team, in)
+	made, problem := a.keep(r, c, in)
 	if problem != "" {
 		reply(w, http.StatusUnprocessableEntity, map[string]string{"error": problem})
 		return
@@ -227,14 +224,17 @@ func (a *App) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (a *App) of(team string) []Contact {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return append([]Contact{}, a.teams[team]...)
+// of are the contacts of a team; what cannot be read is an empty page, and a line in the log.
+func (a *App) of(ctx context.Context, team string) []Contact {
+	cs, err := a.store.Contacts(ctx, team)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sample:", err)
+	}
+	return cs
 }
 
-// store checks and keeps a contact; the second result says what was wrong.
-func (a *App) store(team string, in Contact) (Contact, string) {
+// keep checks and keeps a contact; the second result says what was wrong.
+func (a *App) keep(r *http.Request, by Claims, in Contact) (Contact, string) {
 	in.Name, in.Email = strings.TrimSpace(in.Name), strings.TrimSpace(in.Email)
 	if in.Name == "" || len(in.Name) > 100 || len(in.Company) > 100 {
 		return in, "A contact needs a name of at most 100 characters."
@@ -242,57 +242,57 @@ func (a *App) store(team string, in Contact) (Contact, string) {
 	if _, err := mail.ParseAddress(in.Email); err != nil {
 		return in, "The e-mail address is not complete."
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	in.ID = a.next
-	next := append(slices.Clone(a.teams[team]), in)
-	old := a.teams[team]
-	a.teams[team] = next
-	if err := a.save(); err != nil {
-		a.teams[team] = old
+	made, err := a.store.Add(r.Context(), By{Team: by.Team, Person: by.Subject, Route: r.Pattern}, in)
+	if err != nil {
 		return in, "The contact could not be kept. Try again."
 	}
-	a.next++
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for ch, t := range a.watch {
-		if t == team {
+		if t == by.Team {
 			select {
-			case ch <- in:
+			case ch <- made:
 			default: // a slow reader misses one
 			}
 		}
 	}
-	return in, ""
+	return made, ""
 }
 
-func (a *App) save() error {
-	b, err := json.MarshalIndent(a.teams, "", "  ")
+func (a *App) remove(w http.ResponseWriter, r *http.Request) {
+	c, ok := a.team(w, r)
+	if !ok {
+		return
+	}
+	id, err := strconv.Atoi(r.PathValue("id"))
+	if err == nil {
+		err = a.store.Remove(r.Context(), By{Team: c.Team, Person: c.Subject, Route: r.Pattern}, id)
+	}
 	if err != nil {
-		return err
+		reply(w, http.StatusNotFound, map[string]string{"error": "there is no such contact, or it could not be erased"})
+		return
 	}
-	tmp := a.o.File + ".new"
-	if err := os.MkdirAll(filepath.Dir(a.o.File), 0o700); err != nil {
-		return err
-	}
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, a.o.File)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // Seed gives a team its first contacts, once.
-func (a *App) Seed(team string, cs []Contact) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.teams[team]) > 0 {
-		return nil
+func (a *App) Seed(ctx context.Context, team string, cs []Contact) error {
+	if has, err := a.store.Contacts(ctx, team); err != nil || len(has) > 0 {
+		return err
 	}
 	for _, c := range cs {
-		c.ID = a.next
-		a.next++
-		a.teams[team] = append(a.teams[team], c)
+		if _, err := a.store.Add(ctx, By{Team: team, Route: "seed"}, c); err != nil {
+			return err
+		}
 	}
-	return a.save()
+	return nil
 }
+
+// Store is its database.
+func (a *App) Store() *Store { return a.store }
+
+// Close closes its database.
+func (a *App) Close() error { return a.store.Close() }
 
 func reply(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
