@@ -58,6 +58,8 @@ var fuzzed = map[string]string{
 	"backups of keys":                 "internal/keyring FuzzBackup",
 	"when a webhook may be called":    "internal/notify FuzzRetryAfter",
 	"matchers of silences":            "internal/watch FuzzParseMatcher",
+	"rules of Sigma":                  "internal/watch/sigma FuzzLoad",
+	"conditions of such rules":        "internal/watch/sigma FuzzCondition",
 }
 
 func TestWaysInAreFuzzed(t *testing.T) {

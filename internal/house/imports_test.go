@@ -35,7 +35,7 @@ var rare = []struct {
 	{"net/smtp", "", "frozen, and mail has its door"},
 	{"github.com/getkin/kin-openapi*", "gateway", "descriptions of the application's interface"},
 	{"github.com/santhosh-tekuri/jsonschema*", "gateway", "schemas of that description"},
-	{"github.com/goccy/go-yaml*", "app gateway policy cli vault", "files people write"},
+	{"github.com/goccy/go-yaml*", "app gateway policy cli vault watch", "files people write"},
 	{"github.com/pelletier/go-toml*", "leak", "rules of scanners"},
 	{"github.com/spf13/cobra*", "cli", "commands"},
 	{"github.com/cedar-policy/cedar-go*", "access", "one place decides"},
