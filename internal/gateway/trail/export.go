@@ -65,7 +65,8 @@ type (
 	ocsfMeta struct {
 		Version string      `json:"version"`
 		Product ocsfProduct `json:"product"`
-		UID     string      `json:"uid"` // of the segment
+		UID     string      `json:"uid"`      // of the segment
+		Profile []string    `json:"profiles"` // of the schema: one brings the actor
 	}
 	ocsfProduct struct {
 		Name   string `json:"name"`
@@ -95,8 +96,8 @@ type (
 		UID string `json:"uid"`
 	}
 	ocsfEndpoint struct {
-		IP     string `json:"ip,omitempty"`
-		Subnet string `json:"subnet,omitempty"`
+		IP string `json:"ip,omitempty"`
+		By string `json:"svc_name"` // of those that the schema wants one of; the address is known for a week
 	}
 	ocsfTraffic struct {
 		In  int64 `json:"bytes_in"`
@@ -106,6 +107,7 @@ type (
 		Route    string   `json:"route"`
 		For      string   `json:"on_behalf_of,omitempty"`
 		Resource []string `json:"resource,omitempty"`
+		Network  string   `json:"network,omitempty"`
 	}
 )
 
@@ -114,9 +116,9 @@ var activities = map[string]int{"CONNECT": 1, "DELETE": 2, "GET": 3, "HEAD": 4, 
 
 func event(f *Found) ocsf {
 	const class = 4002
-	e := ocsf{Activity: 99, Category: 4, Class: class, Severity: 1, Status: 1, Code: f.Code, Time: f.At.UnixMilli(), Duration: f.TookUS / 1000, Meta: ocsfMeta{"1.3.0", ocsfProduct{"Writ", "Writ"}, f.Segment},
-		Request: ocsfRequest{f.Method, max(f.BytesIn, 0)}, Response: ocsfResponse{f.Status, max(f.BytesOut, 0)}, Source: ocsfEndpoint{f.Address, f.Network}, Traffic: ocsfTraffic{max(f.BytesIn, 0), max(f.BytesOut, 0)},
-		Unmapped: ocsfUnmapped{f.Route, f.For, f.Resource}}
+	e := ocsf{Activity: 99, Category: 4, Class: class, Severity: 1, Status: 1, Code: f.Code, Time: f.At.UnixMilli(), Duration: f.TookUS / 1000, Meta: ocsfMeta{"1.3.0", ocsfProduct{"Writ", "Writ"}, f.Segment, []string{"host"}},
+		Request: ocsfRequest{f.Method, max(f.BytesIn, 0)}, Response: ocsfResponse{f.Status, max(f.BytesOut, 0)}, Source: ocsfEndpoint{f.Address, "https"}, Traffic: ocsfTraffic{max(f.BytesIn, 0), max(f.BytesOut, 0)},
+		Unmapped: ocsfUnmapped{f.Route, f.For, f.Resource, f.Network}}
 	if n, ok := activities[f.Method]; ok {
 		e.Activity = n
 	}
