@@ -180,6 +180,9 @@ func (v *visit) hold(most int64) ([]byte, *refusal) { // clause: use.no-automati
 		case v.r.Context().Err() != nil:
 			return nil, refuseBody
 		}
+		if e, ok := errors.AsType[*sensitiveBody](err); ok {
+			return nil, e.ref
+		}
 		if ref := bodyFault(err); ref != nil {
 			return nil, ref
 		}

@@ -219,3 +219,6 @@ func (g *Gateway) LookAtPlaces(ctx context.Context) { g.pool.Check(ctx) }
 
 // MoveEgress has the controls look for the way out elsewhere.
 func (g *Gateway) MoveEgress(l net.Listener) { g.out.Listener = l }
+
+// OfficeFile and PDFFile are files that hold a text.
+var OfficeFile, PDFFile = officeFile, pdfFile

@@ -298,6 +298,7 @@ type visit struct {
 	failed  *refusal     // what the upstream step met
 	out     early        // v.w for the proxy
 	held    *heldBody    // the body, where a step wanted all of it
+	lease   *lease       // what is held of files that are looked into
 	api     *openapi.API // the descriptions the request began with; nil = none
 	match   openapi.Match
 	judged  bool     // by the description, and found good
@@ -342,6 +343,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v.keepRecord()
 		if v.held != nil {
 			v.held.free()
+		}
+		if v.lease != nil {
+			v.lease.free()
 		}
 		if done {
 			*v = visit{g: g, proxy: v.proxy}

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"archive/zip"
 	"bytes"
+	"compress/zlib"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,7 +45,7 @@ func (g *Gateway) guardControls(door *canary.Door) []clause.Control {
 	const hour, day = time.Hour, 24 * time.Hour
 	return []clause.Control{
 		{ID: "gateway.test-card", Clause: noCard, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryCard(ctx, door) },
-			Says: "Sends a test card's number in JSON, a form, an upload and a query, which must be stopped or masked as the policy says, and the same without the number, which must pass"},
+			Says: "Sends a test card's number in JSON, a form, an upload, an office file, a PDF and a query, which must be stopped or masked as the policy says, and the same without the number, which must pass"},
 		{ID: "gateway.masked-answers", Clause: cardSummary, Kind: clause.Canary, Every: hour, FreshFor: day, Run: g.tryAnswers,
 			Says: "Lets a test card's number come back in answers, cut over chunks, packed and escaped: no more than the policy's last digits may leave"},
 		{ID: "gateway.own-stores", Clause: cardSummary, Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probeStores,
@@ -74,10 +76,37 @@ func carriers(number string) map[string]func(v *canary.Visitor, path string) (*h
 		"a form": post("application/x-www-form-urlencoded", url.Values{"note": {number}}.Encode()),
 		"an upload": post("multipart/form-data; boundary=canary", "--canary\r\nContent-Disposition: form-data; name=\"note\"; filename=\"note.csv\"\r\nContent-Type: text/csv\r\n\r\nnote\n"+
 			number+"\n\r\n--canary--\r\n"),
+		"an office file": post("application/vnd.openxmlformats-officedocument.wordprocessingml.document", officeFile(number)),
+		"a PDF":          post("application/pdf", pdfFile(number)),
 		"a query": func(v *canary.Visitor, path string) (*http.Request, error) {
 			return http.NewRequest(http.MethodGet, v.Base+path+"?note="+url.QueryEscape(number), nil) //nolint:wrapcheck // an address of our own
 		},
 	}
+}
+
+// officeFile is a document with a text that is cut into two runs, as programs do.
+func officeFile(text string) string {
+	var b strings.Builder
+	z := zip.NewWriter(&b)
+	w, err := z.Create("word/document.xml")
+	if err == nil {
+		_, err = fmt.Fprintf(w, `<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body><w:p><w:r><w:t>%s</w:t></w:r><w:r><w:t xml:space="preserve">%s</w:t></w:r></w:p></w:body></w:document>`, text[:6], text[6:])
+	}
+	if errors.Join(err, z.Close()) != nil {
+		return "" // memory takes what is written
+	}
+	return b.String()
+}
+
+// pdfFile is a page that shows a text, packed.
+func pdfFile(text string) string {
+	var b strings.Builder
+	z := zlib.NewWriter(&b)
+	_, err := fmt.Fprintf(z, "BT /F1 12 Tf 72 700 Td (%s) Tj ET", text)
+	if errors.Join(err, z.Close()) != nil {
+		return "" // likewise
+	}
+	return fmt.Sprintf("%%PDF-1.7\n1 0 obj\n<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream\nendobj\n%%%%EOF\n", b.Len(), b.String())
 }
 
 // tryCard is the canary of data.no-card: through the door where the policy wants a number
@@ -98,7 +127,7 @@ func (g *Gateway) tryCard(ctx context.Context, door *canary.Door) (clause.Result
 	defer end()
 	var steps []clause.Step
 	for _, c := range []struct{ number, want string }{{testCard, "422 sensitive_data"}, {"4111 1111 1111 1112", "passed on"}} {
-		for _, name := range []string{"JSON", "a form", "an upload", "a query"} {
+		for _, name := range []string{"JSON", "a form", "an upload", "an office file", "a PDF", "a query"} {
 			req, err := carriers(c.number)[name](v, path)
 			if err != nil {
 				return clause.Result{}, err
@@ -117,7 +146,7 @@ func (g *Gateway) tryCard(ctx context.Context, door *canary.Door) (clause.Result
 			steps = append(steps, clause.Step{Act: "send a number in " + name, Expected: c.want, Got: got, OK: got == c.want || control && got != "422 sensitive_data", Control: control})
 		}
 	}
-	return clause.Judge("a test card's number was stopped in JSON, a form, an upload and a query", steps...), nil
+	return clause.Judge("a test card's number was stopped in JSON, a form, an upload, an office file, a PDF and a query", steps...), nil
 }
 
 // openPath is an address that takes a visitor's POST: a public one, or one for whoever is signed in.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"writ/internal/fault"
 	"writ/internal/gateway/guard"
@@ -157,8 +158,7 @@ func (v *visit) guardBody(w *watcher) *refusal {
 	if strings.HasPrefix(strings.ToLower(kind), "multipart/") {
 		boundary = guard.Boundary(kind)
 	}
-	f := guard.FormatOf(kind)
-	if f == guard.Other {
+	if guard.FormatOf(kind) == guard.Other && !guard.Opened(kind) {
 		w.unread(kind)
 		return nil
 	}
@@ -173,22 +173,15 @@ func (v *visit) guardBody(w *watcher) *refusal {
 		v.w.Header()["Accept-Encoding"] = takesGzip // of requests: RFC 9110 section 15.5.16
 		return refuseEncoding
 	}
-	var stage guard.Stage
-	if boundary != "" {
-		stage = guard.NewParts(boundary, w.rules, w.found, w.unread)
-	} else {
-		s := &guard.Scanner{}
-		s.Reset(w.rules, f, w.found)
-		stage = s
-	}
 	if r.ContentLength < 0 || r.ContentLength > wholeBody {
-		r.Body = &watchedBody{from: r.Body, stage: stage, w: w}
+		r.Body = &watchedBody{from: r.Body, stage: v.stage(w, kind, boundary), w: w}
 		return nil
 	}
 	b, ref := v.hold(wholeBody)
-	if ref != nil || guard.Harmless(b) && boundary == "" {
+	if ref != nil || guard.Harmless(b) && boundary == "" && !guard.Opens(b) {
 		return ref
 	}
+	stage := v.stage(w, kind, boundary)
 	out := stage.Close(stage.Write(make([]byte, 0, len(b)), b))
 	if stage.Stopped() {
 		return w.refusal()
@@ -196,6 +189,34 @@ func (v *visit) guardBody(w *watcher) *refusal {
 	copy(b, out) // a mask has the length of what it covers
 	return nil
 }
+
+// stage is what a body passes through. What it holds of files is given back with the visit.
+func (v *visit) stage(w *watcher, kind, boundary string) guard.Stage {
+	if v.lease == nil {
+		v.lease = &lease{room: &v.g.room}
+	}
+	files := guard.Files{Room: v.lease.take, Unread: w.unread}
+	if boundary != "" {
+		return guard.NewParts(boundary, w.rules, w.found, files)
+	}
+	return guard.NewWhole(kind, w.rules, w.found, files)
+}
+
+// lease is memory that a request holds.
+type lease struct {
+	room  *room
+	taken atomic.Int64
+}
+
+func (l *lease) take(n int) bool {
+	if !l.room.take(int64(n)) {
+		return false
+	}
+	l.taken.Add(int64(n))
+	return true
+}
+
+func (l *lease) free() { l.room.used.Add(-l.taken.Swap(0)) }
 
 // watcher notes what is found in one direction of one request. It outlives the visit: a
 // transport may read a body for longer than the request is served.
@@ -217,6 +238,9 @@ func (v *visit) watch(rules guard.Rules, in bool) *watcher {
 
 func (w *watcher) found(f guard.Find) {
 	a := w.rules.Do[f.Class]
+	if f.File && a == guard.Mask {
+		a = guard.Stop
+	}
 	if a == guard.Stop && w.first == nil {
 		w.first = &f
 	}
@@ -228,6 +252,9 @@ func (w *watcher) unread(string) { w.sights.note(sight{route: w.route, in: w.in}
 
 // refusal says what was found and where; never the value.
 func (w *watcher) refusal() *refusal { // clause: data.no-card, data.no-ssn
+	if w.first == nil { // there is no room to look into what was sent
+		return refuseFull
+	}
 	clause, what, instead := noCard, "a payment card's number", "Card data is not kept here; at most its last four digits."
 	if w.first.Class == guard.SSN {
 		clause, what, instead = noSSN, "a social security number", "Such numbers are not wanted here."

@@ -28,9 +28,17 @@
 // (ratio); a name of a field that is itself a number, or a text that somebody wants to have
 // in the record (names are letters, digits and -_. or they are left out).
 //
-// BUG(closed): office files, PDF, pictures, archives and text in UTF-16 are not looked into;
-// a part of such a type is counted as not scanned.
+// Uploads that are office files, ZIP archives or PDFs are held until they are whole and looked
+// into (file.go): texts of documents across the runs that programs cut them into, cells, archives
+// within archives; what the pages of a PDF show, by the maps of their fonts, its forms and notes.
+// 16 MiB of a file, 64 MiB unpacked and 4,096 files within it are the bounds. A number in one
+// cannot be masked: the file is stopped.
+//
+// BUG(closed): pictures, encrypted files, other archives, the older formats of office programs and
+// text in UTF-16 are not looked into; an upload of such a type, or beyond the bounds, passes and
+// is counted as not scanned. Pictures within a document are not counted. Files in answers are
+// not looked into.
 //
 // For: the gateway. Read scan.go, then symbol.go, number.go, mask.go; then gzip.go, parts.go,
-// frame.go and fields.go, which use it.
+// frame.go and fields.go, which use it; file.go, zip.go, pdf.go and pdftext.go.
 package guard

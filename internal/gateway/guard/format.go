@@ -30,6 +30,13 @@ func FormatOf(contentType string) Format {
 	return Text
 }
 
+// Opened reports whether files of a media type are looked into, though they are no text.
+func Opened(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
+	return kind == "application/pdf" || kind == "application/zip" || strings.HasPrefix(kind, "application/vnd.openxmlformats-") || strings.HasPrefix(kind, "application/vnd.oasis.")
+}
+
 // closed are types whose content is packed. application/vnd.ms-excel is not among them: it
 // is what some browsers say of CSV.
 var closed = map[string]bool{

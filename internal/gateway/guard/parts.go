@@ -16,9 +16,10 @@ type Stage interface {
 
 // Parts looks at a multipart body part by part (RFC 2046 section 5.1), each in its own format.
 type Parts struct {
-	rules  Rules
-	find   func(Find)
-	unread func(contentType string) // a part that cannot be looked into
+	rules Rules
+	find  func(Find)
+	files Files
+	file  *File // the part is one that is looked into
 
 	scan  Scanner
 	delim []byte // CRLF, two hyphens, boundary
@@ -28,6 +29,7 @@ type Parts struct {
 	fresh bool // nothing of the part's content has come
 	start bool // a delimiter may come without a line before it
 	kind  string
+	name  string
 }
 
 type partState uint8
@@ -40,15 +42,15 @@ const (
 
 const mostHeaders = 16 << 10
 
-// NewParts makes a Parts for a boundary. unread may be nil.
-func NewParts(boundary string, r Rules, find func(Find), unread func(string)) *Parts {
-	p := &Parts{rules: r, find: find, unread: unread, delim: []byte("\r\n--" + boundary), start: true}
+// NewParts makes a Parts for a boundary.
+func NewParts(boundary string, r Rules, find func(Find), files Files) *Parts {
+	p := &Parts{rules: r, find: find, files: files, delim: []byte("\r\n--" + boundary), start: true}
 	p.scan.Reset(r, Text, find)
 	return p
 }
 
 // Stopped implements Stage.
-func (p *Parts) Stopped() bool { return p.scan.Stopped() }
+func (p *Parts) Stopped() bool { return p.scan.Stopped() || p.file != nil && p.file.Stopped() }
 
 // Write implements Stage.
 func (p *Parts) Write(dst, src []byte) []byte {
@@ -62,7 +64,15 @@ func (p *Parts) Close(dst []byte) []byte {
 	if p.Stopped() {
 		return dst
 	}
-	return p.scan.Close(p.feed(dst, p.buf))
+	return p.end(p.feed(dst, p.buf))
+}
+
+// end is the end of a part.
+func (p *Parts) end(dst []byte) []byte {
+	if p.file != nil {
+		return p.file.Close(dst)
+	}
+	return p.scan.Close(dst)
 }
 
 func (p *Parts) run(dst []byte, final bool) []byte {
@@ -93,9 +103,14 @@ func (p *Parts) take(dst []byte, n int) []byte {
 func (p *Parts) feed(dst, b []byte) []byte {
 	if p.fresh && len(b) > 0 {
 		p.fresh = false
-		if p.pass = p.pass || Packed(b); p.pass && p.unread != nil {
-			p.unread(p.kind)
+		if Opens(b) {
+			p.file = NewFile(p.name, p.kind, p.rules, p.find, p.files)
+		} else if p.pass = p.pass || Packed(b); p.pass {
+			p.files.unread(p.kind)
 		}
+	}
+	if p.file != nil {
+		return p.file.Write(dst, b)
 	}
 	if p.pass {
 		return append(dst, b...)
@@ -127,7 +142,10 @@ func (p *Parts) content(dst []byte, final bool) []byte {
 	if p.Stopped() {
 		return dst
 	}
-	dst = append(p.scan.Close(dst), delim...)
+	if dst = p.end(dst); p.Stopped() {
+		return dst
+	}
+	dst, p.file = append(dst, delim...), nil
 	p.buf = p.buf[:copy(p.buf, p.buf[len(delim):])]
 	p.state, p.pass, p.fresh = headers, false, false
 	p.scan.Reset(p.rules, Text, p.find)
@@ -165,6 +183,7 @@ func (p *Parts) headers(dst []byte, final bool) []byte {
 	if f == Other {
 		f = Text
 	}
+	p.name = name
 	p.scan.Reset(p.rules, f, p.find)
 	p.scan.Named(name)
 	return dst

@@ -56,6 +56,7 @@ func (r Rules) Idle() bool { return r == Rules{Keep: r.Keep} }
 type Find struct {
 	Class Class
 	Field string // the name nearest before it; "" = none, or no plain name
+	File  bool   // it lies in a packed file, and cannot be masked
 }
 
 const (
