@@ -1,0 +1,186 @@
+package baseline
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/bits"
+	"slices"
+	"time"
+)
+
+// The bounds of what is remembered of a person.
+const (
+	mostValues = 64 // of a kind, then "many"
+	forgets    = 90 // days
+	young      = 7  // days: nothing is new about an account that is
+	settled    = 28 // days, before an hour can be unusual
+	together   = 30 // minutes in which one person is in several places
+	places     = 3  // networks, and agents, that are too many at once
+)
+
+// Sight is where and how somebody was seen.
+type Sight struct{ Network, Agent, Route string }
+
+// News is what was seen of somebody for the first time.
+type News struct {
+	Network, Agent, Hour bool
+	Shared               bool // in so many places at once that several people use the account
+}
+
+// Any reports whether there is something.
+func (n News) Any() bool { return n != News{} }
+
+// Person is the habits of one. The zero Person was never seen.
+type Person struct {
+	First    int64    `json:"first"` // minutes since 1970
+	Last     int64    `json:"last"`
+	Networks Set      `json:"networks,omitzero"`
+	Agents   Set      `json:"agents,omitzero"`
+	Routes   Set      `json:"endpoints,omitzero"`
+	Hours    [2]hours `json:"hours"` // of the week, of this turn and the one before
+	Turn     int64    `json:"turn"`  // 45 days each
+
+	now []sight // the places of the last half hour
+}
+
+type sight struct {
+	network, agent string
+	minute         int64
+}
+
+// hours of a week, a bit each.
+type hours [3]uint64
+
+func (h *hours) set(i int)      { h[i/64] |= 1 << (i % 64) }
+func (h *hours) has(i int) bool { return h[i/64]>>(i%64)&1 == 1 }
+func (h *hours) count() int {
+	return bits.OnesCount64(h[0]) + bits.OnesCount64(h[1]) + bits.OnesCount64(h[2])
+}
+
+// Set is values with the day each was last seen, until they are many.
+type Set struct {
+	Values []Value `json:"values,omitempty"`
+	Many   bool    `json:"many,omitzero"`
+}
+
+// Value is one of a set.
+type Value struct {
+	V   string `json:"v"`
+	Day int32  `json:"day"` // since 1970
+}
+
+// see reports whether the value is new: not among the others, of which there are some.
+func (s *Set) see(v string, today int32) bool {
+	if v == "" || s.Many {
+		return false
+	}
+	for i := range s.Values {
+		if s.Values[i].V == v {
+			s.Values[i].Day = today
+			return false
+		}
+	}
+	s.Values = slices.DeleteFunc(s.Values, func(x Value) bool { return today-x.Day > forgets })
+	if len(s.Values) >= mostValues {
+		*s = Set{Many: true}
+		return false
+	}
+	s.Values = append(s.Values, Value{v, today})
+	return len(s.Values) > 1
+}
+
+// See takes a sight and says what is new about it. Nothing is about an account that is younger
+// than a week, except where it is one of staff.
+func (p *Person) See(at time.Time, x Sight, staff bool, zone *time.Location) (n News) {
+	minute := at.Unix() / 60
+	today := int32(minute / day)
+	if p.First == 0 {
+		p.First = minute
+	}
+	p.Last = max(p.Last, minute)
+	n.Network = p.Networks.see(x.Network, today)
+	n.Agent = p.Agents.see(x.Agent, today)
+	p.Routes.see(x.Route, today)
+	n.Hour = p.hour(at, minute, zone)
+	n.Shared = p.shared(x, minute)
+	if !staff && minute-p.First < young*day {
+		return News{}
+	}
+	return n
+}
+
+// hour reports whether somebody came at a time of the day at which they never come, not within
+// three hours, on whatever day, though their hours are known.
+func (p *Person) hour(at time.Time, minute int64, zone *time.Location) (unusual bool) {
+	if turn := minute / (forgets / 2 * day); turn != p.Turn {
+		p.Hours[1] = hours{}
+		if turn == p.Turn+1 {
+			p.Hours[1] = p.Hours[0]
+		}
+		p.Hours[0], p.Turn = hours{}, turn
+	}
+	h, _ := season(at, zone)
+	if p.Hours[0].has(h) {
+		return false
+	}
+	known := hours{p.Hours[0][0] | p.Hours[1][0], p.Hours[0][1] | p.Hours[1][1], p.Hours[0][2] | p.Hours[1][2]}
+	p.Hours[0].set(h)
+	if minute-p.First < settled*day || known.count() < 10 || Shifting(at, zone) {
+		return false
+	}
+	for i := range Seasons {
+		if off := (i - h + Seasons) % 24; known.has(i) && (off <= 3 || off >= 21) {
+			return false
+		}
+	}
+	return true
+}
+
+// shared reports whether within half an hour one person was in three networks with three agents.
+func (p *Person) shared(x Sight, minute int64) bool {
+	p.now = slices.DeleteFunc(p.now, func(s sight) bool { return minute-s.minute > together })
+	i := slices.IndexFunc(p.now, func(s sight) bool { return s.network == x.Network && s.agent == x.Agent })
+	if i >= 0 {
+		p.now[i].minute = minute
+		return false
+	}
+	if x.Network == "" || x.Agent == "" || len(p.now) >= 2*places*places {
+		return false
+	}
+	p.now = append(p.now, sight{x.Network, x.Agent, minute})
+	if len(p.now) < places {
+		return false
+	}
+	networks, agents := map[string]bool{}, map[string]bool{}
+	for _, s := range p.now {
+		networks[s.network], agents[s.agent] = true, true
+	}
+	return len(networks) >= places && len(agents) >= places
+}
+
+// MarshalBinary writes all but the last half hour.
+func (p *Person) MarshalBinary() ([]byte, error) {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encode habits: %w", err)
+	}
+	return b, nil
+}
+
+// UnmarshalBinary reads what MarshalBinary wrote.
+func (p *Person) UnmarshalBinary(b []byte) error {
+	var in Person
+	if len(b) > 64<<10 {
+		return errModel
+	}
+	if err := json.Unmarshal(b, &in); err != nil {
+		return fmt.Errorf("decode habits: %w", err)
+	}
+	for _, s := range []*Set{&in.Networks, &in.Agents, &in.Routes} {
+		if len(s.Values) > mostValues {
+			return errModel
+		}
+	}
+	*p = in
+	return nil
+}
