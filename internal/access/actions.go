@@ -74,6 +74,8 @@ const (
 	WatchRead   Action = "watch.read"
 	WatchAct    Action = "watch.act"    // acknowledge, say what it was, silence, fire a test
 	WatchManage Action = "watch.manage" // the ways by which people are told
+
+	WatchMetrics Action = "watch.metrics" // scrape measurements, which name nobody
 )
 
 // known are the actions of this build, and whether the operator may do each. Which role
@@ -146,6 +148,8 @@ var known = map[Action]bool{
 	WatchRead:   true,
 	WatchAct:    true,
 	WatchManage: true,
+
+	WatchMetrics: true,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a

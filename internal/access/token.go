@@ -11,7 +11,7 @@ import (
 var byToken = []Action{
 	PolicyRead, PolicyPropose, PolicyWithdraw, ExceptionRequest, CheckRun, JournalRead, JournalExport,
 	PeopleRead, GateRead, GateMaintain, MailRead, TokensRead, VaultList, VaultRead, VaultWrite, VaultAudit,
-	WatchRead, WatchAct,
+	WatchRead, WatchAct, WatchMetrics,
 }
 
 // ByToken lists the actions that may be scopes of a token, sorted.

@@ -36,6 +36,7 @@ type Config struct {
 	Vault     VaultConf      `yaml:"vault,omitempty"`
 	Gateway   GateConf       `yaml:"gateway,omitempty"`
 	Watch     WatchConf      `yaml:"watch,omitempty"`
+	Export    ExportConf     `yaml:"export,omitempty"`
 	Status    StatusConf     `yaml:"status,omitempty"`
 	TermsURL  string         `yaml:"terms_url,omitempty"` // where customers read the terms: a URL, or a path of the application that anyone may read
 
@@ -167,6 +168,9 @@ func (c Config) check(name string) error {
 	if err := c.Watch.check(bad); err != nil {
 		return err
 	}
+	if err := c.Export.check(bad); err != nil {
+		return err
+	}
 	return c.checkProxies(bad)
 }
 
@@ -255,6 +259,9 @@ func (c Config) write(dir string) error {
 	}
 	if len(c.Watch.Allow) == 0 {
 		c.Watch.Allow = nil
+	}
+	if len(c.Export.To) == 0 {
+		c.Export.To = nil
 	}
 	var back Config // the encoder does not carry every text: a name may come back as another, or as syntax
 	if err := yaml.UnmarshalWithOptions(b, &back, yaml.Strict()); err != nil || fmt.Sprintf("%#v", back) != fmt.Sprintf("%#v", c) {

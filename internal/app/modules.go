@@ -299,6 +299,7 @@ func (a *App) face() (err error) {
 		a.rotate.Routes(),
 		a.scan.Routes(),
 		a.watch.Routes(),
+		a.feed.Routes(),
 		a.incidents.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }
@@ -323,7 +324,7 @@ func (a *App) start(ctx context.Context) error {
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.items.Run, a.gateway.Run, a.trail.Run, a.policy.Run, a.watch.Run, a.runIssuer, a.incident.Run}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.items.Run, a.gateway.Run, a.trail.Run, a.policy.Run, a.watch.Run, a.feed.Run, a.runIssuer, a.incident.Run}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in

@@ -13,6 +13,7 @@ import (
 	"writ/internal/gateway/trail"
 	"writ/internal/notify"
 	"writ/internal/watch"
+	"writ/internal/watch/feed"
 	"writ/internal/watch/series"
 )
 
@@ -34,6 +35,7 @@ func (c WatchConf) check(bad func(key, got, want string) error) error {
 type watching struct {
 	notify *notify.Service
 	watch  *watch.Service
+	feed   *feed.Service
 }
 
 // Notify is the kit that tells people, for the demo's second way.
@@ -64,11 +66,13 @@ func (a *App) buildWatch() (err error) {
 			{Name: "queue", Every: time.Minute, Read: a.readQueue},
 			{Name: "journal", Every: 30 * time.Second, Read: a.readJournal},
 			{Name: "certificate", Every: time.Hour, Read: a.readCertificate},
+			{Name: "exports", Every: time.Minute, Read: a.readExports},
 		}, Now: a.now, Log: a.log.With("module", "watch")})
-	if err == nil {
-		a.journal.Follow(watch.Followed, a.watch.Follow)
+	if err != nil {
+		return err
 	}
-	return err
+	a.journal.Follow(watch.Followed, a.watch.Follow)
+	return a.buildExport()
 }
 
 // audience is who is told of alarms: engineers first, where there are any, and owners with
@@ -182,6 +186,7 @@ func (m metered) Add(r trail.Record) { // clause: mon.load
 		took = 0
 	}
 	m.watch.Answered(watch.Request{At: r.At, Who: r.Who, Network: r.Network(), Agent: r.Agent, Route: r.Route, Status: r.Status, Refused: r.Code != "", Took: took, In: r.In, Out: r.Out, Records: len(r.Resource)})
+	m.watch.Tally().Add(r.Route, r.Method, r.Status, r.Took)
 }
 
 // sent counts a letter that was handed over.

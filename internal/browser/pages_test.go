@@ -309,6 +309,7 @@ var noPage = map[string]string{
 	"GET /-/status/feed.json":                     "a feed",
 	"GET /-/status/api/v2/{name...}":              "JSON",
 	"GET /-/jwks":                                 "JSON",
+	"GET /-/metrics":                              "text",
 	"GET /-/alertmanager/api/v2/status":           "JSON",
 	"GET /-/alertmanager/api/v2/receivers":        "JSON",
 	"GET /-/alertmanager/api/v2/alerts":           "JSON",

@@ -243,6 +243,9 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, status int, nam
 	if v.Frame == "" {
 		v.Frame = web.Console
 	}
+	if r.Method == http.MethodGet && status == http.StatusOK && r.URL.Query().Get("as") == "csv" {
+		return c.asCSV(w, r, v)
+	}
 	return c.pages.Render(w, r, status, name, v)
 }
 

@@ -13,7 +13,7 @@ import (
 	"writ/internal/outside"
 )
 
-var errInside = errors.New("the address is inside, and not among those that may be called (notify.allow)")
+var errInside = errors.New("the address is inside, and not among those that may be called (watch.allow)")
 
 // refused reports whether an address must not be dialled.
 func (s *Service) refused(a netip.Addr) bool { // clause: mon.notify (a webhook does not lead inside)

@@ -207,6 +207,10 @@ func metaRules() []Rule { // clause: mon.alarms
 			Next: "A fault of Writ: the log has the place. The other rules go on.", Reads: "watch.errors", Above: 0.5, Clear: 0.5, fire: reads("")},
 		{ID: "notify-failing", Part: Meta, Severity: notify.Page, Clause: notified, Title: "People are not reached", Says: "A message was rejected, or nobody knows whether it arrived",
 			Next: "writ watch deliveries says which and why. While one way is broken, alarms have only the other.", Streams: []string{"notify.rejected", "notify.left-unknown"}, By: byField("channel"), Quiet: 6 * time.Hour, fire: seen("notify.rejected", "channel", "ops")},
+		{ID: "export-behind", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "Another system no longer takes entries", Says: "An entry has waited for more than ten minutes to be taken",
+			Next: "writ watch exports says why. Nothing is lost: it goes on where it stopped.", Reads: "export.behind", Above: 10, Clear: 1, fire: reads("siem")},
+		{ID: "export-dropped", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "Another system refused entries for good", Says: "A receiver answered that it will never take an entry",
+			Next: "The entries are in the journal still; the receiver's own log says what it dislikes.", Streams: []string{"watch.export-dropped"}, By: byField("to"), Quiet: 6 * time.Hour, fire: seen("watch.export-dropped", "to", "siem")},
 		{ID: "rule-imprecise", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "A rule cries wolf", Says: "Of the last 20 verdicts on it fewer than 80 % were true or benign",
 			Next: "See what it fired on; its bounds do not fit this company.", Reads: "watch.imprecise", Above: 0.5, Clear: 0.5, fire: reads("cpu-high")},
 	}

@@ -33,6 +33,7 @@ type source struct {
 	begun time.Time
 	asked time.Time
 	spoke time.Time
+	last  []Reading // that it gave then
 }
 
 // spoken is when each source last gave readings.
@@ -63,7 +64,7 @@ func (s *Service) Sample(ctx context.Context) error { // clause: mon.load
 				s.Log.Warn("a source of readings could not be read", "source", src.Name, "err", err)
 			} else {
 				s.mu.Lock()
-				src.spoke = now
+				src.spoke, src.last = now, rs
 				s.mu.Unlock()
 			}
 			all = append(all, rs...)

@@ -84,6 +84,7 @@ type Service struct {
 	meter   *Meter
 	series  *series.Service
 	inlet   inlet
+	tally   *Tally
 	sources []*source
 	pages   *web.Pages
 	begun   time.Time
@@ -100,7 +101,7 @@ func New(d Deps) (*Service, error) {
 	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Notify == nil || d.Rules == nil || d.Audience == nil || d.Origin == "" || d.Company == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("watch: a dependency is missing")
 	}
-	s := &Service{Deps: d, begun: d.Now(), meter: newMeter(d.Now), wake: make(chan struct{}, 1), marks: marks{people: map[string]bool{}}}
+	s := &Service{Deps: d, begun: d.Now(), meter: newMeter(d.Now), tally: newTally(), wake: make(chan struct{}, 1), marks: marks{people: map[string]bool{}}}
 	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}}, d.Sources...) {
 		s.sources = append(s.sources, &source{Source: src, begun: d.Now()})
 	}
@@ -117,6 +118,9 @@ func New(d Deps) (*Service, error) {
 
 // Meter counts requests.
 func (s *Service) Meter() *Meter { return s.meter }
+
+// Tally counts them by route, for scrapers.
+func (s *Service) Tally() *Tally { return s.tally }
 
 // round is how often the machine is read and what is due is looked for.
 const round = 10 * time.Second
