@@ -12,7 +12,7 @@ import (
 )
 
 // prefixes of tables that are not simply the package's name.
-var prefixes = map[string]string{"jobs": "job_"}
+var prefixes = map[string]string{"jobs": "job_", "demo": "sample_"}
 
 // system tables belong to the engines; who opens databases may ask them.
 var system = regexp.MustCompile(`^(sqlite_\w+|pragma_\w+|pg_\w+|information_schema|goose_\w+)$`)

@@ -113,6 +113,12 @@ func open(t testing.TB) *world { return with(t, ledgertest.Open(t, tables...), n
 
 func with(t testing.TB, kit *ledgertest.Kit, seam *incident.Seam) *world {
 	t.Helper()
+	return within(t, kit, seam, func(*incident.Deps) {})
+}
+
+// within has what incidents and drills reach changed before the service is made.
+func within(t testing.TB, kit *ledgertest.Kit, seam *incident.Seam, reach func(*incident.Deps)) *world {
+	t.Helper()
 	w := &world{t: t, kit: kit, post: &post{made: map[string]mail.Message{}, sent: map[string]mail.Message{}}, customers: &customers{}, mail: t.TempDir()}
 	log, now := slog.New(slog.DiscardHandler), kit.Clock.Now
 	w.access = policytest.Access(kit.DB, now)
@@ -134,8 +140,10 @@ func with(t testing.TB, kit *ledgertest.Kit, seam *incident.Seam) *world {
 	w.page, err = status.New(status.Deps{DB: kit.DB, Ring: kit.Ring, Letters: w.post, Access: w.access, Company: company, Origin: "https://app.example.test", Now: now, Log: log,
 		Names: func(context.Context) ([]string, error) { return w.names, nil }, Folder: t.TempDir()})
 	fail(err)
-	w.svc, err = incident.New(incident.Deps{DB: kit.DB, Ring: kit.Ring, Access: w.access, People: staff{}, Real: incident.World{Customers: w.customers}, Letters: w.post, Queue: w.queue, Record: w.journal, Page: w.page, Rules: w.rules,
-		Company: company, Origin: "https://app.example.test", Now: now, Log: log, Seam: seam})
+	d := incident.Deps{DB: kit.DB, Ring: kit.Ring, Access: w.access, People: staff{}, Real: incident.World{Customers: w.customers}, Letters: w.post, Queue: w.queue, Record: w.journal, Page: w.page, Rules: w.rules,
+		Company: company, Origin: "https://app.example.test", Now: now, Log: log, Seam: seam}
+	reach(&d)
+	w.svc, err = incident.New(d)
 	fail(err)
 	return w
 }

@@ -54,6 +54,10 @@ type Rules struct {
 	Notify      time.Duration `clause:"inc.breach-notify/within"`
 	ByChannel   []string      `clause:"inc.breach-notify/channel"`
 	Temporary   time.Duration `clause:"inc.patch/temp_expires"`
+	Pick        string        `clause:"inc.loss-restore/pick"`
+	PlanDrill   time.Duration `clause:"host.bcp/drill"`
+	RTO         time.Duration `clause:"host.bcp/rto"`
+	RPO         time.Duration `clause:"host.bcp/rpo"`
 }
 
 // Soak is how long the impact must be over before an incident is resolved.
@@ -107,6 +111,9 @@ type Record interface {
 // World is what an incident can reach beyond this package. What is nil is reached by nobody.
 type World struct {
 	Customers Customers
+	Gate      Gate
+	Recovery  Recovery
+	Writes    Writes
 }
 
 // Deps are what a Service is made of. Seam may be nil.
@@ -131,7 +138,8 @@ type Deps struct {
 
 // Seam is for tests only.
 type Seam struct {
-	Step func(point string) // before and after each change, and between letters
+	Step  func(point string)    // before and after each change, and between letters
+	Pause func(d time.Duration) // instead of waiting
 }
 
 // Service is the module. It is safe for concurrent use.

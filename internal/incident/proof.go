@@ -24,6 +24,7 @@ type outcome struct {
 	Count  int64
 	Says   string // in one line, for whoever looks
 	Proofs []proof
+	Also   func(ctx context.Context, tx *ledger.Tx, c Case) error // in the change that writes it down; may be nil
 }
 
 // act is something the server does. It bears being run twice, and at once on two nodes: only
@@ -32,7 +33,7 @@ type act func(ctx context.Context, c Case) (outcome, error)
 
 // Proof is the answer to a guard, for whoever looks.
 type Proof struct {
-	Guard, Act string // Act = "": a person recorded it
+	Guard, Act string // Act = "" or hand:…: people recorded it
 	Good       bool
 	Hash, Says string
 	At         time.Time
@@ -78,5 +79,5 @@ const (
 	putProof = `INSERT INTO incident_proof (case_id, round, guard, act, good, hash, says, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (case_id, round, guard) DO UPDATE SET act = excluded.act, good = excluded.good, hash = excluded.hash, says = excluded.says, at = excluded.at`
 	proofsOf    = `SELECT guard, act, good, hash, says, at FROM incident_proof WHERE case_id = $1 AND round = $2 ORDER BY at, guard`
-	forgetProof = `DELETE FROM incident_proof WHERE case_id = $1 AND round = $2 AND act = $3`
+	forgetProof = `DELETE FROM incident_proof WHERE case_id = $1 AND round = $2 AND (act = $3 OR act = $4)`
 )

@@ -143,14 +143,17 @@ func (s *Service) Approve(ctx context.Context, who actor.Actor, ref, object, has
 	if who.Kind != actor.Person || who.ByToken() {
 		return Case{}, fault.New(fault.Denied, "no_person", fault.Public{Problem: "Only a person who is signed in approves.", Next: "Sign in: --as ADDRESS"})
 	}
-	if object != objectReview && object != objectText {
-		return Case{}, fault.New(fault.NotFound, "object_unknown", fault.Public{Problem: fmt.Sprintf("There is nothing called %q to approve.", object), Expected: "review or text; a fix is approved by its step."})
+	if object != objectReview && object != objectText && object != objectPlan {
+		return Case{}, fault.New(fault.NotFound, "object_unknown", fault.Public{Problem: fmt.Sprintf("There is nothing called %q to approve.", object), Expected: "review, text or plan; a fix is approved by its step."})
 	}
 	if err := s.Access.Allow(ctx, who, access.IncidentAct, ""); err != nil {
 		return Case{}, err
 	}
 	if err := s.People.FreshNow(ctx, who); err != nil {
 		return Case{}, err
+	}
+	if object == objectPlan {
+		return s.SignPlan(ctx, who, ref, hash)
 	}
 	return s.change(ctx, who, ref, 0, func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
 		if object == objectReview {

@@ -183,7 +183,7 @@ func (s *Service) change(ctx context.Context, who actor.Actor, ref string, versi
 
 // simple are the events that need nothing but themselves, and perhaps a reason.
 var simple = []string{"impact-over", "impact-back", "acknowledge", "cancel", "mitigate", "relapse", "resolve", "review", "close", "reopen", "withdraw-fix",
-	"take-down", "false-alarm", "certify", "preserve", "choose", "rehearse", "restore", "verify", "dry-run", "reconcile", "open", "red", "tell-customers", "protect", "older-point", "fail",
+	"take-down", "false-alarm", "certify", "preserve", "choose", "rehearse", "restore", "verify", "dry-run", "reconcile", "open", "open-some", "open-all", "red", "tell-customers", "back-up", "protect", "older-point", "lost-again", "fail",
 	"confirm", "dismiss", "scope", "decide-risk", "report", "notify", "told", "research", "prevent"}
 
 // Take takes a step that needs nothing but itself. Errors: *Kept, fault.NotFound.

@@ -51,13 +51,14 @@ type View struct {
 	Also     []Elsewhere // the other channels of the policy
 	Near     []Case
 	Kinds    []string
+	Loss     *Loss // nil where no data was lost
 }
 
 // Next is the one step that an incident waits for: the first in the order of the process that
 // somebody can take, else the first that lacks something; nil when nothing is left.
 func (v View) Next() *Way {
 	var first *Way
-	order := []engine.Region{engine.C, engine.L, engine.F, engine.R, engine.B}
+	order := []engine.Region{engine.R, engine.C, engine.L, engine.F, engine.B} // what is lost grows while the application writes
 	if at := v.States[engine.L]; at == "L0" || at == "L1" {
 		order = []engine.Region{engine.L}
 	}
@@ -71,7 +72,7 @@ func (v View) Next() *Way {
 				if !forward(v.Case, r, w.Step) {
 					continue
 				}
-				if len(w.Unmet) == 0 || askable(w) {
+				if len(w.Unmet) == 0 || askable(w) || r == engine.R && v.Loss.waits() {
 					return w
 				}
 				if first == nil {
@@ -92,7 +93,7 @@ func askable(w *Way) bool {
 // forward are the steps that lead on, of those that a tired person is to be shown first.
 func forward(c Case, r engine.Region, st engine.Step) bool {
 	switch st.Event {
-	case "cancel", "relapse", "reopen", "draft", "lapse", "publish-review", "false-alarm", "fail", "red", "dismiss", "withdraw-fix":
+	case "cancel", "relapse", "reopen", "draft", "lapse", "publish-review", "false-alarm", "fail", "red", "lost-again", "dismiss", "withdraw-fix":
 		return false
 	case "update": // only when it is owed, or the word changes
 		return c.States[engine.C] == "C3'" || c.States[engine.C] == "C2" && c.States[engine.L] == "L2"
@@ -125,6 +126,7 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 		func() (err error) { v.Also, err = s.postedAt(ctx, c); return err },
 		func() (err error) { v.Proofs, err = s.proofs(ctx, c); return err },
 		func() (err error) { v.Acts, err = s.workOf(ctx, c.ID); return err },
+		func() (err error) { v.Loss, err = s.lossView(ctx, who, v); return err },
 		func() (err error) { v.Stands, err = s.stands(ctx, who, v); return err },
 	} {
 		if err := read(); err != nil {

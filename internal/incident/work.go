@@ -81,7 +81,7 @@ func (s *Service) plan(ctx context.Context, tx *ledger.Tx, c Case, e errand) err
 	if _, err := tx.Exec(ctx, planWork, keyOf(c, e.act), c.ID, e.act, us(tx.Now()), e.token, e.job.ID()); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, forgetProof, c.ID, c.Round, e.act); err != nil {
+	if _, err := tx.Exec(ctx, forgetProof, c.ID, c.Round, e.act, handOf(e.act)); err != nil {
 		return err
 	}
 	return s.Queue.Enqueue(ctx, tx, e.job)
@@ -130,6 +130,9 @@ func (s *Service) work(ctx context.Context, payload secret.Bytes) error {
 			_, err = tx.Exec(ctx, setDecided, c.ID)
 		}
 		ev := ActDone{Incident: c.ID, Round: c.Round, Act: name, Key: key, Output: out.Output, Count: out.Count, Says: out.Says}
+		if err == nil && out.Also != nil {
+			err = out.Also(ctx, tx, c)
+		}
 		for _, p := range out.Proofs {
 			if err == nil {
 				err = prove(ctx, tx, c, name, p)

@@ -91,6 +91,7 @@ type engine interface {
 	// query reads committed rows, under the caller's ctx.
 	query(ctx context.Context, query string, args []any) (*sql.Rows, error)
 	name() string
+	names(ctx context.Context) ([]string, error)
 	close() error
 }
 

@@ -278,7 +278,19 @@ func (s *Store) Replace(ctx context.Context, with string) error {
 	if err == nil {
 		err = synced(filepath.Dir(s.file))
 	}
-	return errors.Join(err, s.open(ctx))
+	if err = errors.Join(err, s.open(ctx)); err != nil {
+		return err
+	}
+	ws, err := s.Writes(0)
+	if err != nil {
+		return err
+	}
+	most := 0
+	for _, w := range ws {
+		most = max(most, w.ID)
+	}
+	_, err = s.db.ExecContext(ctx, `UPDATE sample_meta SET last_id = MAX(last_id, ?1) WHERE one = 1`, most) // an id that somebody was told is given to nobody else
+	return err
 }
 
 // Copy copies the database and its log as they are, byte for byte, and says what was copied.
@@ -378,3 +390,75 @@ func (s *Store) fromJSON(ctx context.Context, name string) error {
 func jsonOf(file string) string { return strings.TrimSuffix(file, filepath.Ext(file)) + ".json" }
 
 const allRows = `SELECT id, team, name, company, email FROM sample_contact ORDER BY id`
+
+// Position is the number of the newest write that the database holds. After a restore it is
+// less than that of the list.
+func (s *Store) Position(ctx context.Context) (n int64, err error) {
+	s.use.RLock()
+	defer s.use.RUnlock()
+	err = s.db.QueryRowContext(ctx, lastWrite).Scan(&n)
+	return n, err
+}
+
+// TryWrite writes a contact and takes it back before anybody sees it.
+func (s *Store) TryWrite(ctx context.Context) error {
+	s.use.RLock()
+	defer s.use.RUnlock()
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, insertContact, -1, "", "", "try", "", "try@example.test")
+	return errors.Join(err, tx.Rollback())
+}
+
+// Erase removes contacts, and people's ids from those that they added, without a line in the
+// list: it does again what was done before a restore undid it.
+func (s *Store) Erase(ctx context.Context, contacts []int, people []string) (n int64, err error) {
+	s.use.RLock()
+	defer s.use.RUnlock()
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing once it is committed
+	count := func(query string, arg any) error {
+		r, err := tx.ExecContext(ctx, query, arg)
+		if err != nil {
+			return err
+		}
+		k, err := r.RowsAffected()
+		n += k
+		return err
+	}
+	for _, id := range contacts {
+		if err := count(`DELETE FROM sample_contact WHERE id = ?1`, id); err != nil {
+			return 0, err
+		}
+	}
+	for _, p := range people {
+		if err := count(`UPDATE sample_contact SET person = '' WHERE person = ?1`, p); err != nil {
+			return 0, err
+		}
+	}
+	return n, tx.Commit()
+}
+
+// People are those whose ids stand at contacts.
+func (s *Store) People(ctx context.Context) (out []string, err error) {
+	s.use.RLock()
+	defer s.use.RUnlock()
+	rows, err := s.db.QueryContext(ctx, `SELECT DISTINCT person FROM sample_contact WHERE person <> '' ORDER BY person`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var p string
+		if err := rows.Scan(&p); err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}

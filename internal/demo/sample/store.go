@@ -89,8 +89,10 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.db, err = sql.Open("sqlite3", address(s.file, "_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=foreign_keys(on)")); err != nil {
 		return fmt.Errorf("open the sample's database: %w", err)
 	}
-	if _, err = s.db.ExecContext(ctx, schema, Version); err != nil {
-		return fmt.Errorf("make the sample's tables: %w", err)
+	for _, query := range tables {
+		if _, err = s.db.ExecContext(ctx, query); err != nil {
+			return fmt.Errorf("make the sample's tables: %w", err)
+		}
 	}
 	s.watch, err = s.db.Conn(ctx)
 	return err
@@ -116,6 +118,7 @@ func (s *Store) Close() error {
 	if s.list != nil {
 		err = errors.Join(err, s.list.Close())
 	}
+	s.list = nil
 	return err
 }
 
@@ -315,12 +318,13 @@ func (s *Store) Damage(ctx context.Context) (rows int64, err error) {
 	return r.RowsAffected()
 }
 
+var tables = []string{`CREATE TABLE IF NOT EXISTS sample_contact (
+	id INTEGER PRIMARY KEY, team TEXT NOT NULL, person TEXT NOT NULL, name TEXT NOT NULL, company TEXT NOT NULL, email TEXT NOT NULL) STRICT`,
+	`CREATE INDEX IF NOT EXISTS sample_contact_team ON sample_contact (team, id)`,
+	`CREATE TABLE IF NOT EXISTS sample_meta (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, last_write INTEGER NOT NULL, last_id INTEGER NOT NULL) STRICT`,
+	fmt.Sprintf(`INSERT INTO sample_meta (one, version, last_write, last_id) VALUES (1, %d, 0, 0) ON CONFLICT (one) DO NOTHING`, Version)}
+
 const (
-	schema = `CREATE TABLE IF NOT EXISTS sample_contact (
-	id INTEGER PRIMARY KEY, team TEXT NOT NULL, person TEXT NOT NULL, name TEXT NOT NULL, company TEXT NOT NULL, email TEXT NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS sample_contact_team ON sample_contact (team, id);
-CREATE TABLE IF NOT EXISTS sample_meta (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, last_write INTEGER NOT NULL, last_id INTEGER NOT NULL) STRICT;
-INSERT INTO sample_meta (one, version, last_write, last_id) VALUES (1, ?1, 0, 0) ON CONFLICT (one) DO NOTHING;`
 	lastWrite      = `SELECT last_write FROM sample_meta WHERE one = 1`
 	setLastWrite   = `UPDATE sample_meta SET last_write = ?1 WHERE one = 1`
 	nextID         = `UPDATE sample_meta SET last_id = last_id + 1 WHERE one = 1 RETURNING last_id`

@@ -27,11 +27,12 @@ func TestAssertionsServeOneIssuerAndMethodRegression(t *testing.T) {
 	}))
 	defer srv.Close()
 	now := time.Unix(1_800_000_000, 0)
-	app, err := sample.New(sample.Options{File: filepath.Join(t.TempDir(), "sample.json"), Now: func() time.Time { return now },
+	app, err := sample.New(t.Context(), sample.Options{File: filepath.Join(t.TempDir(), "sample.db"), Now: func() time.Time { return now },
 		Verifier: &sample.Verifier{URL: srv.URL + "/-/jwks", Client: srv.Client()}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer app.Close()
 	for name, c := range map[string]struct {
 		change func(*sample.Claims)
 		want   int

@@ -87,6 +87,11 @@ func proved(name, words, who string, firm bool) guard {
 	return guard{words: words, who: who, firm: firm, holds: func(f *Facts) bool { return f.Proved[name] }}
 }
 
+// missing is a guard that another one is not answered yet: what is done is not done again.
+func missing(name, words string) guard {
+	return guard{words: words, who: "nobody: it is done", firm: true, holds: func(f *Facts) bool { return !f.Proved[name] }}
+}
+
 // ended reports whether a region is closed to further work, or never was opened.
 func (f *Facts) ended(r Region) bool {
 	at := f.States[r]
@@ -153,6 +158,13 @@ var guards = map[string]guard{
 	"checks-green":       proved("checks-green", "A check of the restored data is not green.", operator, true),
 	"dry-run-green":      proved("dry-run-green", "The dry run has not passed.", operator, true),
 	"reconciled":         proved("reconciled", "Something that was revoked or erased may have come back.", operator, false),
+	"staff-in":           proved("staff-in", "The application is not open to staff yet.", operator, true),
+	"some-in":            proved("some-in", "The application is not open to a part of the teams yet.", operator, true),
+	"all-in":             proved("all-in", "The application is not open to everybody yet.", operator, true),
+	"some-out":           missing("some-in", "It is open to a part of the teams already."),
+	"all-out":            missing("all-in", "It is open to everybody already."),
+	"losses-listed":      proved("losses-listed", "It is not listed yet which writes are gone.", operator, true),
+	"backup-owed":        missing("backup-proved", "A fresh backup is proved already."),
 	"backup-proved":      proved("backup-proved", "The fresh backup is not proved by a restore.", operator, true),
 
 	"dismissal-signed": proved("dismissal-signed", "Two people have not signed that no data was exposed.", two, true),
