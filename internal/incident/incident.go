@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"writ/internal/access"
@@ -107,6 +108,10 @@ type Record interface {
 // World is what an incident can reach beyond this package. What is nil is reached by nobody.
 type World struct {
 	Customers Customers
+	Reads     Reads
+	Concerned Concerned
+	Post      Post
+	Cuts      Cuts
 }
 
 // Deps are what a Service is made of. Seam may be nil.
@@ -160,6 +165,9 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.Page.Refresh(ctx); err != nil {
 		s.Log.Error("make the status page", "err", err)
 	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { _ = jobs.Tend(ctx, time.Second, s.Log, "letters of incidents", s.TendLetters) }) // a slow mail host holds up no deadline
 	return jobs.Tend(ctx, time.Second, s.Log, "incidents", func(ctx context.Context) error {
 		return errors.Join(s.Tend(ctx), s.Page.Tend(ctx))
 	})
