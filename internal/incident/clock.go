@@ -58,6 +58,11 @@ func (s *Service) wind(ctx context.Context, tx *ledger.Tx, c Case, r engine.Regi
 	case r == engine.C && st.From == "C0" && st.To == "C1": // a draft is no notice: the time runs on
 		return s.startAt(ctx, tx, c, r, c.Sorted.Add(s.within(late.Due)), late.Due)
 	}
+	if r == engine.B {
+		if due, known, err := s.lawful(ctx, tx, c); known || err != nil {
+			return errors.Join(err, s.startAt(ctx, tx, c, r, due, late.Due))
+		}
+	}
 	return s.start(ctx, tx, c, r, s.within(late.Due), late.Due)
 }
 
@@ -76,7 +81,7 @@ func (s *Service) windPublic(ctx context.Context, tx *ledger.Tx, c Case) error {
 // Tend looks at what is due: deadlines, updates, fixes, letters, and incidents that go on by
 // themselves. Two nodes may do it at once: each row has one winner.
 func (s *Service) Tend(ctx context.Context) error {
-	return errors.Join(s.lapse(ctx), s.miss(ctx), s.expire(ctx), s.follow(ctx), s.goOn(ctx), s.beginLoss(ctx))
+	return errors.Join(s.lapse(ctx), s.miss(ctx), s.expire(ctx), s.follow(ctx), s.goOn(ctx), s.beginLoss(ctx), s.tellWalls(ctx))
 }
 
 // lapse makes communication overdue whose next update did not come in time.

@@ -107,6 +107,7 @@ type world struct {
 	access    *access.Access
 	names     []string
 	mail      string // folder
+	breach    *exposed
 }
 
 func open(t testing.TB) *world { return with(t, ledgertest.Open(t, tables...), nil) }
@@ -119,7 +120,7 @@ func with(t testing.TB, kit *ledgertest.Kit, seam *incident.Seam) *world {
 // within has what incidents and drills reach changed before the service is made.
 func within(t testing.TB, kit *ledgertest.Kit, seam *incident.Seam, reach func(*incident.Deps)) *world {
 	t.Helper()
-	w := &world{t: t, kit: kit, post: &post{made: map[string]mail.Message{}, sent: map[string]mail.Message{}}, customers: &customers{}, mail: t.TempDir()}
+	w := &world{t: t, kit: kit, post: &post{made: map[string]mail.Message{}, sent: map[string]mail.Message{}}, customers: &customers{}, mail: t.TempDir(), breach: &exposed{}}
 	log, now := slog.New(slog.DiscardHandler), kit.Clock.Now
 	w.access = policytest.Access(kit.DB, now)
 	w.rules = clause.NewLive[incident.Rules](now)
@@ -140,7 +141,7 @@ func within(t testing.TB, kit *ledgertest.Kit, seam *incident.Seam, reach func(*
 	w.page, err = status.New(status.Deps{DB: kit.DB, Ring: kit.Ring, Letters: w.post, Access: w.access, Company: company, Origin: "https://app.example.test", Now: now, Log: log,
 		Names: func(context.Context) ([]string, error) { return w.names, nil }, Folder: t.TempDir()})
 	fail(err)
-	d := incident.Deps{DB: kit.DB, Ring: kit.Ring, Access: w.access, People: staff{}, Real: incident.World{Customers: w.customers}, Letters: w.post, Queue: w.queue, Record: w.journal, Page: w.page, Rules: w.rules,
+	d := incident.Deps{DB: kit.DB, Ring: kit.Ring, Access: w.access, People: staff{}, Real: incident.World{Customers: w.customers, Reads: w.breach, Concerned: w.breach, Post: w.breach, Cuts: w.breach}, Letters: w.post, Queue: w.queue, Record: w.journal, Page: w.page, Rules: w.rules,
 		Company: company, Origin: "https://app.example.test", Now: now, Log: log, Seam: seam}
 	reach(&d)
 	w.svc, err = incident.New(d)

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"writ/internal/access"
@@ -114,6 +115,10 @@ type World struct {
 	Gate      Gate
 	Recovery  Recovery
 	Writes    Writes
+	Reads     Reads
+	Concerned Concerned
+	Post      Post
+	Cuts      Cuts
 }
 
 // Deps are what a Service is made of. Seam may be nil.
@@ -168,6 +173,9 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.Page.Refresh(ctx); err != nil {
 		s.Log.Error("make the status page", "err", err)
 	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { _ = jobs.Tend(ctx, time.Second, s.Log, "letters of incidents", s.TendLetters) }) // a slow mail host holds up no deadline
 	return jobs.Tend(ctx, time.Second, s.Log, "incidents", func(ctx context.Context) error {
 		return errors.Join(s.Tend(ctx), s.Page.Tend(ctx))
 	})

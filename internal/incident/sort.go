@@ -95,6 +95,11 @@ func (s *Service) begin(ctx context.Context, tx *ledger.Tx, c *Case, r engine.Re
 	if err := move(ctx, tx, c, r, m.Start); err != nil {
 		return err
 	}
+	if r == engine.B {
+		if err := s.breachBegun(ctx, tx, *c); err != nil {
+			return err
+		}
+	}
 	tx.Also(Moved{Incident: c.ID, Round: c.Round, Region: string(r), To: m.Start, Event: "begin", clause: "inc.process"})
 	st, ok := m.Late(m.Start)
 	if !ok {

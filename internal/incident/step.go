@@ -112,6 +112,11 @@ func (s *Service) take(ctx context.Context, tx *ledger.Tx, who actor.Actor, c *C
 			return taken{}, err
 		}
 	}
+	if r == engine.B {
+		if err := s.breachMoved(ctx, tx, *c, st); err != nil {
+			return taken{}, err
+		}
+	}
 	if err := s.wind(ctx, tx, *c, r, st, f); err != nil {
 		return taken{}, err
 	}
