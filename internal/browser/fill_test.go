@@ -15,6 +15,7 @@ import (
 // fillings are what the pages show: made once, in the first test that wants them.
 type fillings struct {
 	incident  string // its id on the status page
+	ref       string // its reference
 	item      string // of the company's vault
 	alarm     string // a test alarm that fires
 	kms       string // a key that programs encrypt with
@@ -107,7 +108,7 @@ func (h *house) filled(t *testing.T) *fillings {
 	}
 	emil.call("POST", "vault/params", obj{"name": "/shop/features/gift-wrap", "value": "on", "type": "String"}, nil)
 	emil.call("POST", "vault/keys", obj{"path": "/shop", "read_only": true}, nil)
-	f.incident = emil.incident()
+	f.ref, f.incident = emil.incident()
 	emil.call("POST", "vault/rotations", obj{"name": "/robot/writ-key", "kind": "access-key", "from": obj{"path": "/robot", "reads": true}, "days": 30}, nil)
 	emil.call("POST", "vault/rotations/now", obj{"name": "/robot/writ-key", "exposed": true}, nil)
 	emil.call("POST", "vault/rotations/now", obj{"name": "/robot/writ-key"}, nil)
@@ -270,20 +271,21 @@ func (s *signer) grant(id string) {
 }
 
 // incident has one active incident with a part of the service, a public notice and a note,
-// and gives its id on the status page.
-func (s *signer) incident() string {
+// and gives its reference and its id on the status page.
+func (s *signer) incident() (ref, public string) {
 	var part struct{ ID string }
 	s.call("POST", "status/components", obj{"name": "Sign-in", "group": "Accounts"}, &part)
 	s.call("POST", "status/components", obj{"name": "Address book"}, nil)
-	s.call("POST", "incidents", obj{"title": "Nobody can sign in", "component": "Sign-in"}, nil)
-	s.call("POST", "incidents/I-1/steps", obj{"event": "acknowledge"}, nil)
-	s.call("POST", "incidents/I-1/roles", obj{"role": "communications"}, nil)
-	s.call("POST", "incidents/I-1/kind", obj{"kinds": []string{"usability"}, "severity": 2}, nil)
-	s.call("POST", "incidents/I-1/updates", obj{"title": "Sign-in fails for some people", "state": "investigating", "body": "Some people cannot sign in. We look for the cause.", "impact": "major",
+	var c struct{ Ref string } // an alarm of this machine may have begun one before
+	s.call("POST", "incidents", obj{"title": "Nobody can sign in", "component": "Sign-in"}, &c)
+	s.call("POST", "incidents/"+c.Ref+"/steps", obj{"event": "acknowledge"}, nil)
+	s.call("POST", "incidents/"+c.Ref+"/roles", obj{"role": "communications"}, nil)
+	s.call("POST", "incidents/"+c.Ref+"/kind", obj{"kinds": []string{"usability"}, "severity": 2}, nil)
+	s.call("POST", "incidents/"+c.Ref+"/updates", obj{"title": "Sign-in fails for some people", "state": "investigating", "body": "Some people cannot sign in. We look for the cause.", "impact": "major",
 		"next": time.Now().Add(50 * time.Minute).UTC(), "components": obj{part.ID: "partial_outage"}}, nil)
-	s.call("POST", "incidents/I-1/notes", obj{"text": "The certificate of the mail provider has ended; rang them."}, nil)
+	s.call("POST", "incidents/"+c.Ref+"/notes", obj{"text": "The certificate of the mail provider has ended; rang them."}, nil)
 	s.call("POST", "status/windows", obj{"title": "New disks", "body": "The database moves to larger disks.", "starts": time.Now().Add(48 * time.Hour).UTC(), "ends": time.Now().Add(50 * time.Hour).UTC()}, nil)
 	var one struct{ Posts []struct{ Public string } }
-	s.call("GET", "incidents/I-1", nil, &one)
-	return one.Posts[0].Public
+	s.call("GET", "incidents/"+c.Ref, nil, &one)
+	return c.Ref, one.Posts[0].Public
 }

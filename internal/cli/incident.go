@@ -43,7 +43,7 @@ docs/incident.md tells it all.`,
 		"  writ incident declare \"nobody can sign in\"\n  writ incident status\n  writ incident show I-1",
 		a.incidentDeclare(false), a.incidentDeclare(true), a.incidentList(), a.incidentShow(), a.incidentStatus(), a.incidentKind(), a.incidentSeverity(), a.incidentRole(), a.incidentNote(), a.incidentUpdate(),
 		a.incidentStep(), a.incidentEvent("close", "Close a reviewed incident", "close"), a.incidentEvent("cancel", "Cancel a false alarm", "cancel"), a.incidentEvent("reopen", "Reopen an incident that came back", "reopen"),
-		a.incidentFix(), a.incidentReview(), a.incidentApprove(), a.incidentWaive(), a.incidentTold(), a.incidentPosted(), a.incidentJoin(), a.incidentDone())
+		a.incidentFix(), a.incidentReview(), a.incidentApprove(), a.incidentWaive(), a.incidentTold(), a.incidentPosted(), a.incidentJoin(), a.incidentSplit(), a.incidentDone())
 }
 
 // tell posts something about an incident and says what it is then.
@@ -110,7 +110,8 @@ func (a *app) incidentDeclare(drill bool) *cobra.Command {
 
 func (a *app) incidentList() *cobra.Command {
 	var open bool
-	c := &cobra.Command{Use: "list", Short: "List incidents", Long: "Lists incidents, the newest first.", Example: "  writ incident list --open", Args: cobra.NoArgs,
+	var signal string
+	c := &cobra.Command{Use: "list", Short: "List incidents", Long: "Lists incidents, the newest first.", Example: "  writ incident list --open\n  writ incident list --signal alarm/01JD8Q", Args: cobra.NoArgs,
 		RunE: run(func(c *cobra.Command, _ []string) error {
 			conn, err := a.open(c.Context())
 			if err != nil {
@@ -119,6 +120,9 @@ func (a *app) incidentList() *cobra.Command {
 			path := "incidents"
 			if open {
 				path += "?open=1"
+			}
+			if signal != "" {
+				path = "incidents?signal=" + url.QueryEscape(signal)
 			}
 			var raw json.RawMessage
 			if err := conn.get(c.Context(), path, &raw); err != nil {
@@ -141,6 +145,7 @@ func (a *app) incidentList() *cobra.Command {
 			}
 			return t.flush()
 		})}
+	c.Flags().StringVar(&signal, "signal", "", "the one that this told of, such as alarm/ID")
 	c.Flags().BoolVar(&open, "open", false, "those that need somebody, no others")
 	return c
 }
@@ -166,8 +171,9 @@ func (a *app) incidentShow() *cobra.Command {
 					Name, Says string
 					Late       bool
 				}
-				Next  *incidentWay
-				Roles []struct{ Role, Name string }
+				Next    *incidentWay
+				Roles   []struct{ Role, Name string }
+				Signals []struct{ Signal, Says string }
 			}
 			if err := decode(raw, &x); err != nil {
 				return err
@@ -179,6 +185,9 @@ func (a *app) incidentShow() *cobra.Command {
 					late = " LATE."
 				}
 				a.say("%s: %s%s", r.Name, r.Says, late)
+			}
+			for _, t := range x.Signals {
+				a.say("told by %s: %s", t.Signal, visible(t.Says))
 			}
 			for _, r := range x.Roles {
 				a.say("%s: %s", r.Role, visible(r.Name))

@@ -152,7 +152,7 @@ func TestWhoMayCome(t *testing.T) {
 		"GET encryption/certificates/{id}": access.KeysRead, "POST encryption/holds": access.HoldAdd, "POST encryption/holds/end": access.HoldEnd,
 		"GET incidents": access.IncidentRead, "POST incidents": access.IncidentAct, "GET incidents/{ref}": access.IncidentRead, "GET incidents/{ref}/map": access.IncidentRead, "POST incidents/{ref}/step": access.IncidentAct, "POST incidents/{ref}/kind": access.IncidentAct,
 		"POST incidents/{ref}/role": access.IncidentAct, "POST incidents/{ref}/update": access.IncidentAct, "POST incidents/{ref}/fix": access.IncidentAct, "POST incidents/{ref}/approve": access.IncidentAct, "POST incidents/{ref}/waive": access.IncidentAct,
-		"POST incidents/{ref}/posted": access.IncidentAct, "POST incidents/{ref}/told": access.IncidentAct, "POST incidents/{ref}/note": access.IncidentAct, "POST incidents/{ref}/review": access.IncidentAct,
+		"POST incidents/{ref}/posted": access.IncidentAct, "POST incidents/{ref}/told": access.IncidentAct, "POST incidents/{ref}/split": access.IncidentAct, "POST incidents/{ref}/note": access.IncidentAct, "POST incidents/{ref}/review": access.IncidentAct,
 		"GET break-glass": access.RightsRead, "POST break-glass": access.GlassPrepare, "POST break-glass/withdraw": access.GlassPrepare, "POST break-glass/end": access.SessionsEnd,
 		"GET holders": access.RightsRead, "POST holders": access.VaultHolders, "POST holders/remove": access.VaultHolders, "POST holders/reshare": access.VaultHolders, "POST holders/drill": access.VaultHolders, "POST holders/seal": access.VaultSeal,
 		"GET applications": access.ClientsRead, "GET applications/{id}": access.ClientsRead, "GET applications/add": access.ClientsManage, "POST applications": access.ClientsManage,

@@ -35,6 +35,8 @@ type Incidents interface {
 	Approve(ctx context.Context, who actor.Actor, ref, object, hash string) (incident.Case, error)
 	Waive(ctx context.Context, who actor.Actor, ref string, r engine.Region, guard, reason string) (incident.Case, error)
 	Posted(ctx context.Context, who actor.Actor, ref, channel, address string) (incident.Case, error)
+	OfSignal(ctx context.Context, who actor.Actor, signal string) ([]incident.Case, error)
+	Split(ctx context.Context, who actor.Actor, ref, signal, reason string) (incident.Case, error)
 	ToldOtherwise(ctx context.Context, who actor.Actor, ref, team, how string) (incident.Case, error)
 }
 
@@ -61,6 +63,7 @@ func (c *Console) incidentRoutes(staff func(string, access.Action, string, web.H
 		staff("POST /-/console/incidents/{ref}/approve", access.IncidentAct, atIncidents, c.onIncident(c.approveIncident)),
 		staff("POST /-/console/incidents/{ref}/waive", access.IncidentAct, atIncidents, c.onIncident(c.waiveIncident)),
 		staff("POST /-/console/incidents/{ref}/posted", access.IncidentAct, atIncidents, c.onIncident(c.postedIncident)),
+		staff("POST /-/console/incidents/{ref}/split", access.IncidentAct, atIncidents, c.onIncident(c.splitIncident)),
 		staff("POST /-/console/incidents/{ref}/told", access.IncidentAct, atIncidents, c.onIncident(c.toldIncident)),
 		note, learn,
 	}

@@ -22,6 +22,7 @@ type incidentView struct {
 	Next     *incidentNext
 	Stands   []incidentStand
 	Forms    []incidentForm // further acts, each folded
+	Signals  web.Table
 	Roles    web.Table
 	Timeline []web.Moment
 	Posts    web.Table
@@ -103,6 +104,7 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 			p.Note = &web.Form{Action: at + "/note", Act: "Add the line", Quiet: true, Part: "note", Fields: []web.Field{{Name: "text", Label: "What happened, or what was decided", Type: "textarea", Rows: 3, Required: true}}}
 		}
 	}
+	p.signals(v, at, may)
 	p.tables(c, v, at, may)
 	for _, l := range lines {
 		m := web.Moment{At: l.At, Who: l.Who, What: l.What, Detail: l.Detail}
@@ -176,7 +178,7 @@ func formOf(v incident.View, st engine.Step, at string, components []web.Option)
 func kindFields(v incident.View) []web.Field {
 	kind := web.Field{Name: "kinds", Label: "What kind", Type: "radio", Required: true}
 	for _, k := range v.Kinds {
-		kind.Options = append(kind.Options, web.Option{Value: k, Text: strings.ReplaceAll(k, "-", " "), Chosen: slices.Contains(v.Categories, k)})
+		kind.Options = append(kind.Options, web.Option{Value: k, Text: strings.ReplaceAll(k, "-", " "), Chosen: slices.Contains(v.Suggests, k)})
 	}
 	bad := web.Field{Name: "severity", Label: "How bad", Type: "radio", Required: true}
 	for i, says := range incident.Severities {

@@ -166,6 +166,11 @@ func (c *Console) alarmPage(w http.ResponseWriter, r *http.Request, who actor.Ac
 		}
 		p.Facts = append(p.Facts, f)
 	}
+	of, err := c.incidentOf(r, who, d.ID)
+	if err != nil {
+		return err
+	}
+	p.Facts = append(p.Facts, of...)
 	if len(d.Evidence) > 0 {
 		f := fact{Name: "Rests on"}
 		for _, n := range d.Evidence {

@@ -10,6 +10,8 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/incident"
+	"writ/internal/journal"
 	"writ/internal/notify"
 	"writ/internal/watch"
 	"writ/internal/web"
@@ -145,4 +147,43 @@ func TestAlarmsInTheConsole(t *testing.T) { // breaks: mon.notify, mon.alarms
 	if got := strings.Join(a.did, "; "); got != want {
 		t.Errorf("did %s\nwant %s", got, want)
 	}
+}
+
+// heard tells incidents of one alarm.
+type heard struct{}
+
+func (heard) Alarm(_ context.Context, id string) (incident.Alarm, error) {
+	return incident.Alarm{ID: id, Severity: "page", Title: "The vault was sealed", Kind: "breach"}, nil
+}
+
+func (heard) False(context.Context, string, string) error { return nil }
+
+// The alarm shows its incident and the incident its alarms; what is another matter is taken out.
+func TestAlarmAndIncidentNameEachOther(t *testing.T) { // breaks: inc.categorise
+	w, _ := watched(t)
+	w.incident.Alarms = heard{}
+	for _, id := range []string{"a1", "a3"} {
+		if err := w.incident.Follow(t.Context(), []journal.Entry{{ID: id, Stream: "watch.alarm-opened", Happened: w.kit.Clock.Now(), Fields: []journal.Field{{Name: "alarm", State: journal.Public, Value: id}}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const one = "/-/console/incidents/I-1"
+	has := func(who, path, want string) {
+		t.Helper()
+		if body := w.get(who, path).want(200).Body.String(); !strings.Contains(body, want) {
+			t.Errorf("%s does not have %s", path, want)
+		}
+	}
+	has("dev", "/-/console/watch/a1", `href="`+one+`">I-1 The vault was sealed`)
+	if body := w.get("dev", "/-/console/watch/a2").want(200).Body.String(); strings.Contains(body, one) {
+		t.Error("an alarm shows an incident that is not its own")
+	}
+	has("emil", one, `href="/-/console/watch/a1"`)
+	w.post("dev", one+"/step", url.Values{"event": {"acknowledge"}}).want(303)
+	has("dev", one, `value="breach" checked`)
+	has("dev", one, "Take out what is another matter")
+	w.post("emil", one+"/split", url.Values{"signal": {"alarm/a3"}, "reason": {"another matter"}}).want(403)
+	w.post("dev", one+"/split", url.Values{"signal": {"alarm/a2"}, "reason": {"another matter"}}).want(409, "no such signal")
+	w.post("dev", one+"/split", url.Values{"signal": {"alarm/a3"}, "reason": {"another matter"}}).want(303)
+	has("dev", "/-/console/watch/a3", "/-/console/incidents/I-2")
 }

@@ -33,15 +33,16 @@ func (s *Service) Declare(ctx context.Context, who actor.Actor, in Signal) (Case
 	if err := s.Access.Allow(ctx, who, access.IncidentAct, ""); err != nil {
 		return Case{}, nil, err
 	}
-	return s.declare(ctx, who, in, "person")
+	return s.declare(ctx, who, in, "person", nil)
 }
 
-func (s *Service) declare(ctx context.Context, who actor.Actor, in Signal, source string) (Case, []Case, error) {
+// declare begins an incident; also, which may be nil, writes what belongs to its change.
+func (s *Service) declare(ctx context.Context, who actor.Actor, in Signal, source string, also func(tx *ledger.Tx, id string) error) (Case, []Case, error) {
 	in.Title = strings.TrimSpace(in.Title)
 	if err := s.checkNew(ctx, &in); err != nil {
 		return Case{}, nil, err
 	}
-	if who.Kind == actor.Operator {
+	if who.Kind == actor.Operator && source == "person" {
 		source = "operator"
 	}
 	id := s.DB.ID()
@@ -49,7 +50,7 @@ func (s *Service) declare(ctx context.Context, who actor.Actor, in Signal, sourc
 	if err != nil {
 		return Case{}, nil, err
 	}
-	alarm, err := s.letters(ctx, nil, signalLetter(s, in))
+	alarm, err := s.letters(ctx, nil, signalLetter(s, in, source))
 	if err != nil {
 		return Case{}, nil, err
 	}
@@ -66,6 +67,11 @@ func (s *Service) declare(ctx context.Context, who actor.Actor, in Signal, sourc
 		c := Case{ID: id, Round: 1, States: map[engine.Region]string{engine.L: "L0"}}
 		if err := s.start(ctx, tx, c, engine.L, s.Rules.Get().Acknowledge, "inc.categorise/ack"); err != nil {
 			return nil, err
+		}
+		if also != nil {
+			if err := also(tx, id); err != nil {
+				return nil, err
+			}
 		}
 		if in.Drill {
 			return ev, nil
@@ -129,8 +135,10 @@ func (s *Service) Join(ctx context.Context, who actor.Actor, ref, into, reason s
 		if err != nil {
 			return nil, err
 		}
-		if _, err := tx.Exec(ctx, setJoined, c.ID, to.ID); err != nil {
-			return nil, err
+		for _, q := range []string{setJoined, moveSignals} { // what told of it tells of the other one now
+			if _, err := tx.Exec(ctx, q, c.ID, to.ID); err != nil {
+				return nil, err
+			}
 		}
 		if _, err := tx.Exec(ctx, stopClocks, c.ID, us(tx.Now())); err != nil {
 			return nil, err

@@ -126,6 +126,43 @@ func (e Joined) About() ledger.About {
 	return ledger.About{Name: "incident.joined", Clause: "inc.process", Object: thing(e.Incident), Subject: subject(e.Incident), Reason: e.reason}
 }
 
+// SignalsSeen is what told of an incident: alarms, spending, reports.
+type SignalsSeen struct {
+	Incident string   `class:"public"`
+	Signals  []string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e SignalsSeen) About() ledger.About {
+	return ledger.About{Name: "incident.signals-seen", Clause: "inc.categorise", Object: thing(e.Incident)}
+}
+
+// SignalMoved is a signal that begins an incident of its own.
+type SignalMoved struct {
+	Incident string `class:"public"`
+	Into     string `class:"public"`
+	Signal   string `class:"public"`
+
+	reason string
+}
+
+// About implements ledger.Event.
+func (e SignalMoved) About() ledger.About {
+	return ledger.About{Name: "incident.signal-moved", Clause: "inc.categorise", Object: thing(e.Incident), Subject: subject(e.Incident), Reason: e.reason}
+}
+
+// SignalJudged is what an alarm was, because its incident says so.
+type SignalJudged struct {
+	Incident string `class:"public"`
+	Signal   string `class:"public"`
+	Verdict  string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e SignalJudged) About() ledger.About {
+	return ledger.About{Name: "incident.signal-judged", Clause: "mon.alarms", Object: thing(e.Incident)}
+}
+
 // Noted is a line that a person wrote; its words are sealed in the table.
 type Noted struct {
 	Incident string `class:"public"`

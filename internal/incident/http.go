@@ -28,7 +28,7 @@ func (s *Service) Routes() []web.Route {
 	}
 	const few, many = 16 << 10, 128 << 10
 	return []web.Route{
-		on("GET "+v1, few, s.getList, web.Doc{Summary: "Incidents, the newest first", Query: []string{"open"}, Out: listOut{}}),
+		on("GET "+v1, few, s.getList, web.Doc{Summary: "Incidents, the newest first", Query: []string{"open", "signal"}, Out: listOut{}}),
 		on("POST "+v1, few, s.postDeclare, web.Doc{Summary: "Declare an incident", In: declareIn{}, Out: declaredOut{}, Status: http.StatusCreated, Errors: []string{"incident_title", "incident_onset", "incident_component"}}),
 		on("GET "+v1+"/{ref}", few, s.getShow, web.Doc{Summary: "One incident: where it stands, what is next, who does it", Out: viewOut{}}),
 		on("GET "+v1+"/{ref}/timeline", few, s.getTimeline, web.Doc{Summary: "Its timeline: the journal of it with the words of its notes", Out: timelineOut{}}),
@@ -44,6 +44,7 @@ func (s *Service) Routes() []web.Route {
 		on("POST "+v1+"/{ref}/waivers", few, s.postWaiver, web.Doc{Summary: "Let a guard pass: the first asks, a second person agrees", In: waiverIn{}, Out: caseOut{}, Errors: []string{"no_person", "guard_unknown", "guard_firm", "waived", "step_up_required"}}),
 		on("POST "+v1+"/{ref}/told", few, s.postTold, web.Doc{Summary: "A team that letters do not reach was told otherwise", In: toldIn{}, Out: caseOut{}, Errors: []string{"audience_not_failed", "reason_missing"}}),
 		on("POST "+v1+"/{ref}/posted", few, s.postPosted, web.Doc{Summary: "Say where the public was told on another channel", In: postedIn{}, Out: caseOut{}, Errors: []string{"channel_unknown", "url", "posted"}}),
+		on("POST "+v1+"/{ref}/split", few, s.postSplit, web.Doc{Summary: "Make what told of it an incident of its own", In: splitIn{}, Out: caseOut{}, Errors: []string{"signal_alone", "reason_missing"}}),
 		on("POST "+v1+"/{ref}/join", few, s.postJoin, web.Doc{Summary: "Make it part of another incident", In: joinIn{}, Out: caseOut{}, Errors: []string{"join_other"}}),
 		on("POST "+v1+"/{ref}/actions/{id}/done", few, s.postDone, web.Doc{Summary: "An action is done", Out: caseOut{}, Errors: []string{"action_unknown"}}),
 	}
@@ -185,8 +186,16 @@ type (
 		Next     *time.Time `json:"next,omitempty"`
 		At       time.Time  `json:"at"`
 	}
+	toldOut struct {
+		Signal string    `json:"signal"` // alarm/ID, entry/ID, report/ID
+		Kind   string    `json:"kind"`   // of incident that it suggests
+		Says   string    `json:"says"`
+		At     time.Time `json:"at"`
+	}
 	viewOut struct {
 		caseOut
+		Source   string        `json:"source"` // person, operator, alarm, spending, report
+		Told     []toldOut     `json:"signals"`
 		Posts    []postOut     `json:"posts"`
 		Stands   []standOut    `json:"regions"`
 		Next     *wayOut       `json:"next"`
@@ -275,6 +284,10 @@ type (
 		Channel string `json:"channel"`
 		URL     string `json:"url"`
 	}
+	splitIn struct {
+		Signal string `json:"signal"`
+		Reason string `json:"reason"`
+	}
 	joinIn struct {
 		Into   string `json:"into"`
 		Reason string `json:"reason,omitempty"`
@@ -309,7 +322,7 @@ func wireWay(w Way) wayOut {
 }
 
 func wireView(v View) viewOut {
-	out := viewOut{caseOut: wireCase(v.Case), Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
+	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
 	for _, x := range v.Stands {
 		st := standOut{Region: string(x.Machine.Region), Name: x.Machine.Name, State: x.State.ID, Word: x.State.Name, Says: x.State.Says, Due: known(x.Due), Late: x.Missed, Ways: []wayOut{}}
 		for _, w := range x.Ways {
@@ -320,6 +333,9 @@ func wireView(v View) viewOut {
 	if n := v.Next(); n != nil {
 		w := wireWay(*n)
 		out.Next = &w
+	}
+	for _, t := range v.Told {
+		out.Told = append(out.Told, toldOut{t.ID, t.Kind, t.Says, t.At})
 	}
 	for _, h := range v.Held {
 		out.Roles = append(out.Roles, roleOut{string(h.Role), h.Name, h.Since})
@@ -343,7 +359,12 @@ func wireView(v View) viewOut {
 }
 
 func (s *Service) getList(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	cs, err := s.List(r.Context(), who, r.URL.Query().Get("open") != "")
+	q := r.URL.Query()
+	list := func() ([]Case, error) { return s.List(r.Context(), who, q.Get("open") != "") }
+	if q.Has("signal") {
+		list = func() ([]Case, error) { return s.OfSignal(r.Context(), who, q.Get("signal")) }
+	}
+	cs, err := list()
 	if err != nil {
 		return err
 	}
@@ -480,6 +501,12 @@ func (s *Service) postPosted(w http.ResponseWriter, r *http.Request, who actor.A
 func (s *Service) postJoin(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	return acted(w, r, func(ref string, in joinIn) (Case, error) {
 		return s.Join(r.Context(), who, ref, in.Into, in.Reason)
+	})
+}
+
+func (s *Service) postSplit(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	return acted(w, r, func(ref string, in splitIn) (Case, error) {
+		return s.Split(r.Context(), who, ref, in.Signal, in.Reason)
 	})
 }
 

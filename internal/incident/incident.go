@@ -46,6 +46,7 @@ type Rules struct {
 	Postmortem  time.Duration `clause:"inc.learn/postmortem"`
 	Kinds       []string      `clause:"inc.categorise/kinds"`
 	Acknowledge time.Duration `clause:"inc.categorise/ack"`
+	Alarms      []string      `clause:"inc.categorise/alarms"` // severities, parts and rules
 	Channels    []string      `clause:"inc.public-notice/channel"`
 	Errors      int           `clause:"inc.public-notice/threshold_errors"` // basis points
 	Down        time.Duration `clause:"inc.public-notice/threshold_time"`
@@ -121,7 +122,7 @@ type World struct {
 	Cuts      Cuts
 }
 
-// Deps are what a Service is made of. Seam may be nil.
+// Deps are what a Service is made of. Alarms and Seam may be nil.
 type Deps struct {
 	DB      *ledger.DB
 	Ring    *keyring.Ring
@@ -132,6 +133,7 @@ type Deps struct {
 	Letters Letters
 	Queue   Queue
 	Record  Record
+	Alarms  Alarms
 	Page    *status.Service
 	Rules   *clause.Live[Rules]
 	Company func() string

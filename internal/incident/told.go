@@ -237,10 +237,19 @@ func (s *Service) holders(ctx context.Context, c Case, roles []engine.Role) (out
 
 func (s *Service) at(c Case) string { return s.Origin + "/-/console/incidents/" + c.Ref() }
 
-func signalLetter(s *Service, in Signal) letter {
+func signalLetter(s *Service, in Signal, source string) letter {
+	by := "Somebody has declared an incident."
+	switch source {
+	case "alarm":
+		by = "An alarm has begun an incident."
+	case "spending":
+		by = "Spending has crossed its plan, which may be a sign of an attack: decide what it is."
+	case "report":
+		by = "A customer has reported a problem."
+	}
 	return letter{kind: "incident.declared", Letter: mail.Letter{
 		Title: "Incident: " + in.Title,
-		Lines: []string{"Somebody has declared an incident. Nobody has taken it yet.", "It must be taken within " + web.Duration(s.Rules.Get().Acknowledge) + "."},
+		Lines: []string{by + " Nobody has taken it yet.", "It must be taken within " + web.Duration(s.Rules.Get().Acknowledge) + "."},
 		Link:  &mail.Link{Text: "Look, and take it", URL: s.Origin + "/-/console/incidents"},
 		Foot:  []string{"Declared on " + stamp(s.Now()) + "."}}}
 }

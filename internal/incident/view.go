@@ -50,6 +50,8 @@ type View struct {
 	Proofs   []Proof
 	Also     []Elsewhere // the other channels of the policy
 	Near     []Case
+	Told     []Told   // what told of it
+	Suggests []string // kinds: those decided, before that what the first signal suggests
 	Kinds    []string
 	Loss     *Loss // nil where no data was lost
 }
@@ -124,6 +126,11 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 		func() (err error) { v.Waivers, err = s.waivers(ctx, c); return err },
 		func() (err error) { v.Audience, err = s.audience(ctx, c); return err },
 		func() (err error) { v.Also, err = s.postedAt(ctx, c); return err },
+		func() (err error) {
+			v.Told, err = s.told(ctx, c.ID)
+			v.Suggests = suggestedKinds(c, v.Told)
+			return err
+		},
 		func() (err error) { v.Proofs, err = s.proofs(ctx, c); return err },
 		func() (err error) { v.Acts, err = s.workOf(ctx, c.ID); return err },
 		func() (err error) { v.Loss, err = s.lossView(ctx, who, v); return err },

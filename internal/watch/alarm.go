@@ -367,6 +367,20 @@ func (s *Service) Close(ctx context.Context, who actor.Actor, id, verdict, note 
 	if err := s.Access.Allow(ctx, who, access.WatchAct, "alarm/"+id); err != nil {
 		return err //nolint:wrapcheck // a fault for the reader
 	}
+	return s.Settle(ctx, who, id, verdict, note)
+}
+
+// Known is an alarm and its rule, for another part of the server.
+func (s *Service) Known(ctx context.Context, id string) (Alarm, Rule, error) {
+	a, err := s.one(ctx, s.DB, id)
+	if r := index().byID[a.Rule]; r != nil {
+		return a, *r, err
+	}
+	return a, Rule{Title: a.Rule}, err
+}
+
+// Settle says what an alarm was on behalf of whoever was allowed to elsewhere.
+func (s *Service) Settle(ctx context.Context, who actor.Actor, id, verdict, note string) error {
 	if !slices.Contains(verdicts, verdict) {
 		return bad("verdict", "There is no such verdict.", "true, benign, false or test.")
 	}

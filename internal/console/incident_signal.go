@@ -1,0 +1,47 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/incident"
+	"writ/internal/web"
+)
+
+// signals shows what told of an incident, and offers to take something out of it.
+func (p *incidentView) signals(v incident.View, at string, may bool) {
+	p.Signals = web.Table{Caption: "What told of it", Columns: []web.Column{{Name: "What"}, {Name: "Suggests"}, {Name: "When"}}}
+	one := web.Field{Name: "signal", Label: "What is another matter", Type: "select"}
+	for _, t := range v.Told {
+		cell := web.Cell{Text: t.Says}
+		if id, ok := strings.CutPrefix(t.ID, "alarm/"); ok {
+			cell.Href = atWatch + "/" + id
+		}
+		p.Signals.Rows = append(p.Signals.Rows, web.Row{Cells: []web.Cell{cell, {Text: strings.ReplaceAll(t.Kind, "-", " ")}, {At: t.At}}})
+		one.Options = append(one.Options, web.Option{Value: t.ID, Text: t.Says + ", " + t.At.UTC().Format("2 Jan 15:04 UTC")})
+	}
+	if may && v.Open() && len(v.Told) > 1 {
+		p.Forms = append(p.Forms, incidentForm{"Take out what is another matter", web.Form{Action: at + "/split", Act: "Make it an incident of its own", Quiet: true, Part: "split",
+			Fields: []web.Field{one, {Name: "reason", Label: "Why", Required: true, Max: 500, Complete: "off"}}}})
+	}
+}
+
+func (c *Console) splitIncident(r *http.Request, who actor.Actor, ref string, f formValues) (incident.Case, string, error) {
+	x, err := c.Incidents.Split(r.Context(), who, ref, f.get("signal"), f.get("reason"))
+	return x, x.Ref() + " begins with it.", err
+}
+
+// incidentOf is the incident that an alarm belongs to, for whoever may see it.
+func (c *Console) incidentOf(r *http.Request, who actor.Actor, alarm string) ([]fact, error) {
+	if c.Incidents == nil || !c.Access.May(who, access.IncidentRead) {
+		return nil, nil
+	}
+	cs, err := c.Incidents.OfSignal(r.Context(), who, "alarm/"+alarm)
+	var out []fact
+	for _, x := range cs {
+		out = append(out, fact{Name: "Incident", Text: x.Ref() + " " + x.Title, Href: atIncidents + "/" + x.Ref(), Sub: x.State()})
+	}
+	return out, err
+}
