@@ -220,10 +220,10 @@ func TestPrices(t *testing.T) { // breaks: mon.budget
 	if err != nil || ps.Currency != "EUR" || len(ps.List) != 2 {
 		t.Fatal(ps, err)
 	}
-	if got := ps.List[0].Cost(12_345_678).String(); got != "4.9382712" {
+	if got := ps.List[0].CostOf(budget.Int(12_345_678)).String(); got != "4.9382712" {
 		t.Errorf("requests cost %s", got)
 	}
-	if got := ps.List[1].Cost(0).String(); got != "0" {
+	if got := ps.List[1].CostOf(budget.Int(0)).String(); got != "0" {
 		t.Errorf("nothing costs %s", got)
 	}
 	for text, want := range map[string]string{
@@ -326,21 +326,23 @@ func TestInterval(t *testing.T) {
 func TestHints(t *testing.T) { // breaks: mon.budget-is-signal
 	many := func(dimension string) (gs []budget.Growth) {
 		for i := range 6 {
-			gs = append(gs, budget.Growth{Dimension: dimension, Label: fmt.Sprint(i), Now: 30, Usual: 14})
+			gs = append(gs, budget.Growth{Dimension: dimension, Label: fmt.Sprint(i), Now: 30, Usual: 14, Weeks: 4})
 		}
 		return gs
 	}
-	whole := budget.Growth{Now: 200, Usual: 100}
+	whole := budget.Growth{Now: 200, Usual: 100, Weeks: 4}
 	for name, c := range map[string]struct {
 		signs budget.Signs
 		want  string
 	}{
-		"an alarm and one new network": {budget.Signs{Whole: whole, Abuse: []string{"Sign-ins fail"}, Top: append([]budget.Growth{{"network", "s:1", 95, 0}}, many("team")...)}, "attack growth"},
-		"one new network":              {budget.Signs{Whole: whole, Top: []budget.Growth{{"network", "s:1", 95, 0}}}, "attack"},
-		"many teams and networks":      {budget.Signs{Whole: whole, Top: append(many("team"), many("network")...)}, "growth"},
-		"one team by one route":        {budget.Signs{Whole: whole, Top: []budget.Growth{{"team", "t", 120, 30}, {"route", "/export", 100, 10}}}, "batch"},
-		"nothing stands out":           {budget.Signs{Whole: whole}, "unknown"},
-		"nothing grew":                 {budget.Signs{Whole: budget.Growth{Now: 1, Usual: 9}}, "unknown"},
+		"an alarm and one new network":          {budget.Signs{Whole: whole, Abuse: []string{"Sign-ins fail"}, Top: append([]budget.Growth{{"network", "s:1", 95, 0, 4}}, many("team")...)}, "attack growth"},
+		"one new network":                       {budget.Signs{Whole: whole, Top: []budget.Growth{{"network", "s:1", 95, 0, 4}}}, "attack"},
+		"many teams and networks":               {budget.Signs{Whole: whole, Top: append(many("team"), many("network")...)}, "growth"},
+		"one team by one route":                 {budget.Signs{Whole: whole, Top: []budget.Growth{{"team", "t", 120, 30, 4}, {"route", "/export", 100, 10, 4}}}, "batch"},
+		"a network of which no week is known":   {budget.Signs{Whole: whole, Top: []budget.Growth{{"network", "s:1", 95, 0, 0}}}, "unknown"},
+		"nothing stands out":                    {budget.Signs{Whole: whole}, "unknown"},
+		"nothing grew":                          {budget.Signs{Whole: budget.Growth{Now: 1, Usual: 9, Weeks: 4}}, "unknown"},
+		"nothing to compare with, and an alarm": {budget.Signs{Whole: budget.Growth{Now: 9}, Abuse: []string{"Sign-ins fail"}}, "attack unknown"},
 	} {
 		var words []string
 		for _, h := range budget.Hints(c.signs) {
@@ -394,7 +396,7 @@ func FuzzReadPrices(f *testing.F) {
 			return
 		}
 		for _, p := range ps.List {
-			if p.Cost(p.Per).Cmp(p.Amount) != 0 || p.Amount.Sign() < 0 || !budget.Currency(ps.Currency) {
+			if p.CostOf(budget.Int(p.Per)).Cmp(p.Amount) != 0 || p.Amount.Sign() < 0 || !budget.Currency(ps.Currency) {
 				t.Errorf("a price that cannot be: %+v", p)
 			}
 		}

@@ -11,7 +11,8 @@ type Growth struct {
 	Dimension string  `json:"dimension"`
 	Label     string  `json:"label"`
 	Now       float64 `json:"now"`
-	Usual     float64 `json:"usual"` // the mean of the four weeks
+	Usual     float64 `json:"usual"` // the mean of the weeks that are known
+	Weeks     int     `json:"weeks"` // how many are; 0 = nothing to compare with
 }
 
 // By is how much it grew.
@@ -49,6 +50,10 @@ func Hints(s Signs) []Hint {
 		add(&attack, 3, "an alarm about abuse within two hours: %s", title)
 	}
 	all := s.Whole.By()
+	if s.Whole.Weeks == 0 {
+		add(&unknown, 1, "no week before this one is known, so nothing can be compared")
+		return ranked(attack, growth, batch, unknown)
+	}
 	if all <= 0 {
 		add(&unknown, 2, "what Writ measures did not grow in this time")
 		return ranked(attack, growth, batch, unknown)
@@ -57,7 +62,7 @@ func Hints(s Signs) []Hint {
 		var first Growth
 		n := 0
 		for _, g := range s.Top {
-			if g.Dimension == dimension && g.By() > 0 {
+			if g.Dimension == dimension && g.Weeks > 0 && g.By() > 0 {
 				if n++; g.By() > first.By() {
 					first = g
 				}

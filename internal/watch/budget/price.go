@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,14 +103,14 @@ func tens(n int64) bool {
 	return n == 1
 }
 
-// Cost is what units of a meter cost, exactly.
-func (p Price) Cost(units int64) Amount {
-	a := p.Amount.Times(units)
+// CostOf is what units of the meter cost, exactly.
+func (p Price) CostOf(units Amount) Amount {
+	if p.Amount.n == nil || units.n == nil {
+		return Amount{}
+	}
+	a := Amount{new(big.Int).Mul(p.Amount.n, units.n), p.Amount.scale + units.scale}
 	for per := p.Per; per > 1; per /= 10 {
 		a.scale++
-	}
-	if a.n == nil {
-		return Amount{}
 	}
 	return a.trim()
 }
