@@ -60,6 +60,9 @@ var fuzzed = map[string]string{
 	"matchers of silences":            "internal/watch FuzzParseMatcher",
 	"rules of Sigma":                  "internal/watch/sigma FuzzLoad",
 	"conditions of such rules":        "internal/watch/sigma FuzzCondition",
+	"bills of clouds":                 "internal/watch/budget FuzzRead",
+	"lists of prices":                 "internal/watch/budget FuzzReadPrices",
+	"amounts":                         "internal/watch/budget FuzzAmount",
 }
 
 func TestWaysInAreFuzzed(t *testing.T) {

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,8 @@ type fact struct {
 	n       int64
 	at      time.Time // the last one
 	entries []int64
-	ends    bool // it clears what is open instead
+	value   string // what was seen; "" = n
+	ends    bool   // it clears what is open instead
 }
 
 // Follow takes entries of the journal; it is a follower. The cursor is written with what
@@ -103,7 +105,7 @@ func (s *Service) factsOf(facts []*fact, e *journal.Entry) []*fact {
 			continue
 		}
 		g := facts[i]
-		g.n, g.at = g.n+f.n, f.at
+		g.n, g.at, g.value = g.n+f.n, f.at, f.value
 		if len(g.entries) < evidence {
 			g.entries = append(g.entries, e.N)
 		}
@@ -125,6 +127,9 @@ func weigh(r *Rule, e *journal.Entry, f *fact) (err error) {
 		return nil
 	}
 	f.n = r.weight(e)
+	if r.Shows != nil {
+		f.value = r.Shows(e)
+	}
 	return nil
 }
 
@@ -167,7 +172,7 @@ func (s *Service) count(ctx context.Context, tx *ledger.Tx, f *fact) ([]ledger.E
 	}
 	hit := sighting{rule: r, who: f.who, at: f.at, n: f.n, entries: f.entries}
 	if r.Within == 0 {
-		hit.value = fmt.Sprintf("%d", f.n)
+		hit.value = cmp.Or(f.value, fmt.Sprintf("%d", f.n))
 		return s.raise(ctx, tx, hit)
 	}
 	from := (f.at.UnixMicro() - r.Within.Microseconds()) / time.Minute.Microseconds()

@@ -17,6 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ticks are a second of a processor, as Linux tells them to programs.
+const ticks = 100
+
 // machine is what is compared from one look to the next.
 type machine struct {
 	busy, total float64 // ticks of the processors
@@ -83,7 +86,7 @@ func (m *machine) processors(last *machine) ([]Reading, error) {
 	if !last.known || m.total <= last.total {
 		return nil, nil
 	}
-	return []Reading{{Meter: "host.cpu", Value: 100 * (m.busy - last.busy) / (m.total - last.total)}, {Meter: "host.oom", Value: m.killed - last.killed}}, nil
+	return []Reading{{Meter: "host.cpu", Value: 100 * (m.busy - last.busy) / (m.total - last.total)}, {Meter: "cpu.seconds", Value: (m.busy - last.busy) / ticks}, {Meter: "host.oom", Value: m.killed - last.killed}}, nil
 }
 
 // times compares the clock with one that nobody sets.
@@ -146,17 +149,26 @@ func valueOf(text, name, sep string) float64 {
 }
 
 func (s *Service) disks() (out []Reading, err error) {
+	used := map[unix.Fsid]float64{} // two folders may lie on one disk
 	for _, name := range slices.Sorted(maps.Keys(s.Folders)) {
 		var st unix.Statfs_t
 		if err := unix.Statfs(s.Folders[name], &st); err != nil {
 			return out, fmt.Errorf("look at the disk of %s: %w", name, err)
 		}
 		if size := float64(st.Blocks) - float64(st.Bfree) + float64(st.Bavail); size > 0 {
+			used[st.Fsid] = (float64(st.Blocks) - float64(st.Bfree)) * float64(st.Bsize)
 			out = append(out, Reading{Meter: "host.disk", Label: name, Value: 100 * (float64(st.Blocks) - float64(st.Bfree)) / size})
 		}
 		if st.Files > 0 {
 			out = append(out, Reading{Meter: "host.inodes", Label: name, Value: 100 * (1 - float64(st.Ffree)/float64(st.Files))})
 		}
+	}
+	sum := 0.0
+	for _, v := range used {
+		sum += v
+	}
+	if len(used) > 0 {
+		out = append(out, Reading{Meter: "storage", Value: sum})
 	}
 	return out, nil
 }

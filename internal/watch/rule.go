@@ -15,6 +15,7 @@ const (
 	Data     = "data"
 	Trust    = "trust"
 	Recovery = "recovery"
+	Cost     = "cost"
 	Meta     = "watch"
 )
 
@@ -38,6 +39,7 @@ type Rule struct {
 	Within  time.Duration               // in so long; 0 = each one
 	Quiet   time.Duration               // clears after so long without
 	Ends    []string                    // entries that clear it
+	Shows   func(*journal.Entry) string // what was seen; nil = how much it counts
 
 	// Of readings.
 	Reads string
