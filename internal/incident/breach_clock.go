@@ -71,7 +71,7 @@ func (s *Service) breachMoved(ctx context.Context, tx *ledger.Tx, c Case, st eng
 		_, err := tx.Exec(ctx, endWalls, c.ID, us(tx.Now()), clockAuthority)
 		return err
 	case "dismiss", "prevent":
-		n, err := tx.Exec(ctx, liftHold, c.ID, us(tx.Now()))
+		n, err := tx.Exec(ctx, liftLegal, c.ID, us(tx.Now()))
 		if err == nil && n == 1 {
 			tx.Also(HoldLifted{Incident: c.ID})
 		}
@@ -325,7 +325,7 @@ const (
 	insertBreach = `INSERT INTO incident_breach (case_id, held, lifted, aware, pace) VALUES ($1, $2, NULL, NULL, 'going') ON CONFLICT (case_id) DO NOTHING`
 	setAware     = `UPDATE incident_breach SET aware = $2 WHERE case_id = $1`
 	awareOf      = `SELECT aware FROM incident_breach WHERE case_id = $1`
-	liftHold     = `UPDATE incident_breach SET lifted = $2 WHERE case_id = $1 AND lifted IS NULL`
+	liftLegal    = `UPDATE incident_breach SET lifted = $2 WHERE case_id = $1 AND lifted IS NULL`
 	countHeld    = `SELECT COUNT(*) FROM incident_breach b JOIN incident_case c ON c.id = b.case_id WHERE b.lifted IS NULL AND NOT c.drill AND c.l <> 'LX'`
 	heldOf       = `SELECT COUNT(*) FROM incident_breach WHERE case_id = $1 AND lifted IS NULL`
 	insertWall   = `INSERT INTO incident_wall (id, case_id, name, began, within, told, ended, void) VALUES ($1, $2, $3, $4, $5, 0, NULL, FALSE)`

@@ -101,8 +101,8 @@ func (o outcome) sets(ev ledger.Event, query string, args ...any) outcome {
 	return o
 }
 
-// known is the recovery of an incident, with its row there.
-func (s *Service) known(ctx context.Context, c Case) (lossRow, error) {
+// lossOf is the recovery of an incident, with its row there.
+func (s *Service) lossOf(ctx context.Context, c Case) (lossRow, error) {
 	x, err := readLoss(ctx, s.DB, c)
 	if !errors.Is(err, fault.NotFound) {
 		return x, err
@@ -116,7 +116,7 @@ func (s *Service) known(ctx context.Context, c Case) (lossRow, error) {
 // gateDown closes the application to everybody, and stops what writes beside the gate.
 func (s *Service) gateDown(ctx context.Context, c Case) (outcome, error) { // clause: inc.loss-maintenance
 	w := s.world(c)
-	if _, err := s.known(ctx, c); err != nil {
+	if _, err := s.lossOf(ctx, c); err != nil {
 		return outcome{}, err
 	}
 	if w.Gate == nil {
@@ -178,7 +178,7 @@ func shutCheck(l Shut) Check {
 // refuses at each entry, no change of a request that came since, and one position of the data.
 func (s *Service) certifyFrozen(ctx context.Context, c Case) (outcome, error) { // clause: inc.loss-freeze
 	w := s.world(c)
-	x, err := s.known(ctx, c)
+	x, err := s.lossOf(ctx, c)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -276,7 +276,7 @@ func (s *Service) preserveDamage(ctx context.Context, c Case) (outcome, error) {
 	if rec == nil {
 		return byHand("copy the damaged database as it is, to a place where nothing overwrites it."), nil
 	}
-	x, err := s.known(ctx, c)
+	x, err := s.lossOf(ctx, c)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -291,7 +291,7 @@ func (s *Service) preserveDamage(ctx context.Context, c Case) (outcome, error) {
 
 // ready is the plan that people signed, if what it would overwrite is still not the ledger.
 func (s *Service) ready(ctx context.Context, c Case) (lossRow, []Check, error) {
-	x, err := s.known(ctx, c)
+	x, err := s.lossOf(ctx, c)
 	if err != nil {
 		return x, nil, err
 	}
@@ -405,7 +405,7 @@ func (s *Service) dryRunApp(ctx context.Context, c Case) (outcome, error) { // c
 	if rec == nil {
 		return byHand("run the application for yourself alone, sign in and look."), nil
 	}
-	x, err := s.known(ctx, c)
+	x, err := s.lossOf(ctx, c)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -434,7 +434,7 @@ func (s *Service) reconcileData(ctx context.Context, c Case) (outcome, error) { 
 	if rec == nil {
 		return byHand("do again what was revoked and erased since the point, and check that nothing of it is back."), nil
 	}
-	x, err := s.known(ctx, c)
+	x, err := s.lossOf(ctx, c)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -485,7 +485,7 @@ func (s *Service) opening(name string, share int) act { // clause: inc.loss-reop
 		if w.Gate == nil {
 			return byHand("open the application: " + shareWords(share) + "."), nil
 		}
-		x, err := s.known(ctx, c)
+		x, err := s.lossOf(ctx, c)
 		if err != nil {
 			return outcome{}, err
 		}

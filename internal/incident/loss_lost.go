@@ -36,7 +36,7 @@ type Lost struct {
 // team that has its row has its list and its letters.
 func (s *Service) listLost(ctx context.Context, c Case) (outcome, error) { // clause: inc.loss-restore
 	w := s.world(c)
-	x, err := s.known(ctx, c)
+	x, err := s.lossOf(ctx, c)
 	if err != nil {
 		return outcome{}, err
 	}
