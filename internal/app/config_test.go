@@ -43,9 +43,10 @@ func TestGateSettings(t *testing.T) {
 	}{
 		"nothing": {func(*GateConf) {}, true},
 		"all": {func(c *GateConf) {
-			c.OpenAPI, c.Limits = []string{"api.yaml"}, LimitConf{"1/s", "2/m", "3/h", "4/d", "5/d", "closed"}
+			c.OpenAPI, c.Limits = []string{"api.yaml"}, LimitConf{"1/s", "2/m", "3/h", "4/d", "5/d", "closed", []string{"198.51.100.0/24"}}
 		}, true},
 		"no file":         {func(c *GateConf) { c.OpenAPI = []string{""} }, false},
+		"no network":      {func(c *GateConf) { c.Limits.Bots = []string{"198.51.100.7"} }, false},
 		"no rate":         {func(c *GateConf) { c.Limits.Token = "many" }, false},
 		"no quota":        {func(c *GateConf) { c.Limits.Quota = "5/m" }, false},
 		"no way to go on": {func(c *GateConf) { c.Limits.OnStoreLoss = "shut" }, false},

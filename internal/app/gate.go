@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"net/netip"
 	"path/filepath"
 
 	"writ/internal/gateway"
@@ -30,6 +31,8 @@ type LimitConf struct {
 	Token       string `yaml:"token,omitempty"`         // of one token
 	Quota       string `yaml:"quota,omitempty"`         // of one token on a day, such as 100000/d
 	OnStoreLoss string `yaml:"on_store_loss,omitempty"` // local, closed or open: what counts while the database is away
+
+	Bots []string `yaml:"bots,omitempty"` // networks in which machines are at home rather than people, such as 198.51.100.0/24
 }
 
 // check names the first setting that is not good.
@@ -69,6 +72,13 @@ func (c LimitConf) read() (gateway.Limits, error) {
 			return l, fmt.Errorf("%q is no number a day", c.Quota)
 		}
 		l.Quota = r.N
+	}
+	for _, n := range c.Bots {
+		p, err := netip.ParsePrefix(n)
+		if err != nil {
+			return l, fmt.Errorf("%q is no network", n)
+		}
+		l.Bots = append(l.Bots, p)
 	}
 	switch c.OnStoreLoss {
 	case "", gateway.LossLocal, gateway.LossClosed, gateway.LossOpen:

@@ -31,7 +31,7 @@ func (c *Console) showExplain(w http.ResponseWriter, r *http.Request, who actor.
 	}
 	p := explainPage{Steps: web.Table{Columns: []web.Column{{Name: "Step"}, {Name: "Outcome"}, {Name: "Why"}}, Filter: explainFilter(q, get("as"), get("scopes")),
 		Empty: web.Empty{Says: "Say which request you mean, such as /orders/1?page=2, and who asks: a stranger, a role such as member, somebody's address, or the scopes of a token. It goes through the steps that every request passes; nothing is counted, recorded or forwarded."}}}
-	view := web.View{Title: "Why a request passes or not", Lead: "Nothing is sent: the gate is asked what it would do."}
+	view := web.View{Title: "Why a request passes or not", Lead: "Nothing is sent: the gate is asked what it would do.", Up: &web.Link{Text: "Gate", Href: atGate}}
 	if q.Path == "" {
 		view.Data = p
 		return c.show(w, r, "explain", view)

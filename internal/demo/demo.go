@@ -156,12 +156,14 @@ func build(ctx context.Context, dir string, at places) (state, error) {
 }
 
 // routes lets programs in where the sample's description says what they may do, has the form
-// for a contact say which data is not wanted in it, and serves each class of static files that
+// for a contact say which data is not wanted in it, takes a stranger's question from a form that
+// a browser shows and from nothing else, and serves each class of static files that
 // the policy names from memory.
 const routes = `# Who may come where, and what is served from memory. It can only tighten the
 # policy, and is read again when it changes.
 - {path: /api/, who: signed-in, scopes: ["contacts:read"], limit: 600/m}
 - {path: /contacts, who: signed-in, notice: true}
+- {path: /pricing, who: anyone, notice: true, browser: true}
 - {path: /static/, who: anyone, cache: templates}
 - {path: /static/leaf.svg, who: anyone, cache: logos}
 - {path: /static/logos/, who: anyone, cache: logos}

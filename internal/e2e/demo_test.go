@@ -145,6 +145,13 @@ func theSample(t *testing.T, d demonstration, maria *visitor) {
 			t.Errorf("a stranger at %s: %v", path, a)
 		}
 	}
+	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}}
+	if a := stranger.send("POST", "/pricing", strings.NewReader("question=How"), form); a.status != 403 || !strings.Contains(a.body, "browser_required") {
+		t.Errorf("a question that no form was shown for: %v", a)
+	}
+	if a := stranger.page("/pricing"); !strings.Contains(a.body, `action="/pricing"><input type="hidden" name="writ-form" value="`) {
+		t.Errorf("the form has no field of the gate's: %v", a)
+	}
 	api := decode[struct {
 		OpenAPI string
 		Paths   map[string]map[string]any

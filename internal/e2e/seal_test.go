@@ -46,7 +46,7 @@ func (s *server) sealed(t *testing.T, times int) {
 		words  string
 	}{
 		"/-/unseal": {200, "The vault is sealed"}, "/-/livez": {200, `"ok"`}, "/-/readyz": {503, `"sealed"`}, "/": {503, "closed for a moment"}, "/-/sign-in": {503, "closed for a moment"},
-		"/-/console": {503, "closed for a moment"}, "/-/api/v1/session": {503, `"code":"sealed"`}, "/-/aws/": {503, `{"__type":"ServiceUnavailable"`}, "/-/jwks": {503, "closed"}, "/-/trust": {503, "closed"},
+		"/-/console": {503, "closed for a moment"}, "/-/api/v1/session": {503, `"code":"sealed"`}, "/-/aws/": {503, `{"__type":"ServiceUnavailable"`}, "/-/jwks": {503, "closed"}, "/-/trust": {503, "closed"}, "/-/status": {503, "closed for a moment"}, "/-/status/api/v2/summary.json": {503, `"code":"sealed"`},
 	} {
 		accept := "text/html"
 		if strings.Contains(path, "/api/") {

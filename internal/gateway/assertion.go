@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"writ/internal/actor"
+	"writ/internal/envelope"
 )
 
 const (
@@ -84,6 +85,19 @@ func newSigner(d Deps, to *url.URL) (*signer, error) {
 	s.kid = base64.RawURLEncoding.EncodeToString(sum[:])
 	s.head = base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"alg":"EdDSA","typ":"JWT","kid":"%s"}`, s.kid)) + "."
 	return s, nil
+}
+
+// newForms gets the key of what stands in forms.
+func newForms(d Deps) (forms, error) {
+	k, err := d.Keys.Named(context.Background(), "gateway/forms", envelope.KeySize)
+	if err != nil {
+		return forms{}, fmt.Errorf("get key of forms: %w", err)
+	}
+	key, err := envelope.NewKey("gateway/forms", k)
+	if err != nil {
+		return forms{}, fmt.Errorf("get key of forms: %w", err)
+	}
+	return forms{key}, nil
 }
 
 func (s *signer) public() string {

@@ -37,8 +37,44 @@ import (
 // share the machine, so only the ratio means something. It is skipped where nginx or wrk
 // is missing.
 //
-//	go test -run xxx -bench AgainstNginx -benchtime 1x ./internal/gateway
+//	go test -run xxx -bench ^BenchmarkAgainstNginx -benchtime 1x ./internal/gateway
 func BenchmarkAgainstNginx(b *testing.B) {
+	cases := rivals(b)
+	for range b.N {
+		var base, logged, hit float64
+		for _, c := range cases {
+			us, rps := load(b, c.url, c.head, c.pid)
+			switch c.name {
+			case "nginx":
+				base = us
+			case "nginx-logging":
+				logged = us
+			case "nginx-hit":
+				hit = us
+			case "hit":
+				b.ReportMetric(us/hit, "hit-of-nginx's")
+				continue
+			}
+			b.ReportMetric(us, c.name+"-µs")
+			b.ReportMetric(us/base, c.name+"-ratio")
+			if logged > 0 {
+				b.ReportMetric(us/logged, c.name+"-of-logging")
+			}
+			b.ReportMetric(rps, c.name+"-req/s")
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// rival is one way to the upstream.
+type rival struct {
+	name, url, head string
+	pid             int
+}
+
+// rivals starts nginx and the gate before one upstream.
+func rivals(b *testing.B) []rival {
+	b.Helper()
 	for _, tool := range []string{"nginx", "wrk"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			b.Skip(tool + " is not installed")
@@ -77,10 +113,7 @@ func BenchmarkAgainstNginx(b *testing.B) {
 	gatePid, both := child(b, up)
 	addrs := strings.Fields(both)
 	gateAddr, bareAddr, wholeAddr := addrs[0], addrs[1], addrs[2]
-	cases := []struct {
-		name, url, head string
-		pid             int
-	}{
+	return []rival{
 		{"nginx", fmt.Sprintf("https://127.0.0.1:%d/open/x", peer), "X: y", peerPid},
 		{"nginx-logging", fmt.Sprintf("https://127.0.0.1:%d/open/x", logging), "X: y", loggingPid},
 		{"bare-go", bareAddr + "/open/x", "X: y", gatePid}, // httputil.ReverseProxy alone
@@ -90,30 +123,6 @@ func BenchmarkAgainstNginx(b *testing.B) {
 		{"nginx-hit", fmt.Sprintf("https://127.0.0.1:%d/open/images/x", peer), "X: y", peerPid},
 		{"hit", gateAddr + "/open/images/x", "X: y", gatePid},
 	}
-	for range b.N {
-		var base, logged, hit float64
-		for _, c := range cases {
-			us, rps := load(b, c.url, c.head, c.pid)
-			switch c.name {
-			case "nginx":
-				base = us
-			case "nginx-logging":
-				logged = us
-			case "nginx-hit":
-				hit = us
-			case "hit":
-				b.ReportMetric(us/hit, "hit-of-nginx's")
-				continue
-			}
-			b.ReportMetric(us, c.name+"-µs")
-			b.ReportMetric(us/base, c.name+"-ratio")
-			if logged > 0 {
-				b.ReportMetric(us/logged, c.name+"-of-logging")
-			}
-			b.ReportMetric(rps, c.name+"-req/s")
-		}
-	}
-	b.ReportMetric(0, "ns/op")
 }
 
 // TestServeForBenchmark is the gate's own process; it runs only as a child.

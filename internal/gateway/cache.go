@@ -66,6 +66,8 @@ func (r *Route) checkCache() string {
 		return fmt.Sprintf("cache: there is no class %q", r.Cache)
 	case r.Who != "anyone":
 		return "cache is for who: anyone: what only some may see is not kept for all"
+	case r.Browser:
+		return "cache is not for browser: such a page is made for one"
 	case r.Customer:
 		return "cache is not for customer_data"
 	case len(r.Methods) > 0 && !slices.Contains(r.Methods, http.MethodGet):

@@ -1,9 +1,9 @@
 // Package gateway is the gate between the public and the private application. It
 // decides about every request in one visible list of steps and forwards what passes:
 //
-//	admit ─► mode ─► route ─► rate-address ─► caller ─► stage ─► allow ─► rate-caller ─► body ─► schema ─► guard-in ─► cache ─► upstream
-//	canonical  open?   longest   how much     who is    open to   level,    how much      bounds   as it is   cards      public  signed assertion
-//	form, host         match     of one       signed    this      roles,    of one                 described             files   on, what a client
+//	admit ─► mode ─► route ─► rate-address ─► caller ─► stage ─► allow ─► rate-caller ─► body ─► browser ─► schema ─► guard-in ─► cache ─► upstream
+//	canonical  open?   longest   how much     who is    open to   level,    how much      bounds   a form    as it is   cards      public  signed assertion
+//	form, host         match     of one       signed    this      roles,    of one                 shown     described             files   on, what a client
 //	                             network      in        team?     scopes    caller                                               forged off; answers: cards masked
 //
 // Each step lets the request go on or refuses it with a clause, a status and words for
@@ -21,6 +21,10 @@
 // use.no-private-use (private services go out to listed names alone: egress.go and its kin),
 // host.two-zones and host.auto-recovery (as far as the application's places go: zones.go),
 // data.no-card, data.card-summary, data.no-ssn and data.no-phi (guardin.go, guardout.go).
+//
+// A route tagged browser takes changes from forms alone that the gate has put its fields into
+// (browser.go), and a network that behaves like a program nobody asked for has a narrower limit
+// by address (bots.go); both for use.no-automation.
 //
 // Where a route is tagged notice, a short text that names the data nobody wants stands before
 // the first form of its pages, and programs read the same in the header Writ-Notice. The text is
@@ -60,7 +64,7 @@
 //
 // Read gateway.go (the steps), target.go, routes.go, caller.go, body.go, upstream.go with
 // headers.go, assertion.go and direct.go; streams.go, which cuts what may not go on;
-// programs.go with described.go and shadow.go, limits.go with limits_store.go; then
+// programs.go with described.go and shadow.go, limits.go with limits_store.go, bots.go, browser.go; then
 // record.go, note.go, mode.go, reload.go, explain.go, clauses.go; guardin.go, guardout.go, sights.go and
 // the child guard, guard_clauses.go; unseen.go, which masks what staff do not see; waf.go and
 // its kin; cache.go with cache_controls.go, and zones.go with zones_clauses.go; egress.go with egress_list.go,

@@ -238,6 +238,9 @@ func (v *visit) tellRoute(say func(string, ...any)) {
 		if r.stepUp > 0 {
 			say("A proof of who comes that is at most %s old.", short(r.stepUp))
 		}
+		if r.browser {
+			say("What is sent here comes from a form that a browser shows, or with a token.")
+		}
 		if !r.limit.IsZero() {
 			say("At most %s of one caller.", r.limit)
 		}

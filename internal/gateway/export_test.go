@@ -222,3 +222,11 @@ func (g *Gateway) MoveEgress(l net.Listener) { g.out.Listener = l }
 
 // OfficeFile and PDFFile are files that hold a text.
 var OfficeFile, PDFFile = officeFile, pdfFile
+
+// Age lets a minute pass for what is known of networks.
+func (g *Gateway) Age() { g.bots.age() }
+
+// Unproved takes the step away that asks for a browser, as a fault would.
+func (g *Gateway) Unproved() {
+	g.steps = slices.DeleteFunc(g.steps, func(s step) bool { return s.name == "browser" })
+}

@@ -155,11 +155,13 @@ type Gateway struct {
 	room      room          // for bodies that steps look at
 	described described
 	limits    *limits
+	bots      bots
 	shadow    shadow
 	served    letIn // programs
 	programs  Programs
 	steps     []step
 	signer    *signer
+	forms     forms
 	pool      *pool.Pool       // to the application
 	changes   chan pool.Change // of places, to be recorded
 	sticky    bool
@@ -217,6 +219,9 @@ func New(d Deps) (*Gateway, error) {
 		return nil, err
 	}
 	g.signer = signer
+	if g.forms, err = newForms(d); err != nil {
+		return nil, err
+	}
 	g.changes = make(chan pool.Change, 64)
 	g.pool = g.newPool(d)
 	g.files.name = d.RoutesFile
@@ -231,6 +236,7 @@ func New(d Deps) (*Gateway, error) {
 	if g.limits, err = newLimits(d.Programs.Limits); err != nil {
 		return nil, err
 	}
+	g.bots.init(d.Programs.Limits.Bots)
 	g.sights.init()
 	if err := g.newWayOut(d); err != nil {
 		return nil, err
@@ -247,6 +253,7 @@ func New(d Deps) (*Gateway, error) {
 		{"allow", noAutomation, (*visit).allow},
 		{"rate-caller", publicAPI, (*visit).rateCaller},
 		{"body", noAutomation, (*visit).bound},
+		{"browser", noAutomation, (*visit).browser},
 		{schemaStep, publicAPI, (*visit).judge},
 		{"guard-in", noCard, (*visit).guardIn},
 		{"waf", noAutomation, (*visit).lookAt},
@@ -298,6 +305,8 @@ type visit struct {
 	failed  *refusal     // what the upstream step met
 	out     early        // v.w for the proxy
 	held    *heldBody    // the body, where a step wanted all of it
+	habit   *habit       // of the network; nil = not counted
+	listed  bool         // it is among those where machines are at home
 	lease   *lease       // what is held of files that are looked into
 	api     *openapi.API // the descriptions the request began with; nil = none
 	match   openapi.Match

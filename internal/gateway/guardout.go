@@ -47,8 +47,12 @@ var (
 
 // guardHeaders asks the application for what can be looked into.
 func (v *visit) guardHeaders(h http.Header) { // clause: data.no-card, data.card-summary
-	if v.table.guards.out.Idle() && !v.need.tagged(isNotice) {
+	if v.table.guards.out.Idle() && !v.need.tagged(isNotice) && !v.need.tagged(isBrowser) {
 		return
+	}
+	if v.need.tagged(isBrowser) { // a page kept from before has other fields, or none
+		delete(h, "If-None-Match")
+		delete(h, "If-Modified-Since")
 	}
 	if accepts := h["Accept-Encoding"]; len(accepts) > 0 {
 		h["Accept-Encoding"] = takesPlain
@@ -91,8 +95,8 @@ func (v *visit) guardOut(res *http.Response) error { // clause: data.no-card, da
 	if err := v.maskFields(res); err != nil {
 		return err
 	}
-	rules, notice := v.table.guards.out, v.need.tagged(isNotice)
-	if rules.Idle() && !notice {
+	rules, notice, forms := v.table.guards.out, v.need.tagged(isNotice), v.need.tagged(isBrowser)
+	if rules.Idle() && !notice && !forms {
 		return nil
 	}
 	if res.StatusCode == http.StatusSwitchingProtocols {
@@ -101,9 +105,13 @@ func (v *visit) guardOut(res *http.Response) error { // clause: data.no-card, da
 	}
 	h := res.Header
 	kind := h.Get("Content-Type")
-	page := notice && strings.HasPrefix(strings.ToLower(kind), "text/html") && !strings.Contains(strings.ToLower(kind), "utf-16")
+	page := (notice || forms) && strings.HasPrefix(strings.ToLower(kind), "text/html") && !strings.Contains(strings.ToLower(kind), "utf-16")
 	if notice {
 		h[NoticeHeader] = noticeWords
+	}
+	if page && forms {
+		forOne(h)
+		v.private = true
 	}
 	if parts(res.StatusCode, kind) {
 		return errPartial
@@ -141,7 +149,12 @@ func (v *visit) guarded(res *http.Response, page bool) *guardedAnswer {
 	a := &guardedAnswer{g: v.g, from: res.Body, page: page, cancel: v.cancel}
 	w := v.watch(v.table.guards.out, false)
 	a.scan.Reset(w.rules, guard.FormatOf(res.Header.Get("Content-Type")), func(f guard.Find) { a.found, v.private = true, true; w.found(f) })
-	a.notice.Text = noticeText
+	if v.need.tagged(isNotice) {
+		a.notice.Text = noticeText
+	}
+	if v.need.tagged(isBrowser) {
+		a.notice.Form = v.stamp
+	}
 	return a
 }
 

@@ -25,6 +25,9 @@ type Limits struct {
 	Team    limit.Rate // of all of one team together
 	Token   limit.Rate // of one token
 	Quota   int64      // requests of one token on a day (UTC); 0 = none
+	// Bots are networks in which machines are at home rather than people: what comes from
+	// there is looked at more closely. It loosens nothing and refuses nobody.
+	Bots []netip.Prefix
 	// OnStoreLoss is what counts while the database is away: local (each node goes on with
 	// its part), closed (programs wait) or open (each node gives all of it).
 	OnStoreLoss string
@@ -170,7 +173,12 @@ func (v *visit) rateAddress() *refusal { // clause: use.public-api
 	}
 	m := v.meter()
 	who, wide := networks(ip)
-	return m.take(v.g.limits.addresses, "address", "address", string(who[:]), string(wide[:]), v.g.limits.set.Address, false)
+	rate := v.g.limits.set.Address
+	if !v.dry {
+		v.habit, v.listed = v.g.bots.of(who), v.g.bots.named(ip)
+		rate = slower(rate, v.habit.score(v.listed))
+	}
+	return m.take(v.g.limits.addresses, "address", "address", string(who[:]), string(wide[:]), rate, false)
 }
 
 // networks are the smallest network that is one caller's, and the one that strangers share

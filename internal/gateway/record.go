@@ -81,6 +81,7 @@ func (v *visit) record() {
 		n = v.table.rest
 	}
 	n.count.requests.Add(1)
+	v.habit.note(v)
 	if v.late() {
 		v.g.tally.late.Add(1)
 		v.g.tally.everLate.Add(1)
@@ -191,6 +192,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			}
 			if m := g.now().Truncate(time.Minute); m.After(minute) {
 				minute = m
+				g.bots.age()
 				if err := g.Flush(ctx); err != nil {
 					g.log.Error("totals could not be recorded; they are kept for the next minute", "err", err)
 				}

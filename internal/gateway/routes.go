@@ -36,6 +36,7 @@ type Route struct {
 	Records  string `yaml:"records,omitempty" json:"records,omitempty"`             // which segments name a record, such as /contacts/{contact}: they stand in the access records
 	Signed   bool   `yaml:"signed,omitempty" json:"signed,omitempty"`               // bodies carry a signature: what may not pass is refused, never masked
 	Notice   bool   `yaml:"notice,omitempty" json:"notice,omitempty"`               // forms here say which data is not wanted
+	Browser  bool   `yaml:"browser,omitempty" json:"browser,omitempty"`             // what is sent here comes from a form that was shown in a browser, or with a token
 
 	WAF       string   `yaml:"waf,omitempty" json:"waf,omitempty"`               // detect or block, where that is more than writ.yaml says
 	Paranoia  int      `yaml:"paranoia,omitempty" json:"paranoia,omitempty"`     // 1 to 4, likewise
@@ -210,7 +211,7 @@ func (r *Route) stepUp() (time.Duration, error) {
 
 func badRoutes(text string) error {
 	return fault.New(fault.Invalid, "routes", fault.Public{
-		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, limit, quota, customer_data, records, signed, notice, waf, paranoia, cache, cache_vary, own_headers, cors}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
+		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, limit, quota, customer_data, records, signed, notice, browser, waf, paranoia, cache, cache_vary, own_headers, cors}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
 }
 
 // table answers what a path asks of its caller. It is immutable: a request keeps the
@@ -254,6 +255,7 @@ type rule struct {
 	records  []recordName
 	signed   bool
 	notice   bool
+	browser  bool
 	waf      wafRule
 
 	cors *cors // nil = the application's own
@@ -330,7 +332,7 @@ func (t *table) add(r *Route, path string, line int, counters func(string) *coun
 		}
 		t.fold[low], t.upper = n, t.upper || low != path || hasCase(path)
 	}
-	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes, signed: r.Signed, notice: r.Notice, ownHeaders: r.OwnHeaders}
+	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes, signed: r.Signed, notice: r.Notice, browser: r.Browser, ownHeaders: r.OwnHeaders}
 	to.stepUp, _ = r.stepUp() // both were read by check
 	to.body, _ = parseSize(r.Body)
 	to.limit, _ = r.rate()

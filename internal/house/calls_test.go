@@ -45,7 +45,7 @@ var confined = []call{
 		find: func(s *source, n ast.Node) bool { return s.isUse(n, "context", "Background", "TO"+"DO") },
 		free: []string{"app", "demo", "cli", "house"},
 		but: map[string]string{
-			"internal/gateway/assertion.go": "the signing key is read once, when the gate is built",
+			"internal/gateway/assertion.go": "the keys of assertions and forms are read once, when the gate is built",
 			"internal/journal/sequencer.go": "the lease is given back after the server's context ended",
 			"internal/ledger/sqlite.go":     "the writer outlives its callers: a change is not half done because a caller left",
 			"internal/ledger/prepared.go":   "a prepared statement outlives the caller who needed it first",

@@ -84,6 +84,11 @@ func (s *Service) MakeService(ctx context.Context, who actor.Actor, in NewProgra
 		return ProgramAccount{}, err
 	}
 	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if err := ledger.One(ctx, tx, kindOfTeam, []any{new(string)}, v.Team); errors.Is(err, fault.NotFound) { // nobody of the staff has come yet
+			return nil, fault.Newf(fault.NotFound, "no_team", "There is no such team yet: its first member makes it.")
+		} else if err != nil {
+			return nil, fmt.Errorf("read team: %w", err)
+		}
 		v.Created = tx.Now()
 		_, err := tx.Exec(ctx, insertService, v.ID, v.Team, v.Name, v.Owner, rolesText(v.Roles), us(v.Created))
 		return ServiceMade{Service: v.ID, Team: v.Team, Owner: v.Owner, Roles: v.Roles}, err

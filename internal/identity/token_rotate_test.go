@@ -31,6 +31,8 @@ func TestServiceTokenIsReplaced(t *testing.T) { // breaks: auth.best-practice, a
 	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
 		w := with(t, kit)
 		ctx, system := t.Context(), actor.System("vault-rotate")
+		_, err := w.svc.MakeService(ctx, operator, identity.NewProgram{Name: "exporter", Roles: []string{"auditor"}, Mine: identity.OwnedByTeam})
+		is(t, "before there are staff", err, fault.NotFound, "no_team")
 		w.staff("ola", "owner") // who stands behind it
 		v, err := w.svc.MakeService(ctx, operator, identity.NewProgram{Name: "exporter", Roles: []string{"auditor"}, Mine: identity.OwnedByTeam})
 		if err != nil {

@@ -27,7 +27,7 @@ func (s *Service) tokenRoutes() []web.Route {
 		own("DELETE "+v1+"tokens/{id}", s.deleteToken, web.Doc{Summary: "End a token at once", Errors: []string{"no_token"}}),
 		own("GET "+v1+"services", s.getServices, web.Doc{Summary: "The services of my team", Tag: "tokens", Out: servicesOut{}}),
 		own("POST "+v1+"services", s.postService, web.Doc{Summary: "Make an account for a program in my team", Tag: "tokens", In: serviceIn{}, Out: serviceWire{}, Status: 201,
-			Errors: []string{"name_invalid", "role_unknown", "owner_invalid", "service_exists"}}),
+			Errors: []string{"name_invalid", "role_unknown", "owner_invalid", "no_team", "service_exists"}}),
 		own("GET "+v1+"services/{ref}/tokens", s.getServiceTokens, web.Doc{Summary: "The live tokens of a service", Tag: "tokens", Out: tokensOut{}, Errors: []string{"no_service"}}),
 		own("DELETE "+v1+"services/{ref}", s.deleteService, web.Doc{Summary: "End a service and its tokens at once", Tag: "tokens", Errors: []string{"no_service"}}),
 	}

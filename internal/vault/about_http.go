@@ -83,7 +83,7 @@ type (
 )
 
 func wireAbout(a About) aboutOut {
-	return aboutOut{a.Name, a.Owner, a.Clause, a.Rotation, a.Critical, a.Sensitive}
+	return aboutOut(a)
 }
 
 func (s *Service) getAbout(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

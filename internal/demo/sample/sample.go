@@ -82,6 +82,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	})
 	a.mux.HandleFunc("GET /{$}", a.page("home.html"))
 	a.mux.HandleFunc("GET /pricing", a.page("pricing.html"))
+	a.mux.HandleFunc("POST /pricing", a.ask)
 	a.mux.HandleFunc("GET /contacts", a.contacts)
 	a.mux.HandleFunc("POST /contacts", a.addForm)
 	a.mux.HandleFunc("GET /billing", a.page("billing.html"))
@@ -105,6 +106,7 @@ type view struct {
 	SignedIn bool
 	Contacts []Contact
 	Problem  string
+	Thanks   bool
 	Form     Contact
 }
 
@@ -122,6 +124,17 @@ func (a *App) page(name string) http.HandlerFunc {
 		who, ok := a.who(r)
 		a.render(w, http.StatusOK, name, view{Who: who, SignedIn: ok})
 	}
+}
+
+// ask takes a question of anybody's. It trusts the gate that a person in a browser asks.
+func (a *App) ask(w http.ResponseWriter, r *http.Request) {
+	who, ok := a.who(r)
+	v := view{Who: who, SignedIn: ok, Thanks: true}
+	status := http.StatusOK
+	if q := strings.TrimSpace(r.FormValue("question")); q == "" || len(q) > 1000 {
+		status, v.Thanks, v.Problem = http.StatusUnprocessableEntity, false, "A question has 1 to 1,000 characters."
+	}
+	a.render(w, status, "pricing.html", v)
 }
 
 // who reads the assertion. Without a valid one nobody is signed in.

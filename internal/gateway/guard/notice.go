@@ -10,6 +10,9 @@ import (
 // a form that is written in a comment, a script or an attribute is none.
 type Notice struct {
 	Text string
+	Form func(tag []byte) string // what goes behind the tag of each form, from < to >; nil = nothing
+
+	form []byte // such a tag, so far; nil = it is none
 
 	hold  [10]byte // < and the name so far
 	held  int
@@ -58,8 +61,20 @@ func (n *Notice) take(dst []byte, c byte) []byte {
 		n.hold[0], n.held = c, 1
 		return dst
 	}
-	return append(dst, c)
+	if n.form == nil {
+		return append(dst, c)
+	}
+	if n.form = append(n.form, c); n.tag && len(n.form) <= mostTag {
+		return append(dst, c)
+	}
+	if dst = append(dst, c); !n.tag {
+		dst = append(dst, n.Form(n.form)...)
+	}
+	n.form = nil
+	return dst
 }
+
+const mostTag = 4 << 10 // bytes of a form's tag
 
 func (n *Notice) inTag(c byte) {
 	switch c {
@@ -84,7 +99,10 @@ func (n *Notice) name(dst []byte, c byte) []byte {
 	}
 	word := strings.ToLower(string(n.hold[1:n.held]))
 	if word == "form" && strings.IndexByte(" \t\n\r\f>/", c) >= 0 {
-		dst, n.done = append(dst, n.Text...), true
+		dst, n.Text, n.done = append(dst, n.Text...), "", n.Form == nil
+		if !n.done {
+			n.form = append([]byte(nil), n.hold[:n.held]...)
+		}
 	}
 	n.tag, n.after = word != "", rawTags[word]
 	dst = append(dst, n.hold[:n.held]...)

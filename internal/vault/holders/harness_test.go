@@ -3,7 +3,6 @@ package holders_test
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -309,5 +308,3 @@ func refused(t testing.TB, err error, code string) {
 }
 
 func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
-
-var errStop = errors.New("stopped")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -210,8 +209,3 @@ func when(n *int64) (t time.Time) {
 }
 
 func person(who actor.Actor) string { return "person/" + who.ID }
-
-// without is a list less one of its words.
-func without(list []string, word string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(w string) bool { return w == word })
-}

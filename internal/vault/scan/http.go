@@ -126,7 +126,7 @@ func (s *Service) postScan(w http.ResponseWriter, r *http.Request, who actor.Act
 	if err != nil {
 		return err
 	}
-	return web.WriteJSON(w, http.StatusCreated, filedOut{done.Entry, done.Open})
+	return web.WriteJSON(w, http.StatusCreated, filedOut(done))
 }
 
 func (s *Service) postComparison(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

@@ -100,7 +100,7 @@ func (s *Service) getExports(w http.ResponseWriter, r *http.Request, who actor.A
 }
 
 func wireExport(e Export) exportWire {
-	return exportWire{e.ID, e.Path, e.Reason, e.Asker, e.Approver, e.Asked, e.Approved, e.Taken}
+	return exportWire(e)
 }
 
 func (s *Service) postExport(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
