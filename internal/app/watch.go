@@ -62,7 +62,7 @@ func (a *App) buildWatch() (err error) {
 		return err
 	}
 	a.watch, err = watch.New(watch.Deps{DB: a.db, Keys: a.ring, Access: a.access, Notify: a.notify, Rules: clause.NewLive[watch.Rules](a.now), Audience: a.audience, Origin: a.config.Origin(), Company: company,
-		Folders: map[string]string{"data": a.dir}, Sources: []watch.Source{
+		Folders: map[string]string{"data": a.dir}, Zone: time.Local, Sources: []watch.Source{
 			{Name: "queue", Every: time.Minute, Read: a.readQueue},
 			{Name: "journal", Every: 30 * time.Second, Read: a.readJournal},
 			{Name: "certificate", Every: time.Hour, Read: a.readCertificate},

@@ -29,6 +29,8 @@ type Watch interface {
 	ReadSilence(matchers []string, minutes int64) ([]watch.Matcher, time.Time, error)
 	Silence(ctx context.Context, who actor.Actor, ms []watch.Matcher, reason string, ends time.Time) (watch.Silence, error)
 	EndSilence(ctx context.Context, who actor.Actor, id string) error
+	Usuals(ctx context.Context, who actor.Actor) ([]watch.Usual, watch.Learning, error)
+	AcceptUsual(ctx context.Context, who actor.Actor, series, reason string) error
 	Channels(ctx context.Context, who actor.Actor) ([]notify.Channel, error)
 	TestChannel(ctx context.Context, who actor.Actor, name string) (string, error)
 	DeliveriesFor(ctx context.Context, who actor.Actor, q notify.Query) ([]notify.Delivery, error)
@@ -37,6 +39,7 @@ type Watch interface {
 const (
 	atWatch      = "/-/console/watch"
 	atRules      = atWatch + "/rules"
+	atUsual      = atWatch + "/usual"
 	atSilences   = atWatch + "/silences"
 	atDeliveries = atWatch + "/deliveries"
 )
@@ -49,6 +52,8 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 	return []web.Route{
 		staff("GET /-/console/watch", access.WatchRead, atWatch, c.showAlarms),
 		staff("GET /-/console/watch/rules", access.WatchRead, atWatch, c.showWatchRules),
+		staff("GET /-/console/watch/usual", access.WatchRead, atWatch, c.showUsual),
+		staff("POST /-/console/watch/usual", access.WatchAct, atWatch, c.acceptUsual),
 		staff("GET /-/console/watch/silences", access.WatchRead, atWatch, c.showSilences),
 		staff("POST /-/console/watch/silences", access.WatchAct, atWatch, c.makeSilence),
 		staff("POST /-/console/watch/silences/end", access.WatchAct, atWatch, c.endSilence),
@@ -140,7 +145,7 @@ func (c *Console) showAlarms(w http.ResponseWriter, r *http.Request, who actor.A
 		lead += " Of " + strconv.Itoa(unjudged) + " that are over, nobody has said what they were."
 	}
 	return c.show(w, r, "watch", web.View{Title: "Alarms", Lead: lead, Data: watchPage{
-		Acts: []web.Link{{Text: "Rules", Href: atRules}, {Text: "Silences", Href: atSilences}, {Text: "What was sent", Href: atDeliveries}}, Tables: []web.Table{open, over}}})
+		Acts: []web.Link{{Text: "Rules", Href: atRules}, {Text: "What is usual", Href: atUsual}, {Text: "Silences", Href: atSilences}, {Text: "What was sent", Href: atDeliveries}}, Tables: []web.Table{open, over}}})
 }
 
 func (c *Console) showAlarm(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

@@ -79,6 +79,19 @@ func (a *alarmed) EndSilence(_ context.Context, _ actor.Actor, id string) error 
 	return nil
 }
 
+func (a *alarmed) Usuals(context.Context, actor.Actor) ([]watch.Usual, watch.Learning, error) {
+	return []watch.Usual{{Series: "requests", Days: 20, Known: true, Value: 900, Low: 80, Expected: 120, High: 300, Above: 2.5, Drift: 1}, {Series: "latency route /orders", Unit: "µs", Days: 3, Value: 41_500, Drift: 1}},
+		watch.Learning{Days: 9, Need: 14, People: 3, Unbound: []string{"impossible-travel: there is no table of where networks are"}}, nil
+}
+
+func (a *alarmed) AcceptUsual(_ context.Context, _ actor.Actor, name, reason string) error {
+	if len(reason) < 10 {
+		return fault.New(fault.Invalid, "watch_reason", fault.Public{Problem: "A new normal has a reason.", Fields: []fault.Field{{Name: "reason", Code: "watch_reason", Problem: "10 to 500 bytes."}}})
+	}
+	a.did = append(a.did, "accept "+name+" "+reason)
+	return nil
+}
+
 func (a *alarmed) Channels(context.Context, actor.Actor) ([]notify.Channel, error) {
 	return []notify.Channel{{Name: "mail", Kind: "mail", Tested: a.alarms[0].Fired, Accepted: a.alarms[0].Fired}}, nil
 }
@@ -143,7 +156,14 @@ func TestAlarmsInTheConsole(t *testing.T) { // breaks: mon.notify, mon.alarms
 	w.post("dev", at+"/silences/end", url.Values{"silence": {"q1"}}).want(303)
 	w.get("dev", at+"/deliveries").want(200, "by one way alone", "Nothing was sent")
 	w.post("dev", at+"/deliveries/test", url.Values{"channel": {"mail"}}).want(303)
-	want := "ack a1 on it; close a3 benign the import; silence alertname=cpu-high the machine is moved; end q1; test mail"
+	w.get("dev", at+"/usual").want(200, "day 9 of 14", "2.5 times the band above", "80 to 300", "41.5 ms", "learning, day 3", "impossible-travel", "This is the new normal")
+	if body := w.get("emil", at+"/usual").want(200, "2.5 times").Body.String(); strings.Contains(body, "This is the new normal") {
+		t.Error("an auditor is offered to accept")
+	}
+	w.post("emil", at+"/usual", url.Values{"series": {"requests"}, "reason": {"a great customer came"}}).want(403)
+	w.post("dev", at+"/usual", url.Values{"series": {"requests"}, "reason": {"more"}}).want(422, "10 to 500 bytes")
+	w.post("dev", at+"/usual", url.Values{"series": {"requests"}, "reason": {"a great customer came"}}).want(303)
+	want := "ack a1 on it; close a3 benign the import; silence alertname=cpu-high the machine is moved; end q1; test mail; accept requests a great customer came"
 	if got := strings.Join(a.did, "; "); got != want {
 		t.Errorf("did %s\nwant %s", got, want)
 	}

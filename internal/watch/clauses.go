@@ -31,6 +31,10 @@ func (s *Service) Controls() []clause.Control {
 			Says: "Looks by which ways people are told, and whether each took a test message this week", Run: s.probeWays},
 		{ID: "watch.never-silent", Clause: notified, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
 			Says: "Asks for silences that nobody may make, and acknowledges by a mere look at a link", Run: s.trySilences},
+		{ID: "watch.usual-learned", Clause: abnormal, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
+			Says: "Looks how many days were learned, and whether each minute is compared with them", Run: s.probeUsual},
+		{ID: "watch.anomaly-seen", Clause: abnormal, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
+			Says: "Plants a spike and a drop in a shadow series, wants their alarms, and takes them back", Run: s.plantAnomaly},
 		{ID: "watch.signals-read", Clause: load, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
 			Says: "Looks whether each signal of the policy has a rule, and whether its readings come", Run: s.probeSignals},
 	}

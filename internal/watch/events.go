@@ -3,6 +3,7 @@ package watch
 import (
 	"time"
 
+	"writ/internal/keyring"
 	"writ/internal/ledger"
 )
 
@@ -157,4 +158,28 @@ type EventsDropped struct {
 // About implements ledger.Event.
 func (e EventsDropped) About() ledger.About {
 	return ledger.About{Name: "watch.events-dropped", Clause: alarms, Object: "source/" + e.Source}
+}
+
+// FirstSeen is something that was never seen of a person before: a network, an agent, an hour,
+// a place (network and agent at once), or several people at one account (shared).
+type FirstSeen struct {
+	What   string `class:"public"`
+	Staff  bool   `class:"public"`
+	person string
+}
+
+// About implements ledger.Event.
+func (e FirstSeen) About() ledger.About {
+	return ledger.About{Name: "watch.first-seen", Clause: abnormal, Subject: keyring.Person(e.person)}
+}
+
+// BaselineAccepted is a person who said that what a series does now is the new normal.
+type BaselineAccepted struct {
+	Series string `class:"public"`
+	reason string
+}
+
+// About implements ledger.Event.
+func (e BaselineAccepted) About() ledger.About {
+	return ledger.About{Name: "watch.baseline-accepted", Clause: abnormal, Reason: e.reason}
 }

@@ -49,3 +49,15 @@ func (s *Service) Drain(ctx context.Context) error { return s.drain(ctx) }
 
 // Family is what is kept of an agent's header.
 var Family = family
+
+// Blind makes the learner look away from spikes and drops.
+func (s *Service) Blind() {
+	for _, es := range s.learner.expect {
+		for _, e := range es {
+			e.floor.Least = 1e15
+		}
+	}
+}
+
+// Crowd is how many people's habits are in memory at most.
+func (s *Service) Crowd(n int) { s.habits.most = n }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"writ/internal/fault"
@@ -61,6 +62,11 @@ func (s *Service) Follow(ctx context.Context, entries []journal.Entry) error { /
 		}
 		if canary || e.At.Before(since) {
 			continue
+		}
+		if id, ok := strings.CutPrefix(e.Object, "person/"); ok && e.Stream == "identity.person-erased" {
+			if err := s.eraseHabits(ctx, id); err != nil {
+				return err //nolint:wrapcheck // the ledger says what failed
+			}
 		}
 		facts = s.factsOf(facts, e)
 		measured(counts, e)
@@ -232,6 +238,9 @@ func (s *Service) forget(ctx context.Context) error {
 	}
 	return s.DB.Quiet(ctx, ledger.Expiry, func(tx *ledger.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM watch_count WHERE minute < $1`, now.Add(-2*time.Hour).UnixMicro()/time.Minute.Microseconds()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM watch_principal WHERE seen < $1`, now.Add(-keepHabits).UnixMicro()); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM watch_link WHERE made < $1`, now.Add(-linkLives).UnixMicro()); err != nil {

@@ -73,15 +73,19 @@ func (s *Service) drain(ctx context.Context) error {
 	rs := in.waiting
 	in.waiting, in.spare = in.spare[:0], nil
 	in.mu.Unlock()
+	var errs []error
 	for i := range rs {
 		s.countRequest(ctx, &rs[i])
+		if err := s.see(ctx, &rs[i]); err != nil && len(errs) < 3 {
+			errs = append(errs, err)
+		}
 	}
 	clear(rs)
 	if cap(rs) > 4096 { // after a burst
 		rs = nil
 	}
 	in.spare = rs[:0]
-	return s.tellLost(ctx)
+	return errors.Join(append(errs, s.tellLost(ctx))...)
 }
 
 // tellLost makes an entry of what found no room.

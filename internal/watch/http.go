@@ -25,6 +25,8 @@ func (s *Service) Routes() []web.Route {
 		on("POST "+v1+"/alarms/{id}/close", true, s.postClose, web.Doc{Summary: "Say what it was: true, benign, false or test", In: verdictIn{}, Errors: []string{"alarm_unknown", "alarm_state", "watch_verdict", "watch_note"}}),
 		on("GET "+v1+"/rules", true, s.getRules, web.Doc{Summary: "Rules, and how they did", Out: rulesOut{}}),
 		on("POST "+v1+"/rules/{id}/fire", true, s.postFire, web.Doc{Summary: "Fire a rule as a test, which goes to people", Out: firedOut{}, Status: http.StatusCreated, Errors: []string{"rule_unknown", "alarm_state"}}),
+		on("GET "+v1+"/baselines", true, s.getBaselines, web.Doc{Summary: "What is learned as usual, what is unusual first", Out: baselinesOut{}}),
+		on("POST "+v1+"/baselines/accept", true, s.postAccept, web.Doc{Summary: "Say that what a series does now is the new normal", In: acceptIn{}, Errors: []string{"series_unknown", "watch_reason"}}),
 		on("GET "+v1+"/silences", true, s.getSilences, web.Doc{Summary: "Silences, and how much they kept quiet", Out: silencesOut{}}),
 		on("POST "+v1+"/silences", true, s.postSilence, web.Doc{Summary: "Keep alarms from being told for a while", In: silenceIn{}, Out: silenceWire{}, Status: http.StatusCreated, Errors: []string{"watch_matcher", "watch_reason", "watch_ends", "watch_trust", "watch_wide", "silences_full"}}),
 		on("DELETE "+v1+"/silences/{id}", true, s.deleteSilence, web.Doc{Summary: "End a silence", Errors: []string{"silence_unknown"}}),

@@ -23,7 +23,7 @@ const (
 // Pack is the rules that are there from the first start, in the order in which people read
 // them. A rule is one entry here, with what fires it.
 func Pack() []Rule {
-	return slices.Concat(loadRules(), serviceRules(), abuseRules(), dataRules(), trustRules(), costRules(), metaRules())
+	return slices.Concat(loadRules(), serviceRules(), abuseRules(), dataRules(), trustRules(), unusualRules(), costRules(), metaRules())
 }
 
 func loadRules() []Rule { // clause: mon.load

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -77,6 +78,12 @@ func (s *Service) Sample(ctx context.Context) error { // clause: mon.load
 	}
 	if err := s.keepReadings(ctx, all); err != nil {
 		return err
+	}
+	if minute := now.Truncate(time.Minute); minute.After(s.compared) {
+		if err := errors.Join(s.Compare(ctx), s.KeepHabits(ctx)); err != nil {
+			s.Log.Error("compare with what is usual", "err", err)
+		}
+		s.compared = minute
 	}
 	if now.Sub(s.forgot) > time.Hour {
 		s.forgot = now

@@ -45,6 +45,8 @@ type Person struct{ ID, Email string }
 // Keys is what watch needs of the keyring, to know the marks of canaries and to name people.
 type Keys interface {
 	Versions(ctx context.Context, s keyring.Subject) ([]envelope.Key, error)
+	Key(ctx context.Context, s keyring.Subject) (envelope.Key, error)
+	ByID(ctx context.Context, id string) (envelope.Key, error)
 	// Pseudonym is how access records name a person.
 	Pseudonym(s keyring.Subject) string
 }
@@ -61,7 +63,7 @@ type Notify interface {
 	Test(ctx context.Context, who actor.Actor, name, to string) (string, error)
 }
 
-// Deps are what a Service is made of; all but Sources are needed.
+// Deps are what a Service is made of; all but Zone and Sources are needed.
 type Deps struct {
 	DB     *ledger.DB
 	Keys   Keys
@@ -73,6 +75,7 @@ type Deps struct {
 	Origin   string // https://app.example.com
 	Company  func() string
 	Folders  map[string]string // name → folder whose disk is watched
+	Zone     *time.Location    // of the organisation's weeks; nil = UTC
 	Sources  []Source          // of readings, beside this machine's
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -81,14 +84,17 @@ type Deps struct {
 // Service is the module. It is safe for concurrent use.
 type Service struct {
 	Deps
-	meter   *Meter
-	series  *series.Service
-	inlet   inlet
-	tally   *Tally
-	sources []*source
-	pages   *web.Pages
-	begun   time.Time
-	forgot  time.Time // when rows were last removed; for Sample alone
+	meter    *Meter
+	series   *series.Service
+	inlet    inlet
+	tally    *Tally
+	learner  *learner
+	habits   *habits
+	sources  []*source
+	pages    *web.Pages
+	begun    time.Time
+	forgot   time.Time // when rows were last removed; for Sample alone
+	compared time.Time // the minute in which it was last compared with what is usual; for Sample alone
 
 	mu    sync.Mutex
 	marks marks
@@ -105,7 +111,7 @@ func New(d Deps) (*Service, error) {
 	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}}, d.Sources...) {
 		s.sources = append(s.sources, &source{Source: src, begun: d.Now()})
 	}
-	s.inlet.names = map[string]string{}
+	s.inlet.names, s.learner, s.habits = map[string]string{}, newLearner(d.Zone), newHabits()
 	var err error
 	if s.series, err = series.New(series.Deps{DB: d.DB, Meters: Meters(), Now: d.Now, Log: d.Log}); err != nil {
 		return nil, err //nolint:wrapcheck // says which meter

@@ -138,7 +138,7 @@ func TestUsual(t *testing.T) {
 	if u.Above(at+24*60, begin, 20_000, floor) <= 1 {
 		t.Error("after an attack its like is usual")
 	}
-	u.Accept()
+	u.Accept(0)
 	if u.Above(at+24*60, begin, 20_000, floor) > 1 {
 		t.Error("not usual after it was accepted")
 	}

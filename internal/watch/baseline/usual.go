@@ -27,6 +27,7 @@ const (
 	above     = 6      // deviations
 	peaks     = 3      // times the peak
 	unheardOf = 4      // times the floor, of whom nothing of the kind is known
+	steadiest = 0.2    // deviation: no hours are steadier than this
 )
 
 // Learn adds what a minute came to. A minute that it has learned, or that is older, is left.
@@ -67,26 +68,26 @@ func (u *Usual) bound(floor float64) float64 {
 	if u.N < someHours {
 		return unheardOf * max(floor, float64(u.Peak))
 	}
-	return max(floor, peaks*float64(u.Peak), math.Expm1(float64(u.Mean)+above*max(float64(u.Dev), 0.3)))
+	return max(floor, peaks*float64(u.Peak), math.Expm1(float64(u.Mean)+above*max(float64(u.Dev), steadiest)))
 }
 
-// Above is how far the hour in which minute lies is over what is usual: 1 at the bound. since is
-// the minute from which on there are records of the kind at all: before two weeks of them
-// nothing is judged.
-func (u *Usual) Above(minute, since int64, more, floor float64) float64 {
+// Above is how far the sum of the hour in which minute lies is over what is usual: 1 at the
+// bound. What was learned of that hour counts even where the caller has not seen it. since is the
+// minute from which on there are records of the kind at all: before two weeks of them nothing is
+// judged.
+func (u *Usual) Above(minute, since int64, sum, floor float64) float64 {
 	if since == 0 || minute-since < LearnDays*day {
 		return 0
 	}
-	sum := more
 	if u.Last/60 == minute/60 {
-		sum += u.Sum
+		sum = max(sum, u.Sum)
 	}
 	return sum / u.bound(floor)
 }
 
-// Accept makes the hour that is running the highest usual one.
-func (u *Usual) Accept() {
-	u.Peak = max(u.Peak, float32(u.Sum))
+// Accept makes the sum of the hour that is running the highest usual one.
+func (u *Usual) Accept(sum float64) {
+	u.Peak = max(u.Peak, float32(u.Sum), float32(sum))
 	u.N = max(u.N, someHours)
 }
 

@@ -138,3 +138,15 @@ func floor(us int64, step time.Duration) int64 {
 	n := step.Microseconds()
 	return us - ((us%n)+n)%n
 }
+
+// Split makes batches of so many minutes of series, for changes whose time is limited.
+func (b *Batch) Split(n int) (out []*Batch) {
+	for part := range slices.Chunk(b.sorted(), n) {
+		x := &Batch{s: b.s, cells: map[slot]*cell{}, past: b.past}
+		for _, k := range part {
+			x.cells[k] = b.cells[k]
+		}
+		out = append(out, x)
+	}
+	return out
+}
