@@ -28,6 +28,13 @@ type Watch interface {
 	Silences(ctx context.Context, who actor.Actor) ([]watch.Silence, error)
 	ReadSilence(matchers []string, minutes int64) ([]watch.Matcher, time.Time, error)
 	Silence(ctx context.Context, who actor.Actor, ms []watch.Matcher, reason string, ends time.Time) (watch.Silence, error)
+	OwnRules(ctx context.Context, who actor.Actor) ([]watch.Version, error)
+	OwnRule(ctx context.Context, who actor.Actor, id string) ([]watch.Version, error)
+	AddRule(ctx context.Context, who actor.Actor, text string) (watch.Version, []string, error)
+	TestRule(ctx context.Context, who actor.Actor, text string, since time.Duration) (watch.BackTest, int64, error)
+	ApproveRule(ctx context.Context, who actor.Actor, id string) (watch.Version, error)
+	EnableRule(ctx context.Context, who actor.Actor, id string) (watch.Version, error)
+	RetireRule(ctx context.Context, who actor.Actor, id, reason string) (watch.Version, error)
 	EndSilence(ctx context.Context, who actor.Actor, id string) error
 	Channels(ctx context.Context, who actor.Actor) ([]notify.Channel, error)
 	TestChannel(ctx context.Context, who actor.Actor, name string) (string, error)
@@ -46,7 +53,7 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 	if c.Watch == nil {
 		return nil
 	}
-	return []web.Route{
+	return append(c.ownRoutes(staff), []web.Route{
 		staff("GET /-/console/watch", access.WatchRead, atWatch, c.showAlarms),
 		staff("GET /-/console/watch/rules", access.WatchRead, atWatch, c.showWatchRules),
 		staff("GET /-/console/watch/silences", access.WatchRead, atWatch, c.showSilences),
@@ -57,7 +64,7 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 		staff("GET /-/console/watch/{id}", access.WatchRead, atWatch, c.showAlarm),
 		staff("POST /-/console/watch/{id}/acknowledge", access.WatchAct, atWatch, c.acknowledge),
 		staff("POST /-/console/watch/{id}/close", access.WatchAct, atWatch, c.closeAlarm),
-	}
+	}...)
 }
 
 type watchPage struct {
@@ -66,6 +73,7 @@ type watchPage struct {
 	Forms  []web.Form
 	Tables []web.Table
 	Steps  []web.Moment
+	Code   *web.Code
 	Last   []web.Form
 }
 
@@ -140,7 +148,7 @@ func (c *Console) showAlarms(w http.ResponseWriter, r *http.Request, who actor.A
 		lead += " Of " + strconv.Itoa(unjudged) + " that are over, nobody has said what they were."
 	}
 	return c.show(w, r, "watch", web.View{Title: "Alarms", Lead: lead, Data: watchPage{
-		Acts: []web.Link{{Text: "Rules", Href: atRules}, {Text: "Silences", Href: atSilences}, {Text: "What was sent", Href: atDeliveries}}, Tables: []web.Table{open, over}}})
+		Acts: []web.Link{{Text: "Rules", Href: atRules}, {Text: "Your own", Href: atOwn}, {Text: "Silences", Href: atSilences}, {Text: "What was sent", Href: atDeliveries}}, Tables: []web.Table{open, over}}})
 }
 
 func (c *Console) showAlarm(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

@@ -109,6 +109,7 @@ func (k *talker) watch(t *testing.T) {
 	k.ask(t, "watch", "ack", fired.Alarm, "--note", "a test")
 	k.ask(t, "watch", "close", fired.Alarm, "--verdict", "test")
 	k.ask(t, "watch", "rules")
+	k.ownRule(t)
 	silence := decode[struct{ ID string }](t, k.ask(t, "watch", "silence", "add", "alertname=cpu-high", "--reason", "a test of the commands"))
 	k.ask(t, "watch", "silence", "list")
 	k.ask(t, "watch", "silence", "end", silence.ID)
