@@ -120,7 +120,7 @@ func (c *Console) ownRulePage(w http.ResponseWriter, r *http.Request, who actor.
 		p.Tables = append(p.Tables, c.examples(v.Result))
 	}
 	p.Facts = append(p.Facts, fact{Name: "Recorded", Text: "each step of it", Href: atJournal + "?object=rule/" + v.Rule}, fact{Name: "Rule", Text: v.Rule, Code: true})
-	old := web.Table{Caption: "Versions", Columns: []web.Column{{Name: "Version", Figure: true}, {Name: "State"}, {Name: "Written by"}, {Name: "Approved by"}}}
+	old := web.Table{Caption: "Versions", Columns: []web.Column{{Name: "Version"}, {Name: "State"}, {Name: "Written by"}, {Name: "Approved by"}}}
 	for i := range vs {
 		m := ownMark(&vs[i])
 		old.Rows = append(old.Rows, web.Row{Cells: []web.Cell{{Text: strconv.FormatInt(vs[i].N, 10)}, {Mark: &m}, {Text: c.acted(r.Context(), vs[i].Author)}, {Text: c.acted(r.Context(), vs[i].Approver)}}})
@@ -129,7 +129,7 @@ func (c *Console) ownRulePage(w http.ResponseWriter, r *http.Request, who actor.
 	if c.Access.May(who, access.WatchManage) {
 		p.Forms, p.Last = ownForms(v, who, failed)
 	}
-	return c.answer(w, r, st, "watch", web.View{Title: v.Title, Lead: "A rule of your own.", Up: &web.Link{Text: "Rules of your own", Href: atOwn}, Data: p})
+	return c.answer(w, r, st, "watch", web.View{Title: v.Title, Lead: v.Says(), Up: &web.Link{Text: "Rules of your own", Href: atOwn}, Data: p})
 }
 
 // examples are alarms that would have come, each with the entry that it rests on.

@@ -78,7 +78,7 @@ func TestOwnRulesInTheConsole(t *testing.T) { // breaks: mon.alarms
 	if body := w.get("emil", at).want(200, "A token at night").Body.String(); strings.Contains(body, "Keep it as a draft") {
 		t.Error("an auditor is offered to write a rule")
 	}
-	w.get("dev", at+"/"+ownID).want(200, "Approve it", "would have fired 14 times", "81,213 events", "an access record", "cs-user-agent", "title: A token at night")
+	w.get("dev", at+"/"+ownID).want(200, "Approve it", "would have fired 14 times", "81,213 events", "an access record", "cs-user-agent", "title: A token at night", "This text is no rule any more")
 	for _, link := range []string{`href="/-/console/journal/7"`, "object=rule/" + ownID} {
 		if !strings.Contains(w.get("dev", at+"/"+ownID).Body.String(), link) {
 			t.Errorf("there is no %s", link)

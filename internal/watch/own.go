@@ -54,6 +54,16 @@ type Version struct {
 	Problem  string // it is enabled, and cannot be read
 }
 
+// Says is what the rule is about, in a sentence.
+func (v *Version) Says() string {
+	u, err := readOwn(v.Text)
+	if err != nil {
+		return "This text is no rule any more: it watches nothing."
+	}
+	r := u.rule()
+	return r.Says + ". Severity " + r.Severity + "."
+}
+
 // unit is a file that was read: one rule that fires, with what it rests on.
 type unit struct {
 	head  *sigma.Rule

@@ -23,7 +23,7 @@ import (
 const (
 	mostRecords = 65_536 // that wait
 	someRecords = 1000   // at a time: others want to write too
-	mostMade    = 200    // points in one change
+	mostMade    = 50     // points in one change, whose time is limited
 	drains      = time.Second
 )
 
