@@ -67,7 +67,7 @@ func (a *App) buildWatch() (err error) {
 			{Name: "journal", Every: 30 * time.Second, Read: a.readJournal},
 			{Name: "certificate", Every: time.Hour, Read: a.readCertificate},
 			{Name: "exports", Every: time.Minute, Read: a.readExports},
-		}, Now: a.now, Log: a.log.With("module", "watch")})
+		}, History: watchPast{a}, Now: a.now, Log: a.log.With("module", "watch")})
 	if err != nil {
 		return err
 	}
@@ -187,6 +187,10 @@ func (m metered) Add(r trail.Record) { // clause: mon.load
 	}
 	m.watch.Answered(watch.Request{At: r.At, Who: r.Who, Network: r.Network(), Agent: r.Agent, Route: r.Route, Status: r.Status, Refused: r.Code != "", Took: took, In: r.In, Out: r.Out, Records: len(r.Resource)})
 	m.watch.Tally().Add(r.Route, r.Method, r.Status, r.Took)
+	if m.watch.WantsRecords() {
+		f := m.Show(&r)
+		m.watch.Record(answered(&f))
+	}
 }
 
 // sent counts a letter that was handed over.

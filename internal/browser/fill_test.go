@@ -120,6 +120,7 @@ func (h *house) filled(t *testing.T) *fillings {
 	var fired struct{ Alarm string }
 	ana.call("POST", "watch/rules/disk-full/fire", obj{}, &fired)
 	f.alarm = fired.Alarm
+	f.ownRule(emil)
 	ana.call("POST", "vault/grants", obj{"who": "person/" + f.people["sana@example.test"], "path": "/shop/features", "rights": "reader", "reason": "Answers customers who ask what is on."}, nil)
 	f.travel(emil)
 	h.fill = f

@@ -28,6 +28,13 @@ type Watch interface {
 	Silences(ctx context.Context, who actor.Actor) ([]watch.Silence, error)
 	ReadSilence(matchers []string, minutes int64) ([]watch.Matcher, time.Time, error)
 	Silence(ctx context.Context, who actor.Actor, ms []watch.Matcher, reason string, ends time.Time) (watch.Silence, error)
+	OwnRules(ctx context.Context, who actor.Actor) ([]watch.Version, error)
+	OwnRule(ctx context.Context, who actor.Actor, id string) ([]watch.Version, error)
+	AddRule(ctx context.Context, who actor.Actor, text string) (watch.Version, []string, error)
+	TestRule(ctx context.Context, who actor.Actor, text string, since time.Duration) (watch.BackTest, int64, error)
+	ApproveRule(ctx context.Context, who actor.Actor, id string) (watch.Version, error)
+	EnableRule(ctx context.Context, who actor.Actor, id string) (watch.Version, error)
+	RetireRule(ctx context.Context, who actor.Actor, id, reason string) (watch.Version, error)
 	EndSilence(ctx context.Context, who actor.Actor, id string) error
 	Usuals(ctx context.Context, who actor.Actor) ([]watch.Usual, watch.Learning, error)
 	AcceptUsual(ctx context.Context, who actor.Actor, series, reason string) error
@@ -49,7 +56,7 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 	if c.Watch == nil {
 		return nil
 	}
-	return []web.Route{
+	return append(c.ownRoutes(staff), []web.Route{
 		staff("GET /-/console/watch", access.WatchRead, atWatch, c.showAlarms),
 		staff("GET /-/console/watch/rules", access.WatchRead, atWatch, c.showWatchRules),
 		staff("GET /-/console/watch/usual", access.WatchRead, atWatch, c.showUsual),
@@ -62,7 +69,7 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 		staff("GET /-/console/watch/{id}", access.WatchRead, atWatch, c.showAlarm),
 		staff("POST /-/console/watch/{id}/acknowledge", access.WatchAct, atWatch, c.acknowledge),
 		staff("POST /-/console/watch/{id}/close", access.WatchAct, atWatch, c.closeAlarm),
-	}
+	}...)
 }
 
 type watchPage struct {
@@ -71,6 +78,7 @@ type watchPage struct {
 	Forms  []web.Form
 	Tables []web.Table
 	Steps  []web.Moment
+	Code   *web.Code
 	Last   []web.Form
 }
 
@@ -145,7 +153,7 @@ func (c *Console) showAlarms(w http.ResponseWriter, r *http.Request, who actor.A
 		lead += " Of " + strconv.Itoa(unjudged) + " that are over, nobody has said what they were."
 	}
 	return c.show(w, r, "watch", web.View{Title: "Alarms", Lead: lead, Data: watchPage{
-		Acts: []web.Link{{Text: "Rules", Href: atRules}, {Text: "What is usual", Href: atUsual}, {Text: "Silences", Href: atSilences}, {Text: "What was sent", Href: atDeliveries}}, Tables: []web.Table{open, over}}})
+		Acts: []web.Link{{Text: "Rules", Href: atRules}, {Text: "Your own", Href: atOwn}, {Text: "What is usual", Href: atUsual}, {Text: "Silences", Href: atSilences}, {Text: "What was sent", Href: atDeliveries}}, Tables: []web.Table{open, over}}})
 }
 
 func (c *Console) showAlarm(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

@@ -21,6 +21,7 @@ import (
 type alarmed struct {
 	alarms   []watch.Alarm
 	silences []watch.Silence
+	own      []watch.Version
 	did      []string
 }
 
@@ -111,6 +112,7 @@ func watched(t *testing.T) (*world, *alarmed) {
 	now := w.kit.Clock.Now()
 	a := &alarmed{silences: []watch.Silence{{ID: "q1", Matchers: []watch.Matcher{{Name: "alertname", Value: "cpu-high"}}, MadeBy: "operator/0", Ends: now.Add(time.Hour), Hid: 3}}}
 	label := map[string]string{"alertname": "signin-failures-network", "instance": "s:0760bbfa1fd7e5d144bbba58bc018164"}
+	a.own = owned(now)
 	a.alarms = []watch.Alarm{
 		{ID: "a1", Rule: "vault-sealed", Severity: "page", Clause: "people.no-sole-holder", State: watch.Firing, Fired: now, Seen: now, Value: "1"},
 		{ID: "a2", Rule: "signin-failures-network", Labels: label, Severity: "ticket", Clause: "auth.best-practice", State: watch.Acknowledged, AckedBy: "operator/0", Fired: now, Seen: now, Value: "30 in 10 min"},

@@ -111,6 +111,7 @@ func (k *talker) watch(t *testing.T) {
 	k.ask(t, "watch", "rules")
 	k.ask(t, "watch", "baselines")
 	k.json(t, 1, k.writ("watch", "baselines", "accept", "weather", "--reason", "a test of the commands")) // nothing is learned of it
+	k.ownRule(t)
 	silence := decode[struct{ ID string }](t, k.ask(t, "watch", "silence", "add", "alertname=cpu-high", "--reason", "a test of the commands"))
 	k.ask(t, "watch", "silence", "list")
 	k.ask(t, "watch", "silence", "end", silence.ID)

@@ -62,6 +62,8 @@ var asks = map[string]access.Action{
 	"GET watch/baselines": access.WatchRead, "POST watch/baselines/accept": access.WatchAct,
 	"GET watch/rules": access.WatchRead, "POST watch/rules/{id}/fire": access.WatchAct, "GET watch/silences": access.WatchRead, "POST watch/silences": access.WatchAct, "DELETE watch/silences/{id}": access.WatchAct,
 	"GET watch/channels": access.WatchRead, "POST watch/channels": access.WatchManage, "DELETE watch/channels/{name}": access.WatchManage, "POST watch/channels/{name}/test": access.WatchAct,
+	"GET watch/own": access.WatchRead, "GET watch/own/{id}": access.WatchRead, "POST watch/own": access.WatchManage, "POST watch/own/test": access.WatchManage,
+	"POST watch/own/{id}/approve": access.WatchManage, "POST watch/own/{id}/enable": access.WatchManage, "POST watch/own/{id}/retire": access.WatchManage,
 	"GET watch/exports": access.WatchRead, "GET watch/deliveries": access.WatchRead, "GET watch/deliveries/{id}": access.WatchRead,
 	"POST journal/verify": access.JournalRead, "GET journal/export": access.JournalExport,
 }

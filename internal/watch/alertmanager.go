@@ -200,7 +200,7 @@ func (s *Service) amOpen(r *http.Request, who actor.Actor) ([]amAlert, error) {
 			ends = at(a.ends)
 		}
 		notes := map[string]string{"summary": s.title(a), "seen": a.Value}
-		if rule := index().byID[a.Rule]; rule != nil && a.Rule != pushedRule {
+		if rule := s.ruleOf(a.Rule); rule != nil && a.Rule != pushedRule {
 			notes["description"], notes["runbook"] = rule.Says, rule.Next
 		}
 		out = append(out, amAlert{Annotations: notes, EndsAt: amTime(ends), Fingerprint: a.Fingerprint[:16], Receivers: rs, StartsAt: amTime(a.Fired), Status: st, UpdatedAt: amTime(a.Seen), Generator: s.Origin + atAlarm + a.ID, Labels: a.Labels})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -47,10 +48,12 @@ func (s *Service) probeRules(ctx context.Context) (clause.Result, error) {
 		return clause.Result{}, err
 	}
 	var old, wolf []string
-	tried := false
+	tried, own := false, 0
 	for _, st := range all {
 		tried = tried || !st.Tried.IsZero()
-		if s.Now().Sub(st.Tried) > triedWithin {
+		if st.Part == Own { // a back-test was its trial
+			own++
+		} else if s.Now().Sub(st.Tried) > triedWithin {
 			old = append(old, st.ID)
 		}
 		if st.Verdicts >= judgedAt && st.Precision < floor {
@@ -61,11 +64,17 @@ func (s *Service) probeRules(ctx context.Context) (clause.Result, error) {
 	if err := ledger.One(ctx, s.DB, `SELECT COUNT(*) FROM watch_alarm WHERE state = 'cleared' AND cleared < $1`, []any{&forgotten}, s.Now().Add(-closedWithin).UnixMicro()); err != nil {
 		return clause.Result{}, err //nolint:wrapcheck // the ledger says what failed
 	}
-	r := clause.Passed(fmt.Sprintf("%d rules watch, the policy wants %d or more; each fired in a trial within 90 days", len(all), s.Rules.Get().BuiltIn))
+	built := int64(len(all) - own)
+	r := clause.Passed(fmt.Sprintf("%d rules watch, the policy wants %d or more; each fired in a trial within 90 days", built, s.Rules.Get().BuiltIn))
+	if own > 0 {
+		r.Summary += fmt.Sprintf("; %d rules of your own watch beside them", own)
+	}
 	r.Population = int64(len(all))
 	switch {
-	case int64(len(all)) < s.Rules.Get().BuiltIn:
-		return clause.Failed(fmt.Sprintf("%d rules watch, the policy wants %d or more", len(all), s.Rules.Get().BuiltIn)), nil
+	case built < s.Rules.Get().BuiltIn:
+		return clause.Failed(fmt.Sprintf("%d rules watch, the policy wants %d or more", built, s.Rules.Get().BuiltIn)), nil
+	case len(s.own.problems()) > 0:
+		return clause.Failed("rules of your own cannot be read, and do not watch: " + few(slices.Sorted(maps.Keys(s.own.problems())))), nil
 	case !tried:
 		r.Outcome, r.Summary = clause.Unknown, "no rule was fired in a trial yet; the first trial comes within minutes of the start"
 	case len(old) > 0:

@@ -1,6 +1,7 @@
 // Package watch notices, and has somebody told who must then say what it was.
 //
 //	journal's entries ─► Follow ─► counts by rule, whom, minute ─┐
+//	    └─ and access records ─► rules of one's own (sigma) ─────┤
 //	requests ─► Meter ─┐                                         ├─► alarm ─► told by two ways, again
 //	/proc, folders ────┼─► readings, each 10 s ─► thresholds ────┘            until acknowledged
 //	queue, certificate ┘                                                      ─► verdict
@@ -10,8 +11,10 @@
 //	                  ▲            │ expires     │
 //	                  └────────────┴─ fires again within a quarter of an hour
 //
-// Owns: the rules (pack.go: one table, each rule with what fires it), alarms, silences, what
-// was read of the journal. Sends by the kit notify; never reads another module's tables.
+//	draft ─► back-tested on what is stored ─► approved by a second person ─► enabled ─► retired
+//
+// Owns: the rules (pack.go: one table, each rule with what fires it), the versions of rules
+// that a company writes itself (own.go), alarms, silences, what was read of the journal. Sends by the kit notify; never reads another module's tables.
 //
 // Promises: mon.alarms (the rules are there from the first start, none can be switched off
 // here, each is fired in a trial), mon.notify (two ways, and again until somebody
@@ -19,20 +22,24 @@
 //
 // Refuses: a silence without a reason, without an end, of more than a day, of more than a
 // quarter of the rules, or of a rule that watches trust or watch itself; an acknowledgement
-// by a mere look at a link (scanners of mail look); a verdict twice.
+// by a mere look at a link (scanners of mail look); a verdict twice; a rule of one's own
+// without a back-test, or that its author alone approves.
 //
 // Threats: an alarm that nobody hears (again, and wider, until somebody acknowledges); one
 // that cries wolf (verdicts give each rule a precision, and a rule below its floor is an
 // alarm itself); a source that falls silent (that is an alarm); a storm (alarms of one clause
 // and part go into one message, and a rule has at most a hundred apart); the house's own
-// canaries, which attack all day (what they leave in the journal counts for nothing).
+// canaries, which attack all day (what they leave in the journal counts for nothing); a file
+// of a rule that cannot be read any more (it stops no other, and is an alarm).
 //
 // Where nothing is kept: words of people stand in the journal alone. Persons stand in labels
 // under the journal's pseudonyms.
 //
-// BUG(node): readings are of this node. BUG(dead): that watch itself has died is seen by
-// nobody on the same machine.
+// BUG(node): readings are of this node, and so are counts of access records. BUG(crash): no
+// rule of one's own is asked about the records of the last second before one. BUG(dead): that
+// watch itself has died is seen by nobody on the same machine.
 //
 // For: engineer, owner. Read watch.go, pack.go, rule.go; then follow.go, reading.go,
-// alarm.go, step.go, tell.go; silence.go, link.go, trial.go, alertmanager.go, clauses.go.
+// alarm.go, step.go, tell.go; own.go, own_log.go, own_watch.go, backtest.go; silence.go, link.go,
+// trial.go, alertmanager.go, clauses.go.
 package watch

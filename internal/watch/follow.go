@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ type fact struct {
 	n       int64
 	at      time.Time // the last one
 	entries []int64
-	value   string // what was seen; "" = n
+	value   string // what was seen, or compared; "" = n
 	ends    bool   // it clears what is open instead
 }
 
@@ -46,6 +47,11 @@ type fact struct {
 func (s *Service) Follow(ctx context.Context, entries []journal.Entry) error { // clause: mon.alarms
 	cursor, since, err := s.cursor(ctx)
 	if err != nil {
+		return err
+	}
+	s.own.mu.Lock()
+	defer s.own.mu.Unlock()
+	if err := s.sync(ctx, cursor); err != nil {
 		return err
 	}
 	var facts []*fact
@@ -68,16 +74,16 @@ func (s *Service) Follow(ctx context.Context, entries []journal.Entry) error { /
 				return err //nolint:wrapcheck // the ledger says what failed
 			}
 		}
-		facts = s.factsOf(facts, e)
+		facts = s.ofEntry(s.factsOf(facts, e), e)
 		measured(counts, e)
-		if len(facts) >= mostFacts || counts.Len() >= mostCounts {
+		if len(facts) >= mostFacts || counts.Len() >= mostCounts || len(s.own.made) >= mostMade {
 			if err := s.take(ctx, facts, counts, e.N+1); err != nil {
 				return err
 			}
 			facts, counts = facts[:0], s.series.NewBatch()
 		}
 	}
-	if len(facts) > 0 || counts.Len() > 0 {
+	if len(facts) > 0 || counts.Len() > 0 || len(s.own.made) > 0 {
 		if err := s.take(ctx, facts, counts, last+1); err != nil {
 			return err
 		}
@@ -103,18 +109,23 @@ func (s *Service) factsOf(facts []*fact, e *journal.Entry) []*fact {
 		if f.n == 0 && !f.ends {
 			continue
 		}
-		i := slices.IndexFunc(facts, func(g *fact) bool {
-			return g.rule == f.rule && g.who == f.who && g.minute == f.minute && !g.ends && !f.ends
-		})
-		if i < 0 {
-			facts = append(facts, &f)
-			continue
-		}
-		g := facts[i]
-		g.n, g.at, g.value = g.n+f.n, f.at, f.value
-		if len(g.entries) < evidence {
-			g.entries = append(g.entries, e.N)
-		}
+		facts = join(facts, &f)
+	}
+	return facts
+}
+
+// join adds a fact to one of the same rule, whom and minute, if there is one.
+func join(facts []*fact, f *fact) []*fact {
+	i := slices.IndexFunc(facts, func(g *fact) bool {
+		return g.rule == f.rule && g.who == f.who && g.minute == f.minute && !g.ends && !f.ends
+	})
+	if i < 0 {
+		return append(facts, f)
+	}
+	g := facts[i]
+	g.n, g.at, g.value = g.n+f.n, f.at, f.value
+	if len(g.entries) < evidence {
+		g.entries = append(g.entries, f.entries...)
 	}
 	return facts
 }
@@ -141,6 +152,7 @@ func weigh(r *Rule, e *journal.Entry, f *fact) (err error) {
 
 // take writes down what came of some entries, with the cursor.
 func (s *Service) take(ctx context.Context, facts []*fact, counts *series.Batch, next int64) error {
+	defer func() { s.own.made = nil }()
 	var done func()
 	err := s.quietly(ctx, system, func(tx *ledger.Tx) (evs []ledger.Event, err error) {
 		done = nil
@@ -151,12 +163,8 @@ func (s *Service) take(ctx context.Context, facts []*fact, counts *series.Batch,
 		if have >= next { // another node, or this one before
 			return nil, nil
 		}
-		for _, f := range facts {
-			more, err := s.count(ctx, tx, f)
-			if err != nil {
-				return nil, err
-			}
-			evs = append(evs, more...)
+		if evs, err = s.takeFacts(ctx, tx, facts); err != nil {
+			return nil, err
 		}
 		if done, err = s.series.Write(ctx, tx, counts); err != nil {
 			return nil, err //nolint:wrapcheck // says of which meter
@@ -164,10 +172,25 @@ func (s *Service) take(ctx context.Context, facts []*fact, counts *series.Batch,
 		_, err = tx.Exec(ctx, `UPDATE watch_cursor SET n = $1 WHERE id = 1`, next)
 		return evs, err
 	})
-	if err == nil && done != nil {
+	if err != nil { // the same entries come again
+		s.own.engine, s.own.next = nil, 0
+		return err
+	}
+	if done != nil {
 		done()
 	}
-	return err
+	return nil
+}
+
+func (s *Service) takeFacts(ctx context.Context, tx *ledger.Tx, facts []*fact) (evs []ledger.Event, err error) {
+	for _, f := range facts {
+		more, err := s.count(ctx, tx, f)
+		if err != nil {
+			return nil, err
+		}
+		evs = append(evs, more...)
+	}
+	return evs, s.own.keepPoints(ctx, tx)
 }
 
 // count adds a fact, and raises an alarm when that is enough.
@@ -178,7 +201,7 @@ func (s *Service) count(ctx context.Context, tx *ledger.Tx, f *fact) ([]ledger.E
 	}
 	hit := sighting{rule: r, who: f.who, at: f.at, n: f.n, entries: f.entries}
 	if r.Within == 0 {
-		hit.value = cmp.Or(f.value, fmt.Sprintf("%d", f.n))
+		hit.value = cmp.Or(f.value, strconv.FormatInt(f.n, 10))
 		return s.raise(ctx, tx, hit)
 	}
 	from := (f.at.UnixMicro() - r.Within.Microseconds()) / time.Minute.Microseconds()
@@ -241,6 +264,9 @@ func (s *Service) forget(ctx context.Context) error {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM watch_principal WHERE seen < $1`, now.Add(-keepHabits).UnixMicro()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM watch_point WHERE at < $1`, now.Add(-2*24*time.Hour).UnixMicro()); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM watch_link WHERE made < $1`, now.Add(-linkLives).UnixMicro()); err != nil {

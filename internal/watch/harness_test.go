@@ -43,7 +43,29 @@ type world struct {
 	letters []mail.Message
 	people  map[int64][]watch.Person
 	n       int64 // of the next entry
+
+	past     []journal.Entry // all that was followed
+	requests []watch.Answer
+	cases    []watch.Case
 }
+
+// Entries, Records and Cases are the history.
+func (w *world) Entries(_ context.Context, since time.Time, fn func([]journal.Entry) error) error {
+	for _, e := range w.past {
+		if !e.At.Before(since) {
+			if err := fn([]journal.Entry{e}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *world) Records(_ context.Context, _ actor.Actor, _ time.Time, fn func([]watch.Answer) error) error {
+	return fn(w.requests)
+}
+
+func (w *world) Cases(context.Context) ([]watch.Case, error) { return w.cases, nil }
 
 func (w *world) Deliver(_ context.Context, m mail.Message) (mail.Answer, error) {
 	w.mu.Lock()
@@ -91,7 +113,7 @@ func (w *world) again() {
 			defer w.mu.Unlock()
 			return w.people[min(level, 1)], nil
 		},
-		Folders: map[string]string{"data": w.dir}, Sources: w.sources, Now: w.Clock.Now, Log: slog.New(slog.DiscardHandler)}); err != nil {
+		Folders: map[string]string{"data": w.dir}, Sources: w.sources, History: w, Now: w.Clock.Now, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -106,6 +128,7 @@ func (w *world) follow(es ...journal.Entry) {
 		w.n = es[i].N + 1
 		es[i].At, es[i].Happened = w.Clock.Now(), w.Clock.Now()
 	}
+	w.past = append(w.past, es...)
 	for len(es) > 0 {
 		k := min(len(es), 256)
 		if err := w.s.Follow(w.t.Context(), es[:k]); err != nil {

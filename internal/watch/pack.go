@@ -205,6 +205,8 @@ func metaRules() []Rule { // clause: mon.alarms
 			Next: "The minute is marked as incomplete, and nothing is learned from it. See what the load was (Gate, Requests).", Streams: []string{"watch.events-dropped"}, By: byField("source"), Quiet: time.Hour, fire: seen("watch.events-dropped", "source", "requests")},
 		{ID: "rule-error", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "A rule cannot be evaluated", Says: "Looking at an entry ended in an error",
 			Next: "A fault of Writ: the log has the place. The other rules go on.", Reads: "watch.errors", Above: 0.5, Clear: 0.5, fire: reads("")},
+		{ID: "own-rules-missed", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "Rules of your own missed something", Says: "Records came faster than they were looked at, or more counted towards a correlation than is kept",
+			Next: "Narrow the rule that matches so much, or group it by fewer values; the records themselves are kept.", Reads: "watch.dropped", Above: 0.5, Clear: 0.5, fire: reads("")},
 		{ID: "notify-failing", Part: Meta, Severity: notify.Page, Clause: notified, Title: "People are not reached", Says: "A message was rejected, or nobody knows whether it arrived",
 			Next: "writ watch deliveries says which and why. While one way is broken, alarms have only the other.", Streams: []string{"notify.rejected", "notify.left-unknown"}, By: byField("channel"), Quiet: 6 * time.Hour, fire: seen("notify.rejected", "channel", "ops")},
 		{ID: "export-behind", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "Another system no longer takes entries", Says: "An entry has waited for more than ten minutes to be taken",

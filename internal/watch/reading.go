@@ -260,11 +260,14 @@ type Standing struct {
 
 // Standings lists the rules.
 func (s *Service) Standings(ctx context.Context) ([]Standing, error) {
-	out := make([]Standing, len(index().all))
+	var out []Standing
 	byID := map[string]*Standing{}
-	for i, r := range index().all {
-		out[i] = Standing{Rule: r, Precision: 1}
-		byID[r.ID] = &out[i]
+	for _, r := range index().all {
+		out = append(out, Standing{Rule: r, Precision: 1})
+	}
+	out = append(out, s.ownStandings()...)
+	for i := range out {
+		byID[out[i].ID] = &out[i]
 	}
 	if err := s.DB.Each(ctx, `SELECT id, fired, tried FROM watch_rule`, func(scan ledger.Scan) error {
 		var id string

@@ -105,7 +105,7 @@ func (x *Silence) matches(labels map[string]string) bool {
 // hides reports whether an alarm is not told. What watches trust, and watch itself, always is.
 func (x *Silence) hides(a *Alarm) bool {
 	r := index().byID[a.Rule]
-	return r != nil && !r.keeps() && x.matches(a.Labels)
+	return (a.Part == Own || r != nil && !r.keeps()) && x.matches(a.Labels)
 }
 
 // Silence makes one. It is of a few rules, for a reason, and ends: whatever should last
@@ -163,7 +163,7 @@ func (s *Service) mayBeSilent(x *Silence, reason string) error {
 		return bad("ends", "The silence is too long.", "At most a day. What should last longer is an exception to the policy.")
 	}
 	var hits, trust int
-	for _, r := range index().all {
+	for _, r := range s.allRules() {
 		if !x.matches(r.labels(nil)) {
 			continue
 		}
@@ -179,8 +179,8 @@ func (s *Service) mayBeSilent(x *Silence, reason string) error {
 	if trust > 0 {
 		return bad("trust", "Rules that watch trust, or watch itself, are never silent.", "Matchers that leave out part trust and part watch.")
 	}
-	if 4*hits > len(index().all) {
-		return bad("wide", fmt.Sprintf("The silence would cover %d of %d rules.", hits, len(index().all)), "At most a quarter of them: name the rules.")
+	if 4*hits > len(s.allRules()) {
+		return bad("wide", fmt.Sprintf("The silence would cover %d of %d rules.", hits, len(s.allRules())), "At most a quarter of them: name the rules.")
 	}
 	return nil
 }

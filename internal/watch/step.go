@@ -54,7 +54,7 @@ func (s *Service) Step(ctx context.Context) error {
 
 // begin makes a pending alarm fire.
 func (s *Service) begin(ctx context.Context, a *Alarm) error {
-	r := index().byID[a.Rule]
+	r := s.ruleOf(a.Rule)
 	if r == nil { // of another version
 		return s.drop(ctx, a)
 	}

@@ -180,7 +180,7 @@ func (s *Service) message(as []*Alarm, level int64) notify.Message {
 }
 
 func (s *Service) title(a *Alarm) string {
-	if r := index().byID[a.Rule]; r != nil && a.Rule != pushedRule {
+	if r := s.ruleOf(a.Rule); r != nil && a.Rule != pushedRule {
 		return r.Title
 	}
 	return cmp.Or(a.Labels["alertname"], a.Rule)
@@ -188,7 +188,7 @@ func (s *Service) title(a *Alarm) string {
 
 // about is one alarm in words.
 func (s *Service) about(a *Alarm) string {
-	r := index().byID[a.Rule]
+	r := s.ruleOf(a.Rule)
 	if r == nil {
 		return a.Rule
 	}

@@ -148,7 +148,7 @@ func (s *Service) Fire(ctx context.Context, who actor.Actor, id string) (alarm s
 	if err := s.Access.Allow(ctx, who, access.WatchAct, "rule/"+id); err != nil {
 		return "", err //nolint:wrapcheck // a fault for the reader
 	}
-	r := index().byID[id]
+	r := s.ruleOf(id)
 	if r == nil {
 		return "", fault.New(fault.NotFound, "rule_unknown", fault.Public{Problem: "There is no such rule.", Next: "Look at: writ watch rules"})
 	}

@@ -77,6 +77,7 @@ type Deps struct {
 	Folders  map[string]string // name → folder whose disk is watched
 	Zone     *time.Location    // of the organisation's weeks; nil = UTC
 	Sources  []Source          // of readings, beside this machine's
+	History  History           // for back-tests
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -92,6 +93,7 @@ type Service struct {
 	habits   *habits
 	sources  []*source
 	pages    *web.Pages
+	own      own
 	begun    time.Time
 	forgot   time.Time // when rows were last removed; for Sample alone
 	compared time.Time // the minute in which it was last compared with what is usual; for Sample alone
@@ -104,11 +106,11 @@ type Service struct {
 
 // New makes a Service.
 func New(d Deps) (*Service, error) {
-	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Notify == nil || d.Rules == nil || d.Audience == nil || d.Origin == "" || d.Company == nil || d.Now == nil || d.Log == nil {
+	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Notify == nil || d.Rules == nil || d.Audience == nil || d.Origin == "" || d.Company == nil || d.History == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("watch: a dependency is missing")
 	}
 	s := &Service{Deps: d, begun: d.Now(), meter: newMeter(d.Now), tally: newTally(), wake: make(chan struct{}, 1), marks: marks{people: map[string]bool{}}}
-	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}}, d.Sources...) {
+	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}, s.ownSource()}, d.Sources...) {
 		s.sources = append(s.sources, &source{Source: src, begun: d.Now()})
 	}
 	s.inlet.names, s.learner, s.habits = map[string]string{}, newLearner(d.Zone), newHabits()
@@ -139,11 +141,18 @@ func (s *Service) Run(ctx context.Context) error {
 	defer func() { <-done }()
 	tick := time.NewTicker(round)
 	defer tick.Stop()
+	soon := time.NewTicker(drains)
+	defer soon.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-s.wake:
+		case <-soon.C:
+			if err := s.Drain(ctx); err != nil && ctx.Err() == nil {
+				s.Log.Error("records could not be looked at", "err", err)
+			}
+			continue
 		case <-tick.C:
 			if err := s.Sample(ctx); err != nil && ctx.Err() == nil {
 				s.Log.Error("judge what was read of this machine", "err", err)

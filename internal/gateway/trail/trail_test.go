@@ -397,3 +397,31 @@ func FuzzRecover(f *testing.F) {
 		_, _ = os.Remove(name), os.Remove(name+".damaged") // whichever there is
 	})
 }
+
+// What is given for a back-test is what lies there, the oldest first, and that somebody looked.
+func TestSince(t *testing.T) {
+	w := with(t, ledgertest.Open(t, gateway.Schema()))
+	w.ask(person("ana"), "GET", "/old/", 200)
+	w.must(w.Close(t.Context()))
+	w.kit.Clock.Advance(time.Hour)
+	from := w.kit.Clock.Now()
+	w.ask(person("ana"), "GET", "/new/", 200)
+	w.ask(person("ben"), "POST", "/new/", 201)
+	var got []string
+	w.must(w.Since(t.Context(), auditor, "a back-test", from, func(fs []trail.Found) error {
+		for _, f := range fs {
+			got = append(got, f.Method+f.Route)
+		}
+		return nil
+	}))
+	if fmt.Sprint(got) != "[GET/new/ POST/new/]" {
+		t.Error(got)
+	}
+	if es := w.kit.Recorded("gateway.records-searched"); len(es) != 1 || es[0].Fields["of"] != "a back-test" {
+		t.Errorf("%+v", es)
+	}
+	r := trail.Record{At: from, Who: person("ana"), Addr: netip.MustParseAddr("198.51.100.77"), Route: "/new/", Method: "GET", Status: 200}
+	if f := w.Show(&r); f.Who == "" || strings.Contains(f.Who, "ana") || f.Network != "198.51.100.0/24" || f.Address != "" {
+		t.Errorf("%+v", f)
+	}
+}

@@ -168,7 +168,7 @@ func (e *Engine) bucket(l *Log) *bucket {
 	}
 	b := &bucket{}
 	for i, c := range e.rules {
-		if c.Correlation != nil || !slices.ContainsFunc(l.Sources, c.Source.takes) {
+		if c.Correlation != nil || !slices.ContainsFunc(l.Sources, c.Source.Takes) {
 			continue
 		}
 		if len(c.need) == 0 {

@@ -30,7 +30,8 @@ func (e *Error) Error() string {
 // Source says of which log an event or a rule is; "" = any.
 type Source struct{ Category, Product, Service string }
 
-func (s Source) takes(of Source) bool {
+// Takes reports whether a rule of this source is about events of another.
+func (s Source) Takes(of Source) bool {
 	return (s.Category == "" || s.Category == of.Category) && (s.Product == "" || s.Product == of.Product) && (s.Service == "" || s.Service == of.Service)
 }
 
@@ -145,7 +146,7 @@ func Load(file string, b []byte, known map[string][]string) (rules []*Rule, errs
 // narrow adds a filter's condition to the rules that it names.
 func (f *filter) narrow(rules []*Rule) {
 	for _, r := range rules {
-		if r.Correlation == nil && f.source.takes(r.Source) && (slices.Contains(f.rules, "any") || slices.Contains(f.rules, r.ID) || r.Name != "" && slices.Contains(f.rules, r.Name)) {
+		if r.Correlation == nil && f.source.Takes(r.Source) && (slices.Contains(f.rules, "any") || slices.Contains(f.rules, r.ID) || r.Name != "" && slices.Contains(f.rules, r.Name)) {
 			r.cond = &expr{op: and, kids: []*expr{r.cond, f.cond}}
 			r.Fields = slices.Compact(slices.Sorted(slices.Values(append(r.Fields, f.fields...))))
 		}

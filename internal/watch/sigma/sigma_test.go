@@ -439,8 +439,8 @@ func files(t testing.TB, archive string) map[string][]byte {
 	}
 }
 
-// At least 99 of a hundred public rules are read; each other one says why. Events that come
-// with rules fire them.
+// At least 99 of a hundred public rules are read; each other one says why.
+
 func TestPublicRules(t *testing.T) {
 	n, bad := 0, 0
 	var all []*sigma.Rule

@@ -1,0 +1,27 @@
+package trail
+
+import (
+	"context"
+	"time"
+
+	"writ/internal/actor"
+	"writ/internal/ledger"
+)
+
+// Since gives all records from a time on, the oldest first, to ask a rule about them. That
+// somebody looked, and for what, is recorded.
+func (t *Trail) Since(ctx context.Context, who actor.Actor, why string, from time.Time, fn func([]Found) error) error {
+	q := Query{From: from, Until: t.Now()}
+	if _, err := t.DB.Change(ctx, who, func(*ledger.Tx) (ledger.Event, error) {
+		return Searched{Of: why, From: q.From, Until: q.Until}, nil
+	}); err != nil {
+		return err //nolint:wrapcheck // the ledger says what failed
+	}
+	return t.walk(ctx, q, false, fn)
+}
+
+// Show is a record as it would be found.
+func (t *Trail) Show(r *Record) Found {
+	l := t.line(r)
+	return l.found("")
+}
