@@ -41,7 +41,7 @@ func (a *app) incidentCommand() *cobra.Command {
 No step comes before its predecessors. What keeps a step is said in words, with who can mend it.
 docs/incident.md tells it all.`,
 		"  writ incident declare \"nobody can sign in\"\n  writ incident status\n  writ incident show I-1",
-		a.incidentDeclare(false), a.incidentDeclare(true), a.incidentList(), a.incidentShow(), a.incidentStatus(), a.incidentKind(), a.incidentSeverity(), a.incidentRole(), a.incidentNote(), a.incidentUpdate(),
+		a.incidentDeclare(), a.incidentDrill(), a.incidentLoss(), a.incidentList(), a.incidentShow(), a.incidentStatus(), a.incidentKind(), a.incidentSeverity(), a.incidentRole(), a.incidentNote(), a.incidentUpdate(),
 		a.incidentStep(), a.incidentEvent("close", "Close a reviewed incident", "close"), a.incidentEvent("cancel", "Cancel a false alarm", "cancel"), a.incidentEvent("reopen", "Reopen an incident that came back", "reopen"),
 		a.incidentFix(), a.incidentReview(), a.incidentApprove(), a.incidentWaive(), a.incidentTold(), a.incidentPosted(), a.incidentJoin(), a.incidentSplit(), a.incidentDone())
 }
@@ -63,16 +63,13 @@ func (a *app) tell(c *cobra.Command, ref, what string, in any) error {
 	return a.done(fmt.Sprintf("%s is %s.", x.Ref, x.State), raw)
 }
 
-func (a *app) incidentDeclare(drill bool) *cobra.Command {
+func (a *app) incidentDeclare() *cobra.Command {
 	var component, since string
 	use, short, long, example := "declare TITLE", "Declare an incident", "Declares an incident. Everybody who may act in incidents gets a letter, and one of them must take it in time.",
 		"  writ incident declare \"nobody can sign in\" --component Sign-in --since 20m"
-	if drill {
-		use, short, long, example = "drill TITLE", "Practise an incident", "Begins a practice with the same steps. It has numbers of its own (D-1), no letters to customers and no status page.", "  writ incident drill \"the database is gone\""
-	}
 	c := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: cobra.ExactArgs(1),
 		RunE: run(func(c *cobra.Command, args []string) error {
-			in := map[string]any{"title": args[0], "component": component, "drill": drill}
+			in := map[string]any{"title": args[0], "component": component}
 			if since != "" {
 				ago, err := time.ParseDuration(since)
 				if err != nil || ago < 0 {
@@ -101,10 +98,8 @@ func (a *app) incidentDeclare(drill bool) *cobra.Command {
 			}
 			return a.done(says, raw)
 		})}
-	if !drill {
-		c.Flags().StringVar(&component, "component", "", "which component of the status page it is about")
-		c.Flags().StringVar(&since, "since", "", "how long it has been going on, such as 20m")
-	}
+	c.Flags().StringVar(&component, "component", "", "which component of the status page it is about")
+	c.Flags().StringVar(&since, "since", "", "how long it has been going on, such as 20m")
 	return c
 }
 
@@ -453,7 +448,7 @@ func (a *app) incidentReview() *cobra.Command {
 }
 
 func (a *app) incidentApprove() *cobra.Command {
-	return &cobra.Command{Use: "approve INCIDENT review|text [HASH]", Short: "Approve the review, or a text", Long: "Approves the review as it stands, or by its hash a text that holds what usually is not public. Whoever wrote it does not\napprove it; a change voids it.",
+	return &cobra.Command{Use: "approve INCIDENT review|text|plan [HASH]", Short: "Approve the review, a text or a plan", Long: "Approves the review as it stands, the plan of a restore (for half an hour), or by its hash a text that holds what usually\nis not public. Whoever wrote it does not approve it; a change voids it.",
 		Example: "  writ incident approve I-1 review --as ben@example.com", Args: cobra.RangeArgs(2, 3),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			in := map[string]any{"object": args[1]}

@@ -23,11 +23,13 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"writ/internal/actor"
 	"writ/internal/app"
 	"writ/internal/cli"
+	"writ/internal/demo/rescue"
 	"writ/internal/demo/sample"
 	"writ/internal/gateway"
 	"writ/internal/identity"
@@ -116,9 +118,16 @@ func Run(ctx context.Context, o cli.DemoOptions) error {
 			return err
 		}
 		defer func() { err = errors.Join(err, fernhill.Close()) }()
+		srv.SetRecovery(rescue.New(fernhill, time.Now), rehearse)
 		if err := populate(ctx, dir, srv, fernhill, &st); err != nil {
 			return err
 		}
+		ends, stop := context.WithCancel(ctx)
+		var copies sync.WaitGroup
+		copies.Go(func() {
+			fernhill.Store().BackUp(ends, backupEvery, func(err error) { log.Error("copy the sample's database", "err", err) })
+		})
+		defer func() { stop(); copies.Wait() }()
 		return running{o, at, dir, srv, fernhill}.serve(ctx, st)
 	})
 }

@@ -18,7 +18,7 @@ import (
 
 // Routes are the JSON API. The console has the pages, package status the public one.
 func (s *Service) Routes() []web.Route {
-	const v1 = "/-/api/v1/incidents"
+	const v1, atDrills = "/-/api/v1/incidents", "/-/api/v1/drills"
 	on := func(pattern string, limit int64, h web.Handler, d web.Doc) web.Route {
 		d.Errors = append(d.Errors, "incident_unknown", "step_unmet", "step_not_now", "role_needed")
 		if strings.HasPrefix(pattern, "POST ") { // before what was sent is looked at: it may tell what is there
@@ -40,12 +40,21 @@ func (s *Service) Routes() []web.Route {
 		on("POST "+v1+"/{ref}/updates", few, s.postUpdate, web.Doc{Summary: "Post to the status page", In: updateIn{}, Out: caseOut{}, Errors: []string{"post_state", "post_body", "post_title", "drill_public"}}),
 		on("POST "+v1+"/{ref}/fix", few, s.postFix, web.Doc{Summary: "Take a step of the repair", In: fixIn{}, Out: caseOut{}, Errors: []string{"fix_what", "step_up_required"}}),
 		on("POST "+v1+"/{ref}/review", many, s.postReview, web.Doc{Summary: "Write what was learned, with root causes and actions", In: reviewIn{}, Out: caseOut{}, Errors: []string{"review_text", "review_causes", "review_actions"}}),
-		on("POST "+v1+"/{ref}/approvals", few, s.postApproval, web.Doc{Summary: "Approve the review, or a text, as it stands", In: approvalIn{}, Out: caseOut{}, Errors: []string{"no_person", "object_unknown", "approval_void", "approved", "step_up_required"}}),
+		on("POST "+v1+"/{ref}/approvals", few, s.postApproval, web.Doc{Summary: "Approve the review, or a text, as it stands", In: approvalIn{}, Out: caseOut{}, Errors: []string{"no_person", "object_unknown", "approval_void", "approved", "no_plan", "step_up_required"}}),
 		on("POST "+v1+"/{ref}/waivers", few, s.postWaiver, web.Doc{Summary: "Let a guard pass: the first asks, a second person agrees", In: waiverIn{}, Out: caseOut{}, Errors: []string{"no_person", "guard_unknown", "guard_firm", "waived", "step_up_required"}}),
 		on("POST "+v1+"/{ref}/told", few, s.postTold, web.Doc{Summary: "A team that letters do not reach was told otherwise", In: toldIn{}, Out: caseOut{}, Errors: []string{"audience_not_failed", "reason_missing"}}),
 		on("POST "+v1+"/{ref}/posted", few, s.postPosted, web.Doc{Summary: "Say where the public was told on another channel", In: postedIn{}, Out: caseOut{}, Errors: []string{"channel_unknown", "url", "posted"}}),
 		on("POST "+v1+"/{ref}/split", few, s.postSplit, web.Doc{Summary: "Make what told of it an incident of its own", In: splitIn{}, Out: caseOut{}, Errors: []string{"signal_alone", "reason_missing"}}),
 		on("POST "+v1+"/{ref}/join", few, s.postJoin, web.Doc{Summary: "Make it part of another incident", In: joinIn{}, Out: caseOut{}, Errors: []string{"join_other"}}),
+		on("GET "+v1+"/{ref}/loss", few, s.getLoss, web.Doc{Summary: "Lost data: the checks, the plan, who has signed it, what is to be done by hand", Out: lossOut{}, Errors: []string{"no_loss"}}),
+		on("POST "+v1+"/{ref}/loss/plan", few, s.postPlan, web.Doc{Summary: "Make the plan of a restore, and sign it by that", In: planIn{}, Out: caseOut{}, Errors: []string{"ledger_target", "no_point", "plan_onset", "plan_rule", "plan_at", "plan_point", "plan_target", "plan_says", "step_up_required"}}),
+		on("POST "+v1+"/{ref}/loss/hand", few, s.postHand, web.Doc{Summary: "Record what was done by hand, where the server cannot", In: handIn{}, Out: caseOut{}, Errors: []string{"hand_text", "not_by_hand"}}),
+		on("POST "+v1+"/{ref}/loss/hand/{id}/sign", few, s.postSignHand, web.Doc{Summary: "Sign what somebody else has recorded", Out: caseOut{}, Errors: []string{"no_person", "hand_unknown", "signed", "step_up_required"}}),
+		on("GET "+v1+"/{ref}/loss/lost/{team}", few, s.getLost, web.Doc{Summary: "The writes of a team that are gone, for it; that somebody read them is recorded", Out: writesOut{}, Errors: []string{"lost_unknown"}}),
+		on("POST "+v1+"/{ref}/again/{act}", few, s.postAgain, web.Doc{Summary: "Have the server do once more what it did badly", Out: caseOut{}, Errors: []string{"act_unknown"}}),
+		on("POST "+v1+"/{ref}/play", few, s.postPlay, web.Doc{Summary: "Have a drill's script take the next step, as you", Out: playedOut{}, Errors: []string{"drill_by_people", "drill_other", "drill_suspended"}}),
+		on("POST "+atDrills, few, s.postDrill, web.Doc{Summary: "Begin a drill of a kind", In: drillIn{}, Out: caseOut{}, Status: http.StatusCreated, Errors: []string{"drill_kind", "drill_with", "drill_open", "drill_suspended"}}),
+		on("GET "+atDrills, few, s.getDrills, web.Doc{Summary: "The last drills, and what they were worth", Out: scoresOut{}}),
 		on("POST "+v1+"/{ref}/actions/{id}/done", few, s.postDone, web.Doc{Summary: "An action is done", Out: caseOut{}, Errors: []string{"action_unknown"}}),
 	}
 }

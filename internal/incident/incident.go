@@ -152,7 +152,8 @@ type Seam struct {
 // Service is the module. It is safe for concurrent use.
 type Service struct {
 	Deps
-	acts map[string]act
+	acts  map[string]act
+	stage Stage // nil = lost data is practised at the table
 }
 
 // New makes a Service and takes over the jobs that are its own.
@@ -252,6 +253,8 @@ func (s *Service) name(ctx context.Context, id string) string {
 		return s.People.Name(ctx, id)
 	case kind == string(actor.Operator):
 		return "the operator at the machine"
+	case id == playedFirst, id == playedSecond:
+		return "the sandbox (played)"
 	case kind == string(actor.Writ):
 		return "the server"
 	}
