@@ -27,7 +27,7 @@ func (s *Service) Routes() []web.Route {
 		return web.Route{Pattern: pattern, Who: web.Staff, Limit: limit, Handle: told(h), Doc: d}
 	}
 	const few, many = 16 << 10, 128 << 10
-	return []web.Route{
+	return append(s.breachRoutes(on), []web.Route{
 		on("GET "+v1, few, s.getList, web.Doc{Summary: "Incidents, the newest first", Query: []string{"open", "signal"}, Out: listOut{}}),
 		on("POST "+v1, few, s.postDeclare, web.Doc{Summary: "Declare an incident", In: declareIn{}, Out: declaredOut{}, Status: http.StatusCreated, Errors: []string{"incident_title", "incident_onset", "incident_component"}}),
 		on("GET "+v1+"/{ref}", few, s.getShow, web.Doc{Summary: "One incident: where it stands, what is next, who does it", Out: viewOut{}}),
@@ -47,7 +47,7 @@ func (s *Service) Routes() []web.Route {
 		on("POST "+v1+"/{ref}/split", few, s.postSplit, web.Doc{Summary: "Make what told of it an incident of its own", In: splitIn{}, Out: caseOut{}, Errors: []string{"signal_alone", "reason_missing"}}),
 		on("POST "+v1+"/{ref}/join", few, s.postJoin, web.Doc{Summary: "Make it part of another incident", In: joinIn{}, Out: caseOut{}, Errors: []string{"join_other"}}),
 		on("POST "+v1+"/{ref}/actions/{id}/done", few, s.postDone, web.Doc{Summary: "An action is done", Out: caseOut{}, Errors: []string{"action_unknown"}}),
-	}
+	}...)
 }
 
 // acting refuses who may not act in incidents.
