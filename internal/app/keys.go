@@ -34,7 +34,10 @@ func (a *App) acting(ctx context.Context, person string, do access.Action) (bool
 
 // held asks for legal holds, which are made after identity.
 func (a *App) held(ctx context.Context, tx *ledger.Tx, person string) error {
-	return a.keys.Held(ctx, tx, person)
+	if err := a.keys.Held(ctx, tx, person); err != nil {
+		return err
+	}
+	return a.incident.HoldKeeps(ctx, tx)
 }
 
 // heldTeam is held for what a team has.

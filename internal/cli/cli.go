@@ -22,6 +22,9 @@ type Server struct {
 	// RestoreKeys brings the keys of a stopped server back from a backup.
 	RestoreKeys func(context.Context, RestoreKeysOptions) (RestoreKeysResult, error)
 
+	// CheckSet computes the set of a bundle of a breach again, and says what does not hold.
+	CheckSet func(ctx context.Context, file io.ReaderAt, size int64) (SetResult, []string, error)
+
 	// Exec puts another program into this process; nil = the system's own.
 	Exec func(bin string, args, env []string) error
 	// Ticks says when a program that runs is to be asked about again; nil = the clock.

@@ -38,6 +38,7 @@ type Incidents interface {
 	OfSignal(ctx context.Context, who actor.Actor, signal string) ([]incident.Case, error)
 	Split(ctx context.Context, who actor.Actor, ref, signal, reason string) (incident.Case, error)
 	ToldOtherwise(ctx context.Context, who actor.Actor, ref, team, how string) (incident.Case, error)
+	Breaches
 }
 
 const atIncidents = "/-/console/incidents"
@@ -50,7 +51,7 @@ func (c *Console) incidentRoutes(staff func(string, access.Action, string, web.H
 	note := staff("POST /-/console/incidents/{ref}/note", access.IncidentAct, atIncidents, c.onIncident(c.noteIncident))
 	learn := staff("POST /-/console/incidents/{ref}/review", access.IncidentAct, atIncidents, c.onIncident(c.reviewIncident))
 	note.Limit, learn.Limit = 256<<10, 256<<10
-	return []web.Route{
+	return append(c.breachRoutes(staff), []web.Route{
 		staff("GET /-/console/incidents", access.IncidentRead, atIncidents, c.showIncidents),
 		staff("POST /-/console/incidents", access.IncidentAct, atIncidents, c.declareIncident),
 		staff("GET /-/console/incidents/{ref}", access.IncidentRead, atIncidents, c.showIncident),
@@ -66,7 +67,7 @@ func (c *Console) incidentRoutes(staff func(string, access.Action, string, web.H
 		staff("POST /-/console/incidents/{ref}/split", access.IncidentAct, atIncidents, c.onIncident(c.splitIncident)),
 		staff("POST /-/console/incidents/{ref}/told", access.IncidentAct, atIncidents, c.onIncident(c.toldIncident)),
 		note, learn,
-	}
+	}...)
 }
 
 type incidentsPage struct {

@@ -30,6 +30,7 @@ type incidentView struct {
 	Review   *incidentReview
 	Note     *web.Form
 	Map      string
+	Breach   string // address of the page of its exposed data
 }
 
 type incidentNext struct {
@@ -105,6 +106,9 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 		}
 	}
 	p.signals(v, at, may)
+	if v.States[engine.B] != "" {
+		p.Breach = at + "/breach"
+	}
 	p.tables(c, v, at, may)
 	for _, l := range lines {
 		m := web.Moment{At: l.At, Who: l.Who, What: l.What, Detail: l.Detail}

@@ -88,8 +88,8 @@ type Paper struct {
 	box     []byte
 }
 
-// read decodes what a paper says.
-func (p Paper) read(v any) bool { return json.Unmarshal(p.Text, v) == nil }
+// Read decodes what a paper says.
+func (p Paper) Read(v any) bool { return json.Unmarshal(p.Text, v) == nil }
 
 func badPaper(kind, field, says string) error {
 	return fault.New(fault.Invalid, kind+"_"+field, fault.Public{Problem: says, Fields: []fault.Field{{Name: field, Code: kind + "_" + field, Problem: says}}})

@@ -162,7 +162,7 @@ func (s *Service) MoveAware(ctx context.Context, who actor.Actor, ref string, to
 		return Case{}, err
 	}
 	var was awareMove
-	open := asked != nil && asked.read(&was) && was.To.Equal(to) && s.Now().Sub(asked.At) < approvalLife
+	open := asked != nil && asked.Read(&was) && was.To.Equal(to) && s.Now().Sub(asked.At) < approvalLife
 	if open && asked.Author == who.ID {
 		return Case{}, s.DB.Refuse(ctx, who, StepRefused{Incident: c.ID, State: c.States[engine.B], Wanted: "move-aware", Unmet: []string{"other-person"}},
 			kept(c, engine.B, "move-aware", []engine.Lack{{Guard: "other-person", Words: "Whoever asked for it does not agree to it.", Who: "anybody else who works on it"}}))
@@ -178,7 +178,7 @@ func (s *Service) MoveAware(ctx context.Context, who actor.Actor, ref string, to
 		if aware == nil || *aware == us(to) {
 			return nil, kept(*c, engine.B, "move-aware", nil)
 		}
-		return AwareSet{Incident: c.ID, Aware: to, Was: at(*aware), People: []string{asked.Author, who.ID}, reason: reason}, s.moveAware(ctx, tx, *c, to)
+		return AwareSet{Incident: c.ID, Aware: to, Was: at(*aware), Signers: pairs, People: []string{asked.Author, who.ID}, reason: reason}, s.moveAware(ctx, tx, *c, to)
 	})
 }
 

@@ -1,7 +1,6 @@
 package incident
 
 import (
-	"strings"
 	"time"
 
 	"writ/internal/ledger"
@@ -9,19 +8,15 @@ import (
 
 // clauseOfPaper is the clause that a paper serves.
 func clauseOfPaper(kind string) string {
-	switch {
-	case kind == paperVendor, kind == paperStatement:
+	switch kind {
+	case paperVendor, paperStatement:
 		return "inc.breach-third-party"
-	case kind == paperResearch, kind == paperCut:
+	case paperResearch, paperCut:
 		return "inc.breach-research"
-	case kind == paperMeasure:
+	case paperMeasure:
 		return "inc.breach-prevent"
 	}
 	return "inc.breach-notify"
-}
-
-func aboutBreach(id, name, clause string) ledger.About {
-	return ledger.About{Name: "incident." + name, Clause: clause, Object: thing(id), Subject: subject(id)}
 }
 
 // BreachSeen is somebody who looked at what a breach tells of people, or was kept from it.
@@ -33,7 +28,7 @@ type BreachSeen struct {
 
 // About implements ledger.Event.
 func (e BreachSeen) About() ledger.About {
-	return aboutBreach(e.Incident, "breach-seen", "inc.breach-scope")
+	return ledger.About{Name: "incident.breach-seen", Clause: "inc.breach-scope", Object: thing(e.Incident), Subject: subject(e.Incident)}
 }
 
 // PaperWritten is something that was decided or found; its words are sealed in the table.
@@ -48,7 +43,7 @@ type PaperWritten struct {
 
 // About implements ledger.Event.
 func (e PaperWritten) About() ledger.About {
-	return aboutBreach(e.Incident, "paper-written", e.clause)
+	return ledger.About{Name: "incident.paper-written", Clause: e.clause, Object: thing(e.Incident), Subject: subject(e.Incident)}
 }
 
 // HoldSet is a legal hold that begins: nothing that tells of the breach is removed.
@@ -59,7 +54,7 @@ type HoldSet struct {
 
 // About implements ledger.Event.
 func (e HoldSet) About() ledger.About {
-	return aboutBreach(e.Incident, "hold-set", "inc.breach-research")
+	return ledger.About{Name: "incident.hold-set", Clause: "inc.breach-research", Object: thing(e.Incident), Subject: subject(e.Incident)}
 }
 
 // HoldLifted is a legal hold that ends.
@@ -69,7 +64,7 @@ type HoldLifted struct {
 
 // About implements ledger.Event.
 func (e HoldLifted) About() ledger.About {
-	return aboutBreach(e.Incident, "hold-lifted", "inc.breach-research")
+	return ledger.About{Name: "incident.hold-lifted", Clause: "inc.breach-research", Object: thing(e.Incident), Subject: subject(e.Incident)}
 }
 
 // ScopeKept is a part of a set that is not frozen yet.
@@ -81,7 +76,7 @@ type ScopeKept struct {
 
 // About implements ledger.Event.
 func (e ScopeKept) About() ledger.About {
-	return aboutBreach(e.Incident, "scope-kept", "inc.breach-scope")
+	return ledger.About{Name: "incident.scope-kept", Clause: "inc.breach-scope", Object: thing(e.Incident), Subject: subject(e.Incident)}
 }
 
 // ScopeFrozen is a version of the set of those concerned.
@@ -101,9 +96,7 @@ type ScopeFrozen struct {
 
 // About implements ledger.Event.
 func (e ScopeFrozen) About() ledger.About {
-	a := aboutBreach(e.Incident, "scope-frozen", "inc.breach-scope")
-	a.Reason = e.statement
-	return a
+	return ledger.About{Name: "incident.scope-frozen", Clause: "inc.breach-scope", Object: thing(e.Incident), Subject: subject(e.Incident), Reason: e.statement}
 }
 
 // AwareSet is when the breach was known, and so when the times of the law began.
@@ -111,6 +104,7 @@ type AwareSet struct {
 	Incident string    `class:"public"`
 	Aware    time.Time `class:"public"`
 	Was      time.Time `class:"public"` // zero = it was not set before
+	Signers  int64     `class:"public"` // how many people moved it
 	People   []string  `class:"personal"`
 
 	reason string
@@ -118,9 +112,7 @@ type AwareSet struct {
 
 // About implements ledger.Event.
 func (e AwareSet) About() ledger.About {
-	a := aboutBreach(e.Incident, "aware-set", "inc.breach-notify")
-	a.Reason = e.reason
-	return a
+	return ledger.About{Name: "incident.aware-set", Clause: "inc.breach-notify", Object: thing(e.Incident), Subject: subject(e.Incident), Reason: e.reason}
 }
 
 // ClockAdded is a time of a law or a contract.
@@ -132,7 +124,7 @@ type ClockAdded struct {
 
 // About implements ledger.Event.
 func (e ClockAdded) About() ledger.About {
-	return aboutBreach(e.Incident, "clock-added", "inc.breach-notify")
+	return ledger.About{Name: "incident.clock-added", Clause: "inc.breach-notify", Object: thing(e.Incident), Subject: subject(e.Incident)}
 }
 
 // ClockTold is an alarm of such a time.
@@ -146,11 +138,7 @@ type ClockTold struct {
 
 // About implements ledger.Event.
 func (e ClockTold) About() ledger.About {
-	name := "clock-told"
-	if e.Missed {
-		name = "clock-missed"
-	}
-	return aboutBreach(e.Incident, name, "inc.breach-notify")
+	return ledger.About{Name: "incident.clock-told", Clause: "inc.breach-notify", Object: thing(e.Incident), Subject: subject(e.Incident)}
 }
 
 // TaskSet is something that a third party's procedure asks for, or that it is done.
@@ -163,7 +151,7 @@ type TaskSet struct {
 
 // About implements ledger.Event.
 func (e TaskSet) About() ledger.About {
-	return aboutBreach(e.Incident, "task-set", "inc.breach-third-party")
+	return ledger.About{Name: "incident.task-set", Clause: "inc.breach-third-party", Object: thing(e.Incident), Subject: subject(e.Incident)}
 }
 
 // LettersQueued are letters to those concerned that wait to be sent.
@@ -175,7 +163,7 @@ type LettersQueued struct {
 
 // About implements ledger.Event.
 func (e LettersQueued) About() ledger.About {
-	return aboutBreach(e.Incident, "letters-queued", "inc.breach-notify")
+	return ledger.About{Name: "incident.letters-queued", Clause: "inc.breach-notify", Object: thing(e.Incident), Subject: subject(e.Incident)}
 }
 
 // LetterFollowed is what became of a letter.
@@ -193,9 +181,7 @@ type LetterFollowed struct {
 
 // About implements ledger.Event.
 func (e LetterFollowed) About() ledger.About {
-	a := aboutBreach(e.Incident, "letter-followed", "inc.breach-notify")
-	a.Reason = strings.TrimSpace(e.reason)
-	return a
+	return ledger.About{Name: "incident.letter-followed", Clause: "inc.breach-notify", Object: thing(e.Incident), Subject: subject(e.Incident), Reason: e.reason}
 }
 
 // PaceSet is letters that are paused, go on, or stop.
@@ -209,7 +195,5 @@ type PaceSet struct {
 
 // About implements ledger.Event.
 func (e PaceSet) About() ledger.About {
-	a := aboutBreach(e.Incident, "pace-set", "inc.breach-notify")
-	a.Reason = e.reason
-	return a
+	return ledger.About{Name: "incident.pace-set", Clause: "inc.breach-notify", Object: thing(e.Incident), Subject: subject(e.Incident), Reason: e.reason}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
@@ -224,7 +223,7 @@ func (s *Service) text(ctx context.Context, c Case, class breach.Class) (hash st
 	}
 	if p != nil && len(p.signers) >= pairs {
 		t = &LetterText{}
-		if !p.read(t) {
+		if !p.Read(t) {
 			return "", nil, fault.Newf(fault.Gone, "letter_erased", "The text of the letter is erased.")
 		}
 		return p.Hash, t, nil
@@ -266,16 +265,12 @@ func (s *Service) Preview(ctx context.Context, who actor.Actor, ref string, clas
 	if err != nil {
 		return nil, err
 	}
-	var of []concernedRow
-	for _, p := range slices.Sorted(maps.Keys(all)) {
-		if all[p].Class == class {
-			of = append(of, *all[p])
-		}
-	}
-	rand.Shuffle(len(of), func(i, j int) { of[i], of[j] = of[j], of[i] })
+	maps.DeleteFunc(all, func(_ string, r *concernedRow) bool { return r.Class != class })
+	lot := s.DB.ID() // another order each time
+	of := slices.SortedFunc(maps.Keys(all), func(a, b string) int { return strings.Compare(digest(lot, a), digest(lot, b)) })
 	var out []mail.Message
-	for _, r := range of[:min(20, len(of))] {
-		m, err := s.render(c, "preview", t, r)
+	for _, p := range of[:min(20, len(of))] {
+		m, err := s.render(c, "preview", t, *all[p])
 		if err != nil {
 			return nil, err
 		}
@@ -291,7 +286,7 @@ func (s *Service) draft(ctx context.Context, c Case, class breach.Class) (*Lette
 		return nil, err
 	}
 	t := &LetterText{}
-	if p == nil || !p.read(t) {
+	if p == nil || !p.Read(t) {
 		return nil, fault.Newf(fault.NotFound, "no_letter", "There is no text for the class %s yet.", class)
 	}
 	return t, nil
@@ -428,9 +423,16 @@ func (s *Service) fill(ctx context.Context, c Case) (made, gone int64, err error
 			return 0, 0, err
 		}
 	}
+	have, err := s.lettered(ctx, c, x)
+	if err != nil {
+		return 0, 0, err
+	}
 	var people []string
 	for _, p := range slices.Sorted(maps.Keys(all)) {
-		if texts[all[p].Class] != "" {
+		if texts[all[p].Class] == "" {
+			continue
+		}
+		if made++; !have(p, all[p].Class) {
 			people = append(people, p)
 		}
 	}
@@ -443,7 +445,21 @@ func (s *Service) fill(ctx context.Context, c Case) (made, gone int64, err error
 		_, err := tx.Exec(ctx, setFilled, x.id)
 		return err
 	})
-	return int64(len(people)), gone, err
+	return made, gone, err
+}
+
+// lettered says who has a letter of this version, or of one before that says the same or worse.
+func (s *Service) lettered(ctx context.Context, c Case, x Scope) (func(person string, class breach.Class) bool, error) {
+	now, before := map[string]bool{}, map[string]breach.Class{}
+	err := s.DB.Each(ctx, letteredIn, func(scan ledger.Scan) error {
+		var p string
+		var version, class int64
+		err := scan(&p, &version, &class)
+		now[p] = now[p] || version == int64(x.Version)
+		before[p] = max(before[p], breach.Class(class))
+		return err
+	}, c.ID)
+	return func(p string, class breach.Class) bool { return now[p] || before[p] >= class }, err
 }
 
 func (s *Service) fillPart(ctx context.Context, c Case, x Scope, part []string, all map[string]*concernedRow, texts map[breach.Class]string) error {
@@ -489,6 +505,7 @@ const (
 		SELECT $1, $2, $3, $4, $5, $6, $7, 0, $8, '', '', $8, $9, NULL
 		WHERE NOT EXISTS (SELECT 1 FROM incident_letter o WHERE o.case_id = $2 AND o.person = $4 AND (o.version = $3 OR o.class >= $5))
 		ON CONFLICT (case_id, version, person) DO NOTHING`
+	letteredIn  = `SELECT person, version, class FROM incident_letter WHERE case_id = $1`
 	setFilled   = `UPDATE incident_scope SET filled = TRUE WHERE id = $1`
 	openLetters = `SELECT COUNT(*) FROM incident_letter WHERE case_id = $1 AND state NOT IN ('accepted', 'told')`
 )

@@ -372,19 +372,19 @@ func (s *Service) pack(ctx context.Context, c Case) (doc []byte, text, hash stri
 	for _, x := range all {
 		switch x.Kind {
 		case paperRisk:
-			if r := (Risk{}); p.Risk == "" && x.read(&r) {
+			if r := (Risk{}); p.Risk == "" && x.Read(&r) {
 				p.Risk, p.Consequences = r.Level, r.Reason
 			}
 		case paperCut:
-			if d := (CutDone{}); x.read(&d) {
+			if d := (CutDone{}); x.Read(&d) {
 				p.Taken = append(p.Taken, d.Kind+" ended: "+d.After)
 			}
 		case paperMeasure:
-			if m := (Measure{}); x.read(&m) {
+			if m := (Measure{}); x.Read(&m) {
 				p.Taken = append(p.Taken, m.What)
 			}
 		case paperReceipt:
-			if r := (Receipt{}); x.read(&r) {
+			if r := (Receipt{}); x.Read(&r) {
 				p.Phases = append(p.Phases, r)
 				if r.Contact != "" {
 					p.Contact = r.Contact

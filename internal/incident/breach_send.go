@@ -176,7 +176,7 @@ func (s *Service) letterOf(ctx context.Context, c Case, o outgoing, texts map[st
 		}
 		i := slices.IndexFunc(all, func(p Paper) bool { return p.Hash == o.text })
 		t := &LetterText{}
-		if i < 0 || !all[i].read(t) {
+		if i < 0 || !all[i].Read(t) {
 			return mail.Message{}, fault.Newf(fault.Gone, "letter_erased", "The text of a letter of %s is not there.", c.Ref())
 		}
 		texts[key] = t

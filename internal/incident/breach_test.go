@@ -380,7 +380,7 @@ func TestTimesOfTheLaw(t *testing.T) { // breaks: inc.breach-notify
 		t.Errorf("moved to %s, %d void of %d", v.Aware, void, len(v.Clocks))
 	}
 	w.tend()
-	if w.entries("clock-missed") != 2 {
+	if e := w.kit.Recorded("incident.clock-told"); len(e) != 10 || e[9].Fields["missed"] != true {
 		t.Error("that it is over is not told")
 	}
 	w.ok(w.svc.DecideRisk(ctx, w.as("eve"), "I-1", incident.Risk{Level: "high", Reason: "Contacts of customers can be used to deceive them."}))

@@ -146,21 +146,21 @@ func (s *Service) registered(ctx context.Context, c Case) (Breach, error) {
 func (b *Breach) enter(p Paper) {
 	switch p.Kind {
 	case paperRisk:
-		if r := (Risk{}); b.Risk == "" && p.read(&r) {
+		if r := (Risk{}); b.Risk == "" && p.Read(&r) {
 			b.Risk, b.Effects = r.Level, r.Reason
 		}
 	case paperReceipt:
-		if r := (Receipt{}); b.Authority == "" && p.read(&r) {
+		if r := (Receipt{}); b.Authority == "" && p.Read(&r) {
 			if b.Authority = r.Number; b.Authority == "" {
 				b.Authority = r.Reason
 			}
 		}
 	case paperMeasure:
-		if m := (Measure{}); p.read(&m) {
+		if m := (Measure{}); p.Read(&m) {
 			b.Remedial = append(b.Remedial, m.What)
 		}
 	case paperDismissal:
-		if d := (Dismissal{}); b.Dismissed == "" && p.read(&d) {
+		if d := (Dismissal{}); b.Dismissed == "" && p.Read(&d) {
 			b.Dismissed = d.Reason
 		}
 	}

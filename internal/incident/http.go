@@ -27,7 +27,7 @@ func (s *Service) Routes() []web.Route {
 		return web.Route{Pattern: pattern, Who: web.Staff, Limit: limit, Handle: told(h), Doc: d}
 	}
 	const few, many = 16 << 10, 128 << 10
-	return []web.Route{
+	return append(s.breachRoutes(on), []web.Route{
 		on("GET "+v1, few, s.getList, web.Doc{Summary: "Incidents, the newest first", Query: []string{"open", "signal"}, Out: listOut{}}),
 		on("POST "+v1, few, s.postDeclare, web.Doc{Summary: "Declare an incident", In: declareIn{}, Out: declaredOut{}, Status: http.StatusCreated, Errors: []string{"incident_title", "incident_onset", "incident_component"}}),
 		on("GET "+v1+"/{ref}", few, s.getShow, web.Doc{Summary: "One incident: where it stands, what is next, who does it", Out: viewOut{}}),
@@ -56,7 +56,7 @@ func (s *Service) Routes() []web.Route {
 		on("POST "+atDrills, few, s.postDrill, web.Doc{Summary: "Begin a drill of a kind", In: drillIn{}, Out: caseOut{}, Status: http.StatusCreated, Errors: []string{"drill_kind", "drill_with", "drill_open", "drill_suspended"}}),
 		on("GET "+atDrills, few, s.getDrills, web.Doc{Summary: "The last drills, and what they were worth", Out: scoresOut{}}),
 		on("POST "+v1+"/{ref}/actions/{id}/done", few, s.postDone, web.Doc{Summary: "An action is done", Out: caseOut{}, Errors: []string{"action_unknown"}}),
-	}
+	}...)
 }
 
 // acting refuses who may not act in incidents.

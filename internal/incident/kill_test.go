@@ -60,6 +60,9 @@ func ringed(t *testing.T) string {
 // TestChild is the server that is killed, and does nothing otherwise.
 func TestChild(t *testing.T) {
 	job := ledgertest.Job(childEnv)
+	if len(job) == 5 {
+		breachChild(t, job)
+	}
 	if len(job) != 4 {
 		return
 	}

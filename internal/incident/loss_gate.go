@@ -15,7 +15,7 @@ import (
 // gateDown closes the application to everybody, and stops what writes beside the gate.
 func (s *Service) gateDown(ctx context.Context, c Case) (outcome, error) { // clause: inc.loss-maintenance
 	w := s.world(c)
-	if _, err := s.known(ctx, c); err != nil {
+	if _, err := s.lossOf(ctx, c); err != nil {
 		return outcome{}, err
 	}
 	if w.Gate == nil {
@@ -77,7 +77,7 @@ func shutCheck(l Shut) Check {
 // refuses at each entry, no change of a request that came since, and one position of the data.
 func (s *Service) certifyFrozen(ctx context.Context, c Case) (outcome, error) { // clause: inc.loss-freeze
 	w := s.world(c)
-	x, err := s.known(ctx, c)
+	x, err := s.lossOf(ctx, c)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -171,7 +171,7 @@ func (s *Service) opening(name string, share int) act { // clause: inc.loss-reop
 		if w.Gate == nil {
 			return byHand("open the application: " + shareWords(share) + "."), nil
 		}
-		x, err := s.known(ctx, c)
+		x, err := s.lossOf(ctx, c)
 		if err != nil {
 			return outcome{}, err
 		}

@@ -44,6 +44,7 @@ type loaded struct {
 type Operation struct {
 	Method, Template string
 	Public           bool       // the description says that nobody need be known here
+	Tags             []string   // at most 20, of at most 60 bytes
 	scopes           [][]string // a token needs all of one of these; none = no scope is named
 	params           []*param   // path first, then query, header, cookie
 	query            map[string]*param
@@ -268,6 +269,13 @@ func (c *compiler) operation(p *Path, method, above, at string) (*Operation, err
 		return nil, c.d.fault(at, "an object was expected")
 	}
 	op := &Operation{Method: method, Template: p.Template, query: map[string]*param{}, deep: map[string]*param{}, cookies: map[string]bool{}, headers: map[string]bool{}, answers: map[string]*answer{}}
+	if list, ok := m["tags"].([]any); ok {
+		for _, v := range list[:min(len(list), 20)] {
+			if tag, ok := v.(string); ok && len(tag) <= 60 {
+				op.Tags = append(op.Tags, tag)
+			}
+		}
+	}
 	op.strict = m["x-writ-headers"] == "described" || c.d.root["x-writ-headers"] == "described"
 	if err := c.security(op, m, at); err != nil {
 		return nil, err

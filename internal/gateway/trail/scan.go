@@ -30,30 +30,31 @@ type Part struct {
 // Scan gives every record of a time, the oldest segment first, and tells of each segment
 // whether it is as it was closed. What is open is closed before, so that all of it has its
 // hash in the journal. A segment that is missing or broken ends nothing: it is told of. The
-// record that fn gets is good until it returns. That somebody looked is recorded.
-func (t *Trail) Scan(ctx context.Context, who actor.Actor, from, until time.Time, fn func(*Found) error) ([]Part, error) { // clause: inc.breach-scope
-	if _, err := t.DB.Change(ctx, who, func(*ledger.Tx) (ledger.Event, error) {
-		return Searched{Of: "everything, for an incident", From: from, Until: until}, nil
-	}); err != nil {
-		return nil, err //nolint:wrapcheck // the ledger says what failed
-	}
+// record that fn gets is good until it returns. That somebody looked is an entry, which comes
+// after those of all segments: entry is its id.
+func (t *Trail) Scan(ctx context.Context, who actor.Actor, from, until time.Time, fn func(*Found) error) (parts []Part, entry string, err error) { // clause: inc.breach-scope
 	if err := t.Close(ctx); err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	r, err := t.DB.Change(ctx, who, func(*ledger.Tx) (ledger.Event, error) {
+		return Searched{Of: "everything, for an incident", From: from, Until: until}, nil
+	})
+	if err != nil {
+		return nil, "", err //nolint:wrapcheck // the ledger says what failed
 	}
 	var rows []row
 	if err := t.each(ctx, from, until, func(r row) error { rows = append(rows, r); return nil }); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	slices.Reverse(rows)
-	var out []Part
-	for _, r := range rows {
-		p, err := t.scan(ctx, r, from.UnixMicro(), until.UnixMicro(), fn)
+	for _, x := range rows {
+		p, err := t.scan(ctx, x, from.UnixMicro(), until.UnixMicro(), fn)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		out = append(out, p)
+		parts = append(parts, p)
 	}
-	return out, nil
+	return parts, r.ID, nil
 }
 
 // scan reads one segment. What cannot be read of it is in the part that it returns; an error

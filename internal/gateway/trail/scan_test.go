@@ -25,7 +25,7 @@ func TestScanTellsOfHoles(t *testing.T) { // breaks: inc.breach-scope
 		}
 		w.ask(person("ben"), "GET", "/contacts/", 200) // still open
 		scan := func() (n int, parts []trail.Part) {
-			parts, err := w.Scan(t.Context(), actor.System("incident"), begin, w.kit.Clock.Now(), func(f *trail.Found) error {
+			parts, _, err := w.Scan(t.Context(), actor.System("incident"), begin, w.kit.Clock.Now(), func(f *trail.Found) error {
 				if f.Route == "/contacts/" {
 					n++
 				}
@@ -60,7 +60,7 @@ func TestScanTellsOfHoles(t *testing.T) { // breaks: inc.breach-scope
 			t.Errorf("that somebody looked is recorded %d times", len(e))
 		}
 		stop := errors.New("stop")
-		if _, err := w.Scan(t.Context(), actor.System("incident"), begin, w.kit.Clock.Now(), func(*trail.Found) error { return stop }); !errors.Is(err, stop) {
+		if _, _, err := w.Scan(t.Context(), actor.System("incident"), begin, w.kit.Clock.Now(), func(*trail.Found) error { return stop }); !errors.Is(err, stop) {
 			t.Errorf("who listens does not end it: %v", err)
 		}
 	})
