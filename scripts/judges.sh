@@ -43,6 +43,7 @@ for judge in oauth2_proxy zitadel aws_ssm sops; do
 done
 scripts/tool.sh amtool github.com/prometheus/alertmanager/cmd/amtool v0.34.2 || [ $? -eq 3 ]
 "$go" test -count=1 -v -run '^TestAmtool$' ./internal/watch
+"$go" test -count=1 -v -run '^TestJudge' ./internal/incident # readers of status pages
 "$go" test -count=1 -v -run '^TestText$' ./internal/watch/export # promtool check metrics, where Debian's prometheus is installed
 "$go" test -count=1 -v -run '^(TestOAuth2Proxy|TestZitadelRP)$' ./internal/identity/oidc
 "$go" test -count=1 -v -run '^TestJudge' ./internal/vault/... ./internal/e2e

@@ -5,6 +5,7 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/gateway"
 	"writ/internal/incident"
 	"writ/internal/watch"
 )
@@ -28,4 +29,17 @@ func (a alarmsOf) False(ctx context.Context, id, why string) error {
 		return nil
 	}
 	return err
+}
+
+// gauge tells incidents what the gate sees.
+type gauge struct {
+	meter *watch.Meter
+	gate  *gateway.Gateway
+}
+
+// Seen implements incident.Gauge.
+func (g gauge) Seen(context.Context) (incident.Seen, error) {
+	mode, _ := g.gate.Mode()
+	all, failed := g.meter.Failed()
+	return incident.Seen{Requests: all, Failed: failed, Answers: g.gate.Answers(), Closed: mode != gateway.Normal}, nil
 }

@@ -310,6 +310,7 @@ var noPage = map[string]string{
 	"GET /-/status/history.atom":                  "a feed",
 	"GET /-/status/history.rss":                   "a feed",
 	"GET /-/status/feed.json":                     "a feed",
+	"GET /-/status/maintenance.ics":               "a calendar",
 	"GET /-/status/api/v2/{name...}":              "JSON",
 	"GET /-/jwks":                                 "JSON",
 	"GET /-/metrics":                              "text",

@@ -203,7 +203,11 @@ func postFields(v incident.View, event string, components []web.Option) []web.Fi
 			words.Options = append(words.Options, web.Option{Value: w, Text: page.Word(w), Chosen: len(v.Posts) > 0 && v.Posts[0].State == w})
 		}
 	}
-	out = append(out, words, web.Field{Name: "body", Label: "What it means for those who use the service, and what you do", Type: "textarea", Rows: 4, Required: true, Max: 4000, Hint: "No names, addresses or hosts. Everybody reads it, at once."})
+	notice := ""
+	if len(v.Posts) == 0 {
+		notice = v.Notice
+	}
+	out = append(out, words, web.Field{Name: "body", Value: notice, Label: "What it means for those who use the service, and what you do", Type: "textarea", Rows: 4, Required: true, Max: 4000, Hint: "No names, addresses or hosts. Everybody reads it, at once."})
 	if event == "post" || event == "update" {
 		out = append(out, web.Field{Name: "estimate", Label: "Service returns in how many minutes", Mode: "numeric", Max: 5, Complete: "off", Hint: "Empty: not known."},
 			web.Field{Name: "next", Label: "The next update comes in how many minutes", Mode: "numeric", Max: 5, Complete: "off", Value: "45", Hint: "The public reads this as a promise."})

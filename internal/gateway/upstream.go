@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -126,6 +127,11 @@ func (v *visit) rewrite(p *httputil.ProxyRequest) {
 	}
 	vals[3] = v.g.signer.assertion(v.who, v.facts, v.need.node.pattern, v.r.Method)
 	out.Header["Writ-Assertion"] = vals[3:4:4]
+}
+
+// Answers reports whether any place of the application is in its turn.
+func (g *Gateway) Answers() bool {
+	return slices.ContainsFunc(g.pool.States(), func(s pool.State) bool { return s.State == "in" })
 }
 
 // toApplication is the target at the application; the pool says at which place.

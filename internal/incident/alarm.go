@@ -162,7 +162,7 @@ func (s *Service) since(t time.Time) time.Time {
 // sourceOf is how an incident says what it began with.
 func sourceOf(id string) string {
 	switch kind, _, _ := strings.Cut(id, "/"); kind {
-	case "alarm", "report":
+	case "alarm", "report", "impact":
 		return kind
 	}
 	return "spending"

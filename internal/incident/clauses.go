@@ -29,6 +29,8 @@ func (s *Service) Controls(*canary.Door) []clause.Control {
 		look("incident.kind-first", "inc.categorise", "Looks in the journal for anything that began before the kind of its incident was decided", clause.Replay, s.replayKindFirst),
 		look("incident.taken-in-time", "inc.categorise", "Looks whether incidents are taken in time", clause.Probe, s.probeTaken),
 		look("incident.notice-in-time", "inc.public-notice", "Looks whether public notices that are owed stand on the status page and on the other channels in time", clause.Probe, s.probeNotice),
+		look("incident.threshold-turns", "inc.public-notice", "Plants an impact at the policy's threshold, and one short of it, in a change that is taken back: the one turns the parts of the service, the other nothing", clause.Canary, s.canaryThreshold),
+		look("incident.impact-noticed", "inc.public-notice", "Looks for an impact at the threshold that no incident knows of", clause.Probe, s.probeImpact),
 		look("incident.updates-in-time", "inc.updates", "Looks whether an update is overdue, or was lately", clause.Probe, s.probeUpdates),
 		look("incident.updates-estimated", "inc.eta", "Counts updates on the status page that say neither when service returns nor when the next one comes", clause.Replay, s.replayEstimates),
 		look("incident.reviewed", "inc.learn", "Looks for reviews that are late, actions that are overdue, and incidents closed without what prevents the next one", clause.Probe, s.probeLearned),

@@ -7,6 +7,7 @@
 //	                                                                ├─► R  lost data     (package recovery acts)
 //	                                                                └─► B  breach
 //	alarm, spending ─► entry ─► follower ─► the open one of its kind │ a new one; cancelled ─► verdict false
+//	gate's meter ─► threshold ─► parts of the page turn, an incident hears of it, C opens
 //	step ─► facts from the rows ─► engine.Unmet ─► nothing: one change, one entry │ else 409 with each guard in words
 //	row of a deadline ─► looked at each second ─► late: an entry, letters, ten minutes later the commander
 //	act of the server ─► row with a key ─► job ─► done once, resumed after a crash
@@ -32,6 +33,6 @@
 // Tables: incident_*; the schema says who may export and erase each.
 //
 // For: engineers, owners. Read engine, status; then incident.go, case.go, step.go, facts.go;
-// declare.go, alarm.go, sort.go, role.go, note.go, public.go, fix.go, review.go, waive.go; clock.go,
+// declare.go, alarm.go, impact.go, sort.go, role.go, note.go, public.go, fix.go, review.go, waive.go; clock.go,
 // told.go, work.go; http.go, clauses.go.
 package incident

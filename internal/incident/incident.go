@@ -122,7 +122,7 @@ type World struct {
 	Cuts      Cuts
 }
 
-// Deps are what a Service is made of. Alarms and Seam may be nil.
+// Deps are what a Service is made of. Alarms, Gauge and Seam may be nil.
 type Deps struct {
 	DB      *ledger.DB
 	Ring    *keyring.Ring
@@ -134,6 +134,7 @@ type Deps struct {
 	Queue   Queue
 	Record  Record
 	Alarms  Alarms
+	Gauge   Gauge
 	Page    *status.Service
 	Rules   *clause.Live[Rules]
 	Company func() string

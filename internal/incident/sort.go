@@ -80,7 +80,11 @@ func (s *Service) openRegions(ctx context.Context, tx *ledger.Tx, c *Case, publi
 		}
 	}
 	// Who uses the service sees it: that is a public notice. A drill has no public.
-	if !c.Drill && (public || has("data-loss") || has("usability") && c.Severity > 0 && c.Severity <= 2) { // clause: inc.public-notice
+	seen, err := s.impacted(ctx, tx, c.ID)
+	if err != nil {
+		return err
+	}
+	if !c.Drill && (public || seen || has("data-loss") || has("usability") && c.Severity > 0 && c.Severity <= 2) { // clause: inc.public-notice
 		return s.begin(ctx, tx, c, engine.C)
 	}
 	return nil

@@ -244,6 +244,8 @@ func signalLetter(s *Service, in Signal, source string) letter {
 		by = "An alarm has begun an incident."
 	case "spending":
 		by = "Spending has crossed its plan, which may be a sign of an attack: decide what it is."
+	case "impact":
+		by = "Those who use the service see it: " + in.Title + "."
 	case "report":
 		by = "A customer has reported a problem."
 	}

@@ -51,6 +51,7 @@ type View struct {
 	Also     []Elsewhere // the other channels of the policy
 	Near     []Case
 	Told     []Told   // what told of it
+	Notice   string   // a first notice, from what the gate saw
 	Suggests []string // kinds: those decided, before that what the first signal suggests
 	Kinds    []string
 	Loss     *Loss // nil where no data was lost
@@ -128,7 +129,7 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 		func() (err error) { v.Also, err = s.postedAt(ctx, c); return err },
 		func() (err error) {
 			v.Told, err = s.told(ctx, c.ID)
-			v.Suggests = suggestedKinds(c, v.Told)
+			v.Suggests, v.Notice = suggestedKinds(c, v.Told), suggestion(v.Told)
 			return err
 		},
 		func() (err error) { v.Proofs, err = s.proofs(ctx, c); return err },

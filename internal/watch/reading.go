@@ -206,6 +206,12 @@ func (m *Meter) Note(status int, took time.Duration) { // clause: mon.load
 	}
 }
 
+// Failed counts the requests of the last five minutes, and those that ended with 500 or above.
+func (m *Meter) Failed() (all, failed int64) {
+	b := m.over(5)
+	return b.all, b.failed
+}
+
 // over adds up the last minutes.
 func (m *Meter) over(last int64) (sum bucket) {
 	n := m.now().Unix() / 60

@@ -152,6 +152,29 @@ func cut(v string) string {
 	return fmt.Sprintf("%q", string(r[:min(len(r), 40)]))
 }
 
+// Turn sets those of the components, nil = all that are shown, that are in a state to another one,
+// and tells which those were.
+func (s *Service) Turn(ctx context.Context, tx *ledger.Tx, of []string, from, to string) ([]string, error) {
+	cs, err := components(ctx, tx, listComponents)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, c := range cs {
+		if c.State != from || of != nil && !slices.Contains(of, c.ID) {
+			continue
+		}
+		if err := setState(ctx, tx, c.ID, to); err != nil {
+			return nil, err
+		}
+		out = append(out, c.ID)
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	return out, touch(ctx, tx)
+}
+
 // setState begins a new span of a component, where its state is another.
 func setState(ctx context.Context, tx *ledger.Tx, id, state string) error {
 	var now string

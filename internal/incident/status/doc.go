@@ -22,5 +22,5 @@
 // Tables: incident_status_*; the schema says who may export and erase each.
 //
 // For: everybody; communications. Read status.go, post.go, guard.go, component.go, window.go;
-// then page.go, wire.go, feed.go; subscribe.go, export.go; http.go.
+// then page.go, wire.go, feed.go, ical.go; subscribe.go, export.go; http.go.
 package status

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"html"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,10 +20,7 @@ type item struct {
 // items are the newest hundred, the newest first: each update of each incident, and maintenance.
 func (w world) items() []item {
 	var out []item
-	host := "status"
-	if u, err := url.Parse(w.Origin); err == nil {
-		host = u.Hostname()
-	}
+	host := w.host()
 	for _, list := range [][]Public{w.Open, w.Past} {
 		for _, p := range list {
 			for _, u := range p.Posts {
@@ -37,6 +36,14 @@ func (w world) items() []item {
 	}
 	slices.SortFunc(out, func(a, b item) int { return b.changed.Compare(a.changed) })
 	return out[:min(len(out), 100)]
+}
+
+// host is in the ids of what readers keep.
+func (w world) host() string {
+	if u, err := url.Parse(w.Origin); err == nil {
+		return u.Hostname()
+	}
+	return "status"
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
@@ -121,7 +128,7 @@ type (
 	}
 )
 
-// feeds adds Atom, RSS and JSON Feed. Texts are escaped by the encoders, and never are HTML.
+// feeds adds Atom, RSS and JSON Feed. Texts are escaped, and never are HTML of somebody else.
 func (w world) feeds(out map[string]file) error {
 	home, title := w.Origin+At, "Status of "+w.Company
 	changed := w.changed()
@@ -135,7 +142,7 @@ func (w world) feeds(out map[string]file) error {
 	js := jsonFeed{Version: "https://jsonfeed.org/version/1.1", Title: title, Home: home, Feed: home + "/feed.json", Items: []jsonItem{}}
 	for _, x := range w.items() {
 		atom.Entries = append(atom.Entries, atomEntry{ID: x.id, Title: x.title, Link: atomLink{"alternate", x.link}, Published: x.made.UTC().Format(time.RFC3339), Updated: x.changed.UTC().Format(time.RFC3339), Content: atomText{"text", x.text}})
-		r := rssItem{Title: x.title, Link: x.link, Published: x.changed.UTC().Format(time.RFC1123Z), Text: x.text}
+		r := rssItem{Title: x.title, Link: x.link, Published: x.changed.UTC().Format(time.RFC1123Z), Text: strings.ReplaceAll(html.EscapeString(x.text), "\n", "<br>\n")} // readers take it for HTML
 		r.GUID.ID = x.id
 		rss.Channel.Items = append(rss.Channel.Items, r)
 		js.Items = append(js.Items, jsonItem{x.id, x.link, x.title, x.text, x.made, x.changed})

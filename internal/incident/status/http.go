@@ -21,6 +21,7 @@ func (s *Service) Routes() []web.Route {
 		{Pattern: "GET /-/status/history.atom", Who: web.Anyone, Handle: s.serve("history.atom")},
 		{Pattern: "GET /-/status/history.rss", Who: web.Anyone, Handle: s.serve("history.rss")},
 		{Pattern: "GET /-/status/feed.json", Who: web.Anyone, Handle: s.serve("feed.json")},
+		{Pattern: "GET /-/status/maintenance.ics", Who: web.Anyone, Handle: s.serve("maintenance.ics")},
 		{Pattern: "GET /-/status/api/v2/{name...}", Who: web.Anyone, Handle: s.serveBelow},
 		{Pattern: "POST /-/status/subscribe", Who: web.Anyone, Handle: s.postSubscribe},
 		{Pattern: "GET /-/status/subscribe", Who: web.Anyone, Handle: s.getSubscribe},

@@ -225,6 +225,7 @@ func (w world) files(p place) (map[string]file, error) {
 	out["status.css"] = made("text/css; charset=utf-8", css)
 	icon, err2 := pageFS.ReadFile("page/icon.svg")
 	out["icon.svg"] = made("image/svg+xml", icon)
+	w.ical(out)
 	errs = append(errs, err, err2, w.wire(out), w.feeds(out))
 	return out, errors.Join(errs...)
 }
