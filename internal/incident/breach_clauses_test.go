@@ -10,8 +10,8 @@ import (
 	"writ/internal/ledger"
 )
 
-// entry records something as it is, past the code that would refuse it.
-func (w *world) entry(ev ledger.Event) {
+// recorded makes an entry of something as it is, past the code that would refuse it.
+func (w *world) recorded(ev ledger.Event) {
 	w.t.Helper()
 	if _, err := w.kit.DB.Change(w.t.Context(), operator, func(*ledger.Tx) (ledger.Event, error) { return ev, nil }); err != nil {
 		w.t.Fatal(err)
@@ -72,10 +72,10 @@ func TestBreachControls(t *testing.T) { // breaks: inc.breach-scope, inc.breach-
 	w.svc.Sandbox.Post = w.breach // which takes whatever it is given
 	w.expect("one-letter", clause.Fail, "a drill wrote to an address outside")
 	w.svc.Sandbox.Post = nil
-	w.entry(incident.AwareSet{Incident: "x", Aware: time.Unix(2, 0), Was: time.Unix(1, 0), Signers: 1})
+	w.recorded(incident.AwareSet{Incident: "x", Aware: time.Unix(2, 0), Was: time.Unix(1, 0), Signers: 1})
 	w.numbered()
 	w.expect("breach-told", clause.Fail, "moves a time of the law by one person")
-	w.entry(incident.ScopeFrozen{Incident: "x", Version: 1, Cleared: 3})
+	w.recorded(incident.ScopeFrozen{Incident: "x", Version: 1, Cleared: 3})
 	w.numbered()
 	w.expect("scope-frozen", clause.Fail, "clears 3 over a hole")
 }

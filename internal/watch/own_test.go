@@ -255,14 +255,14 @@ func TestOwnRuleOfRecords(t *testing.T) {
 		w.s.Record(w.requests[1])
 		ask.Route = "/other/"
 		w.s.Record(ask)
-		must(t, w.s.Drain(ctx))
+		must(t, w.s.DrainRecords(ctx))
 		if n := len(w.alarms(pathID)); n != 0 {
 			t.Errorf("%d alarms of what the rule is not about", n)
 		}
 		for range 3 {
 			w.s.Record(w.requests[0])
 		}
-		must(t, w.s.Drain(ctx))
+		must(t, w.s.DrainRecords(ctx))
 		if a := w.alarm(pathID, watch.Firing); a.Count != 3 || !strings.HasPrefix(a.Labels["instance"], "s:") {
 			t.Errorf("%+v", a)
 		}

@@ -222,8 +222,8 @@ func (s *Service) Record(a Answer) {
 // WantsRecords reports whether any rule is about records.
 func (s *Service) WantsRecords() bool { return s.own.wants.Load() }
 
-// Drain looks at the records that wait.
-func (s *Service) Drain(ctx context.Context) error {
+// DrainRecords looks at the records that wait.
+func (s *Service) DrainRecords(ctx context.Context) error {
 	o := &s.own
 	o.queue.Lock()
 	as := o.waiting

@@ -149,7 +149,7 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		case <-s.wake:
 		case <-soon.C:
-			if err := s.Drain(ctx); err != nil && ctx.Err() == nil {
+			if err := s.DrainRecords(ctx); err != nil && ctx.Err() == nil {
 				s.Log.Error("records could not be looked at", "err", err)
 			}
 			continue
