@@ -44,14 +44,14 @@ type world struct {
 	people  map[int64][]watch.Person
 	n       int64 // of the next entry
 
-	past     []journal.Entry // all that was followed
+	entries  []journal.Entry // all that was followed
 	requests []watch.Answer
 	cases    []watch.Case
 }
 
 // Entries, Records and Cases are the history.
 func (w *world) Entries(_ context.Context, since time.Time, fn func([]journal.Entry) error) error {
-	for _, e := range w.past {
+	for _, e := range w.entries {
 		if !e.At.Before(since) {
 			if err := fn([]journal.Entry{e}); err != nil {
 				return err
@@ -128,7 +128,7 @@ func (w *world) follow(es ...journal.Entry) {
 		w.n = es[i].N + 1
 		es[i].At, es[i].Happened = w.Clock.Now(), w.Clock.Now()
 	}
-	w.past = append(w.past, es...)
+	w.entries = append(w.entries, es...)
 	for len(es) > 0 {
 		k := min(len(es), 256)
 		if err := w.s.Follow(w.t.Context(), es[:k]); err != nil {
