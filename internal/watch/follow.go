@@ -44,13 +44,18 @@ type fact struct {
 
 // Follow takes entries of the journal; it is a follower. The cursor is written with what
 // came of the entries, so that none counts twice.
-func (s *Service) Follow(ctx context.Context, entries []journal.Entry) error { // clause: mon.alarms
+func (s *Service) Follow(ctx context.Context, entries []journal.Entry) (err error) { // clause: mon.alarms
 	cursor, since, err := s.cursor(ctx)
 	if err != nil {
 		return err
 	}
 	s.own.mu.Lock()
 	defer s.own.mu.Unlock()
+	defer func() {
+		if s.own.made = nil; err != nil { // the same entries come again
+			s.own.engine, s.own.next = nil, 0
+		}
+	}()
 	if err := s.sync(ctx, cursor); err != nil {
 		return err
 	}
@@ -172,14 +177,10 @@ func (s *Service) take(ctx context.Context, facts []*fact, counts *series.Batch,
 		_, err = tx.Exec(ctx, `UPDATE watch_cursor SET n = $1 WHERE id = 1`, next)
 		return evs, err
 	})
-	if err != nil { // the same entries come again
-		s.own.engine, s.own.next = nil, 0
-		return err
-	}
-	if done != nil {
+	if err == nil && done != nil {
 		done()
 	}
-	return nil
+	return err
 }
 
 func (s *Service) takeFacts(ctx context.Context, tx *ledger.Tx, facts []*fact) (evs []ledger.Event, err error) {

@@ -14,6 +14,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/journal"
 	"writ/internal/keyring"
+	"writ/internal/ledger"
 	"writ/internal/watch"
 )
 
@@ -75,6 +76,13 @@ func (w *world) enable(text string) watch.Version {
 	v, err = w.s.EnableRule(w.t.Context(), engineer, v.Rule)
 	must(w.t, err)
 	return v
+}
+
+// points is how many events count towards correlations.
+func (w *world) points() (n int64) {
+	w.t.Helper()
+	must(w.t, ledger.One(w.t.Context(), w.DB, `SELECT COUNT(*) FROM watch_point`, []any{&n}))
+	return n
 }
 
 func refusedAs(t *testing.T, err error, code string) {
@@ -381,24 +389,35 @@ func TestOwnReplayIsTheSame(t *testing.T) { // breaks: mon.alarms
 // A change that fails counts nothing, and what comes again counts once.
 func TestOwnRuleCountsOnceAfterAFault(t *testing.T) {
 	w := lite(t)
-	w.enable(burst)
+	w.enable(strings.NewReplacer("value_count", "event_count", "{field: door, gte: 3}", "{gte: 4}").Replace(burst))
 	refused := func(door string) journal.Entry {
 		return entry("identity.sign-in-refused", "s:1", field("door", door))
 	}
 	w.follow(refused("a"))
 	w.quiet(`ALTER TABLE watch_point RENAME TO watch_point_away`)
-	e := refused("b")
-	e.N, e.At, e.Happened = w.n, w.Clock.Now(), w.Clock.Now()
-	if err := w.s.Follow(t.Context(), []journal.Entry{e}); err == nil {
+	both := []journal.Entry{refused("b"), entry("identity.person-erased", "writ/identity")}
+	both[1].Object = "person/zoe"
+	for i := range both {
+		both[i].N, both[i].At, both[i].Happened = w.n+int64(i), w.Clock.Now(), w.Clock.Now()
+	}
+	if err := w.s.Follow(t.Context(), both); err == nil {
 		t.Fatal("a point was kept nowhere")
 	}
 	w.quiet(`ALTER TABLE watch_point_away RENAME TO watch_point`)
+	w.quiet(`ALTER TABLE watch_principal RENAME TO watch_principal_away`) // and then after it counted in memory
+	if err := w.s.Follow(t.Context(), both); err == nil {
+		t.Fatal("a person was erased from nowhere")
+	}
+	w.quiet(`ALTER TABLE watch_principal_away RENAME TO watch_principal`)
 	w.follow(refused("b"), refused("b"))
 	if n := len(w.alarms(burstID)); n != 0 {
-		t.Errorf("%d alarms of two doors, want none", n)
+		t.Errorf("%d alarms of three events, want none", n)
 	}
 	w.follow(refused("c"))
-	if a := w.alarm(burstID, watch.Firing); a.Value != "3 in 10 min" || a.Labels["instance"] != "s:1" || a.Severity != "ticket" {
+	if n := w.points(); n != 4 {
+		t.Errorf("%d points are kept, want 4", n)
+	}
+	if a := w.alarm(burstID, watch.Firing); a.Value != "4 in 10 min" || a.Labels["instance"] != "s:1" || a.Severity != "ticket" {
 		t.Errorf("%+v", a)
 	}
 }

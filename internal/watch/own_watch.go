@@ -291,11 +291,8 @@ func (s *Service) hidden(ctx context.Context, v string, when time.Time) string {
 // same is a value of an entry, where persons are pseudonyms already.
 func same(v string) string { return v }
 
-// ofEntry adds what an entry means to the rules of one's own, once.
+// ofEntry adds what an entry means to the rules of one's own.
 func (s *Service) ofEntry(facts []*fact, e *journal.Entry) []*fact {
-	if e.N < s.own.next {
-		return facts
-	}
 	s.own.next = e.N + 1
 	if !s.own.engine.Wants(logOf(e.Stream)) {
 		return facts
