@@ -79,9 +79,9 @@ func (a *App) issued() error {
 // redirector stands at the plain port, where an authority may look for its challenge.
 func (a *App) redirector() http.Handler {
 	if a.issuer == nil {
-		return listen.Redirector(a.origin)
+		return listen.Watched(listen.Redirector(a.origin), a.gateway.InClear)
 	}
-	return listen.Challenged(a.origin, a.issuer.Answer)
+	return listen.Watched(listen.Challenged(a.origin, a.issuer.Answer), a.gateway.InClear)
 }
 
 // runIssuer gets and renews the certificate, where an authority issues it.

@@ -444,6 +444,9 @@ func (v *visit) admit() *refusal {
 		return ref
 	}
 	v.target = t
+	if names(t.raw) || names(t.query) {
+		return refuseTold
+	}
 	v.payment = v.table.payment(t.path)
 	return nil
 }

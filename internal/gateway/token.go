@@ -24,7 +24,25 @@ func ours(h http.Header) bool { // clause: use.no-automation
 	return false
 }
 
+// names reports whether a text holds one of our tokens: an address with one stands in histories,
+// logs and other sites' records.
+func names(s string) bool { // clause: use.public-api
+	return strings.Contains(s, "writ_") && slices.ContainsFunc(tokenPrefixes, func(p string) bool { return strings.Contains(s, p) })
+}
+
+// InClear looks at what came to the port that only redirects: a token or a session there has been
+// read by whoever was between. It is recorded, so that it can be ended; the answer stays the same.
+func (g *Gateway) InClear(r *http.Request) { // clause: crypto.tls-in-transit
+	if ours(r.Header) || sessionCookie(r.Header) != "" || names(r.RequestURI) {
+		g.tally.refused(&visit{g: g, r: r}, "plain", noteInClear)
+	}
+}
+
 var (
+	refuseTold = deny(publicAPI, fault.Malformed, "token_in_address", fault.Public{
+		Problem: "The address holds a token.", Expected: "Authorization: Bearer.", Next: "End that token and make a new one: addresses are written down in many places."})
+	noteInClear = refuse(tlsInTransit, http.StatusPermanentRedirect, fault.Malformed, "credential_in_clear", fault.Public{
+		Problem: "A token or a session came without encryption."})
 	refuseToken = deny(noAutomation, fault.Unauthenticated, "token_refused", fault.Public{
 		Problem: "The token is not good: unknown, ended, or not for this network.", Expected: "Authorization: Bearer with a token that works.", Next: "Make a new one if it has ended."})
 	refuseTokens = deny(noAutomation, fault.Limited, "too_many", fault.Public{

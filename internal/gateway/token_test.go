@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -54,7 +55,8 @@ func TestPrograms(t *testing.T) { // breaks: use.no-automation
 		"unknown, asks for a page": {"GET", "/orders/1", append(bearer("writ_svc_none"), "Accept: text/html"), 401},
 		"twice":                    {"GET", "/orders/1", append(bearer("writ_svc_read"), bearer("writ_svc_read")...), 401},
 		"as Basic":                 {"GET", "/orders/1", []string{"Authorization: Basic writ_svc_read"}, 401},
-		"in the address":           {"GET", "/orders/1?access_token=writ_svc_read", nil, 401},
+		"in the address":           {"GET", "/orders/1?access_token=writ_svc_read", nil, 400},
+		"in the path":              {"GET", "/open/writ_svc_read", nil, 400},
 		"in the cookie":            {"GET", "/orders/1", []string{"Cookie: __Host-writ=writ_svc_read"}, 401},
 		"in another header":        {"GET", "/orders/1", []string{"X-Api-Key: writ_svc_read"}, 401},
 		"nobody by token":          {"GET", "/open/x", bearer("writ_svc_stranger"), 401},
@@ -123,5 +125,49 @@ func TestScopesInRoutes(t *testing.T) {
 		if err := k.g.Reload(t.Context(), actor.Actor{Kind: actor.Operator, ID: "0"}); err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+// What comes in clear is redirected as ever, and is in the record: who was between has read it.
+func TestCredentialsInClear(t *testing.T) { // breaks: crypto.tls-in-transit
+	k := open(t, options{})
+	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	ask := func(path string, head ...string) {
+		t.Helper()
+		req, _ := http.NewRequest("GET", "http://"+k.plain+path, nil)
+		for _, h := range head {
+			name, value, _ := strings.Cut(h, ": ")
+			req.Header.Set(name, value)
+		}
+		res, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != 308 {
+			t.Errorf("%s: %d", path, res.StatusCode)
+		}
+	}
+	seen := func() (n int64) {
+		t.Helper()
+		if err := k.g.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range k.kit.Recorded("gateway.request-refused") {
+			if e.Fields["code"] == "credential_in_clear" && e.Clause == "crypto.tls-in-transit" {
+				n += count(e)
+			}
+		}
+		return n
+	}
+	ask("/", "Authorization: Bearer of-the-application", "Cookie: theirs=1")
+	if n := seen(); n != 0 {
+		t.Errorf("%d are recorded of what is not ours", n)
+	}
+	ask("/", "Authorization: Bearer writ_svc_read")
+	ask("/", asAna)
+	ask("/x?key=writ_pat_mine")
+	if n := seen(); n != 3 {
+		t.Errorf("%d are recorded, want 3", n)
 	}
 }

@@ -128,20 +128,34 @@ func (d Door) server(log *slog.Logger) (*http.Server, net.Listener) {
 // body and sends none.
 func Redirector(origin *url.URL) http.Handler { return redirector{base: "https://" + origin.Host} }
 
+// Watched is a Redirector or a Challenged that tells of each request; any other handler stays what
+// it is, and Serve refuses it.
+func Watched(h http.Handler, seen func(*http.Request)) http.Handler {
+	if to, ok := h.(redirector); ok {
+		to.seen = seen
+		return to
+	}
+	return h
+}
+
 // Challenged is a Redirector that lets an authority's challenge be answered (RFC 8555
 // section 8.3): answer is asked for GET below /.well-known/acme-challenge/ alone.
 func Challenged(origin *url.URL, answer func(http.ResponseWriter, *http.Request) bool) http.Handler {
-	return redirector{"https://" + origin.Host, answer}
+	return redirector{base: "https://" + origin.Host, answer: answer}
 }
 
 // redirector is the only handler that may stand at a plain port.
 type redirector struct {
 	base   string
 	answer func(http.ResponseWriter, *http.Request) bool
+	seen   func(*http.Request) // nil = nobody asks
 }
 
 // ServeHTTP implements http.Handler.
 func (to redirector) ServeHTTP(w http.ResponseWriter, r *http.Request) { // clause: crypto.tls-in-transit
+	if to.seen != nil {
+		to.seen(r)
+	}
 	if to.answer != nil && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/.well-known/acme-challenge/") {
 		w.Header().Set("Connection", "close")
 		if to.answer(w, r) {
