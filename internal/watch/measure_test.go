@@ -19,6 +19,11 @@ func person(id, team string) actor.Actor {
 	return actor.Actor{Kind: actor.Person, ID: id, Team: team, TeamKind: "customer"}
 }
 
+// answered is a request of somebody.
+func answered(at time.Time, who actor.Actor, network, agent string, records int, bytes int64) watch.Request {
+	return watch.Request{At: at, Who: who, Network: network, Agent: agent, Route: "/orders/{id}", Status: 200, Took: 40 * time.Millisecond, In: 200, Out: bytes, Records: records}
+}
+
 // total is what a series came to in the last hour.
 func (w *world) total(meter, dimension, label string) series.Point {
 	w.t.Helper()
