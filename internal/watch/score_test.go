@@ -210,7 +210,7 @@ func (c *company) play() {
 	for i := range int64((scoreLearn + scoreDays) * 1440) {
 		now := w.Clock.Now()
 		c.minute(i, now)
-		must(w.t, w.s.Drain(ctx))
+		must(w.t, w.s.DrainRequests(ctx))
 		for range 6 {
 			w.s.Series().Seen("requests")
 			w.s.Series().Seen("journal")
