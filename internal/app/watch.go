@@ -11,6 +11,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/clause"
 	"writ/internal/gateway/trail"
+	"writ/internal/identity"
 	"writ/internal/notify"
 	"writ/internal/watch"
 	"writ/internal/watch/feed"
@@ -196,4 +197,14 @@ func (m metered) Add(r trail.Record) { // clause: mon.load
 // sent counts a letter that was handed over.
 func (a *App) sent(kind string) {
 	a.watch.Count(series.Event{At: a.now(), Meter: "mails", Labels: []series.Label{{Dimension: "kind", Value: kind}}})
+}
+
+// ownHabits adds what watch remembers of a person to their copy.
+func (a *App) ownHabits(ctx context.Context, person string, d *identity.OwnData) error {
+	p, found, err := a.watch.Habits(ctx, person)
+	if err != nil || !found {
+		return err
+	}
+	d.Habits = &identity.OwnHabits{First: time.Unix(p.First*60, 0).UTC(), Last: time.Unix(p.Last*60, 0).UTC(), Networks: p.Networks.Known(), Agents: p.Agents.Known(), Endpoints: p.Routes.Known(), Hours: p.Times()}
+	return nil
 }

@@ -43,6 +43,7 @@ type OwnData struct {
 	Services     []OwnService     `json:"services"`
 	Applications []OwnApplication `json:"applications"`
 	Elsewhere    []OwnElsewhere   `json:"elsewhere"` // accounts that sign in here
+	Habits       *OwnHabits       `json:"habits_kept_about_you,omitempty"`
 	Entries      []OwnEntry       `json:"journal"`
 	LeftOut      []LeftOut        `json:"left_out"`
 }

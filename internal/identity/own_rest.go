@@ -190,6 +190,16 @@ type OwnElsewhere struct {
 	Linked   time.Time `json:"linked"`
 }
 
+// OwnHabits is what is remembered of somebody to notice when another uses their account.
+type OwnHabits struct {
+	First     time.Time `json:"first_seen"`
+	Last      time.Time `json:"last_seen"`
+	Networks  []string  `json:"networks"` // "many": too many to be kept
+	Agents    []string  `json:"agents"`
+	Endpoints []string  `json:"endpoints"`
+	Hours     []string  `json:"hours_of_the_week"` // Monday 09
+}
+
 // rowsOf reads the rows of one person.
 func rowsOf[T any](ctx context.Context, s *Service, query, person string, read func(scan scanner) (T, error)) ([]T, error) {
 	out := []T{}

@@ -44,8 +44,8 @@ func (s *Service) TryOne(ctx context.Context, r *Rule) (err error) {
 // Host is the source that reads this machine.
 func (s *Service) Host() Source { return s.host() }
 
-// Drain counts the requests that wait.
-func (s *Service) Drain(ctx context.Context) error { return s.drain(ctx) }
+// DrainRequests counts the requests that wait.
+func (s *Service) DrainRequests(ctx context.Context) error { return s.drain(ctx) }
 
 // Family is what is kept of an agent's header.
 var Family = family

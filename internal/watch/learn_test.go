@@ -23,8 +23,8 @@ func rate(t time.Time) int64 {
 	return int64(100 * (1.3 + math.Sin(2*math.Pi*float64(t.Hour()*60+t.Minute())/(24*60))))
 }
 
-// lived plants days of usual requests and learns them, minute by minute, as time goes by.
-func (w *world) lived(days int) {
+// learn plants days of usual requests and learns them, minute by minute, as time goes by.
+func (w *world) learn(days int) {
 	w.t.Helper()
 	begin := w.Clock.Now().Truncate(24 * time.Hour).Add(24 * time.Hour)
 	for d := range days {
@@ -81,7 +81,7 @@ func (w *world) minute(n int64, more ...series.Event) {
 // of it again after a restart.
 func TestUsual(t *testing.T) { // breaks: mon.abnormal
 	w := lite(t)
-	w.lived(13)
+	w.learn(13)
 	for range 5 {
 		w.minute(20 * rate(w.Clock.Now()))
 	}
@@ -89,7 +89,7 @@ func TestUsual(t *testing.T) { // breaks: mon.abnormal
 		t.Fatalf("judged after 13 days: %+v", as)
 	}
 	w.want("watch.usual-learned", clause.Unknown, "learning 13/14 days")
-	w.lived(2)
+	w.learn(2)
 	w.want("watch.usual-learned", clause.Pass, "compared with the 28 days before")
 	for range 6 {
 		w.minute(rate(w.Clock.Now()))
@@ -147,7 +147,7 @@ func TestUsual(t *testing.T) { // breaks: mon.abnormal
 // The hours of one person are compared with the person's own.
 func TestUsualOfPeople(t *testing.T) { // breaks: mon.abnormal
 	w := lite(t)
-	w.lived(15)
+	w.learn(15)
 	reads := func(who string, n int64) series.Event {
 		return series.Event{Meter: "secret-reads", N: n, Labels: []series.Label{{Dimension: "person", Value: who}}}
 	}
@@ -184,7 +184,7 @@ func TestAnomalyControl(t *testing.T) { // breaks: mon.abnormal
 func (w *world) seen(who actor.Actor, network, agent string) {
 	w.t.Helper()
 	w.s.Answered(watch.Request{At: w.Clock.Now(), Who: who, Network: network, Agent: agent, Route: "/", Status: 200})
-	must(w.t, w.s.Drain(w.t.Context()))
+	must(w.t, w.s.DrainRequests(w.t.Context()))
 }
 
 // What was never seen of somebody is an entry, and an alarm through it; it is kept sealed, goes

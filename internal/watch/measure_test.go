@@ -19,6 +19,11 @@ func person(id, team string) actor.Actor {
 	return actor.Actor{Kind: actor.Person, ID: id, Team: team, TeamKind: "customer"}
 }
 
+// answered is a request of somebody.
+func answered(at time.Time, who actor.Actor, network, agent string, records int, bytes int64) watch.Request {
+	return watch.Request{At: at, Who: who, Network: network, Agent: agent, Route: "/orders/{id}", Status: 200, Took: 40 * time.Millisecond, In: 200, Out: bytes, Records: records}
+}
+
 // total is what a series came to in the last hour.
 func (w *world) total(meter, dimension, label string) series.Point {
 	w.t.Helper()
@@ -43,7 +48,7 @@ func TestRequestsAreMeasured(t *testing.T) {
 			}
 			w.s.Answered(r)
 		}
-		must(w.t, w.s.Drain(w.t.Context()))
+		must(w.t, w.s.DrainRequests(w.t.Context()))
 		w.Clock.Advance(time.Minute)
 		must(w.t, w.s.Sample(w.t.Context()))
 		ben := w.Ring.Pseudonym(keyring.Person("ben"))
@@ -114,7 +119,7 @@ func TestLostRequestsAreTold(t *testing.T) { // breaks: mon.alarms
 	for range 70_000 {
 		w.s.Answered(watch.Request{At: w.Clock.Now(), Route: "/", Status: 200})
 	}
-	must(t, w.s.Drain(t.Context()))
+	must(t, w.s.DrainRequests(t.Context()))
 	es := w.Recorded("watch.events-dropped")
 	if len(es) != 1 || fmt.Sprint(es[0].Fields["count"]) != fmt.Sprint(70_000-65_536) {
 		t.Fatalf("%+v", es)

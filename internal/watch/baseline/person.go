@@ -158,6 +158,29 @@ func (p *Person) shared(x Sight, minute int64) bool {
 	return len(networks) >= places && len(agents) >= places
 }
 
+// Known lists the values, or says that they are many.
+func (s *Set) Known() []string {
+	if s.Many {
+		return []string{"many"}
+	}
+	out := []string{}
+	for _, v := range s.Values {
+		out = append(out, v.V)
+	}
+	return out
+}
+
+// Times are the hours of the week at which the person came, as people read them.
+func (p *Person) Times() []string {
+	out := []string{}
+	for i := range Seasons {
+		if p.Hours[0].has(i) || p.Hours[1].has(i) {
+			out = append(out, fmt.Sprintf("%s %02d", time.Weekday(i/24), i%24))
+		}
+	}
+	return out
+}
+
 // MarshalBinary writes all but the last half hour.
 func (p *Person) MarshalBinary() ([]byte, error) {
 	b, err := json.Marshal(p)

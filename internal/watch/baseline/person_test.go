@@ -64,6 +64,15 @@ func TestFirstSeen(t *testing.T) {
 	}
 }
 
+// What is kept can be told to whom it is about.
+func TestTold(t *testing.T) {
+	p := &baseline.Person{}
+	visits(p, monday, 2, baseline.Sight{Network: "n1", Agent: "curl", Route: "/"})
+	if got := fmt.Sprint(p.Networks.Known(), p.Agents.Known(), p.Routes.Known(), p.Times()); got != "[n1] [curl] [/] [Monday 09 Monday 11 Monday 13 Monday 15 Tuesday 09 Tuesday 11 Tuesday 13 Tuesday 15]" {
+		t.Error(got)
+	}
+}
+
 // After 64 networks nothing about them is new; after 90 days one is forgotten.
 func TestManyAndForgotten(t *testing.T) {
 	p := &baseline.Person{}
@@ -74,7 +83,7 @@ func TestManyAndForgotten(t *testing.T) {
 			seen++
 		}
 	}
-	if seen != 63 || !p.Networks.Many || len(p.Networks.Values) != 0 {
+	if seen != 63 || p.Networks.Known()[0] != "many" || len(p.Networks.Values) != 0 {
 		t.Errorf("%d of 100 networks were new; %+v", seen, p.Networks)
 	}
 	q := &baseline.Person{}
