@@ -37,7 +37,11 @@ func (a *App) buildIncidents() (err error) {
 	if a.status, err = status.New(status.Deps{DB: a.db, Ring: a.ring, Letters: a.mail, Access: a.access, Company: company, Origin: a.config.Origin(), Now: a.now, Log: log, Names: people.names, Folder: folder}); err != nil {
 		return err
 	}
-	a.incident, err = incident.New(incident.Deps{DB: a.db, Ring: a.ring, Access: a.access, People: people, Real: a.realWorld(), Letters: a.mail, Queue: a.jobs, Record: a.journal, Alarms: alarmsOf{a.watch}, Gauge: gauge{a.watch.Meter(), a.gateway}, Page: a.status,
+	v, err := a.newInvented()
+	if err != nil {
+		return err
+	}
+	a.incident, err = incident.New(incident.Deps{DB: a.db, Ring: a.ring, Access: a.access, People: people, Real: a.realWorld(), Sandbox: incident.World{Reads: v, Concerned: v, Post: v, Cuts: v}, Letters: a.mail, Queue: a.jobs, Record: a.journal, Alarms: alarmsOf{a.watch}, Gauge: gauge{a.watch.Meter(), a.gateway}, Page: a.status,
 		Rules: clause.NewLive[incident.Rules](a.now), Company: company, Origin: a.config.Origin(), Now: a.now, Log: log})
 	if err == nil {
 		a.journal.Follow(incident.Followed, a.incident.Follow)

@@ -16,6 +16,7 @@ import (
 type fillings struct {
 	incident  string // its id on the status page
 	ref       string // its reference
+	breach    string // reference of one of exposed data
 	item      string // of the company's vault
 	alarm     string // a test alarm that fires
 	kms       string // a key that programs encrypt with
@@ -109,6 +110,7 @@ func (h *house) filled(t *testing.T) *fillings {
 	emil.call("POST", "vault/params", obj{"name": "/shop/features/gift-wrap", "value": "on", "type": "String"}, nil)
 	emil.call("POST", "vault/keys", obj{"path": "/shop", "read_only": true}, nil)
 	f.ref, f.incident = emil.incident()
+	f.breach = exposed(ana, ben, chloe, emil)
 	emil.call("POST", "vault/rotations", obj{"name": "/robot/writ-key", "kind": "access-key", "from": obj{"path": "/robot", "reads": true}, "days": 30}, nil)
 	emil.call("POST", "vault/rotations/now", obj{"name": "/robot/writ-key", "exposed": true}, nil)
 	emil.call("POST", "vault/rotations/now", obj{"name": "/robot/writ-key"}, nil)
@@ -289,4 +291,29 @@ func (s *signer) incident() (ref, public string) {
 	var one struct{ Posts []struct{ Public string } }
 	s.call("GET", "incidents/"+c.Ref, nil, &one)
 	return c.Ref, one.Posts[0].Public
+}
+
+// exposed is a breach with a set, papers and a text, which two people have dismissed: nothing
+// is held for it.
+func exposed(ana, ben, chloe, emil *signer) string {
+	var c struct{ Ref string }
+	ana.call("POST", "incidents", obj{"title": "Records were read by a stranger"}, &c)
+	at := "incidents/" + c.Ref
+	ana.call("POST", at+"/steps", obj{"event": "acknowledge"}, nil)
+	for role, s := range map[string]*signer{"privacy-officer": ana, "technical-lead": ben, "scribe": chloe, "communications": emil} {
+		s.call("POST", at+"/roles", obj{"role": role}, nil)
+	}
+	ana.call("POST", at+"/kind", obj{"kinds": []string{"breach"}, "severity": 3}, nil)
+	now := time.Now().UTC()
+	ana.call("POST", at+"/breach/scope", obj{"from": now.Add(-24 * time.Hour), "until": now.Add(-time.Second), "statement": "The server is younger than a day, and its pages have no kind of data."}, nil)
+	ana.call("POST", at+"/breach/papers", obj{"kind": "vendor", "doc": obj{"name": "Cloud Co", "contact": "security@cloud.example", "case": "C-9", "questions": []string{"Which of your people could read it?"}}}, nil)
+	ana.call("POST", at+"/breach/tasks", obj{"what": "Fill in their form 12", "owner": owners[1].address, "due": now.Add(24 * time.Hour)}, nil)
+	ana.call("POST", at+"/breach/papers", obj{"kind": "dismissal", "doc": obj{"reason": "The file that was read held nobody's data."}}, nil)
+	var x struct{ Papers []struct{ Hash string } }
+	ana.call("GET", at+"/breach", nil, &x)
+	for _, s := range []*signer{ana, ben} {
+		s.call("POST", at+"/breach/signatures", obj{"object": "dismissal", "hash": x.Papers[0].Hash}, nil)
+	}
+	ana.call("POST", at+"/steps", obj{"event": "dismiss", "reason": "nobody's data was in it"}, nil)
+	return c.Ref
 }

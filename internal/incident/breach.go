@@ -252,7 +252,7 @@ func (s *Service) Sign(ctx context.Context, who actor.Actor, ref, object, hash s
 	if err := s.People.FreshNow(ctx, who); err != nil {
 		return Case{}, err
 	}
-	return s.change(ctx, who, ref, 0, func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
+	return s.actBreach(ctx, who, ref, "sign", func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
 		now, author, err := standsAs(ctx, tx, *c, object)
 		if errors.Is(err, fault.NotFound) {
 			return nil, fault.Newf(fault.NotFound, "object_unknown", "There is nothing called %q to sign.", object)

@@ -5,7 +5,7 @@
 //	                                                                ├─► C  status page, updates, letters
 //	                                                                ├─► F  temporary fix, lasting repair
 //	                                                                ├─► R  lost data     (package recovery acts)
-//	                                                                └─► B  breach
+//	                                                                └─► B  breach: the set, times of the law, letters one by one
 //	alarm, spending ─► entry ─► follower ─► the open one of its kind │ a new one; cancelled ─► verdict false
 //	gate's meter ─► threshold ─► parts of the page turn, an incident hears of it, C opens
 //	step ─► facts from the rows ─► engine.Unmet ─► nothing: one change, one entry │ else 409 with each guard in words
@@ -13,7 +13,8 @@
 //	act of the server ─► row with a key ─► job ─► done once, resumed after a crash
 //
 // Promises: inc.process, inc.categorise, inc.tell-affected, inc.learn, inc.public-notice,
-// inc.updates, inc.eta, inc.patch.
+// inc.updates, inc.eta, inc.patch, inc.breach-scope, inc.breach-third-party,
+// inc.breach-notify, inc.breach-research, inc.breach-prevent.
 //
 // Refuses: a step before its predecessors; anything before the kind is decided; an approval
 // by whoever wrote it, or of another text than stands now; a waiver by one person; a second
@@ -26,13 +27,12 @@
 // too much (package status); a drill that reaches customers (a drill has no page and no
 // letters, because nothing of that is given to it).
 //
-// BUG(regions): lost data and breach have their tables, and their guards are answered by
-// nobody in this build. Those that may be waived are, by two people; the firm ones keep the
-// incident open. The clauses stay by record.
+// BUG(loss): lost data has its table, and its guards are answered by nobody in this build.
 //
 // Tables: incident_*; the schema says who may export and erase each.
 //
 // For: engineers, owners. Read engine, status; then incident.go, case.go, step.go, facts.go;
 // declare.go, alarm.go, impact.go, sort.go, role.go, note.go, public.go, fix.go, review.go, waive.go; clock.go,
-// told.go, work.go; http.go, clauses.go.
+// told.go, work.go; http.go, clauses.go. Of a breach: breach.go, breach_scope.go,
+// breach_clock.go, breach_paper.go, breach_letter.go, breach_send.go.
 package incident

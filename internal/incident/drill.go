@@ -34,7 +34,7 @@ type Stage interface {
 type script func(s *Service, ctx context.Context, d *drill) (string, error)
 
 // drills are the kinds that have a script.
-var drills = map[string]script{"data-loss": (*Service).playLoss, "outage": (*Service).playOutage, "third-party": (*Service).playThirdParty}
+var drills = map[string]script{"data-loss": (*Service).playLoss, "outage": (*Service).playOutage, "third-party": (*Service).playThirdParty, "breach": (*Service).playBreach}
 
 // DrillKinds are the kinds of drill that can be begun by name.
 func DrillKinds() []string { return slices.Sorted(maps.Keys(drills)) }

@@ -3,12 +3,15 @@ package trail_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"testing"
 	"time"
 
 	"writ/internal/actor"
+	"writ/internal/gateway"
 	"writ/internal/gateway/trail"
+	"writ/internal/ledger/ledgertest"
 )
 
 // A scan gives every record of a time, and tells of each segment that is missing, cut or
@@ -89,4 +92,25 @@ func TestHoldKeepsRecords(t *testing.T) { // breaks: inc.breach-research
 			t.Error("the hold is over, and it stays")
 		}
 	})
+}
+
+// BenchmarkScan reads many records of closed segments.
+func BenchmarkScan(b *testing.B) {
+	w := with(b, ledgertest.Open(b, gateway.Schema()))
+	const records = 300_000
+	begin := w.kit.Clock.Now()
+	for i := range records {
+		w.ask(person(fmt.Sprint("p", i%5000)), "GET", "/contacts/", 200, fmt.Sprint("contact=", i%9000))
+		if i%20_000 == 0 {
+			w.must(w.Flush(b.Context()))
+		}
+	}
+	w.must(w.Close(b.Context()))
+	for b.Loop() {
+		n := 0
+		if _, _, err := w.Scan(b.Context(), actor.System("incident"), begin, w.kit.Clock.Now(), func(*trail.Found) error { n++; return nil }); err != nil || n != records {
+			b.Fatal(n, err)
+		}
+	}
+	b.ReportMetric(float64(records)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }

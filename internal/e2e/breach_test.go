@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// breaches leads exposed data from the first signal to the last letter by commands: the set is
+// computed from what the gate and the journal recorded, runs again offline, and each of those
+// concerned has one letter in the box.
+func (k *talker) breaches(t *testing.T) {
+	t.Helper()
+	const ben, chloe, gina = "ben@example.test", "chloe@example.test", "gina@grove.example"
+	v := k.customer(gina)
+	v.want(http.StatusOK, "GET", "session", nil)
+	one := decode[struct{ Ref string }](t, k.ask(t, "incident", "declare", "records were read by a stranger")).Ref
+	k.ask(t, "incident", "step", one, "acknowledge")
+	k.ask(t, "incident", "role", one, "privacy-officer")
+	for who, role := range map[string]string{chloe: "technical-lead", ben: "scribe"} {
+		k.ask(t, "incident", "role", one, role, "--to", who)
+	}
+	must(t, 1, k.writ("incident", "breach", "show", one)) // its kind is not decided
+	k.ask(t, "incident", "categorise", one, "breach", "--severity", "2")
+	k.ask(t, "incident", "step", one, "confirm")
+	first, second := k.visitor(), k.visitor()
+	k.enter(first, chloe, aPassword)
+	k.enter(second, ben, aPassword)
+	type exposure struct {
+		Scope struct {
+			Hash   string
+			Counts map[string]int64
+			Signed []string
+		}
+		Papers []struct{ Kind, Hash string }
+		Clocks []struct {
+			Name string
+			Void bool
+		}
+		Letters map[string]int64
+		Tasks   []struct{ ID string }
+	}
+	show := func() exposure { return decode[exposure](t, k.ask(t, "incident", "breach", "show", one)) }
+	sign := func(thing string) {
+		hash := show().Scope.Hash
+		for _, p := range show().Papers {
+			if p.Kind == thing {
+				hash = p.Hash
+				break
+			}
+		}
+		first.want(http.StatusOK, "POST", "incidents/"+one+"/breach/signatures", obj{"object": thing, "hash": hash})
+		second.want(http.StatusOK, "POST", "incidents/"+one+"/breach/signatures", obj{"object": thing, "hash": hash})
+	}
+	k.ask(t, "incident", "breach", "scope", one, "--since", "1h", "--principal", gina, "--statement", "The server is younger than an hour, and its pages have no kind of data.")
+	x := show()
+	if x.Scope.Counts["obtained"] < 2 || len(x.Clocks) != 2 {
+		t.Errorf("%+v", x)
+	}
+	sign("scope")
+	k.ask(t, "incident", "breach", "lines", one, "--class", "obtained")
+	bundle := filepath.Join(t.TempDir(), "breach.zip")
+	k.ask(t, "incident", "breach", "scope", one, "--bundle", bundle)
+	if out := k.ask(t, "incident", "breach", "check", bundle); !strings.Contains(out, x.Scope.Hash) {
+		t.Errorf("offline: %s", out)
+	}
+	k.ask(t, "incident", "step", one, "scope")
+	k.ask(t, "incident", "clock", one, "--name", "contract with Grove", "--within", "24h")
+	k.json(t, 0, k.as(chloe, "incident", "clock", one, "--aware", time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), "--reason", "their letter came before"))
+	k.ask(t, "incident", "breach", "vendor", one, "name=Cloud Co", "contact=security@cloud.example", "case=C-9", "questions=Which of your people could read it?")
+	k.ask(t, "incident", "breach", "task", one, "fill in their form 12", "--owner", ben)
+	k.ask(t, "incident", "breach", "task", one, "--done", show().Tasks[0].ID)
+	k.ask(t, "incident", "breach", "risk", one, "level=high", "reason=Addresses can be used to deceive customers.")
+	k.json(t, 0, k.as(chloe, "incident", "breach", "sign", one, "risk", show().Papers[0].Hash))
+	k.ask(t, "incident", "step", one, "decide-risk")
+	pack := decode[struct{ Hash string }](t, k.ask(t, "incident", "breach", "pack", one))
+	k.ask(t, "incident", "breach", "paper", one, "receipt", "phase=first", "number=A-17", "pack="+pack.Hash)
+	k.ask(t, "incident", "step", one, "report")
+	body := "Dear {name},\n\nsomebody who had no right to it has seen data of yours in our service: {data}. It happened between {from} and {until}.\n\nWe have closed the way by which it happened. Questions: {contact}."
+	for class := range x.Scope.Counts {
+		if class == "cleared" {
+			continue
+		}
+		k.ask(t, "incident", "breach", "paper", one, "letter", "subject=Your data at {company}", "body="+body, "--class", class)
+		k.ask(t, "incident", "breach", "letter", one, "test", ben, "--class", class)
+		sign("letter-" + class)
+	}
+	k.ask(t, "incident", "step", one, "notify")
+	eventually(t, "everybody is told", func() bool {
+		l := show().Letters
+		var all int64
+		for _, n := range l {
+			all += n
+		}
+		return all > 0 && all == l["accepted"]
+	})
+	k.ask(t, "incident", "breach", "letters", one, "--state", "accepted")
+	n := 0
+	for _, l := range k.letters(gina) {
+		if strings.Contains(l.Text, "somebody who had no right to it") {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("she has %d letters", n)
+	}
+	k.ask(t, "incident", "step", one, "told")
+	session := decode[struct{ Session struct{ ID string } }](t, v.want(http.StatusOK, "GET", "session", nil).body).Session.ID
+	k.json(t, 0, k.as(chloe, "incident", "breach", "cut", one, "session", session))
+	v.want(http.StatusUnauthorized, "GET", "session", nil)
+	now := time.Now().UTC()
+	k.ask(t, "incident", "breach", "paper", one, "research", "way=A session was taken over.", "first="+now.Add(-2*time.Hour).Format(time.RFC3339), "last="+now.Add(-time.Minute).Format(time.RFC3339), "cause=A laptop was left open.", "unseen=Nobody looks at night.")
+	sign("research")
+	k.json(t, 0, k.as(chloe, "incident", "step", one, "research"))
+	k.ask(t, "incident", "breach", "paper", one, "measure", "what=Sessions end after ten minutes", "link=auth.best-practice", "test=TestIdle", "failed=run 17: failed", "passes=run 18: passed")
+	sign("measure")
+	k.json(t, 0, k.as(chloe, "incident", "step", one, "prevent")) // and what was held is free
+	k.ask(t, "incident", "breach", "register")
+}
