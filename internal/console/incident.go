@@ -39,6 +39,7 @@ type Incidents interface {
 	Split(ctx context.Context, who actor.Actor, ref, signal, reason string) (incident.Case, error)
 	ToldOtherwise(ctx context.Context, who actor.Actor, ref, team, how string) (incident.Case, error)
 	Breaches
+	Losses
 }
 
 const atIncidents = "/-/console/incidents"
@@ -51,7 +52,7 @@ func (c *Console) incidentRoutes(staff func(string, access.Action, string, web.H
 	note := staff("POST /-/console/incidents/{ref}/note", access.IncidentAct, atIncidents, c.onIncident(c.noteIncident))
 	learn := staff("POST /-/console/incidents/{ref}/review", access.IncidentAct, atIncidents, c.onIncident(c.reviewIncident))
 	note.Limit, learn.Limit = 256<<10, 256<<10
-	return append(c.breachRoutes(staff), []web.Route{
+	return append(append(c.breachRoutes(staff), c.lossRoutes(staff)...), []web.Route{
 		staff("GET /-/console/incidents", access.IncidentRead, atIncidents, c.showIncidents),
 		staff("POST /-/console/incidents", access.IncidentAct, atIncidents, c.declareIncident),
 		staff("GET /-/console/incidents/{ref}", access.IncidentRead, atIncidents, c.showIncident),
@@ -74,6 +75,8 @@ type incidentsPage struct {
 	Open    []incidentLine
 	Table   web.Table
 	Declare *web.Form
+	Drills  web.Table
+	Drill   *web.Form
 }
 
 type incidentLine struct {
@@ -119,6 +122,9 @@ func (c *Console) incidentsPage(w http.ResponseWriter, r *http.Request, who acto
 		}
 		f.Fields = append(f.Fields, web.Field{Name: "drill", Label: "It is a practice: no letters, no status page", Type: "checkbox"})
 		p.Declare = &f
+	}
+	if p.Drills, p.Drill, err = c.drillsOf(r.Context(), who); err != nil {
+		return err
 	}
 	lead := "No incident is open."
 	if n := len(p.Open); n > 0 {

@@ -20,6 +20,7 @@ import (
 type incidentView struct {
 	Facts    []string
 	Next     *incidentNext
+	Loss     *incidentLoss
 	Stands   []incidentStand
 	Forms    []incidentForm // further acts, each folded
 	Signals  web.Table
@@ -39,6 +40,9 @@ type incidentNext struct {
 	Late      bool
 	Unmet     []engine.Lack
 	Form      *web.Form // nil: not by this reader
+	Plan      *web.Table
+
+	region engine.Region
 }
 
 type incidentStand struct {
@@ -99,6 +103,7 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 	if n := v.Next(); n != nil {
 		p.Next = nextOf(v, *n, at, may, components)
 	}
+	p.Loss = c.lossOf(v, at, may, p.Next)
 	if may {
 		p.Forms = otherForms(v, at, components)
 		if v.Open() {
@@ -127,6 +132,11 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 // nextOf is the one thing to do, with its form.
 func nextOf(v incident.View, n incident.Way, at string, may bool, components []web.Option) *incidentNext {
 	out := &incidentNext{Says: n.Step.Says, Who: n.Who, Due: n.Due, Unmet: n.Unmet}
+	for _, x := range v.Stands {
+		if slices.ContainsFunc(x.Ways, func(w incident.Way) bool { return w.Step.From == n.Step.From && w.Step.Event == n.Step.Event }) {
+			out.region = x.Machine.Region
+		}
+	}
 	for _, x := range v.Stands {
 		out.Late = out.Late || x.Missed && x.Due.Equal(n.Due)
 	}

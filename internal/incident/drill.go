@@ -95,19 +95,14 @@ func (s *Service) Drill(ctx context.Context, who actor.Actor, in NewDrill) (Case
 			return Case{}, fmt.Errorf("set the stage: %w", err)
 		}
 	}
-	c, _, err := s.declare(ctx, who, Signal{Title: "Drill: " + strings.ReplaceAll(in.Kind, "-", " "), Onset: onset, Drill: true}, "person", nil)
+	letters, err := s.drillLetters(ctx, []string{by(who), other.ID}, drillLetter(s, in.Kind))
 	if err != nil {
 		return Case{}, err
 	}
-	letters, err := s.drillLetters(ctx, []string{by(who), other.ID}, drillLetter(s, c, in.Kind))
-	if err != nil {
-		return Case{}, err
-	}
-	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		if _, err := tx.Exec(ctx, insertDrill, c.ID, in.Kind, by(who), other.ID, in.Play, us(tx.Now())); err != nil {
-			return nil, err
-		}
-		return DrillBegun{Incident: c.ID, Kind: in.Kind, Played: in.Play, Alone: other.ID == ""}, s.enqueue(ctx, tx, letters)
+	c, _, err := s.declare(ctx, who, Signal{Title: "Drill: " + strings.ReplaceAll(in.Kind, "-", " "), Onset: onset, Drill: true}, "person", func(tx *ledger.Tx, id string) error {
+		tx.Also(DrillBegun{Incident: id, Kind: in.Kind, Played: in.Play, Alone: other.ID == ""})
+		_, err := tx.Exec(ctx, insertDrill, id, in.Kind, by(who), other.ID, in.Play, us(tx.Now()))
+		return errors.Join(err, s.enqueue(ctx, tx, letters))
 	})
 	return c, err
 }
@@ -341,12 +336,12 @@ func (s *Service) drillLetters(ctx context.Context, ids []string, l letter) ([]j
 	return s.letters(ctx, all, l)
 }
 
-func drillLetter(s *Service, c Case, kind string) letter {
+func drillLetter(s *Service, kind string) letter {
 	return letter{kind: "incident.drill", Letter: mail.Letter{
 		Title: "You take part in a drill: " + strings.ReplaceAll(kind, "-", " "),
-		Lines: []string{c.Ref() + " has begun. It goes as a real incident does, and reaches nothing but a sandbox.", "Where it asks for a second person, sign."},
-		Link:  &mail.Link{Text: "Look what is next", URL: s.at(c)},
-		Foot:  []string{"Begun on " + stamp(c.Declared) + "."}}}
+		Lines: []string{"It goes as a real incident does, and reaches nothing but a sandbox.", "Where it asks for a second person, sign."},
+		Link:  &mail.Link{Text: "Look what is next", URL: s.Origin + "/-/console/incidents"},
+		Foot:  []string{"Begun on " + stamp(s.Now()) + "."}}}
 }
 
 func scoreLetter(s *Service, c Case, sc Score) letter {
@@ -436,5 +431,5 @@ const (
 	setScore    = `UPDATE incident_drill SET state = 'scored', ended = $2, passed = $3, score = $4 WHERE case_id = $1 AND ended IS NULL`
 	clocksOf    = `SELECT COUNT(*), COALESCE(SUM(CASE WHEN missed IS NOT NULL OR ended > due THEN 1 ELSE 0 END), 0) FROM incident_clock WHERE case_id = $1`
 	peopleOf    = `SELECT person FROM incident_role WHERE case_id = $1 UNION SELECT person FROM incident_approval WHERE case_id = $1 UNION SELECT caller FROM incident_drill WHERE case_id = $1`
-	lastScores  = `SELECT c.number, d.ended, d.score FROM incident_drill d JOIN incident_case c ON c.id = d.case_id WHERE d.ended IS NOT NULL ORDER BY d.ended DESC LIMIT 50`
+	lastScores  = `SELECT c.number, d.ended, d.score FROM incident_drill d JOIN incident_case c ON c.id = d.case_id WHERE d.ended IS NOT NULL ORDER BY d.ended DESC, c.number DESC LIMIT 50`
 )

@@ -109,27 +109,29 @@ func lostWorld(t testing.TB, kit *ledgertest.Kit, dir string, seam *incident.Sea
 }
 
 // harm gives the application data, a backup, later writes and damage.
-func (l *lossy) harm() {
-	l.t.Helper()
+func (l *lossy) harm() { harm(l.t, l.store, l.kit.Clock) }
+
+func harm(t testing.TB, store *sample.Store, clock *ledgertest.Clock) {
+	t.Helper()
 	add := func(team string, n int) {
 		for range n {
-			if _, err := l.store.Add(l.t.Context(), sample.By{Team: team, Person: "maria", Route: "POST /contacts"}, sample.Contact{Name: "Ilse", Email: "i@brandt.example"}); err != nil {
-				l.t.Fatal(err)
+			if _, err := store.Add(t.Context(), sample.By{Team: team, Person: "maria", Route: "POST /contacts"}, sample.Contact{Name: "Ilse", Email: "i@brandt.example"}); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}
 	add("t1", 3)
 	add("t2", 3)
-	if _, err := l.store.Backup(l.t.Context()); err != nil {
-		l.t.Fatal(err)
+	if _, err := store.Backup(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	l.kit.Clock.Advance(10 * time.Minute)
+	clock.Advance(10 * time.Minute)
 	add("t1", 2)
-	if err := l.store.Remove(l.t.Context(), sample.By{Team: "t2"}, 6); err != nil {
-		l.t.Fatal(err)
+	if err := store.Remove(t.Context(), sample.By{Team: "t2"}, 6); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := l.store.Damage(l.t.Context()); err != nil {
-		l.t.Fatal(err)
+	if _, err := store.Damage(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
 
