@@ -95,7 +95,7 @@ func (s *Service) Drill(ctx context.Context, who actor.Actor, in NewDrill) (Case
 			return Case{}, fmt.Errorf("set the stage: %w", err)
 		}
 	}
-	c, _, err := s.declare(ctx, who, Signal{Title: "Drill: " + strings.ReplaceAll(in.Kind, "-", " "), Onset: onset, Drill: true}, "person")
+	c, _, err := s.declare(ctx, who, Signal{Title: "Drill: " + strings.ReplaceAll(in.Kind, "-", " "), Onset: onset, Drill: true}, "person", nil)
 	if err != nil {
 		return Case{}, err
 	}

@@ -18,6 +18,7 @@ func (s *Service) API() []web.Route {
 		{Pattern: "PUT " + v1 + "/components/{id}", Who: web.Staff, Handle: s.putComponent, Doc: web.Doc{Summary: "Say how a component is", In: stateIn{}, Errors: []string{"component_unknown", "component_state"}}},
 		{Pattern: "DELETE " + v1 + "/components/{id}", Who: web.Staff, Handle: s.deleteComponent, Doc: web.Doc{Summary: "Show a component no more", Errors: []string{"component_unknown"}}},
 		{Pattern: "POST " + v1 + "/windows", Who: web.Staff, Handle: s.postWindow, Doc: web.Doc{Summary: "Announce maintenance", In: windowIn{}, Out: windowOut{}, Status: http.StatusCreated, Errors: []string{"window_title", "window_body", "window_starts", "window_overlap", "component_unknown"}}},
+		{Pattern: "PUT " + v1 + "/windows/{id}", Who: web.Staff, Handle: s.putWindow, Doc: web.Doc{Summary: "Give maintenance another end", In: endsIn{}, Out: windowOut{}, Errors: []string{"window_unknown", "window_ends", "window_over", "window_overlap"}}},
 		{Pattern: "DELETE " + v1 + "/windows/{id}", Who: web.Staff, Handle: s.deleteWindow, Doc: web.Doc{Summary: "Complete maintenance now, or take it back", Errors: []string{"window_over"}}},
 	}
 }
@@ -43,6 +44,9 @@ type (
 		Components []string  `json:"components,omitempty"`
 		Starts     time.Time `json:"starts"`
 		Ends       time.Time `json:"ends"`
+	}
+	endsIn struct {
+		Ends time.Time `json:"ends"`
 	}
 	windowOut struct {
 		ID         string    `json:"id"`
@@ -154,6 +158,18 @@ func (s *Service) postWindow(w http.ResponseWriter, r *http.Request, who actor.A
 		return err
 	}
 	return web.WriteJSON(w, http.StatusCreated, windowOf(x))
+}
+
+func (s *Service) putWindow(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	in, err := web.ReadJSON[endsIn](r)
+	if err != nil {
+		return err
+	}
+	x, err := s.Extend(r.Context(), who, r.PathValue("id"), in.Ends)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, windowOf(x))
 }
 
 func (s *Service) deleteWindow(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
