@@ -43,6 +43,10 @@ func (a *app) statusShow() *cobra.Command {
 				}
 				Subscribers int
 				Exported    *time.Time
+				Promises    struct {
+					Given, Kept int
+					Median      float64 `json:"median_minutes"`
+				}
 			}
 			if err := decode(raw, &x); err != nil {
 				return err
@@ -54,6 +58,9 @@ func (a *app) statusShow() *cobra.Command {
 			}
 			for _, y := range x.Windows {
 				t.row(y.ID, y.Title, y.State, a.when(y.Starts))
+			}
+			if p := x.Promises; p.Given > 0 {
+				defer a.say("Of %s when service returns, %d kept; half of them were off by at most %.0f minutes.", count(p.Given, "promise", "promises"), p.Kept, p.Median)
 			}
 			if x.Exported != nil {
 				defer a.say("Written to its folder %s.", a.when(*x.Exported))

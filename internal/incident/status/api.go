@@ -63,6 +63,12 @@ type (
 		Windows     []windowOut    `json:"windows"`
 		Subscribers int64          `json:"subscribers"`
 		Exported    *time.Time     `json:"exported,omitempty"`
+		Promises    promisesOut    `json:"promises"`
+	}
+	promisesOut struct { // when service returns, in incidents that have ended
+		Given  int     `json:"given"`
+		Kept   int     `json:"kept"`
+		Median float64 `json:"median_minutes"` // by how much they were off, either way
 	}
 )
 
@@ -81,6 +87,7 @@ type Summary struct {
 	Windows     []Window
 	Subscribers int64
 	Exported    time.Time
+	Kept        Kept
 }
 
 // Sum tells it, for who may read incidents.
@@ -99,6 +106,9 @@ func (s *Service) Sum(r *http.Request, who actor.Actor) (Summary, error) {
 	if x := s.shown.Load(); x != nil {
 		out.Says = x.world.Says()
 	}
+	if out.Kept, err = s.Kept(r.Context()); err != nil {
+		return Summary{}, err
+	}
 	out.Subscribers, err = s.Subscribers(r.Context())
 	return out, err
 }
@@ -108,7 +118,7 @@ func (s *Service) getPage(w http.ResponseWriter, r *http.Request, who actor.Acto
 	if err != nil {
 		return err
 	}
-	out := pageOut{URL: s.Origin + At, Says: x.Says, Components: []componentOut{}, Windows: []windowOut{}, Subscribers: x.Subscribers, Exported: known(x.Exported)}
+	out := pageOut{URL: s.Origin + At, Says: x.Says, Components: []componentOut{}, Windows: []windowOut{}, Subscribers: x.Subscribers, Exported: known(x.Exported), Promises: promisesOut{x.Kept.Given, x.Kept.Kept, x.Kept.Median.Minutes()}}
 	for _, c := range x.Components {
 		out.Components = append(out.Components, wireOf(c))
 	}
