@@ -43,3 +43,9 @@ func (g gauge) Seen(context.Context) (incident.Seen, error) {
 	all, failed := g.meter.Failed()
 	return incident.Seen{Requests: all, Failed: failed, Answers: g.gate.Answers(), Closed: mode != gateway.Normal}, nil
 }
+
+// gateClosed reports whether the gate lets nobody but staff in.
+func (a *App) gateClosed() bool {
+	mode, _ := a.gateway.Mode()
+	return mode == gateway.Maintenance
+}

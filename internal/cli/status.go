@@ -13,7 +13,7 @@ import (
 
 func (a *app) statusCommand() *cobra.Command {
 	return a.group("status", "Keep the public status page", "The status page shows the components of the service, incidents and maintenance, at /-/status. Incidents post to it\nthemselves: writ incident update.",
-		"  writ status show\n  writ status add Sign-in --group Accounts", a.statusShow(), a.statusAdd(), a.statusSet(), a.statusRetire(), a.statusPlan(), a.statusEnd())
+		"  writ status show\n  writ status add Sign-in --group Accounts", a.statusShow(), a.statusAdd(), a.statusSet(), a.statusRetire(), a.statusPlan(), a.statusExtend(), a.statusEnd())
 }
 
 func (a *app) statusShow() *cobra.Command {
@@ -43,6 +43,10 @@ func (a *app) statusShow() *cobra.Command {
 				}
 				Subscribers int
 				Exported    *time.Time
+				Promises    struct {
+					Given, Kept int
+					Median      float64 `json:"median_minutes"`
+				}
 			}
 			if err := decode(raw, &x); err != nil {
 				return err
@@ -54,6 +58,9 @@ func (a *app) statusShow() *cobra.Command {
 			}
 			for _, y := range x.Windows {
 				t.row(y.ID, y.Title, y.State, a.when(y.Starts))
+			}
+			if p := x.Promises; p.Given > 0 {
+				defer a.say("Of %s when service returns, %d kept; half of them were off by at most %.0f minutes.", count(p.Given, "promise", "promises"), p.Kept, p.Median)
 			}
 			if x.Exported != nil {
 				defer a.say("Written to its folder %s.", a.when(*x.Exported))
@@ -138,6 +145,29 @@ func (a *app) statusPlan() *cobra.Command {
 	c.Flags().StringVar(&body, "body", "", "what is done, for the public")
 	c.Flags().StringArrayVar(&components, "component", nil, "id of a component that it touches; repeat it")
 	_ = c.MarkFlagRequired("starts") // the flag is there
+	return c
+}
+
+func (a *app) statusExtend() *cobra.Command {
+	var ends string
+	c := &cobra.Command{Use: "extend MAINTENANCE", Short: "Give maintenance another end", Long: "Gives maintenance another end. The page shows it, and subscribers are told, at once.", Example: "  writ status extend 7k2m9q4t8w1x --ends 45m", Args: cobra.ExactArgs(1),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			until, err := a.moment(ends)
+			if err != nil {
+				return &usageError{fmt.Errorf("--ends is %q, expected a time from now such as 45m, or 2026-05-03T14:10:00Z", ends)}
+			}
+			conn, err := a.open(c.Context())
+			if err != nil {
+				return err
+			}
+			var raw json.RawMessage
+			if err := conn.call(c.Context(), http.MethodPut, "status/windows/"+url.PathEscape(args[0]), map[string]any{"ends": until}, &raw); err != nil {
+				return err
+			}
+			return a.done("It ends "+a.when(until)+".", raw)
+		})}
+	c.Flags().StringVar(&ends, "ends", "", "when it ends now")
+	_ = c.MarkFlagRequired("ends") // the flag is there
 	return c
 }
 

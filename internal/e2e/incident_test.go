@@ -48,6 +48,7 @@ func (k *talker) incidents(t *testing.T) {
 	part := decode[struct{ ID string }](t, k.ask(t, "status", "add", "Sign-in", "--group", "Accounts"))
 	k.ask(t, "status", "set", part.ID, "degraded_performance")
 	plan := decode[struct{ ID string }](t, k.ask(t, "status", "plan", "New disks", "--starts", "24h", "--lasts", "2h", "--component", part.ID))
+	k.ask(t, "status", "extend", plan.ID, "--ends", "27h")
 	k.ask(t, "status", "end", plan.ID)
 	// An alarm of this machine may have begun one before.
 	one := decode[struct{ Ref string }](t, k.ask(t, "incident", "declare", "nobody can sign in", "--component", "Sign-in", "--since", "20m")).Ref

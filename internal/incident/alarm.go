@@ -159,11 +159,33 @@ func (s *Service) since(t time.Time) time.Time {
 	return t
 }
 
+// overrun begins an incident where maintenance takes longer than it was announced to.
+func (s *Service) overrun(ctx context.Context) error {
+	late, err := s.Page.Late(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range late {
+		t := Told{ID: "window/" + w.ID + "/" + w.Ends.UTC().Format(time.RFC3339), Kind: "usability", Says: cutTo("Maintenance is not over in time: "+w.Title, 160), At: w.Ends}
+		if err := ledger.One(ctx, s.DB, signalRow, []any{new(string)}, t.ID); errors.Is(err, fault.NotFound) {
+			err = s.tell(ctx, []Told{t})
+			if err != nil {
+				return err
+			}
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // sourceOf is how an incident says what it began with.
 func sourceOf(id string) string {
 	switch kind, _, _ := strings.Cut(id, "/"); kind {
 	case "alarm", "report", "impact":
 		return kind
+	case "window":
+		return "maintenance"
 	}
 	return "spending"
 }

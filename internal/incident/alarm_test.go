@@ -62,10 +62,10 @@ func (w *world) fires(a *alarms, id, kind string) journal.Entry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.known[id] = incident.Alarm{ID: id, Rule: "errors-burn", Part: "service", Severity: "page", Title: "Many requests fail", Kind: kind}
-	return w.entry("watch.alarm-opened", "alarm", id)
+	return w.heard("watch.alarm-opened", "alarm", id)
 }
 
-func (w *world) entry(stream, name, value string) journal.Entry {
+func (w *world) heard(stream, name, value string) journal.Entry {
 	return journal.Entry{ID: "e-" + value, Stream: stream, Happened: w.kit.Clock.Now(), Fields: []journal.Field{{Name: name, State: journal.Public, Value: value}, {Name: "level", State: journal.Public, Value: int64(120)}}}
 }
 
@@ -155,7 +155,7 @@ func TestWhichAlarmsBegin(t *testing.T) { // breaks: inc.categorise, mon.budget-
 	old := put("old", func(x *incident.Alarm) { x.Over = true })
 	old.Happened = old.Happened.Add(-time.Hour)
 	w.hears(put("test", func(x *incident.Alarm) { x.Test = true }), put("ticket", func(x *incident.Alarm) { x.Severity = "ticket" }), old,
-		w.entry("watch.alarm-opened", "alarm", "gone"), w.entry("watch.alarm-closed", "alarm", "test"))
+		w.heard("watch.alarm-opened", "alarm", "gone"), w.heard("watch.alarm-closed", "alarm", "test"))
 	if cs := w.open(); len(cs) != 0 {
 		t.Fatalf("begun: %+v", cs)
 	}
@@ -165,7 +165,7 @@ func TestWhichAlarmsBegin(t *testing.T) { // breaks: inc.categorise, mon.budget-
 	if cs := w.open(); len(cs) != 2 {
 		t.Fatalf("named by the policy: %+v", cs)
 	}
-	spent := w.entry("watch.budget-crossed", "budget", "requests")
+	spent := w.heard("watch.budget-crossed", "budget", "requests")
 	w.hears(spent)
 	w.hears(spent)
 	cs := w.open()

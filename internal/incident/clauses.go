@@ -221,7 +221,15 @@ func (s *Service) replayEstimates(ctx context.Context) (clause.Result, error) { 
 	if without > 0 && s.Rules.Get().Estimate == "required" {
 		bad = append(bad, fmt.Sprintf("%d of %d updates have no estimate", without, n))
 	}
-	return verdict(fmt.Sprintf("each of %s says when service returns, or when the next one comes", web.Count(n, "update")), n, bad), nil
+	kept, err := s.Page.Kept(ctx)
+	if err != nil {
+		return clause.Result{}, err
+	}
+	good := fmt.Sprintf("each of %s says when service returns, or when the next one comes", web.Count(n, "update"))
+	if kept.Given > 0 {
+		good += ". " + kept.Says()
+	}
+	return verdict(good, n, bad), nil
 }
 
 func (s *Service) probeLearned(ctx context.Context) (clause.Result, error) { // clause: inc.learn

@@ -246,6 +246,8 @@ func signalLetter(s *Service, in Signal, source string) letter {
 		by = "Spending has crossed its plan, which may be a sign of an attack: decide what it is."
 	case "impact":
 		by = "Those who use the service see it: " + in.Title + "."
+	case "maintenance":
+		by = "Maintenance takes longer than it was announced to: the gate is still closed."
 	case "report":
 		by = "A customer has reported a problem."
 	}

@@ -18,6 +18,7 @@ func (s *Service) API() []web.Route {
 		{Pattern: "PUT " + v1 + "/components/{id}", Who: web.Staff, Handle: s.putComponent, Doc: web.Doc{Summary: "Say how a component is", In: stateIn{}, Errors: []string{"component_unknown", "component_state"}}},
 		{Pattern: "DELETE " + v1 + "/components/{id}", Who: web.Staff, Handle: s.deleteComponent, Doc: web.Doc{Summary: "Show a component no more", Errors: []string{"component_unknown"}}},
 		{Pattern: "POST " + v1 + "/windows", Who: web.Staff, Handle: s.postWindow, Doc: web.Doc{Summary: "Announce maintenance", In: windowIn{}, Out: windowOut{}, Status: http.StatusCreated, Errors: []string{"window_title", "window_body", "window_starts", "window_overlap", "component_unknown"}}},
+		{Pattern: "PUT " + v1 + "/windows/{id}", Who: web.Staff, Handle: s.putWindow, Doc: web.Doc{Summary: "Give maintenance another end", In: endsIn{}, Out: windowOut{}, Errors: []string{"window_unknown", "window_ends", "window_over", "window_overlap"}}},
 		{Pattern: "DELETE " + v1 + "/windows/{id}", Who: web.Staff, Handle: s.deleteWindow, Doc: web.Doc{Summary: "Complete maintenance now, or take it back", Errors: []string{"window_over"}}},
 	}
 }
@@ -44,6 +45,9 @@ type (
 		Starts     time.Time `json:"starts"`
 		Ends       time.Time `json:"ends"`
 	}
+	endsIn struct {
+		Ends time.Time `json:"ends"`
+	}
 	windowOut struct {
 		ID         string    `json:"id"`
 		Title      string    `json:"title"`
@@ -59,6 +63,12 @@ type (
 		Windows     []windowOut    `json:"windows"`
 		Subscribers int64          `json:"subscribers"`
 		Exported    *time.Time     `json:"exported,omitempty"`
+		Promises    promisesOut    `json:"promises"`
+	}
+	promisesOut struct { // when service returns, in incidents that have ended
+		Given  int     `json:"given"`
+		Kept   int     `json:"kept"`
+		Median float64 `json:"median_minutes"` // by how much they were off, either way
 	}
 )
 
@@ -77,6 +87,7 @@ type Summary struct {
 	Windows     []Window
 	Subscribers int64
 	Exported    time.Time
+	Kept        Kept
 }
 
 // Sum tells it, for who may read incidents.
@@ -95,6 +106,9 @@ func (s *Service) Sum(r *http.Request, who actor.Actor) (Summary, error) {
 	if x := s.shown.Load(); x != nil {
 		out.Says = x.world.Says()
 	}
+	if out.Kept, err = s.Kept(r.Context()); err != nil {
+		return Summary{}, err
+	}
 	out.Subscribers, err = s.Subscribers(r.Context())
 	return out, err
 }
@@ -104,7 +118,7 @@ func (s *Service) getPage(w http.ResponseWriter, r *http.Request, who actor.Acto
 	if err != nil {
 		return err
 	}
-	out := pageOut{URL: s.Origin + At, Says: x.Says, Components: []componentOut{}, Windows: []windowOut{}, Subscribers: x.Subscribers, Exported: known(x.Exported)}
+	out := pageOut{URL: s.Origin + At, Says: x.Says, Components: []componentOut{}, Windows: []windowOut{}, Subscribers: x.Subscribers, Exported: known(x.Exported), Promises: promisesOut{x.Kept.Given, x.Kept.Kept, x.Kept.Median.Minutes()}}
 	for _, c := range x.Components {
 		out.Components = append(out.Components, wireOf(c))
 	}
@@ -154,6 +168,18 @@ func (s *Service) postWindow(w http.ResponseWriter, r *http.Request, who actor.A
 		return err
 	}
 	return web.WriteJSON(w, http.StatusCreated, windowOf(x))
+}
+
+func (s *Service) putWindow(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	in, err := web.ReadJSON[endsIn](r)
+	if err != nil {
+		return err
+	}
+	x, err := s.Extend(r.Context(), who, r.PathValue("id"), in.Ends)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, windowOf(x))
 }
 
 func (s *Service) deleteWindow(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

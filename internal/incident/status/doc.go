@@ -21,6 +21,6 @@
 //
 // Tables: incident_status_*; the schema says who may export and erase each.
 //
-// For: everybody; communications. Read status.go, post.go, guard.go, component.go, window.go;
+// For: everybody; communications. Read status.go, post.go, promise.go, guard.go, component.go, window.go, remind.go;
 // then page.go, wire.go, feed.go, ical.go; subscribe.go, export.go; http.go.
 package status

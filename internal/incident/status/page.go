@@ -127,7 +127,7 @@ func (s *Service) Refresh(ctx context.Context) error {
 // Tend keeps the page: a change of another node shows within a second, ages and bars within a
 // minute; what is seen is written down, and the folder is filled.
 func (s *Service) Tend(ctx context.Context) error {
-	errs := []error{s.see(ctx), s.turnDue(ctx)}
+	errs := []error{s.see(ctx), s.turnDue(ctx), s.remind(ctx)}
 	var turn int64
 	if err := ledger.One(ctx, s.DB, readTurn, []any{&turn}); err != nil {
 		return errors.Join(append(errs, err)...)

@@ -27,7 +27,7 @@ type Letters interface {
 	Enqueue(ctx context.Context, tx *ledger.Tx, job jobs.Job) error
 }
 
-// Deps are what a Service is made of. Names and Folder may be empty.
+// Deps are what a Service is made of. Names, Folder and Closed may be empty.
 type Deps struct {
 	DB      *ledger.DB
 	Ring    *keyring.Ring
@@ -40,6 +40,7 @@ type Deps struct {
 
 	Names  func(ctx context.Context) ([]string, error) // of customers, which no text may hold
 	Folder string                                      // where the page is written as files
+	Closed func() bool                                 // the gate lets nobody in
 }
 
 // Service is the status page. It is safe for concurrent use.

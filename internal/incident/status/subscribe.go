@@ -200,6 +200,15 @@ func (s *Service) Subscribers(ctx context.Context) (n int64, err error) {
 
 // Notices prepares a letter to each subscriber about a post. Queue them in its change.
 func (s *Service) Notices(ctx context.Context, p Post) ([]jobs.Job, error) {
+	title := p.Title
+	if err := ledger.One(ctx, s.DB, publicOf, []any{new(string), &title, new(string)}, p.Case); err != nil && !errors.Is(err, fault.NotFound) {
+		return nil, err
+	}
+	return s.toAll(ctx, func(to, end string) (letters.Message, error) { return updateLetter(s, to, title, p, end) })
+}
+
+// toAll prepares a letter to each subscriber; end is the link that ends them.
+func (s *Service) toAll(ctx context.Context, letter func(to, end string) (letters.Message, error)) ([]jobs.Job, error) {
 	type row struct {
 		id  string
 		box []byte
@@ -212,10 +221,6 @@ func (s *Service) Notices(ctx context.Context, p Post) ([]jobs.Job, error) {
 		return err
 	}); err != nil {
 		return nil, fmt.Errorf("read subscribers: %w", err)
-	}
-	title := p.Title
-	if err := ledger.One(ctx, s.DB, publicOf, []any{new(string), &title, new(string)}, p.Case); err != nil && !errors.Is(err, fault.NotFound) {
-		return nil, err
 	}
 	var out []jobs.Job
 	for _, r := range rows {
@@ -230,7 +235,7 @@ func (s *Service) Notices(ctx context.Context, p Post) ([]jobs.Job, error) {
 		if err != nil {
 			return nil, err
 		}
-		m, err := updateLetter(s, string(to.Reveal()), title, p, s.Origin+At+"/unsubscribe/"+end)
+		m, err := letter(string(to.Reveal()), s.Origin+At+"/unsubscribe/"+end)
 		if err != nil {
 			return nil, err
 		}

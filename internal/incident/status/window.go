@@ -19,8 +19,12 @@ import (
 const (
 	Scheduled  = "scheduled"
 	InProgress = "in_progress"
+	Verifying  = "verifying" // its time is over, and the gate is still closed
 	Completed  = "completed"
 )
+
+// longest is how long it may take.
+const longest = 7 * 24 * time.Hour
 
 // Window is scheduled maintenance.
 type Window struct {
@@ -44,24 +48,36 @@ func (s *Service) Schedule(ctx context.Context, who actor.Actor, w Window) (Wind
 		return Window{}, err
 	}
 	w.ID, w.State = newID(), Scheduled
-	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		others, err := windows(ctx, tx, openWindows)
-		if err != nil {
+	told, err := s.tellOf(ctx, w, "Maintenance is announced")
+	if err != nil {
+		return Window{}, err
+	}
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if err := alone(ctx, tx, w); err != nil {
 			return nil, err
 		}
-		for _, o := range others {
-			if o.Starts.Before(w.Ends) && w.Starts.Before(o.Ends) && slices.ContainsFunc(o.Touched, func(c string) bool { return slices.Contains(w.Touched, c) }) {
-				return nil, fault.New(fault.Conflict, "window_overlap", fault.Public{Problem: "“" + o.Title + "” touches the same component at that time.", Next: "Choose another time, or complete the other one first."})
-			}
-		}
 		w.Made, w.Changed = tx.Now(), tx.Now()
-		_, err = tx.Exec(ctx, insertWindow, w.ID, w.Title, w.Body, strings.Join(w.Touched, " "), us(w.Starts), us(w.Ends), w.State, us(tx.Now()))
-		return WindowSet{Window: w.ID, State: w.State, Starts: w.Starts, Ends: w.Ends}, errors.Join(err, touch(ctx, tx))
+		_, err := tx.Exec(ctx, insertWindow, w.ID, w.Title, w.Body, strings.Join(w.Touched, " "), us(w.Starts), us(w.Ends), w.State, us(tx.Now()))
+		return WindowSet{Window: w.ID, State: w.State, Starts: w.Starts, Ends: w.Ends}, errors.Join(err, touch(ctx, tx), s.enqueue(ctx, tx, told))
 	})
 	if err != nil {
 		return Window{}, fmt.Errorf("schedule maintenance: %w", err)
 	}
 	return w, s.Refresh(ctx)
+}
+
+// alone refuses maintenance at the time of another one that touches the same component.
+func alone(ctx context.Context, tx *ledger.Tx, w Window) error {
+	others, err := windows(ctx, tx, openWindows)
+	if err != nil {
+		return err
+	}
+	for _, o := range others {
+		if o.ID != w.ID && o.Starts.Before(w.Ends) && w.Starts.Before(o.Ends) && slices.ContainsFunc(o.Touched, func(c string) bool { return slices.Contains(w.Touched, c) }) {
+			return fault.New(fault.Conflict, "window_overlap", fault.Public{Problem: "“" + o.Title + "” touches the same component at that time.", Next: "Choose another time, or complete the other one first."})
+		}
+	}
+	return nil
 }
 
 func (s *Service) checkWindow(ctx context.Context, w *Window) error {
@@ -75,7 +91,7 @@ func (s *Service) checkWindow(ctx context.Context, w *Window) error {
 		return bad("title", "The title is one line of 3 to 120 characters.")
 	case len(w.Body) > maxBody || !utf8.ValidString(w.Title+w.Body):
 		return bad("body", "The text has at most 4,000 characters.")
-	case w.Starts.Before(now) || w.Starts.After(now.AddDate(1, 0, 0)) || !w.Ends.After(w.Starts) || w.Ends.Sub(w.Starts) > 7*24*time.Hour:
+	case w.Starts.Before(now) || w.Starts.After(now.AddDate(1, 0, 0)) || !w.Ends.After(w.Starts) || w.Ends.Sub(w.Starts) > longest:
 		return bad("starts", "Maintenance begins within the next year, and lasts at most seven days.")
 	}
 	for _, id := range w.Touched {
@@ -95,7 +111,7 @@ func (s *Service) End(ctx context.Context, who actor.Actor, id string) error {
 	if err := s.Access.Allow(ctx, who, access.IncidentAct, "status/windows"); err != nil {
 		return err
 	}
-	if err := s.turn(ctx, who, id, []string{Scheduled, InProgress}, Completed); err != nil {
+	if err := s.turn(ctx, who, id, []string{Scheduled, InProgress, Verifying}, Completed); err != nil {
 		return err
 	}
 	return s.Refresh(ctx)
@@ -140,7 +156,10 @@ func (s *Service) turn(ctx context.Context, who actor.Actor, id string, from []s
 	return nil
 }
 
-// turnDue begins and ends maintenance by the clock.
+// closed reports whether the gate lets nobody in.
+func (s *Service) closed() bool { return s.Closed != nil && s.Closed() }
+
+// turnDue begins and ends maintenance by the clock. While the gate is closed it does not end.
 func (s *Service) turnDue(ctx context.Context) error {
 	ws, err := windows(ctx, s.DB, openWindows)
 	if err != nil {
@@ -151,6 +170,10 @@ func (s *Service) turnDue(ctx context.Context) error {
 		switch {
 		case w.State == Scheduled && !now.Before(w.Starts):
 			err = s.turn(ctx, who, w.ID, []string{Scheduled}, InProgress)
+		case w.State == InProgress && !now.Before(w.Ends) && s.closed():
+			err = s.turn(ctx, who, w.ID, []string{InProgress}, Verifying)
+		case w.State == Verifying && !s.closed():
+			err = s.turn(ctx, who, w.ID, []string{Verifying}, Completed)
 		case w.State == InProgress && !now.Before(w.Ends):
 			err = s.turn(ctx, who, w.ID, []string{InProgress}, Completed)
 		}

@@ -94,7 +94,7 @@ func (w world) wire(out map[string]file) error {
 		switch x.State {
 		case Scheduled:
 			upcoming = append(upcoming, m)
-		case InProgress:
+		case InProgress, Verifying:
 			active = append(active, m)
 		}
 	}

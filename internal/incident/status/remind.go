@@ -1,0 +1,160 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"writ/internal/access"
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/jobs"
+	"writ/internal/ledger"
+	letters "writ/internal/mail"
+	"writ/internal/web"
+)
+
+// befores are how long before maintenance its subscribers are reminded, the longest first.
+var befores = []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, time.Hour}
+
+// Extend gives maintenance another end: the page shows it, and subscribers are told, at once.
+func (s *Service) Extend(ctx context.Context, who actor.Actor, id string, ends time.Time) (Window, error) {
+	if err := s.Access.Allow(ctx, who, access.IncidentAct, "status/windows"); err != nil {
+		return Window{}, err
+	}
+	ws, err := windows(ctx, s.DB, oneWindow, id)
+	if err == nil && len(ws) == 0 {
+		err = fault.New(fault.NotFound, "window_unknown", fault.Public{Problem: "There is no such maintenance.", Next: "Look at the list: writ status show"})
+	}
+	if err != nil {
+		return Window{}, err
+	}
+	w := ws[0]
+	if w.Ends = ends; !ends.After(s.Now()) || !ends.After(w.Starts) || ends.Sub(w.Starts) > longest {
+		return Window{}, fault.New(fault.Invalid, "window_ends", fault.Public{Problem: "Maintenance ends after it began, not in the past, and lasts at most seven days.", Fields: []fault.Field{{Name: "ends", Code: "window_ends", Problem: "A time to come, at most seven days after it begins."}}})
+	}
+	told, err := s.tellOf(ctx, w, "Maintenance ends at another time")
+	if err != nil {
+		return Window{}, err
+	}
+	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		if err := alone(ctx, tx, w); err != nil {
+			return nil, err
+		}
+		n, err := tx.Exec(ctx, extend, id, us(ends), us(tx.Now()))
+		if err == nil && n != 1 {
+			err = fault.Newf(fault.Conflict, "window_over", "This maintenance is not open.")
+		}
+		if err == nil {
+			err = ledger.One(ctx, tx, windowState, []any{&w.State}, id)
+		}
+		w.Changed = tx.Now()
+		return WindowSet{Window: id, State: w.State, Starts: w.Starts, Ends: ends}, errors.Join(err, touch(ctx, tx), s.enqueue(ctx, tx, told))
+	})
+	if err != nil {
+		return Window{}, fmt.Errorf("extend maintenance: %w", err)
+	}
+	return w, s.Refresh(ctx)
+}
+
+// remind tells subscribers of maintenance that is near. What was announced later than a time
+// to remind at is not reminded of then.
+func (s *Service) remind(ctx context.Context) error {
+	ws, err := windows(ctx, s.DB, openWindows)
+	if err != nil {
+		return err
+	}
+	now := s.Now()
+	for _, w := range ws {
+		if w.State != Scheduled {
+			continue
+		}
+		i := slices.IndexFunc(befores, func(d time.Duration) bool { return now.Before(w.Starts.Add(-d)) })
+		if i < 0 {
+			i = len(befores)
+		}
+		if i == 0 || w.Made.After(w.Starts.Add(-befores[i-1])) {
+			continue
+		}
+		if err := s.remindOf(ctx, w, befores[i-1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) remindOf(ctx context.Context, w Window, before time.Duration) error {
+	row := []any{w.ID, before.Microseconds(), us(w.Starts)}
+	if err := ledger.One(ctx, s.DB, reminded, []any{new(int64)}, row...); !errors.Is(err, fault.NotFound) {
+		return err // was told, or cannot be read
+	}
+	told, err := s.tellOf(ctx, w, "Maintenance begins in "+web.Duration(before))
+	if err != nil {
+		return err
+	}
+	_, err = s.DB.Change(ctx, actor.System("incident-status"), func(tx *ledger.Tx) (ledger.Event, error) {
+		n, err := tx.Exec(ctx, insertReminder, append(row, us(tx.Now()))...)
+		if err == nil && n != 1 {
+			err = fault.Wrap(fault.Conflict, "reminded", errors.New("another node was first"))
+		}
+		return WindowReminded{Window: w.ID, Before: before.String(), Letters: int64(len(told))}, errors.Join(err, s.enqueue(ctx, tx, told))
+	})
+	if fault.KindOf(err) == fault.Conflict {
+		return nil
+	}
+	return err
+}
+
+// tellOf prepares a letter about maintenance to each subscriber.
+func (s *Service) tellOf(ctx context.Context, w Window, title string) ([]jobs.Job, error) {
+	return s.toAll(ctx, func(to, end string) (letters.Message, error) {
+		lines := []string{w.Title, "From " + stamp(w.Starts) + " until " + stamp(w.Ends) + "."}
+		if w.Body != "" {
+			lines = append(lines, strings.Split(w.Body, "\n\n")...)
+		}
+		m, err := letters.Letter{Company: s.Company(), Title: title, Lines: lines, Link: &letters.Link{Text: "See it on the status page", URL: s.Origin + At},
+			Foot: []string{"You asked to be told of incidents. To end this: " + end}}.Message(to, "incident.maintenance")
+		m.Unsubscribe = end
+		return m, err
+	})
+}
+
+func (s *Service) enqueue(ctx context.Context, tx *ledger.Tx, all []jobs.Job) error {
+	for _, j := range all {
+		if err := s.Letters.Enqueue(ctx, tx, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Late is maintenance whose end has passed while the gate is still closed.
+func (s *Service) Late(ctx context.Context) ([]Window, error) {
+	ws, err := windows(ctx, s.DB, openWindows)
+	return slices.DeleteFunc(ws, func(w Window) bool { return w.State != Verifying || s.Now().Sub(w.Ends) < grace }), err
+}
+
+// grace is how much longer than announced maintenance takes before that is an incident.
+const grace = 5 * time.Minute
+
+// WindowReminded is maintenance that subscribers were told of before it begins.
+type WindowReminded struct {
+	Window  string `class:"public"`
+	Before  string `class:"public"`
+	Letters int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e WindowReminded) About() ledger.About {
+	return ledger.About{Name: "incident.window-reminded", Clause: "inc.public-notice", Object: "window/" + e.Window}
+}
+
+const (
+	extend         = `UPDATE incident_status_window SET ends = $2, changed = $3, state = CASE WHEN state = 'verifying' THEN 'in_progress' ELSE state END WHERE id = $1 AND state <> 'completed'`
+	windowState    = `SELECT state FROM incident_status_window WHERE id = $1`
+	reminded       = `SELECT at FROM incident_status_reminder WHERE window_id = $1 AND before = $2 AND starts = $3`
+	insertReminder = `INSERT INTO incident_status_reminder (window_id, before, starts, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
+)
