@@ -86,7 +86,8 @@ type learned struct {
 	above  float64
 	below  float64
 	band   baseline.Band
-	silent float64 // minutes in a row without anything, where there never are
+	run    int64   // minutes in a row without anything
+	silent float64 // how far that is beyond what is usual
 }
 
 // learner keeps what is usual, and compares each minute with it.
@@ -309,16 +310,13 @@ func (x *learned) compare(m time.Time, p *series.Point, since int64, c baseline.
 	if x.exp.drop != "" {
 		x.below = x.band.Below(v, x.exp.wide, baseline.Floor{Least: 20}, 0.4)
 	}
-	usual := x.band
-	if x.exp.wide == 0 {
-		usual = x.model.Band(m, pageWide, c)
+	if x.run++; p.Count > 0 || !x.band.Known || x.band.Expected < fewestUsual {
+		x.run = 0
 	}
-	if x.silent++; p.Count > 0 || !usual.Known || usual.Low < fewestUsual {
-		x.silent = 0
-	}
+	x.silent = x.model.Silent(x.run)
 }
 
-// fewestUsual is how much there is at least in each usual minute of what may not fall silent.
+// fewestUsual is how much is expected at least in a minute of what may not fall silent.
 const fewestUsual = 5
 
 // sumOf is what the minutes of this hour came to.
@@ -350,8 +348,9 @@ func (l *learner) readings(x *learned) (out []Reading) {
 	put(x.exp.drop, x.below)
 	if x.model != nil && x.exp.value == nil {
 		put("series-silent", x.silent)
-		d := x.model.Drift()
-		put("baseline-drift", max(d, 1/d))
+		if d := x.model.Drift(); x.exp.spike != "" && x.band.Expected >= fewestUsual {
+			put("baseline-drift", max(d, 1/d))
+		}
 	}
 	return out
 }

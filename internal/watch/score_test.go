@@ -2,6 +2,7 @@ package watch_test
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -20,7 +21,7 @@ import (
 	"writ/internal/watch/series"
 )
 
-// TestScore plays two months of a company by the clock of the test, through the follower, the
+// TestScore plays six weeks of a company by the clock of the test, through the follower, the
 // rules and what is usual, with attacks and without, and prints what was found. It takes
 // minutes: make watch-score runs it, with WRIT_SCORE as the seed.
 func TestScore(t *testing.T) {
@@ -28,15 +29,18 @@ func TestScore(t *testing.T) {
 	if err != nil {
 		t.Skip("make watch-score plays it")
 	}
-	for _, attacked := range []bool{true, false} {
-		c := newCompany(lite(t), seed, attacked)
-		c.play()
-		c.print(t)
+	for name, attacked := range map[string]bool{"attacked": true, "clean": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCompany(lite(t), seed, attacked)
+			c.play()
+			c.print(t)
+		})
 	}
 }
 
 const (
-	scoreLearn = 21 // days before anything is judged
+	scoreLearn = 15 // days before anything is judged
 	scoreDays  = 28
 	aside      = 20 * time.Minute // after an attack, in which an alarm is still of it
 )
@@ -66,6 +70,7 @@ type company struct {
 	begin     time.Time
 	attacks   []*attack
 	byMinute  map[int64]func()
+	followed  int64            // the newest entry that watch itself wrote and was given
 	seen      map[string]int64 // alarms that were looked at, with their flaps
 	outside   map[string]int   // alarms without an attack, by rule
 	pages     int              // of those
@@ -224,6 +229,7 @@ func (c *company) play() {
 		}
 		must(w.t, w.s.Compare(ctx))
 		must(w.t, w.s.Step(ctx))
+		c.follow()
 		if i >= scoreLearn*1440 {
 			c.look(w.Clock.Now())
 		}
@@ -300,6 +306,28 @@ func (c *company) usualPeople(i int64, now time.Time) {
 		e.Kind = "person"
 		c.entries(e)
 	}
+}
+
+// follow gives watch what it wrote about people, as the journal does.
+func (c *company) follow() {
+	var es []journal.Entry
+	must(c.w.t, c.w.DB.Each(c.w.t.Context(), `SELECT k, name, body FROM ledger_pending WHERE k > $1 ORDER BY k`, func(scan ledger.Scan) error {
+		var body []byte
+		var name string
+		var b struct {
+			Subject string
+			F       struct{ What string }
+		}
+		if err := scan(&c.followed, &name, &body); err != nil || name != "watch.first-seen" {
+			return err
+		}
+		err := json.Unmarshal(body, &b)
+		e := entry("watch.first-seen", "writ/watch", journal.Field{Name: "what", State: journal.Public, Value: b.F.What})
+		e.Subject = b.Subject
+		es = append(es, e)
+		return err
+	}, c.followed))
+	c.w.follow(es...)
 }
 
 // look finds the alarms that opened, and says of each whether an attack is its cause.

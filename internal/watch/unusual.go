@@ -39,8 +39,8 @@ func unusualRules() []Rule { // clause: mon.abnormal
 			"Know who did it and why: each entry names both."+since, 0),
 		beyond("staff-views-unusual", Data, notify.Ticket, "Somebody of staff looks at many customers", "Three times the looks that this person ever took in an hour, and six or more",
 			"Read their reasons (Record): a wave of support is known to the team."+since, 0),
-		{ID: "series-silent", Part: Meta, Severity: notify.Ticket, Clause: abnormal, Title: "Something that never rests is silent", Says: "Nothing for three minutes where each minute usually has something",
-			Next: "The label says of what. See whether it still happens and is only not seen, or does not happen any more.", Reads: unusual + "series-silent", Above: 2.5, Clear: 0.5, fire: reads("requests")},
+		{ID: "series-silent", Part: Meta, Severity: notify.Ticket, Clause: abnormal, Title: "Something that never rests is silent", Says: "Nothing for three minutes, or three times as long as there ever was nothing",
+			Next: "The label says of what. See whether it still happens and is only not seen, or does not happen any more.", Reads: unusual + "series-silent", Above: 1, Clear: 0.3, fire: reads("requests")},
 		{ID: "baseline-drift", Part: Meta, Severity: notify.Ticket, Clause: abnormal, Title: "What is usual has moved far", Says: "The level is twice what it was four weeks ago, or half",
 			Next: "See the series (Alarms, What is usual). If it grew, accept it there with a reason; if not, somebody may be moving slowly enough not to be seen.", Reads: unusual + "baseline-drift", Above: 2, Clear: 1.8, fire: reads("requests")},
 	}

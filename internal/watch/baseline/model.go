@@ -50,6 +50,8 @@ type state struct {
 	Levels  [5]float64 // a week apart, the newest first
 	Marked  int64      // the minute of Levels[0]
 	Known   int64      // how many Levels there are
+	Run     int64      // minutes in a row with nothing, up to Last
+	Longest int64      // that were usual so far
 	Season  [Seasons]float32
 	Visits  [Seasons]uint8
 	Resid   [Seasons]residuals
@@ -151,6 +153,7 @@ func (m *Model) Learn(t time.Time, v float64, c Config) {
 		return
 	}
 	m.Minutes++
+	m.rest(v)
 	y := math.Log1p(max(v, 0))
 	h, _ := season(t, c.Zone)
 	if want, known := m.expect(t, c.Zone); known {
@@ -163,6 +166,24 @@ func (m *Model) Learn(t time.Time, v float64, c Config) {
 	}
 	m.Sum, m.N = m.Sum+y, m.N+1
 }
+
+// rest learns how long there is usually nothing. What is far longer than ever is not learned.
+func (m *Model) rest(v float64) {
+	if v <= 0 {
+		m.Run++
+		return
+	}
+	if _, enough := m.Learned(); !enough || m.Run <= m.patience() {
+		m.Longest = max(m.Longest, m.Run)
+	}
+	m.Run = 0
+}
+
+// patience is how many minutes in a row there may be nothing.
+func (m *Model) patience() int64 { return 3*m.Longest + 2 }
+
+// Silent is how far a run of minutes with nothing is beyond what is usual: above 1 it is.
+func (m *Model) Silent(run int64) float64 { return float64(run) / float64(m.patience()) }
 
 // closeHour learns an hour whose minutes are all there.
 func (m *Model) closeHour(c Config) {
@@ -253,7 +274,7 @@ func (m *Model) UnmarshalBinary(b []byte) error {
 			return errModel
 		}
 	}
-	if s.Last < 0 || s.Minutes < 0 || s.N < 0 || s.Known < 0 || s.Known > int64(len(s.Levels)) {
+	if s.Last < 0 || s.Minutes < 0 || s.N < 0 || s.Known < 0 || s.Run < 0 || s.Longest < 0 || s.Longest > 1e9 || s.Run > 1e9 || s.Known > int64(len(s.Levels)) {
 		return errModel
 	}
 	m.state = s

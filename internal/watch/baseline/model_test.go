@@ -157,6 +157,33 @@ func TestAccept(t *testing.T) {
 	}
 }
 
+// What comes and goes may be silent for a while; what never rests may not. An outage teaches no
+// patience.
+func TestSilent(t *testing.T) {
+	steady, bursts := &baseline.Model{}, &baseline.Model{}
+	at := monday
+	for i := range 15 * 24 * 60 {
+		steady.Learn(at, 10, utc)
+		v := 10.0
+		if i%9 > 3 {
+			v = 0
+		}
+		bursts.Learn(at, v, utc)
+		at = at.Add(time.Minute)
+	}
+	if steady.Silent(2) > 1 || steady.Silent(3) <= 1 || bursts.Silent(15) > 1 || bursts.Silent(18) <= 1 {
+		t.Errorf("patience of %v and %v", steady.Silent(1), bursts.Silent(1))
+	}
+	for range 60 {
+		steady.Learn(at, 0, utc)
+		at = at.Add(time.Minute)
+	}
+	steady.Learn(at, 10, utc)
+	if steady.Silent(3) <= 1 {
+		t.Error("an hour of silence became usual")
+	}
+}
+
 // Where the clocks change, nothing is learned, and the band is twice as wide.
 func TestClocksChange(t *testing.T) {
 	vienna, err := time.LoadLocation("Europe/Vienna")

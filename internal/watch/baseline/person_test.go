@@ -152,8 +152,8 @@ func TestUsual(t *testing.T) {
 		t.Error("not usual after it was accepted")
 	}
 	none := &baseline.Usual{}
-	if none.Above(at, begin, 350, floor) > 1 || none.Above(at, begin, 450, floor) <= 1 {
-		t.Error("of whom nothing is known, four times the floor is unusual")
+	if none.Above(at, begin, 150, floor) > 1 || none.Above(at, begin, 250, floor) <= 1 {
+		t.Error("of whom nothing is known, twice the floor is unusual")
 	}
 	b, err := u.MarshalBinary()
 	must(t, err)

@@ -26,7 +26,7 @@ const (
 	fading    = 0.9985 // of the peak, an hour with something in it
 	above     = 6      // deviations
 	peaks     = 3      // times the peak
-	unheardOf = 4      // times the floor, of whom nothing of the kind is known
+	unheardOf = 2      // times the floor, of whom nothing of the kind is known
 	steadiest = 0.2    // deviation: no hours are steadier than this
 )
 
