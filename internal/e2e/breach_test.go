@@ -68,12 +68,14 @@ func (k *talker) breaches(t *testing.T) {
 	}
 	k.ask(t, "incident", "step", one, "scope")
 	k.ask(t, "incident", "clock", one, "--name", "contract with Grove", "--within", "24h")
-	k.json(t, 0, k.as(chloe, "incident", "clock", one, "--aware", time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), "--reason", "their letter came before"))
+	must(t, 1, k.writ("incident", "clock", one, "--aware", time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), "--reason", "their letter came before")) // the operator moves no time
 	k.ask(t, "incident", "breach", "vendor", one, "name=Cloud Co", "contact=security@cloud.example", "case=C-9", "questions=Which of your people could read it?")
 	k.ask(t, "incident", "breach", "task", one, "fill in their form 12", "--owner", ben)
 	k.ask(t, "incident", "breach", "task", one, "--done", show().Tasks[0].ID)
 	k.ask(t, "incident", "breach", "risk", one, "level=high", "reason=Addresses can be used to deceive customers.")
-	k.json(t, 0, k.as(chloe, "incident", "breach", "sign", one, "risk", show().Papers[0].Hash))
+	must(t, 1, k.writ("incident", "breach", "sign", one, "risk", show().Papers[0].Hash)) // and signs nothing
+	k.tried["incident breach sign"] = true
+	first.want(http.StatusOK, "POST", "incidents/"+one+"/breach/signatures", obj{"object": "risk", "hash": show().Papers[0].Hash})
 	k.ask(t, "incident", "step", one, "decide-risk")
 	pack := decode[struct{ Hash string }](t, k.ask(t, "incident", "breach", "pack", one))
 	k.ask(t, "incident", "breach", "paper", one, "receipt", "phase=first", "number=A-17", "pack="+pack.Hash)
@@ -108,14 +110,14 @@ func (k *talker) breaches(t *testing.T) {
 	}
 	k.ask(t, "incident", "step", one, "told")
 	session := decode[struct{ Session struct{ ID string } }](t, v.want(http.StatusOK, "GET", "session", nil).body).Session.ID
-	k.json(t, 0, k.as(chloe, "incident", "breach", "cut", one, "session", session))
+	k.ask(t, "incident", "breach", "cut", one, "session", session)
 	v.want(http.StatusUnauthorized, "GET", "session", nil)
 	now := time.Now().UTC()
 	k.ask(t, "incident", "breach", "paper", one, "research", "way=A session was taken over.", "first="+now.Add(-2*time.Hour).Format(time.RFC3339), "last="+now.Add(-time.Minute).Format(time.RFC3339), "cause=A laptop was left open.", "unseen=Nobody looks at night.")
 	sign("research")
-	k.json(t, 0, k.as(chloe, "incident", "step", one, "research"))
+	first.want(http.StatusOK, "POST", "incidents/"+one+"/steps", obj{"event": "research"})
 	k.ask(t, "incident", "breach", "paper", one, "measure", "what=Sessions end after ten minutes", "link=auth.best-practice", "test=TestIdle", "failed=run 17: failed", "passes=run 18: passed")
 	sign("measure")
-	k.json(t, 0, k.as(chloe, "incident", "step", one, "prevent")) // and what was held is free
+	first.want(http.StatusOK, "POST", "incidents/"+one+"/steps", obj{"event": "prevent"}) // and what was held is free
 	k.ask(t, "incident", "breach", "register")
 }

@@ -28,7 +28,11 @@ type BreachSeen struct {
 
 // About implements ledger.Event.
 func (e BreachSeen) About() ledger.About {
-	return ledger.About{Name: "incident.breach-seen", Clause: "inc.breach-scope", Object: thing(e.Incident), Subject: subject(e.Incident)}
+	a := ledger.About{Name: "incident.breach-seen", Clause: "inc.breach-scope"}
+	if e.Incident != "" { // else of all of them: the register
+		a.Object, a.Subject = thing(e.Incident), subject(e.Incident)
+	}
+	return a
 }
 
 // PaperWritten is something that was decided or found; its words are sealed in the table.

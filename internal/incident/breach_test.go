@@ -270,6 +270,10 @@ func TestBreachGoesItsWay(t *testing.T) { // breaks: inc.breach-scope, inc.breac
 		if got := w.show(c.Ref()).States[engine.B]; got != "B8" {
 			t.Errorf("it stands at %s", got)
 		}
+		reg, err := w.svc.Register(t.Context(), w.as("eve"))
+		if err != nil || len(reg) != 1 || reg[0].Risk != "high" || reg[0].Authority != "A-17" || reg[0].Obtained != 2 || reg[0].Letters != 3 || len(reg[0].Remedial) != 1 {
+			t.Errorf("the register: %+v %v", reg, err)
+		}
 		if w.entries("letter-followed") != 3 || w.entries("scope-frozen") != 1 || w.entries("hold-lifted") != 1 || w.entries("breach-seen") == 0 {
 			t.Error("the record lacks something")
 		}
