@@ -150,6 +150,7 @@ func TestWhoMayCome(t *testing.T) {
 		"GET gate": access.GateRead, "GET gate/explain": access.GateRead, "GET gate/requests": access.JournalRead, "POST gate/mode": access.GateMaintain, "POST gate/purge": access.GateMaintain, "GET gate/finds": access.GateRead, "GET gate/finds/except": access.GateMaintain, "POST gate/finds/except": access.GateMaintain, "POST gate/finds/end": access.GateMaintain, "GET gate/egress": access.GateRead, "GET gate/egress/new": access.GateMaintain, "POST gate/egress/new": access.GateMaintain, "POST gate/egress/remove": access.GateMaintain, "GET mail": access.MailRead,
 		"GET encryption": access.KeysRead, "POST encryption/rotate": access.KeysRotate, "POST encryption/shreds": access.KeysShred, "POST encryption/shreds/agree": access.KeysAgree, "POST encryption/shreds/refuse": access.KeysAgree,
 		"GET encryption/certificates/{id}": access.KeysRead, "POST encryption/holds": access.HoldAdd, "POST encryption/holds/end": access.HoldEnd,
+		"POST incidents/{ref}/loss": access.IncidentAct, "POST drills": access.IncidentAct,
 		"GET incidents": access.IncidentRead, "POST incidents": access.IncidentAct, "GET incidents/{ref}": access.IncidentRead, "GET incidents/{ref}/map": access.IncidentRead, "POST incidents/{ref}/step": access.IncidentAct, "POST incidents/{ref}/kind": access.IncidentAct,
 		"POST incidents/{ref}/role": access.IncidentAct, "POST incidents/{ref}/update": access.IncidentAct, "POST incidents/{ref}/fix": access.IncidentAct, "POST incidents/{ref}/approve": access.IncidentAct, "POST incidents/{ref}/waive": access.IncidentAct,
 		"POST incidents/{ref}/posted": access.IncidentAct, "POST incidents/{ref}/told": access.IncidentAct, "POST incidents/{ref}/split": access.IncidentAct, "POST incidents/{ref}/note": access.IncidentAct, "POST incidents/{ref}/review": access.IncidentAct,
@@ -230,7 +231,7 @@ func TestPolicyTells(t *testing.T) {
 	w := newWorld(t)
 	w.get("ana", "/-/console").want(200, "0 of 145 hold; 145 unproved", "is in force and not signed yet", "Has not been looked at yet", "no record yet")
 	w.fill()
-	w.get("ana", "/-/console").want(200, "58 of 145 hold; 2 broken since 09:06 UTC, 1 excepted, 1 stale, 83 unproved", "excepted until 17 November 2026", "3 hours instead of 1 hour", "signed 3 November 2026")
+	w.get("ana", "/-/console").want(200, "61 of 145 hold; 2 broken since 09:06 UTC, 1 excepted, 1 stale, 80 unproved", "excepted until 17 November 2026", "3 hours instead of 1 hour", "signed 3 November 2026")
 	broken := w.get("ana", "/-/console?show=broken").want(200, "A reset link stops working 12 hours")
 	if strings.Contains(broken.Body.String(), "Every byte in transit") {
 		t.Error("the filter shows what is not broken")
