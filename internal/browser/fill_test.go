@@ -17,6 +17,7 @@ type fillings struct {
 	incident  string // its id on the status page
 	ref       string // its reference
 	breach    string // reference of one of exposed data
+	loss      string // a practice in which data is lost
 	item      string // of the company's vault
 	alarm     string // a test alarm that fires
 	kms       string // a key that programs encrypt with
@@ -109,6 +110,7 @@ func (h *house) filled(t *testing.T) *fillings {
 	}
 	emil.call("POST", "vault/params", obj{"name": "/shop/features/gift-wrap", "value": "on", "type": "String"}, nil)
 	emil.call("POST", "vault/keys", obj{"path": "/shop", "read_only": true}, nil)
+	f.loss = emil.loss()
 	f.ref, f.incident = emil.incident()
 	f.breach = exposed(ana, ben, chloe, emil)
 	emil.call("POST", "vault/rotations", obj{"name": "/robot/writ-key", "kind": "access-key", "from": obj{"path": "/robot", "reads": true}, "days": 30}, nil)
@@ -271,6 +273,18 @@ func (s *signer) grant(id string) {
 		}
 	}
 	s.t.Fatalf("there is no exception %s", id)
+}
+
+// loss begins a practice in which data is lost, and has the application taken down by hand.
+func (s *signer) loss() string {
+	var c struct{ Ref string }
+	s.call("POST", "incidents", obj{"title": "The address book is empty", "drill": true}, &c)
+	at := "incidents/" + c.Ref
+	s.call("POST", at+"/steps", obj{"event": "acknowledge"}, nil)
+	s.call("POST", at+"/roles", obj{"role": "recovery-operator"}, nil)
+	s.call("POST", at+"/kind", obj{"kinds": []string{"data-loss"}, "severity": 1}, nil)
+	s.call("POST", at+"/steps", obj{"event": "take-down"}, nil)
+	return c.Ref
 }
 
 // incident has one active incident with a part of the service, a public notice and a note,

@@ -189,6 +189,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "factor-resets", route: "GET " + desk + "/factor-resets", path: desk + "/factor-resets", words: "Ask for a reset", picture: true},
 		{name: "incidents", route: "GET " + desk + "/incidents", path: desk + "/incidents", words: "Nobody can sign in", picture: true},
 		{name: "incident", route: "GET " + desk + "/incidents/{ref}", path: desk + "/incidents/" + h.filled(t).ref, words: "How it stands", picture: true},
+		{name: "incident-loss", path: desk + "/incidents/" + h.filled(t).loss, words: "Lost data", picture: true},
 		{name: "incident-map", route: "GET " + desk + "/incidents/{ref}/map", path: desk + "/incidents/" + h.filled(t).ref + "/map", words: "drawn from the same tables", picture: true},
 		{name: "breach", route: "GET " + desk + "/incidents/{ref}/breach", path: desk + "/incidents/" + h.filled(t).breach + "/breach", words: "Times of the law", picture: true},
 		{name: "breach-set", route: "GET " + desk + "/incidents/{ref}/breach/set", path: desk + "/incidents/" + h.filled(t).breach + "/breach/set", words: "Whom it concerns", picture: true},

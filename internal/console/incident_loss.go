@@ -22,7 +22,6 @@ type Losses interface {
 	RecordHand(ctx context.Context, who actor.Actor, ref, guard, text string) (incident.Case, error)
 	SignHand(ctx context.Context, who actor.Actor, ref, id string) (incident.Case, error)
 	Again(ctx context.Context, who actor.Actor, ref, act string) (incident.Case, error)
-	LostOf(ctx context.Context, who actor.Actor, ref, team string) ([]incident.Write, error)
 	Drill(ctx context.Context, who actor.Actor, in incident.NewDrill) (incident.Case, error)
 	Scores(ctx context.Context, who actor.Actor) ([]incident.Scored, error)
 }
@@ -32,7 +31,6 @@ const atDrills = "/-/console/drills"
 func (c *Console) lossRoutes(staff func(string, access.Action, string, web.Handler) web.Route) []web.Route {
 	return []web.Route{
 		staff("POST /-/console/incidents/{ref}/loss", access.IncidentAct, atIncidents, c.onIncident(c.actLoss)),
-		staff("GET /-/console/incidents/{ref}/loss/{team}", access.IncidentRead, atIncidents, c.showLost),
 		staff("POST /-/console/drills", access.IncidentAct, atIncidents, c.beginDrill),
 	}
 }
@@ -76,7 +74,7 @@ func (c *Console) lossOf(v incident.View, at string, may bool, next *incidentNex
 	for _, o := range l.Onsets {
 		p.Facts = append(p.Facts, "damaged perhaps after "+o.From.UTC().Format("2 Jan 15:04 UTC")+": "+o.Says)
 	}
-	p.tables(l, at)
+	p.tables(l, v.Ref())
 	if next != nil && next.region == engine.R {
 		p.lead(v, at, may, next)
 	}
@@ -97,7 +95,7 @@ func actWords(act string) string {
 	return "The server is at it: " + strings.ReplaceAll(act, "-", " ") + ". Load the page again in a moment."
 }
 
-func (p *incidentLoss) tables(l *incident.Loss, at string) {
+func (p *incidentLoss) tables(l *incident.Loss, ref string) {
 	if x := l.Plan; x != nil {
 		t := web.Table{Caption: "The plan " + l.Hash[:12] + ", by " + l.PlannedBy, Columns: []web.Column{{Name: "What"}, {Name: "How it will be"}}}
 		row := func(what, says string) {
@@ -142,7 +140,7 @@ func (p *incidentLoss) tables(l *incident.Loss, at string) {
 	}
 	p.Lost = web.Table{Caption: "What each team lost", Columns: []web.Column{{Name: "Team"}, {Name: "Writes", Figure: true}, {Name: "List"}}}
 	for _, x := range l.Lost {
-		p.Lost.Rows = append(p.Lost.Rows, web.Row{Cells: []web.Cell{{Text: x.Team, Href: at + "/loss/" + x.Team, Code: true}, {Text: strconv.FormatInt(x.Writes, 10)}, {Text: x.Hash[:12], Code: true}}})
+		p.Lost.Rows = append(p.Lost.Rows, web.Row{Cells: []web.Cell{{Text: x.Team, Href: "/-/api/v1/incidents/" + ref + "/loss/lost/" + x.Team, Code: true, Sub: "the list, as JSON, for the team; that you read it is recorded"}, {Text: strconv.FormatInt(x.Writes, 10)}, {Text: x.Hash[:12], Code: true}}})
 	}
 }
 
@@ -243,20 +241,6 @@ func (c *Console) actLoss(r *http.Request, who actor.Actor, ref string, f formVa
 		return x, "The server does it once more.", err
 	}
 	return incident.Case{}, "", fault.Newf(fault.Invalid, "act", "There is no such act.")
-}
-
-// showLost is the list of what a team lost, for it.
-func (c *Console) showLost(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	ref, team := r.PathValue("ref"), r.PathValue("team")
-	ws, err := c.Incidents.LostOf(r.Context(), who, ref, team)
-	if err != nil {
-		return err
-	}
-	t := web.Table{Caption: "Acknowledged, and gone", Columns: []web.Column{{Name: "When"}, {Name: "Who"}, {Name: "Where"}, {Name: "What"}}, Empty: web.Empty{Says: "Nothing."}}
-	for _, x := range ws {
-		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: x.At.UTC().Format("2 Jan 2006 15:04:05 UTC")}, {Text: x.Person, Code: true}, {Text: x.Route, Code: true}, {Text: x.Record}}})
-	}
-	return c.show(w, r, "lost", web.View{Title: "What a team lost in " + ref, Lead: web.Count(int64(len(ws)), "write") + " of team " + team + ". That you looked is recorded.", Up: &web.Link{Text: ref, Href: atIncidents + "/" + ref}, Data: t})
 }
 
 // drillsOf are the last drills, and the form that begins one.

@@ -38,6 +38,10 @@ func TestDemo(t *testing.T) {
 		t.Errorf("the mailbox: %v", a)
 	}
 	must(t, 1, first.writ("check"), "145 clauses")
+	for _, x := range decode[struct{ Incidents []struct{ Ref, State string } }](t, must(t, 0, first.writ("incident", "list", "--open", "--format", "json")).out).Incidents {
+		must(t, 0, first.writ("incident", "cancel", x.Ref, "--reason", "an alarm of this machine")) // drills wait for real ones
+	}
+	must(t, 0, first.writ("incident", "drill", "data-loss", "--yes"), "D-1 passed", "signs the plan (played)", "restore: The database is being restored")
 	theSample(t, first, v)
 	demoPorts(t, first)
 	first.stop()
@@ -67,7 +71,7 @@ func TestDemoHolds(t *testing.T) {
 	}
 	want := map[string]string{"access.mfa-staff-mail": "unknown", "access.mfa-hosting": "unknown", "access.review": "unknown", // until somebody attests, until the first review
 		"mon.alarms": "pass", "mon.load": "pass", "use.terms": "pass", "use.need-to-see": "pass", "use.no-automation": "pass", "use.public-api": "pass", "people.no-sole-holder": "pass", "vault.company-creds": "pass", "vault.secret-home": "pass", "vault.db-private": "pass", "crypto.key-rotation": "pass", "data.crypto-erase": "pass",
-		"inc.process": "pass", "inc.categorise": "pass", "inc.tell-affected": "pass", "inc.public-notice": "pass", "inc.updates": "pass", "inc.eta": "pass", "inc.patch": "pass",
+		"inc.process": "pass", "inc.categorise": "pass", "inc.tell-affected": "pass", "inc.public-notice": "pass", "inc.updates": "pass", "inc.eta": "pass", "inc.patch": "pass", "inc.loss-maintenance": "pass", "inc.loss-freeze": "pass", "inc.loss-restore": "pass", "inc.loss-reopen": "pass",
 		"host.two-zones": "pass", "host.auto-recovery": "pass", "net.gateway-only": "pass", "use.no-private-use": "unknown", "host.cdn": "pass", "data.no-card": "pass", "data.card-summary": "pass", "data.no-ssn": "pass", "data.no-phi": "unknown"} // the last, and use.no-private-use, until somebody states what no code can see
 	holds := func() {
 		t.Helper()

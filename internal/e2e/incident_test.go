@@ -95,8 +95,8 @@ func (k *talker) incidents(t *testing.T) {
 	}](t, k.ask(t, "incident", "show", one)).Review.Actions
 	k.ask(t, "incident", "done", one, actions[0].ID)
 	k.ask(t, "incident", "reopen", one, "--reason", "it came back")
-	k.ask(t, "incident", "drill", "the database is gone")
-	k.ask(t, "incident", "cancel", "D-1", "--reason", "enough practised")
+	k.ask(t, "incident", "cancel", decode[struct{ Ref string }](t, k.ask(t, "incident", "drill", "the database is gone")).Ref, "--reason", "enough practised")
+	k.losses(t)
 	two := decode[struct{ Ref string }](t, k.ask(t, "incident", "declare", "sign-in is slow")).Ref
 	k.ask(t, "incident", "join", two, one, "--reason", "the same")
 	if page := k.visitor().send("GET", "/-/status", nil, nil).body; !strings.Contains(page, "Sign-in fails") {
@@ -104,4 +104,19 @@ func (k *talker) incidents(t *testing.T) {
 	}
 	k.ask(t, "status", "show")
 	k.ask(t, "status", "retire", part.ID)
+}
+
+// losses has an incident in which data may be lost, and asks for what cannot be done in it yet.
+func (k *talker) losses(t *testing.T) {
+	t.Helper()
+	ref := decode[struct{ Ref string }](t, k.ask(t, "incident", "declare", "orders are gone")).Ref
+	k.ask(t, "incident", "step", ref, "acknowledge")
+	k.ask(t, "incident", "role", ref, "recovery-operator")
+	k.ask(t, "incident", "categorise", ref, "data-loss", "--severity", "2")
+	k.ask(t, "incident", "loss", "show", ref)
+	for _, args := range [][]string{{"plan", ref, "--at", "2h", "--point", "nightly-3", "--target", "db.internal/app", "--how", "by hand"}, {"record", ref, "restored", "it was restored by hand"}, {"sign", ref, "nothing"}, {"again", ref, "rehearse"}, {"list", ref, "nobody"}} {
+		must(t, 1, k.writ(append([]string{"incident", "loss"}, args...)...))
+		k.tried["incident loss "+args[0]] = true // the application is not taken down for it
+	}
+	k.ask(t, "incident", "cancel", ref, "--reason", "they were archived")
 }

@@ -72,6 +72,10 @@ func TestControlsPass(t *testing.T) {
 	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
 		w := with(t, kit, nil)
 		for _, c := range w.svc.Controls(nil) {
+			if c.ID == "incident.drills" || c.ID == "incident.continuity" { // TestDrills has them pass
+				w.expect(strings.TrimPrefix(c.ID, "incident."), clause.Unknown, "practised yet")
+				continue
+			}
 			w.expect(strings.TrimPrefix(c.ID, "incident."), clause.Pass, "")
 		}
 		w.customers.teams = []incident.Team{{ID: "t1", Reach: []string{"m@example.test"}}}
@@ -86,6 +90,10 @@ func TestControlsPass(t *testing.T) {
 		w.numbered()
 		w.kit.Clock.Advance(2 * time.Minute)
 		for _, c := range w.svc.Controls(nil) {
+			if c.ID == "incident.drills" || c.ID == "incident.continuity" { // TestDrills has them pass
+				w.expect(strings.TrimPrefix(c.ID, "incident."), clause.Unknown, "practised yet")
+				continue
+			}
 			w.expect(strings.TrimPrefix(c.ID, "incident."), clause.Pass, "")
 		}
 		w.expect("process-order", clause.Pass, "11 steps of 1 incident")

@@ -63,6 +63,9 @@ func TestChild(t *testing.T) {
 	if len(job) == 5 {
 		breachChild(t, job)
 	}
+	if len(job) == 3 {
+		lossChild(t, job)
+	}
 	if len(job) != 4 {
 		return
 	}

@@ -92,9 +92,6 @@ func (s *Service) probeDown(ctx context.Context) (clause.Result, error) { // cla
 	if err != nil {
 		return clause.Result{}, err
 	}
-	if s.Real.Gate == nil {
-		return clause.Result{Outcome: clause.Unknown, Summary: "no gate is known"}, nil
-	}
 	var bad []string
 	n := int64(0)
 	for _, c := range cs {
@@ -107,6 +104,9 @@ func (s *Service) probeDown(ctx context.Context) (clause.Result, error) { // cla
 		}
 		if x.Down.IsZero() {
 			continue // a false alarm before it was closed
+		}
+		if s.Real.Gate == nil {
+			return clause.Result{Outcome: clause.Unknown, Summary: c.Ref() + ": no gate is known"}, nil
 		}
 		look, err := s.Real.Gate.Look(ctx, x.Down)
 		if err != nil {

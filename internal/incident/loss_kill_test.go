@@ -24,10 +24,6 @@ import (
 	"writ/internal/pgtest"
 )
 
-// lossEnv makes the test binary a server that is killed while it brings data back: folder,
-// database, after how many points.
-const lossEnv = "WRIT_INCIDENT_LOSS_CHILD"
-
 // mortalGate and mortalRecovery are points at which a process may end: what was done is done,
 // and nobody has written it down yet.
 type mortalGate struct {
@@ -184,12 +180,10 @@ func (w *world) named() string {
 	return strings.Join(out, "\n")
 }
 
-// TestLossChild is the server that is killed, and does nothing otherwise.
-func TestLossChild(t *testing.T) {
-	job := ledgertest.Job(lossEnv)
-	if len(job) != 3 {
-		return
-	}
+// lossChild is a server that is killed while it brings data back: folder, database, after how
+// many points.
+func lossChild(t *testing.T, job []string) {
+	t.Helper()
 	left, err := strconv.Atoi(job[2])
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +218,7 @@ func damagedFolder(t *testing.T) string {
 // has acted, data is brought back as if nothing had happened: each step and letter once, and no
 // guard left out.
 func TestLossSurvivesKills(t *testing.T) { // breaks: inc.loss-restore, inc.loss-reopen
-	if ledgertest.Job(lossEnv) != nil {
+	if ledgertest.Job(childEnv) != nil {
 		return
 	}
 	calm := lossNode(t, damagedFolder(t), "sqlite:"+filepath.Join(t.TempDir(), "writ.db"), nil)
@@ -243,7 +237,7 @@ func TestLossSurvivesKills(t *testing.T) { // breaks: inc.loss-restore, inc.loss
 				url = pgtest.URL(t)
 			}
 			kills := 0
-			for ledgertest.Killed(t, lossEnv, dir, url, strconv.Itoa(c.points)) {
+			for ledgertest.Killed(t, childEnv, dir, url, strconv.Itoa(c.points)) {
 				if kills++; kills > 150 {
 					t.Fatal("it does not come to an end")
 				}

@@ -102,6 +102,9 @@ func (s *Service) listTeam(ctx context.Context, c Case, p Plan, team string, ws 
 		return "", err
 	}
 	hash := digest(string(b))
+	if err := ledger.One(ctx, s.DB, hashOfLost, []any{new(string)}, c.ID, c.Round, team); !errors.Is(err, fault.NotFound) {
+		return hash, err // has its list, or cannot be read
+	}
 	row := c.ID + "/" + team
 	box, err := s.seal(ctx, c.ID, "incident_lost.box", row, string(b))
 	if err != nil {
@@ -197,6 +200,7 @@ func (s *Service) lost(ctx context.Context, c Case) ([]Lost, error) {
 
 const (
 	insertLost = `INSERT INTO incident_lost (case_id, round, team, writes, hash, box, letters, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (case_id, round, team) DO NOTHING`
+	hashOfLost = `SELECT hash FROM incident_lost WHERE case_id = $1 AND round = $2 AND team = $3`
 	oneLost    = `SELECT box FROM incident_lost WHERE case_id = $1 AND round = $2 AND team = $3`
 	lostIn     = `SELECT team, writes, hash, at FROM incident_lost WHERE case_id = $1 AND round = $2 ORDER BY team`
 )
