@@ -236,10 +236,11 @@ func (a *App) buildPolicy() (err error) {
 		a.items.Controls(a.door),
 		a.items.HolderControls(),
 		a.watch.Controls(),
+		a.spend.Controls(),
 		a.incident.Controls(a.door),
 	)
 	var slots []clause.Slot
-	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.holders, a.items, a.scan, a.gateway, a.journal, a.watch, a.incident} {
+	for _, m := range []ruled{a.access, a.identity, a.glass, a.vault, a.keys, a.holders, a.items, a.scan, a.gateway, a.journal, a.watch, a.spend, a.incident} {
 		slots = append(slots, m.Slots()...)
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
@@ -274,6 +275,7 @@ func (a *App) face() (err error) {
 		Encryption: a.keys,
 		Holders:    a.holders,
 		Watch:      a.watch,
+		Spending:   a.spend,
 		Incidents:  a.incident,
 		Status:     a.status,
 	}); err != nil {
@@ -300,6 +302,7 @@ func (a *App) face() (err error) {
 		a.rotate.Routes(),
 		a.scan.Routes(),
 		a.watch.Routes(),
+		a.spend.Routes(),
 		a.feed.Routes(),
 		a.incidents.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)

@@ -16,6 +16,7 @@ import (
 	"writ/internal/watch"
 	"writ/internal/watch/feed"
 	"writ/internal/watch/series"
+	"writ/internal/watch/spend"
 )
 
 // WatchConf holds machine settings of watching and telling.
@@ -37,6 +38,7 @@ type watching struct {
 	notify *notify.Service
 	watch  *watch.Service
 	feed   *feed.Service
+	spend  *spend.Service
 }
 
 // Notify is the kit that tells people, for the demo's second way.
@@ -63,16 +65,19 @@ func (a *App) buildWatch() (err error) {
 		return err
 	}
 	a.watch, err = watch.New(watch.Deps{DB: a.db, Keys: a.ring, Access: a.access, Notify: a.notify, Rules: clause.NewLive[watch.Rules](a.now), Audience: a.audience, Origin: a.config.Origin(), Company: company,
-		Folders: map[string]string{"data": a.dir}, Zone: time.Local, Sources: []watch.Source{
+		Folders: map[string]string{"data": a.dir}, Zone: time.Local, Sources: append(a.spending(), []watch.Source{
 			{Name: "queue", Every: time.Minute, Read: a.readQueue},
 			{Name: "journal", Every: 30 * time.Second, Read: a.readJournal},
 			{Name: "certificate", Every: time.Hour, Read: a.readCertificate},
 			{Name: "exports", Every: time.Minute, Read: a.readExports},
-		}, History: watchPast{a}, Now: a.now, Log: a.log.With("module", "watch")})
+		}...), History: watchPast{a}, Now: a.now, Log: a.log.With("module", "watch")})
 	if err != nil {
 		return err
 	}
 	a.journal.Follow(watch.Followed, a.watch.Follow)
+	if err := a.buildSpend(); err != nil {
+		return err
+	}
 	return a.buildExport()
 }
 

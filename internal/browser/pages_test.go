@@ -234,6 +234,8 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "egress-new", route: "GET " + desk + "/gate/egress/new", path: desk + "/gate/egress/new", words: "at most a year ahead", picture: true},
 		{name: "alarms", route: "GET " + desk + "/watch", path: desk + "/watch", words: "What goes on", picture: true},
 		{name: "alarm", route: "GET " + desk + "/watch/{id}", path: desk + "/watch/" + f.alarm, words: "I look at it", picture: true},
+		{name: "budgets", route: "GET " + desk + "/watch/budgets", path: desk + "/watch/budgets", words: "This month", picture: true},
+		{name: "budget", route: "GET " + desk + "/watch/budgets/{name}", path: desk + "/watch/budgets/cloud", words: "Show figures", picture: true},
 		{name: "watch-rules", route: "GET " + desk + "/watch/rules", path: desk + "/watch/rules", words: "The processors are busy", picture: true},
 		{name: "usual", route: "GET " + desk + "/watch/usual", path: desk + "/watch/usual", words: "What is compared", picture: true},
 		{name: "own-rules", route: "GET " + desk + "/watch/own", path: desk + "/watch/own", words: "Keep it as a draft", picture: true},

@@ -56,6 +56,7 @@ type Deps struct {
 	Bundles    Bundles        // values that machines carry
 	Rotations  Rotations      // values that replace themselves
 	Watch      Watch          // alarms
+	Spending   Spending       // budgets
 	Incidents  Incidents
 	Status     *page.Service // the public page; goes with Incidents
 	KMS        KMS           // keys that programs encrypt with
@@ -208,6 +209,7 @@ func (c *Console) Routes() []web.Route {
 		c.encryptionRoutes(staff),
 		c.holdersRoutes(staff),
 		c.watchRoutes(staff),
+		c.budgetRoutes(staff),
 		c.incidentRoutes(staff),
 	)
 }

@@ -152,8 +152,12 @@ func (c *Console) showAlarms(w http.ResponseWriter, r *http.Request, who actor.A
 	if unjudged > 0 {
 		lead += " Of " + strconv.Itoa(unjudged) + " that are over, nobody has said what they were."
 	}
+	acts := []web.Link{{Text: "Rules", Href: atRules}, {Text: "Your own", Href: atOwn}, {Text: "What is usual", Href: atUsual}, {Text: "Silences", Href: atSilences}, {Text: "What was sent", Href: atDeliveries}}
+	if c.Spending != nil {
+		acts = append(acts, web.Link{Text: "Budgets", Href: atBudgets})
+	}
 	return c.show(w, r, "watch", web.View{Title: "Alarms", Lead: lead, Data: watchPage{
-		Acts: []web.Link{{Text: "Rules", Href: atRules}, {Text: "Your own", Href: atOwn}, {Text: "What is usual", Href: atUsual}, {Text: "Silences", Href: atSilences}, {Text: "What was sent", Href: atDeliveries}}, Tables: []web.Table{open, over}}})
+		Acts: acts, Tables: []web.Table{open, over}}})
 }
 
 func (c *Console) showAlarm(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
@@ -190,6 +194,9 @@ func (c *Console) alarmPage(w http.ResponseWriter, r *http.Request, who actor.Ac
 			f.Lines = append(f.Lines, fact{Text: "entry " + strconv.FormatInt(n, 10), Href: atJournal + "/" + strconv.FormatInt(n, 10)})
 		}
 		p.Facts = append(p.Facts, f)
+	}
+	if name, _, _ := strings.Cut(d.Labels["instance"], " "); c.Spending != nil && d.Part == watch.Cost && name != "" {
+		p.Facts = append(p.Facts, fact{Name: "Budget", Text: "what was used, what grew, and what it may be", Href: atBudgets + "/" + name})
 	}
 	p.Facts = append(p.Facts, fact{Name: "Rule", Text: d.Rule, Code: true, Sub: "upholds " + d.Clause})
 	if c.Access.May(who, access.WatchAct) {

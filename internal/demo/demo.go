@@ -229,6 +229,9 @@ func populate(ctx context.Context, dir string, srv *app.App, f *sample.App, st *
 		return err
 	}
 	st.People = append(st.People, person{Email: "emil@example.test", Role: "engineer", Link: eng.URL.Reveal()})
+	if err := spending(ctx, srv); err != nil {
+		return err
+	}
 	if err := credentials(ctx, srv); err != nil {
 		return err
 	}

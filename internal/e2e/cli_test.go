@@ -84,6 +84,7 @@ func TestFormatJSON(t *testing.T) {
 	k.ask(t, "gateway", "cache", "purge", "--path", "/static/")
 	k.ask(t, "gateway", "maintenance", "on", "--reason", "move")
 	k.watch(t)
+	k.budgets(t)
 	k.ask(t, "gateway", "maintenance", "off")
 	k.ask(t, "prove", "auth.reset-link-lifetime")
 	k.json(t, 1, k.writ("check"))
@@ -99,6 +100,32 @@ func TestFormatJSON(t *testing.T) {
 			t.Errorf("nobody tried writ %s with --format json", c)
 		}
 	}
+}
+
+// budgets plans a month, brings a bill and takes it out again.
+func (k *talker) budgets(t *testing.T) {
+	t.Helper()
+	bring := func(text string, args ...string) {
+		t.Helper()
+		c := k.writ(args...)
+		c.stdin = text
+		k.json(t, 0, c)
+	}
+	bring("meter,price,per,currency\nrequests,0.40,1000000,EUR\n", "watch", "budget", "prices", "-")
+	k.ask(t, "watch", "budget", "prices")
+	k.ask(t, "watch", "budget", "set", "cloud", "--meter", "bill", "--plan", "5000 EUR")
+	bring("day,service,amount,currency\n"+time.Now().UTC().Format(time.DateOnly)+",compute,12.5,EUR\n", "watch", "budget", "import", "-")
+	if got := decode[struct {
+		Budgets []struct{ Name, Actual string }
+	}](t, k.ask(t, "watch", "budget", "list")).Budgets; len(got) != 1 || got[0].Name != "cloud" || got[0].Actual != "12.50" {
+		t.Errorf("the budgets are %+v", got)
+	}
+	k.ask(t, "watch", "budget", "forecast", "cloud")
+	bills := decode[struct {
+		Costs []struct{ Source, Month string }
+	}](t, k.ask(t, "watch", "budget", "bills")).Costs
+	k.ask(t, "watch", "budget", "forget", bills[0].Source, bills[0].Month, "--reason", "a test of the commands")
+	k.ask(t, "watch", "budget", "remove", "cloud")
 }
 
 // watch fires a test alarm, looks at it and says what it was.

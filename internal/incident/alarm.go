@@ -93,8 +93,12 @@ func (s *Service) Follow(ctx context.Context, entries []journal.Entry) error { /
 func (s *Service) toldBy(ctx context.Context, e *journal.Entry) (Told, error) {
 	ago := s.Now().Sub(e.Happened)
 	switch {
-	case e.Stream == "watch.budget-crossed" && ago < staleSpend: // clause: mon.budget-is-signal
-		return Told{ID: "entry/" + e.ID, Kind: "load-attack", Says: fmt.Sprintf("Spending: %s is at %s %% of its plan", cutTo(field(*e, "budget"), 60), cutTo(field(*e, "level"), 10)), At: e.Happened}, nil
+	case e.Stream == "watch.budget-crossed" && ago < staleSpend && field(*e, "route") != "notice-only": // clause: mon.budget-is-signal
+		says := fmt.Sprintf("Spending: %s is at %s %% of its plan", cutTo(field(*e, "budget"), 60), cutTo(field(*e, "level"), 10))
+		if field(*e, "level") == "forecast" {
+			says = "Spending: " + cutTo(field(*e, "budget"), 60) + " will go over its plan"
+		}
+		return Told{ID: "entry/" + e.ID, Kind: "load-attack", Says: says, At: e.Happened}, nil
 	case e.Stream != "watch.alarm-opened" || s.Alarms == nil:
 		return Told{}, nil
 	}
@@ -110,6 +114,12 @@ func (s *Service) toldBy(ctx context.Context, e *journal.Entry) (Told, error) {
 		return Told{}, nil
 	}
 	return Told{ID: "alarm/" + a.ID, Kind: a.Kind, Says: cutTo(a.Title, 160), At: e.Happened}, nil
+}
+
+// Begins reports whether an entry would be taken for a signal, and does nothing about it.
+func (s *Service) Begins(ctx context.Context, e *journal.Entry) (bool, error) {
+	t, err := s.toldBy(ctx, e)
+	return t.ID != "", err
 }
 
 func cutTo(v string, n int) string {

@@ -172,10 +172,23 @@ func TestWhichAlarmsBegin(t *testing.T) { // breaks: inc.categorise, mon.budget-
 	if len(cs) != 3 || cs[0].Source != "spending" || cs[0].Title != "Spending: requests is at 120 % of its plan" {
 		t.Errorf("spending: %+v", cs)
 	}
+	ahead := w.entry("watch.budget-crossed", "budget", "mails")
+	ahead.Fields[1].Value = "forecast"
+	quiet := w.entry("watch.budget-crossed", "budget", "cloud")
+	quiet.Fields = append(quiet.Fields, journal.Field{Name: "route", State: journal.Public, Value: "notice-only"})
+	w.hears(ahead, quiet)
+	if cs := w.open(); len(cs) != 3 {
+		t.Errorf("spending ahead joins the other, and what the policy has noticed only begins nothing: %+v", cs)
+	}
+	for e, want := range map[*journal.Entry]bool{&ahead: true, &quiet: false} {
+		if got, err := w.svc.Begins(t.Context(), e); err != nil || got != want {
+			t.Errorf("%s begins: %v %v", e.ID, got, err)
+		}
+	}
 	// An alarm that has stood for years, and one of a clock that is ahead, are taken in all the same.
-	years, ahead := w.fires(a, "years", "third-party"), w.fires(a, "ahead", "vulnerability")
-	years.Happened, ahead.Happened = years.Happened.AddDate(-3, 0, 0), ahead.Happened.Add(time.Hour)
-	w.hears(years, ahead)
+	years, later := w.fires(a, "years", "third-party"), w.fires(a, "ahead", "vulnerability")
+	years.Happened, later.Happened = years.Happened.AddDate(-3, 0, 0), later.Happened.Add(time.Hour)
+	w.hears(years, later)
 	if cs := w.open(); len(cs) != 5 {
 		t.Errorf("odd clocks: %d", len(cs))
 	}

@@ -164,7 +164,7 @@ func move(ctx context.Context, tx *ledger.Tx, c *Case, r engine.Region, to strin
 }
 
 // stampOf is the column that keeps when the lifecycle came to a state.
-var stampOf = map[string]string{"L1": setTaken, "L2": setSorted, "L3": setMitigated, "L4": setResolved, "L5": setReview, "L6": setClosed}
+var stampOf = map[string]string{"L1": setTaken, "L2": setSorted, "L3": setMitigated, "L4": setResolved, "L5": setReview, "L6": setClosed, "LX": setClosed}
 
 var moves = map[engine.Region]string{
 	engine.L: `UPDATE incident_case SET l = $2 WHERE id = $1`,

@@ -139,7 +139,7 @@ func (s *Service) Forget(ctx context.Context, who actor.Actor, source, month, re
 		if err == nil && n == 0 {
 			err = fault.New(fault.NotFound, "bill_unknown", fault.Public{Problem: "There is no such statement.", Next: "Look at: writ watch budget bills"})
 		}
-		return CostForgotten{Source: source, Month: month, reason: reason}, err
+		return CostRemoved{Source: source, Month: month, reason: reason}, err
 	})
 	return err //nolint:wrapcheck // the ledger says what failed
 }

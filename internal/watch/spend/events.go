@@ -61,16 +61,16 @@ func (e CostImported) About() ledger.About {
 	return ledger.About{Name: "watch.cost-imported", Clause: spending}
 }
 
-// CostForgotten is a statement that was brought by mistake.
-type CostForgotten struct {
+// CostRemoved is a statement that was brought by mistake.
+type CostRemoved struct {
 	Source string `class:"public"`
 	Month  string `class:"public"`
 	reason string
 }
 
 // About implements ledger.Event.
-func (e CostForgotten) About() ledger.About {
-	return ledger.About{Name: "watch.cost-forgotten", Clause: spending, Reason: e.reason}
+func (e CostRemoved) About() ledger.About {
+	return ledger.About{Name: "watch.cost-removed", Clause: spending, Reason: e.reason}
 }
 
 // PricesSet is another list of prices.

@@ -177,7 +177,7 @@ func TestBills(t *testing.T) { // breaks: mon.budget
 		}
 		bills, err := w.s.Bills(ctx, engineer)
 		must(w.t, err)
-		if len(bills) != 1 || bills[0].Source != "focus/a" || len(w.Recorded("watch.cost-imported")) != 5 || len(w.Recorded("watch.cost-forgotten")) != 1 || len(w.Recorded("watch.budget-removed")) != 1 {
+		if len(bills) != 1 || bills[0].Source != "focus/a" || len(w.Recorded("watch.cost-imported")) != 5 || len(w.Recorded("watch.cost-removed")) != 1 || len(w.Recorded("watch.budget-removed")) != 1 {
 			w.t.Errorf("bills: %+v", bills)
 		}
 	})
