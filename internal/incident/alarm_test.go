@@ -172,9 +172,9 @@ func TestWhichAlarmsBegin(t *testing.T) { // breaks: inc.categorise, mon.budget-
 	if len(cs) != 3 || cs[0].Source != "spending" || cs[0].Title != "Spending: requests is at 120 % of its plan" {
 		t.Errorf("spending: %+v", cs)
 	}
-	ahead := w.entry("watch.budget-crossed", "budget", "mails")
+	ahead := w.heard("watch.budget-crossed", "budget", "mails")
 	ahead.Fields[1].Value = "forecast"
-	quiet := w.entry("watch.budget-crossed", "budget", "cloud")
+	quiet := w.heard("watch.budget-crossed", "budget", "cloud")
 	quiet.Fields = append(quiet.Fields, journal.Field{Name: "route", State: journal.Public, Value: "notice-only"})
 	w.hears(ahead, quiet)
 	if cs := w.open(); len(cs) != 3 {
