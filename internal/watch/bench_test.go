@@ -11,6 +11,7 @@ import (
 	"writ/internal/clause"
 	"writ/internal/jobs"
 	"writ/internal/journal"
+	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/notify"
@@ -23,6 +24,9 @@ import (
 func bench(b *testing.B) (*watch.Service, *ledgertest.Clock) {
 	b.Helper()
 	k := ledgertest.Open(b, jobs.Schema(), notify.Schema(), watch.Schema())
+	if _, err := k.Ring.Ensure(b.Context(), keyring.Strangers(k.Clock.Now())); err != nil {
+		b.Fatal(err)
+	}
 	rules := clause.NewLive[watch.Rules](k.Clock.Now)
 	err := rules.Set([]clause.Period{{Values: policytest.Values()}})
 	if err != nil {

@@ -5,7 +5,8 @@
 //	requests ─► Meter ─┐                                         ├─► alarm ─► told by two ways, again
 //	/proc, folders ────┼─► readings, each 10 s ─► thresholds ────┘            until acknowledged
 //	queue, certificate ┘                                                      ─► verdict
-//	entries, requests, readings, letters ─► series (meters.go: one table of what is counted)
+//	entries, requests, readings, letters ─► series ─► what is usual ─► readings ─► thresholds
+//	requests of a person ─► habits ─► an entry of what was never seen of them ─► Follow
 //
 //	pending(for) ─► firing ─► acknowledged ─► cleared ─► closed(verdict)
 //	                  ▲            │ expires     │
@@ -18,7 +19,8 @@
 //
 // Promises: mon.alarms (the rules are there from the first start, none can be switched off
 // here, each is fired in a trial), mon.notify (two ways, and again until somebody
-// acknowledges), mon.load (processor, memory, disks, latency, errors, queue).
+// acknowledges), mon.load (processor, memory, disks, latency, errors, queue), mon.abnormal
+// (each minute is compared with what two weeks and more have taught; until then it says so).
 //
 // Refuses: a silence without a reason, without an end, of more than a day, of more than a
 // quarter of the rules, or of a rule that watches trust or watch itself; an acknowledgement
@@ -33,13 +35,14 @@
 // of a rule that cannot be read any more (it stops no other, and is an alarm).
 //
 // Where nothing is kept: words of people stand in the journal alone. Persons stand in labels
-// under the journal's pseudonyms.
+// under the journal's pseudonyms, in series of requests under those of access records. Their
+// habits are sealed under their own keys, and die with them.
 //
 // BUG(node): readings are of this node, and so are counts of access records. BUG(crash): no
 // rule of one's own is asked about the records of the last second before one. BUG(dead): that
 // watch itself has died is seen by nobody on the same machine.
 //
 // For: engineer, owner. Read watch.go, pack.go, rule.go; then follow.go, reading.go,
-// alarm.go, step.go, tell.go; own.go, own_log.go, own_watch.go, backtest.go; silence.go, link.go,
+// alarm.go, step.go, tell.go; meters.go, gate.go, learn.go, habits.go, unusual.go, usual.go; own.go, own_log.go, own_watch.go, backtest.go; silence.go, link.go,
 // trial.go, alertmanager.go, clauses.go.
 package watch

@@ -21,7 +21,7 @@ const Followed = "watch"
 
 const (
 	mostFacts  = 20               // groups in one change, whose time is limited
-	mostCounts = 100              // minutes of series in it
+	mostCounts = 40               // minutes of series in it, three rows each
 	mostApart  = 1000             // that a rule counts apart at a time; the others count together
 	others     = "others"         // under this name
 	history    = 15 * time.Minute // before the first start is not looked at

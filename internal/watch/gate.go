@@ -41,7 +41,8 @@ type inlet struct {
 	spare   []Request
 	lost    atomic.Int64
 
-	names map[string]string // person, or month and network → pseudonym; of the drainer alone
+	names   map[string]string // person, or month and network → pseudonym; of the drainer alone
+	keyless time.Time         // until when nobody asks again for a month's key that is not there yet
 }
 
 const mostNames = 65_536 // that are remembered
@@ -172,12 +173,16 @@ func (s *Service) networkOf(ctx context.Context, r *Request) string {
 		return ""
 	}
 	sub := keyring.Strangers(r.At)
+	if s.Now().Before(s.inlet.keyless) {
+		return ""
+	}
 	return s.remembered(sub.ID+"/"+r.Network, func() string {
 		keys, err := s.Keys.Versions(ctx, sub)
 		if err != nil && !errors.Is(err, fault.NotFound) && !errors.Is(err, fault.Gone) {
 			s.Log.Warn("networks of requests are not told apart", "err", err)
 		}
 		if err != nil || len(keys) == 0 {
+			s.inlet.keyless = s.Now().Add(time.Minute)
 			return ""
 		}
 		return ledger.Pseudonym(keys[0], string(actor.Stranger), r.Network)

@@ -273,42 +273,41 @@ func TestGaps(t *testing.T) {
 
 // The 10,001st label of a meter, a long one, and what no meter takes.
 func TestLabelsAreBounded(t *testing.T) {
-	both(t, func(w *world) {
-		for i := range 10_050 {
-			w.s.Add(request(w.Clock.Now(), fmt.Sprintf("/r/%d", i), ""))
-		}
-		w.s.Add(request(w.Clock.Now(), "/r/3", "")) // one that is there already
-		w.s.Add(series.Event{At: w.Clock.Now(), Meter: "unheard"})
-		w.s.Add(series.Event{At: w.Clock.Now(), Meter: "cpu", Value: math.NaN()})
-		w.s.Add(series.Event{At: w.Clock.Now(), Meter: "latency", Value: 5, Labels: []series.Label{{Dimension: "route", Value: strings.Repeat("ä", 40) + "\x00"}, {Dimension: "unheard", Value: "x"}}})
-		w.Clock.Advance(time.Minute)
-		w.flush()
-		rows, err := w.s.Top(w.t.Context(), series.Query{Meter: "requests", Dimension: "route", From: w.Clock.Now().Add(-time.Hour), Until: w.Clock.Now()}, 2)
-		must(w.t, err)
-		if rows[0].Label != series.Other || rows[0].Count != 51 || rows[1].Label != "/r/3" || rows[1].Count != 2 {
-			w.t.Errorf("%+v", rows)
-		}
-		if w.s.Overflow() != 51 || w.s.Unknown() != 2 {
-			w.t.Errorf("%d had no room, %d no meter", w.s.Overflow(), w.s.Unknown())
-		}
-		rows, err = w.s.Top(w.t.Context(), series.Query{Meter: "latency", Dimension: "route", From: w.Clock.Now().Add(-time.Hour), Until: w.Clock.Now()}, 2)
-		must(w.t, err)
-		if len(rows) != 1 || rows[0].Label != strings.Repeat("ä", 32) || math.Abs(rows[0].P50-5) > 0.05 {
-			w.t.Errorf("%+v", rows)
-		}
-		w.again() // a new process knows which labels are live
-		w.flush()
-		w.s.Add(request(w.Clock.Now(), "/r/new", ""))
-		if w.s.Overflow() != 1 {
-			w.t.Error("after a restart there is room for more")
-		}
-		w.Clock.Advance(25 * time.Hour) // and a day later they are not
-		must(w.t, w.s.Forget(w.t.Context()))
-		w.s.Add(request(w.Clock.Now(), "/r/new", ""))
-		if w.s.Overflow() != 1 {
-			w.t.Error("labels that nobody used for a day take room")
-		}
-	})
+	w := lite(t)
+	for i := range 10_050 {
+		w.s.Add(request(w.Clock.Now(), fmt.Sprintf("/r/%d", i), ""))
+	}
+	w.s.Add(request(w.Clock.Now(), "/r/3", "")) // one that is there already
+	w.s.Add(series.Event{At: w.Clock.Now(), Meter: "unheard"})
+	w.s.Add(series.Event{At: w.Clock.Now(), Meter: "cpu", Value: math.NaN()})
+	w.s.Add(series.Event{At: w.Clock.Now(), Meter: "latency", Value: 5, Labels: []series.Label{{Dimension: "route", Value: strings.Repeat("ä", 40) + "\x00"}, {Dimension: "unheard", Value: "x"}}})
+	w.Clock.Advance(time.Minute)
+	w.flush()
+	rows, err := w.s.Top(w.t.Context(), series.Query{Meter: "requests", Dimension: "route", From: w.Clock.Now().Add(-time.Hour), Until: w.Clock.Now()}, 2)
+	must(w.t, err)
+	if rows[0].Label != series.Other || rows[0].Count != 51 || rows[1].Label != "/r/3" || rows[1].Count != 2 {
+		w.t.Errorf("%+v", rows)
+	}
+	if w.s.Overflow() != 51 || w.s.Unknown() != 2 {
+		w.t.Errorf("%d had no room, %d no meter", w.s.Overflow(), w.s.Unknown())
+	}
+	rows, err = w.s.Top(w.t.Context(), series.Query{Meter: "latency", Dimension: "route", From: w.Clock.Now().Add(-time.Hour), Until: w.Clock.Now()}, 2)
+	must(w.t, err)
+	if len(rows) != 1 || rows[0].Label != strings.Repeat("ä", 32) || math.Abs(rows[0].P50-5) > 0.05 {
+		w.t.Errorf("%+v", rows)
+	}
+	w.again() // a new process knows which labels are live
+	w.flush()
+	w.s.Add(request(w.Clock.Now(), "/r/new", ""))
+	if w.s.Overflow() != 1 {
+		w.t.Error("after a restart there is room for more")
+	}
+	w.Clock.Advance(25 * time.Hour) // and a day later they are not
+	must(w.t, w.s.Forget(w.t.Context()))
+	w.s.Add(request(w.Clock.Now(), "/r/new", ""))
+	if w.s.Overflow() != 1 {
+		w.t.Error("labels that nobody used for a day take room")
+	}
 }
 
 // Seconds come from memory, and end after ten minutes.

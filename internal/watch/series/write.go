@@ -10,7 +10,7 @@ import (
 	"writ/internal/ledger"
 )
 
-const atOnce = 100 // minutes of series in one change, whose time is limited
+const atOnce = 40 // minutes of series in one change, whose time is limited; three rows each
 
 // table is the rows of one resolution.
 type table struct {
