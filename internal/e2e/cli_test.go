@@ -60,7 +60,6 @@ func TestFormatJSON(t *testing.T) {
 	k.teams(t)
 	k.glass(t)
 	k.incidents(t)
-	k.breaches(t)
 	k.vault(t)
 	k.encryption(t)
 	k.items(t)

@@ -104,6 +104,7 @@ func (k *talker) incidents(t *testing.T) {
 	}
 	k.ask(t, "status", "show")
 	k.ask(t, "status", "retire", part.ID)
+	k.breaches(t, v)
 }
 
 // losses has an incident in which data may be lost, and asks for what cannot be done in it yet.
