@@ -233,6 +233,8 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "egress", route: "GET " + desk + "/gate/egress", path: desk + "/gate/egress", words: "The way out", picture: true},
 		{name: "egress-new", route: "GET " + desk + "/gate/egress/new", path: desk + "/gate/egress/new", words: "at most a year ahead", picture: true},
 		{name: "alarms", route: "GET " + desk + "/watch", path: desk + "/watch", words: "What goes on", picture: true},
+		{name: "views", route: "GET " + desk + "/watch/views", path: desk + "/watch/views", words: "Own health", picture: true},
+		{name: "view", route: "GET " + desk + "/watch/views/{id}", path: desk + "/watch/views/endpoints", words: "Which routes are asked for", picture: true},
 		{name: "alarm", route: "GET " + desk + "/watch/{id}", path: desk + "/watch/" + f.alarm, words: "I look at it", picture: true},
 		{name: "budgets", route: "GET " + desk + "/watch/budgets", path: desk + "/watch/budgets", words: "This month", picture: true},
 		{name: "budget", route: "GET " + desk + "/watch/budgets/{name}", path: desk + "/watch/budgets/cloud", words: "Show figures", picture: true},

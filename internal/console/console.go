@@ -32,6 +32,9 @@ var templates embed.FS
 //go:embed assets/console.css
 var styles []byte
 
+//go:embed assets/chart.css
+var chartStyles []byte
+
 // Deps is what a Console needs. The last group may be nil: then it has no pages of those.
 type Deps struct {
 	Company  string // the customer-facing name
@@ -69,6 +72,7 @@ type Console struct {
 	Deps
 	pages *web.Pages
 	style string // address of the style sheet
+	chart string // and of the one that charts have
 
 	mu     sync.Mutex
 	seen   *look
@@ -80,14 +84,19 @@ func New(d Deps) (*Console, error) {
 	if d.Policy == nil || d.Check == nil || d.Journal == nil || d.Identity == nil || d.Gateway == nil || d.Jobs == nil || d.Access == nil || d.Now == nil {
 		return nil, errors.New("console: all dependencies are required")
 	}
-	sum := sha256.Sum256(styles)
-	c := &Console{Deps: d, style: "/-/console/look/" + hex.EncodeToString(sum[:6]) + ".css", proofs: map[string]proof{}}
+	c := &Console{Deps: d, style: lookAt(styles), chart: lookAt(chartStyles), proofs: map[string]proof{}}
 	var err error
-	c.pages, err = web.NewPages(templates, web.Funcs{Now: d.Now, More: map[string]any{"style": func() string { return c.style }}})
+	c.pages, err = web.NewPages(templates, web.Funcs{Now: d.Now, More: map[string]any{"style": func() string { return c.style }, "chartstyle": func() string { return c.chart }}})
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
 	return c, nil
+}
+
+// lookAt is the address of a style sheet.
+func lookAt(sheet []byte) string {
+	sum := sha256.Sum256(sheet)
+	return "/-/console/look/" + hex.EncodeToString(sum[:6]) + ".css"
 }
 
 // The places of the rail.
@@ -225,14 +234,15 @@ func (c *Console) public() []web.Route {
 	}
 }
 
-// sheet serves the style sheet under its hash.
+// sheet serves a style sheet under its hash.
 func (c *Console) sheet(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
-	if r.URL.Path != c.style {
+	sheet, ok := map[string][]byte{c.style: styles, c.chart: chartStyles}[r.URL.Path]
+	if !ok {
 		return fault.New(fault.NotFound, "not_found", fault.Public{Problem: "There is no such file."})
 	}
 	w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	_, err := w.Write(styles)
+	_, err := w.Write(sheet)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/journal"
 	"writ/internal/merkle"
+	"writ/internal/watch"
 	"writ/internal/web"
 )
 
@@ -56,8 +58,8 @@ func cutID(s string) string {
 
 func (c *Console) showJournal(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	ctx, v := r.Context(), r.URL.Query()
-	q := journal.Query{Clause: strings.TrimSpace(v.Get("clause")), Act: strings.TrimSpace(v.Get("act")), Object: strings.TrimSpace(v.Get("object")), Actor: v.Get("actor"), Limit: entriesAPage + 1}
-	for _, s := range []string{q.Clause, q.Act, q.Object, q.Actor} {
+	q := journal.Query{Clause: strings.TrimSpace(v.Get("clause")), Act: strings.TrimSpace(v.Get("act")), Object: strings.TrimSpace(v.Get("object")), Actor: v.Get("actor"), Subject: v.Get("subject"), Limit: entriesAPage + 1}
+	for _, s := range []string{q.Clause, q.Act, q.Object, q.Actor, q.Subject} {
 		if len(s) > 300 {
 			return fault.New(fault.Invalid, "bad_query", fault.Public{Problem: "A word to search for is too long.", Expected: "At most 300 bytes."})
 		}
@@ -69,10 +71,14 @@ func (c *Console) showJournal(w http.ResponseWriter, r *http.Request, who actor.
 		}
 		q.Before = n
 	}
+	if err := c.within(ctx, v, &q); err != nil {
+		return err
+	}
 	es, err := c.Journal.List(ctx, q)
 	if err != nil {
 		return err
 	}
+	asked := map[string]string{"act": q.Act, "clause": q.Clause, "object": q.Object, "actor": q.Actor, "subject": q.Subject, "from": v.Get("from"), "until": v.Get("until")}
 	p := journalPage{Table: web.Table{Caption: "Entries, the newest first", Empty: web.Empty{Says: "No entry matches.", Next: web.Link{Text: "Show all entries", Href: atJournal}},
 		Columns: []web.Column{{Name: "Entry"}, {Name: "When"}, {Name: "Act"}, {Name: "Who"}, {Name: "Object"}, {Name: "Clause"}},
 		Filter:  &web.Filter{Action: atJournal, Fields: []web.Field{{Name: "act", Label: "Act", Value: q.Act}, {Name: "clause", Label: "Clause", Value: q.Clause}, {Name: "object", Label: "Object", Value: q.Object}}}}}
@@ -88,7 +94,7 @@ func (c *Console) showJournal(w http.ResponseWriter, r *http.Request, who actor.
 	}
 	page := func(before int64) string {
 		u := url.Values{}
-		for k, s := range map[string]string{"act": q.Act, "clause": q.Clause, "object": q.Object, "actor": q.Actor} {
+		for k, s := range asked {
 			if s != "" {
 				u.Set(k, s)
 			}
@@ -101,7 +107,7 @@ func (c *Console) showJournal(w http.ResponseWriter, r *http.Request, who actor.
 	if more {
 		p.Table.Older = page(es[len(es)-1].N)
 	}
-	if q.Before > 0 {
+	if v.Get("before") != "" {
 		p.Table.Newer = page(0)
 		if q.Clause+q.Act+q.Object+q.Actor == "" && len(es) > 0 {
 			p.Table.Newer = page(es[0].N + entriesAPage + 1)
@@ -121,6 +127,31 @@ func (c *Console) showJournal(w http.ResponseWriter, r *http.Request, who actor.
 		slices.SortFunc(p.Export.Hidden, func(a, b web.Pair) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return c.show(w, r, "journal", web.View{Title: "Journal", Lead: "Everything that happened, numbered, chained and signed. What is changed afterwards is found.", Data: p})
+}
+
+// within bounds a query to the entries that were numbered in a span, where the address has one.
+func (c *Console) within(ctx context.Context, v url.Values, q *journal.Query) error {
+	if v.Get("from") == "" && v.Get("until") == "" {
+		return nil
+	}
+	span, err := watch.QuestionOf(v, c.Now())
+	if err != nil {
+		return err
+	}
+	if v.Get("until") == "" { // to the end, whatever the clock says
+		span.Until = time.Time{}
+	}
+	first, before, err := c.entriesBetween(ctx, span.From, span.Until)
+	if err != nil {
+		return err
+	}
+	if q.From = first; before <= first { // nothing was
+		q.From = math.MaxInt64
+	}
+	if q.Before == 0 || before < q.Before {
+		q.Before = before
+	}
+	return nil
 }
 
 func shortObject(s string) string {

@@ -282,6 +282,7 @@ var places = []struct {
 	{"Gate", "Gate", atGate, access.GateRead},
 	{"Gate", "Mail", atMail, access.MailRead},
 	{"Watch", "Alarms", atWatch, access.WatchRead},
+	{"Watch", "What goes on", atViews, access.WatchRead},
 	{"Incidents", "Incidents", atIncidents, access.IncidentRead},
 	{"Record", "Journal", atJournal, access.JournalRead},
 }
@@ -290,7 +291,7 @@ func (c *Console) rail(who actor.Actor, at string) []web.Group {
 	var out []web.Group
 	last := ""
 	for _, p := range places {
-		if !c.Access.May(who, p.need) || p.href == atWatch && c.Watch == nil {
+		if !c.Access.May(who, p.need) || p.group == "Watch" && c.Watch == nil {
 			continue
 		}
 		if p.group != last {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"writ/internal/access"
 	"writ/internal/actor"
@@ -47,6 +48,11 @@ func (c *Console) showRequests(w http.ResponseWriter, r *http.Request, who actor
 		Columns: []web.Column{{Name: "When"}, {Name: "Who"}, {Name: "Team"}, {Name: "Request"}, {Name: "Answer", Figure: true}, {Name: "Took", Figure: true}, {Name: "From"}},
 		Filter: &web.Filter{Action: atRequests, Fields: []web.Field{{Name: "person", Label: "Person", Value: v.Get("person")}, {Name: "team", Label: "Team", Value: v.Get("team")}, {Name: "route", Label: "Route", Value: v.Get("route")},
 			{Name: "resource", Label: "Record", Value: v.Get("resource")}, {Name: "status", Label: "Answer", Value: v.Get("status")}, {Name: "from", Label: "Since", Value: v.Get("from")}}}}}
+	for _, f := range []web.Field{{Name: "network", Label: "Network", Value: v.Get("network")}, {Name: "until", Label: "Until", Value: v.Get("until")}} {
+		if f.Value != "" { // somebody came from where these were chosen
+			p.Table.Filter.Fields = append(p.Table.Filter.Fields, f)
+		}
+	}
 	more := len(found) > requestsAPage
 	for _, f := range found[:min(len(found), requestsAPage)] {
 		answer := web.Cell{Text: strconv.Itoa(f.Status)}
@@ -57,7 +63,7 @@ func (c *Console) showRequests(w http.ResponseWriter, r *http.Request, who actor
 		if f.Address != "" {
 			from.Text = f.Address
 		}
-		p.Table.Rows = append(p.Table.Rows, web.Row{Cells: []web.Cell{{At: f.At}, recordWho(f), {Text: cutID(f.Team), Code: true}, {Text: f.Method + " " + f.Route, Code: true, Sub: strings.Join(f.Resource, ", ")},
+		p.Table.Rows = append(p.Table.Rows, web.Row{Cells: []web.Cell{c.recordAt(f), recordWho(f), {Text: cutID(f.Team), Code: true}, {Text: f.Method + " " + f.Route, Code: true, Sub: strings.Join(f.Resource, ", ")},
 			answer, {Text: strconv.FormatInt(f.TookUS/1000, 10) + " ms"}, from}})
 	}
 	if more {
@@ -82,6 +88,18 @@ func (c *Console) showRequests(w http.ResponseWriter, r *http.Request, who actor
 		slices.SortFunc(p.Export.Hidden, func(a, b web.Pair) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return c.show(w, r, "requests", web.View{Title: "Requests", Lead: "Who asked the application for what, in the last day or since an age such as 2h. A record is written contact=17, an answer 404 or 4 for all of them. Persons stand here as in the journal; that you searched is an entry.", Up: &web.Link{Text: "Gate", Href: atGate}, Data: p})
+}
+
+// closed is when the segment that a record lies in has its entry at the latest.
+const closed = 11 * time.Minute
+
+// recordAt is when it was, and leads to the entry that makes the record evidence: that of its
+// segment, with the hash of it and a proof of inclusion.
+func (c *Console) recordAt(f trail.Found) web.Cell {
+	if c.Now().Sub(f.At) < closed {
+		return web.Cell{At: f.At}
+	}
+	return web.Cell{Text: f.At.UTC().Format("2 Jan 15:04:05"), Href: atJournal + "?object=" + url.QueryEscape("segment/"+f.Segment)}
 }
 
 func recordWho(f trail.Found) web.Cell {

@@ -40,6 +40,7 @@ type Watch interface {
 	AcceptUsual(ctx context.Context, who actor.Actor, series, reason string) error
 	Channels(ctx context.Context, who actor.Actor) ([]notify.Channel, error)
 	TestChannel(ctx context.Context, who actor.Actor, name string) (string, error)
+	Look(ctx context.Context, who actor.Actor, q watch.Question) (watch.Answer, error)
 	DeliveriesFor(ctx context.Context, who actor.Actor, q notify.Query) ([]notify.Delivery, error)
 }
 
@@ -56,7 +57,7 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 	if c.Watch == nil {
 		return nil
 	}
-	return append(c.ownRoutes(staff), []web.Route{
+	return append(append(c.ownRoutes(staff), c.viewRoutes(staff)...), []web.Route{
 		staff("GET /-/console/watch", access.WatchRead, atWatch, c.showAlarms),
 		staff("GET /-/console/watch/rules", access.WatchRead, atWatch, c.showWatchRules),
 		staff("GET /-/console/watch/usual", access.WatchRead, atWatch, c.showUsual),
@@ -110,7 +111,7 @@ func alarmMark(a *watch.Alarm) web.Mark {
 
 // showAlarms is the first page for somebody who was woken: what fires, the worst first.
 func (c *Console) showAlarms(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	as, err := c.Watch.Alarms(r.Context(), who, watch.Query{Limit: 200})
+	as, err := c.Watch.Alarms(r.Context(), who, watch.Query{Limit: 200, Rule: r.URL.Query().Get("rule")})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"writ/internal/journal"
 	"writ/internal/notify"
 	"writ/internal/watch"
+	"writ/internal/watch/series"
 	"writ/internal/web"
 )
 
@@ -23,6 +24,7 @@ type alarmed struct {
 	silences []watch.Silence
 	own      []watch.Version
 	did      []string
+	looked   []watch.Question
 }
 
 func (a *alarmed) Alarms(context.Context, actor.Actor, watch.Query) ([]watch.Alarm, error) {
@@ -51,6 +53,31 @@ func (a *alarmed) Close(_ context.Context, who actor.Actor, id, verdict, note st
 	}
 	a.did = append(a.did, "close "+id+" "+verdict+" "+note)
 	return nil
+}
+
+// Look answers with 24 points, of which the third was not observed, and two groups.
+func (a *alarmed) Look(_ context.Context, _ actor.Actor, q watch.Question) (watch.Answer, error) {
+	a.looked = append(a.looked, q)
+	out := watch.Answer{Question: q}
+	for _, m := range watch.Meters() {
+		if m.Name == q.Meter {
+			out.Of = m
+		}
+	}
+	if out.Step == 0 {
+		out.Step = q.Until.Sub(q.From) / 24
+	}
+	for i := range 24 {
+		p := series.Point{At: q.From.Add(time.Duration(i) * out.Step), Value: float64(10 * i), Count: int64(i), High: float64(12 * i), P50: float64(1000 * i), P95: float64(2000 * i), P99: float64(3000 * i), Observed: 1}
+		if i == 2 || i == 3 {
+			p = series.Point{At: p.At}
+		}
+		out.Points = append(out.Points, p)
+	}
+	if q.By != "" && q.Label == "" {
+		out.Groups = []series.Row{{Meter: q.Meter, Dimension: q.By, Label: "/orders/{id}?<x>", Point: series.Point{Value: 1234, Count: 1234, P50: 4000, P95: 9000}}, {Label: "other", Point: series.Point{Value: 5, Count: 5}}}
+	}
+	return out, nil
 }
 
 func (a *alarmed) RulesFor(context.Context, actor.Actor) ([]watch.Standing, error) {

@@ -146,6 +146,7 @@ func (k *talker) watch(t *testing.T) {
 	k.ask(t, "watch", "channel", "list")
 	sent := decode[struct{ Delivery string }](t, k.ask(t, "watch", "send-test", "folder"))
 	k.ask(t, "watch", "exports")
+	k.ask(t, "watch", "chart", "requests", "--by", "route", "--since", "1h")
 	k.ask(t, "watch", "deliveries")
 	k.ask(t, "watch", "deliveries", sent.Delivery)
 	k.ask(t, "watch", "channel", "remove", "folder")

@@ -38,6 +38,8 @@ func (s *Service) Controls() []clause.Control {
 			Says: "Plants a spike and a drop in a shadow series, wants their alarms, and takes them back", Run: s.plantAnomaly},
 		{ID: "watch.signals-read", Clause: load, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
 			Says: "Looks whether each signal of the policy has a rule, and whether its readings come", Run: s.probeSignals},
+		{ID: "watch.views-answer", Clause: drillDown, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
+			Says: "Opens the view of each part that the policy lists, and looks whether it answers in time, and from a source that is there", Run: s.probeViews},
 	}
 }
 

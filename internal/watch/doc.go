@@ -20,7 +20,8 @@
 // Promises: mon.alarms (the rules are there from the first start, none can be switched off
 // here, each is fired in a trial), mon.notify (two ways, and again until somebody
 // acknowledges), mon.load (processor, memory, disks, latency, errors, queue), mon.abnormal
-// (each minute is compared with what two weeks and more have taught; until then it says so).
+// (each minute is compared with what two weeks and more have taught; until then it says so),
+// mon.drill-down (view.go: from a span to groups, and to the records behind them).
 //
 // Refuses: a silence without a reason, without an end, of more than a day, of more than a
 // quarter of the rules, or of a rule that watches trust or watch itself; an acknowledgement

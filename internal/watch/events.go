@@ -20,6 +20,20 @@ func (e AlarmOpened) About() ledger.About {
 	return ledger.About{Name: "watch.alarm-opened", Clause: e.clause, Object: "alarm/" + e.Alarm}
 }
 
+// SeriesLooked is somebody who saw measurements apart by person or network.
+type SeriesLooked struct {
+	Meter     string    `class:"public"`
+	Dimension string    `class:"public"`
+	Label     string    `class:"public"` // a pseudonym; empty = all of them
+	From      time.Time `class:"public"`
+	Until     time.Time `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e SeriesLooked) About() ledger.About {
+	return ledger.About{Name: "watch.series-looked", Clause: "use.need-to-see", Object: "series/" + e.Meter}
+}
+
 // AlarmReopened is an alarm that had cleared, and fires again shortly after.
 type AlarmReopened struct {
 	Alarm string `class:"public"`

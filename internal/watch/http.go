@@ -36,6 +36,8 @@ func (s *Service) Routes() []web.Route {
 		on("POST "+v1+"/channels/{name}/test", true, s.postTest, web.Doc{Summary: "Send a test message", Out: testOut{}, Status: http.StatusAccepted, Errors: []string{"channel_unknown", "channel_tested", "nobody_told"}}),
 		on("GET "+v1+"/deliveries", true, s.getDeliveries, web.Doc{Summary: "What was sent, and what came back", Query: []string{"alarm", "state"}, Out: deliveriesOut{}}),
 		on("GET "+v1+"/deliveries/{id}", true, s.getDelivery, web.Doc{Summary: "One delivery with its tries", Out: deliveryWire{}, Errors: []string{"delivery_unknown"}}),
+		on("GET "+v1+"/series", true, s.getSeries, web.Doc{Summary: "Measurements over a span: points, and the groups of a dimension", Query: []string{"meter", "by", "label", "from", "until", "step"}, Out: seriesOut{}, Errors: []string{"meter_unknown", "series_step", "series_dimension", "series_span", "watch_from", "watch_until", "watch_step", "watch_by"}}),
+		on("GET "+v1+"/meters", true, s.getMeters, web.Doc{Summary: "What is measured, and along which dimensions", Out: metersOut{}}),
 		{Pattern: "GET /-/metrics", Who: web.Staff, Tokens: true, Handle: s.getMetrics},
 		{Pattern: "GET /-/watch/acknowledge/{token}", Who: web.Anyone, Handle: s.showLink},
 		{Pattern: "POST /-/watch/acknowledge/{token}", Who: web.Anyone, Limit: 4 << 10, Handle: s.postLink},

@@ -13,6 +13,8 @@ type Rules struct {
 	Signals  []string `clause:"mon.load/signals"`    // cpu, mem, disk, latency, errors, queue
 
 	Baseline time.Duration `clause:"mon.abnormal/baseline"` // how long what was usual counts
+
+	Coverage []string `clause:"mon.drill-down/coverage"` // the parts that have a view
 }
 
 // Slots are the rules that the policy drives.

@@ -17,6 +17,7 @@ import (
 
 	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/envelope"
 	"writ/internal/fault"
 	"writ/internal/keyring"
 	"writ/internal/ledger"
@@ -31,10 +32,13 @@ type Query struct {
 	Route       string // the pattern
 	Method      string
 	Resource    string // "name=value"
+	Network     string // as records show it, or as the journal names it
 	Status      int    // 404, or 4 for all of 400 to 499
 	From, Until time.Time
 	Staff       bool // by staff alone
 	Limit       int  // 1 to 1000; 0 = 100
+
+	from func(*line) bool // whether a record is of Network; nil = any
 }
 
 const (
@@ -47,7 +51,7 @@ func (q *Query) check(now time.Time) error {
 	bad := func(field, want string) error {
 		return fault.New(fault.Invalid, "bad_query", fault.Public{Problem: "A part of the search is not good: " + field + ".", Expected: want, Fields: []fault.Field{{Name: field, Code: "bad_query", Problem: "Expected " + want}}})
 	}
-	for name, v := range map[string]string{"person": q.Person, "team": q.Team, "session": q.Session, "token": q.Token, "route": q.Route, "method": q.Method, "resource": q.Resource} {
+	for name, v := range map[string]string{"person": q.Person, "team": q.Team, "session": q.Session, "token": q.Token, "route": q.Route, "method": q.Method, "resource": q.Resource, "network": q.Network} {
 		if len(v) > 300 {
 			return bad(name, "at most 300 bytes.")
 		}
@@ -89,6 +93,12 @@ func (q *Query) words(who []string) string {
 	if q.Resource != "" {
 		out = append(out, "a record of the application")
 	}
+	switch {
+	case strings.HasPrefix(q.Network, strange):
+		out = append(out, "network "+q.Network)
+	case q.Network != "":
+		out = append(out, "a network")
+	}
 	if q.Status != 0 {
 		out = append(out, fmt.Sprintf("status %d", q.Status))
 	}
@@ -106,7 +116,7 @@ func (q *Query) matches(l *line, who []string) bool {
 	case l.At < q.From.UnixMicro() || l.At > q.Until.UnixMicro(),
 		q.Team != "" && l.Team != q.Team, q.Session != "" && l.Session != q.Session, q.Token != "" && l.Token != q.Token, q.Route != "" && l.Route != q.Route,
 		q.Method != "" && l.Method != q.Method, q.Resource != "" && !slices.Contains(l.Resource, q.Resource), q.Staff && !l.Staff && l.Kind != string(actor.Support),
-		len(who) > 0 && !slices.Contains(who, l.Who) && !slices.Contains(who, l.For),
+		q.from != nil && !q.from(l), len(who) > 0 && !slices.Contains(who, l.Who) && !slices.Contains(who, l.For),
 		q.Status >= 100 && l.Status != q.Status, q.Status > 0 && q.Status < 100 && l.Status/100 != q.Status:
 		return false
 	}
@@ -119,6 +129,43 @@ func (t *Trail) who(q *Query) []string {
 		return nil
 	}
 	return []string{t.Keys.Pseudonym(keyring.Person(q.Person)), q.Person}
+}
+
+// strange begins the name of a network in the journal.
+const strange = "s:"
+
+// networks tells records of one network. The journal names a network by the key of its month,
+// so a name fits records of that month alone.
+func (t *Trail) networks(ctx context.Context, q *Query) (func(*line) bool, error) {
+	want := q.Network
+	if !strings.HasPrefix(want, strange) {
+		if want == "" {
+			return nil, nil
+		}
+		return func(l *line) bool { return l.Net == want }, nil
+	}
+	keys := map[string][]envelope.Key{} // by month
+	for at := max(q.From.Unix(), t.Now().Add(-keep).Unix()); at <= q.Until.Unix()+24*60*60; at += 24 * 60 * 60 {
+		month := keyring.Strangers(time.Unix(at, 0))
+		if _, ok := keys[month.ID]; ok {
+			continue
+		}
+		ks, err := t.Keys.Versions(ctx, month)
+		if err != nil && !errors.Is(err, fault.NotFound) && !errors.Is(err, fault.Gone) {
+			return nil, fmt.Errorf("find the names of networks: %w", err)
+		}
+		keys[month.ID] = ks
+	}
+	is := map[string]bool{} // by month and network
+	return func(l *line) bool {
+		month := keyring.Strangers(time.UnixMicro(l.At)).ID
+		fits, ok := is[month+l.Net]
+		if !ok {
+			fits = slices.ContainsFunc(keys[month], func(k envelope.Key) bool { return ledger.Pseudonym(k, string(actor.Stranger), l.Net) == want })
+			is[month+l.Net] = fits
+		}
+		return fits
+	}, nil
 }
 
 // Search finds the newest records. That somebody searched is recorded before they see any.
@@ -175,6 +222,10 @@ func (t *Trail) walk(ctx context.Context, q Query, newest bool, fn func([]Found)
 		slices.Reverse(rows)
 	}
 	who := t.who(&q)
+	var err error
+	if q.from, err = t.networks(ctx, &q); err != nil {
+		return err
+	}
 	for _, r := range rows {
 		found, err := t.search(ctx, r, q, who)
 		if err != nil {

@@ -32,6 +32,7 @@ const (
 type Keys interface {
 	Ensure(ctx context.Context, s keyring.Subject) (envelope.Key, error)
 	ByID(ctx context.Context, id string) (envelope.Key, error)
+	Versions(ctx context.Context, s keyring.Subject) ([]envelope.Key, error)
 	Erase(ctx context.Context, s keyring.Subject) (keyring.Destroyed, error)
 	Pseudonym(s keyring.Subject) string
 }

@@ -18,6 +18,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/gateway"
 	"writ/internal/gateway/trail"
+	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/policy/policytest"
@@ -90,6 +91,8 @@ func TestSearch(t *testing.T) { // breaks: inc.breach-scope
 		look := actor.Actor{Kind: actor.Support, ID: "eva", For: "ana", Team: "team-ana", TeamKind: "customer", Roles: []string{"member"}, Session: "look-1"}
 		program := actor.Actor{Kind: actor.Machine, ID: "bot", Team: "team-ana", Token: "t-1"}
 		begin := w.kit.Clock.Now()
+		month, err := w.kit.Ring.Ensure(t.Context(), keyring.Strangers(begin))
+		w.must(err)
 		for round := range 2 {
 			w.ask(person("ana"), "GET", "/contacts/", 200, "contact=17")
 			w.ask(person("ben"), "POST", "/contacts/", 201)
@@ -123,6 +126,10 @@ func TestSearch(t *testing.T) { // breaks: inc.breach-scope
 			"limit":               {trail.Query{Limit: 3}, 3},
 			"both and not either": {trail.Query{Team: "team-ana", Status: 200}, 2},
 			"none":                {trail.Query{Person: "zoe"}, 0},
+			"network":             {trail.Query{Network: "198.51.100.0/24"}, 10},
+			"another network":     {trail.Query{Network: "198.51.0.0/16"}, 0},
+			"a network's name":    {trail.Query{Network: ledger.Pseudonym(month, "stranger", "198.51.100.0/24")}, 10},
+			"another name":        {trail.Query{Network: ledger.Pseudonym(month, "stranger", "203.0.113.0/24")}, 0},
 		} {
 			if got := w.find(c.q); len(got) != c.want {
 				t.Errorf("%s: %d records, want %d", what, len(got), c.want)
@@ -151,7 +158,7 @@ func TestSearch(t *testing.T) { // breaks: inc.breach-scope
 			t.Errorf("%+v", e)
 		}
 		for _, e := range es {
-			if s := fmt.Sprint(e.Fields); strings.Contains(s, "person ana") || strings.Contains(s, "contact=17") {
+			if s := fmt.Sprint(e.Fields); strings.Contains(s, "person ana") || strings.Contains(s, "contact=17") || strings.Contains(s, "198.51") {
 				t.Errorf("a search names a person or a record: %v", e.Fields)
 			}
 		}
