@@ -91,7 +91,8 @@ type VaultConf struct {
 
 // StatusConf holds machine settings of the status page.
 type StatusConf struct {
-	Export string `yaml:"export,omitempty"` // a folder that outlives this server, where the page is written as files; in this folder or absolute
+	Export string     `yaml:"export,omitempty"` // a folder that outlives this server, where the page is written as files; in this folder or absolute
+	Posts  []PostConf `yaml:"posts,omitempty"`  // accounts on other networks
 }
 
 const configName = "writ.yaml"
@@ -164,6 +165,9 @@ func (c Config) check(name string) error {
 	}
 	if field, got, want := c.SecurityText.read().Check(); field != "" {
 		return bad("security_txt."+field, got, want)
+	}
+	if err := c.Status.check(bad); err != nil {
+		return err
 	}
 	if err := c.Watch.check(bad); err != nil {
 		return err

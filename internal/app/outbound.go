@@ -30,6 +30,9 @@ func (c Config) outbound() []gateway.Outbound {
 	if c.TLS.ACME.Directory != "" {
 		add("certificate authority", c.TLS.ACME.Directory, func(u *url.URL) bool { return u.Scheme == "https" })
 	}
+	for _, p := range c.Status.Posts {
+		add("posts "+p.Name, p.URL, func(u *url.URL) bool { return u.Scheme == "https" })
+	}
 	// Without sslmode the driver falls back to a clear connection when the server asks.
 	verified := func(u *url.URL) bool {
 		return slices.Contains([]string{"require", "verify-ca", "verify-full"}, u.Query().Get("sslmode"))

@@ -169,6 +169,7 @@ func (a *app) incidentShow() *cobra.Command {
 				Next    *incidentWay
 				Roles   []struct{ Role, Name string }
 				Signals []struct{ Signal, Says string }
+				Sent    []struct{ Account, Network, State, URL, Code string } `json:"posts_elsewhere"`
 			}
 			if err := decode(raw, &x); err != nil {
 				return err
@@ -180,6 +181,9 @@ func (a *app) incidentShow() *cobra.Command {
 					late = " LATE."
 				}
 				a.say("%s: %s%s", r.Name, r.Says, late)
+			}
+			for _, p := range x.Sent {
+				a.say("on %s (%s): %s %s", visible(p.Account), p.Network, p.State, visible(p.URL+p.Code))
 			}
 			for _, t := range x.Signals {
 				a.say("told by %s: %s", t.Signal, visible(t.Says))

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"writ/internal/access"
@@ -25,6 +26,14 @@ func (p *incidentView) signals(v incident.View, at string, may bool) {
 	if may && v.Open() && len(v.Told) > 1 {
 		p.Forms = append(p.Forms, incidentForm{"Take out what is another matter", web.Form{Action: at + "/split", Act: "Make it an incident of its own", Quiet: true, Part: "split",
 			Fields: []web.Field{one, {Name: "reason", Label: "Why", Required: true, Max: 500, Complete: "off"}}}})
+	}
+}
+
+// elsewhere shows posts on other networks, where there are any.
+func (p *incidentView) elsewhere(v incident.View) {
+	p.Sent = web.Table{Caption: "On other networks", Columns: []web.Column{{Name: "Account"}, {Name: "State"}, {Name: "Tries", Figure: true}, {Name: "When"}}}
+	for _, x := range v.Sent {
+		p.Sent.Rows = append(p.Sent.Rows, web.Row{Cells: []web.Cell{{Text: x.Account, Href: x.URL, Sub: x.Network}, {Text: x.State, Sub: x.Code}, {Text: strconv.FormatInt(x.Tries, 10)}, {At: x.Made}}})
 	}
 }
 

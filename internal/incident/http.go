@@ -201,8 +201,21 @@ type (
 		Says   string    `json:"says"`
 		At     time.Time `json:"at"`
 	}
+	sentOut struct {
+		Channel string     `json:"channel"`
+		Network string     `json:"network"`
+		Account string     `json:"account"`
+		Update  string     `json:"update"`
+		State   string     `json:"state"` // queued, sending, posted, rejected, unknown
+		URL     string     `json:"url,omitempty"`
+		Code    string     `json:"code,omitempty"`
+		Tries   int64      `json:"tries"`
+		Made    time.Time  `json:"made"`
+		Ended   *time.Time `json:"ended,omitempty"`
+	}
 	viewOut struct {
 		caseOut
+		Sent     []sentOut     `json:"posts_elsewhere"`
 		Source   string        `json:"source"` // person, operator, alarm, spending, report
 		Told     []toldOut     `json:"signals"`
 		Posts    []postOut     `json:"posts"`
@@ -331,7 +344,7 @@ func wireWay(w Way) wayOut {
 }
 
 func wireView(v View) viewOut {
-	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
+	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Sent: []sentOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
 	for _, x := range v.Stands {
 		st := standOut{Region: string(x.Machine.Region), Name: x.Machine.Name, State: x.State.ID, Word: x.State.Name, Says: x.State.Says, Due: known(x.Due), Late: x.Missed, Ways: []wayOut{}}
 		for _, w := range x.Ways {
@@ -342,6 +355,9 @@ func wireView(v View) viewOut {
 	if n := v.Next(); n != nil {
 		w := wireWay(*n)
 		out.Next = &w
+	}
+	for _, x := range v.Sent {
+		out.Sent = append(out.Sent, sentOut{x.Channel, x.Network, x.Account, x.Update, x.State, x.URL, x.Code, x.Tries, x.Made, known(x.Ended)})
 	}
 	for _, t := range v.Told {
 		out.Told = append(out.Told, toldOut{t.ID, t.Kind, t.Says, t.At})

@@ -122,7 +122,7 @@ type World struct {
 	Cuts      Cuts
 }
 
-// Deps are what a Service is made of. Alarms, Gauge and Seam may be nil.
+// Deps are what a Service is made of. Alarms, Gauge, Outlets and Seam may be nil.
 type Deps struct {
 	DB      *ledger.DB
 	Ring    *keyring.Ring
@@ -135,6 +135,7 @@ type Deps struct {
 	Record  Record
 	Alarms  Alarms
 	Gauge   Gauge
+	Outlets []Outlet // accounts on other networks; a channel without one is posted to by a person
 	Page    *status.Service
 	Rules   *clause.Live[Rules]
 	Company func() string
@@ -165,6 +166,7 @@ func New(d Deps) (*Service, error) {
 	}
 	s := &Service{Deps: d}
 	s.acts = s.allActs()
+	d.Queue.Handle(postKind, jobs.Handler{Run: s.publish, Tries: 2 * mostPosts, Wait: 15 * time.Second, Limit: time.Minute})
 	d.Queue.Handle(workKind, jobs.Handler{Run: s.work, Tries: 12, Limit: 5 * time.Minute})
 	return s, nil
 }

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"writ/internal/access"
@@ -43,6 +44,10 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, ref string, p sta
 	if err != nil {
 		return Case{}, err
 	}
+	elsewhere, err := s.dispatches(ctx)
+	if err != nil {
+		return Case{}, err
+	}
 	var lacks []status.Leak
 	c, err = s.change(ctx, who, c.ID, version, func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
 		if err := s.mustOpen(ctx, tx, c); err != nil {
@@ -72,7 +77,7 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, ref string, p sta
 			return nil, err
 		}
 		t.event.Evidence = []string{p.Hash(), id}
-		return t.event, s.enqueue(ctx, tx, letters)
+		return t.event, errors.Join(s.enqueue(ctx, tx, letters), s.dispatch(ctx, tx, *c, elsewhere))
 	})
 	if err != nil {
 		return Case{}, err

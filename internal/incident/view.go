@@ -50,6 +50,7 @@ type View struct {
 	Proofs   []Proof
 	Also     []Elsewhere // the other channels of the policy
 	Near     []Case
+	Sent     []Sent   // posts on other networks
 	Told     []Told   // what told of it
 	Notice   string   // a first notice, from what the gate saw
 	Suggests []string // kinds: those decided, before that what the first signal suggests
@@ -132,6 +133,7 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 			v.Suggests, v.Notice = suggestedKinds(c, v.Told), suggestion(v.Told)
 			return err
 		},
+		func() (err error) { v.Sent, err = s.sent(ctx, c.ID); return err },
 		func() (err error) { v.Proofs, err = s.proofs(ctx, c); return err },
 		func() (err error) { v.Acts, err = s.workOf(ctx, c.ID); return err },
 		func() (err error) { v.Loss, err = s.lossView(ctx, who, v); return err },

@@ -61,6 +61,20 @@ func (s *Service) Newest(ctx context.Context, r ledger.Reader, caseID string) (S
 	return x, err
 }
 
+// Say is the newest post about an incident as another network tells it: its id, an address of its
+// own, and the text.
+func (s *Service) Say(ctx context.Context, r ledger.Reader, caseID string) (id, link, text string, err error) {
+	x, err := s.Newest(ctx, r, caseID)
+	if err != nil {
+		return "", "", "", err
+	}
+	var title string
+	if err := ledger.One(ctx, r, publicOf, []any{new(string), &title, new(string)}, caseID); err != nil {
+		return "", "", "", err
+	}
+	return x.ID, s.Origin + At + "/incidents/" + x.Public + "#u-" + x.ID, Word(x.State) + ": " + title + "\n\n" + told(x), nil
+}
+
 // Posts are all of an incident, the newest first.
 func (s *Service) Posts(ctx context.Context, caseID string) ([]Shown, error) {
 	return posts(ctx, s.DB, postsOf, caseID)

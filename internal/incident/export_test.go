@@ -1,0 +1,24 @@
+package incident
+
+import (
+	"context"
+	"errors"
+
+	"writ/internal/ledger"
+	"writ/internal/secret"
+)
+
+// Republish runs the jobs of posts that have no end, as after a crash.
+func (s *Service) Republish(ctx context.Context) error {
+	var ids []string
+	err := s.DB.Each(ctx, `SELECT id FROM incident_post WHERE ended IS NULL ORDER BY id`, func(scan ledger.Scan) error {
+		var id string
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	for _, id := range ids {
+		err = errors.Join(err, s.publish(ctx, secret.NewBytes([]byte(id))))
+	}
+	return err
+}

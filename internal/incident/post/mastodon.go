@@ -1,0 +1,87 @@
+package post
+
+import (
+	"context"
+	"html"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// mastodon posts by POST /api/v1/statuses. The server knows the key of a post for about an hour;
+// before a later try one's own posts are looked through.
+type mastodon struct{ caller }
+
+type toot struct {
+	ID      string `json:"id"`
+	URL     string `json:"url"`
+	Content string `json:"content"` // HTML
+}
+
+func (m *mastodon) token() string { return m.account.Secret.Reveal() }
+
+// limits are how long a post may be there, and what a link counts.
+func (m *mastodon) limits(ctx context.Context) (most, link int) {
+	var x struct {
+		Configuration struct {
+			Statuses struct {
+				Most int `json:"max_characters"`
+				Link int `json:"characters_reserved_per_url"`
+			} `json:"statuses"`
+		} `json:"configuration"`
+	}
+	if err := m.call(ctx, http.MethodGet, "/api/v2/instance", "", nil, nil).read(&x); err != nil || x.Configuration.Statuses.Most < 100 {
+		return 500, 23
+	}
+	return min(x.Configuration.Statuses.Most, 5000), max(x.Configuration.Statuses.Link, 1)
+}
+
+// Send implements Sender.
+func (m *mastodon) Send(ctx context.Context, msg Message) Outcome {
+	most, link := m.limits(ctx)
+	in := struct {
+		Status string `json:"status"`
+		Reply  string `json:"in_reply_to_id,omitempty"`
+		Public string `json:"visibility"`
+	}{Status: Cut(msg.Text, msg.Link, most, link, one), Public: "public"}
+	if msg.Replies != nil {
+		in.Reply = msg.Replies.ID
+	}
+	a := m.call(ctx, http.MethodPost, "/api/v1/statuses", m.token(), in, map[string]string{"Idempotency-Key": msg.Key})
+	out := a.outcome(time.Now())
+	var t toot
+	if a.read(&t) == nil && t.ID != "" {
+		out.State, out.Receipt = Posted, Receipt{ID: t.ID, URL: safe(t.URL)}
+	}
+	return out
+}
+
+// Find implements Sender.
+func (m *mastodon) Find(ctx context.Context, msg Message) (Receipt, bool, error) {
+	var me struct {
+		ID string `json:"id"`
+	}
+	if err := m.call(ctx, http.MethodGet, "/api/v1/accounts/verify_credentials", m.token(), nil, nil).read(&me); err != nil {
+		return Receipt{}, false, err
+	}
+	var own []toot
+	if err := m.call(ctx, http.MethodGet, "/api/v1/accounts/"+url.PathEscape(me.ID)+"/statuses?limit=40&exclude_reblogs=true", m.token(), nil, nil).read(&own); err != nil {
+		return Receipt{}, false, err
+	}
+	for _, t := range own {
+		if strings.Contains(html.UnescapeString(t.Content), msg.Link) {
+			return Receipt{ID: t.ID, URL: safe(t.URL)}, true, nil
+		}
+	}
+	return Receipt{}, false, nil
+}
+
+// safe is an address that a network gave, if it is one that may be shown.
+func safe(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || len(address) > 500 {
+		return ""
+	}
+	return u.String()
+}
