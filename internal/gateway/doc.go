@@ -44,7 +44,7 @@
 //
 // Threats: path confusion between gate and application; forged identity and proxy
 // headers, also by underscore, in trailers and by Connection; a stolen assertion (60
-// seconds, one session, route and method); rules that race with a reload (a request
+// seconds, one session, route and method; where the route says exact, one path and query); rules that race with a reload (a request
 // keeps the table it began with); an application name that later points elsewhere
 // (the address is checked at every dial); bytes beside an answer that would become the
 // answer to somebody else's request (such a connection is not used again).

@@ -125,7 +125,7 @@ func (v *visit) rewrite(p *httputil.ProxyRequest) {
 	if v.who.IsZero() {
 		return
 	}
-	vals[3] = v.g.signer.assertion(v.who, v.facts, v.need.node.pattern, v.r.Method)
+	vals[3] = v.g.signer.assertion(v.who, v.facts, v.asks(v.g.signer.aud, v.r.Method))
 	out.Header["Writ-Assertion"] = vals[3:4:4]
 }
 
