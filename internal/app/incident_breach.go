@@ -49,6 +49,11 @@ func (s seen) Walk(ctx context.Context, sel breach.Selector, size int64, fn func
 	parts, entry, err := s.trail.Scan(ctx, actor.System("incident"), sel.From, sel.Until, func(f *trail.Found) error {
 		r = breach.Record{At: f.At, Who: f.Who, For: f.For, Team: f.Team, Staff: f.Staff, Person: f.Kind == string(actor.Person), Session: f.Session, Token: f.Token, Network: f.Network,
 			Route: f.Route, Method: f.Method, Status: f.Status, Code: f.Code, Out: f.BytesOut, Resource: f.Resource}
+		for _, team := range f.Teams { // whose data the application says it showed
+			if team != "?" {
+				r.About = append(r.About, "team/"+team)
+			}
+		}
 		return fn(&r)
 	})
 	if err != nil {

@@ -191,7 +191,7 @@ func (m metered) Add(r trail.Record) { // clause: mon.load
 	if took > streamed {
 		took = 0
 	}
-	m.watch.Answered(watch.Request{At: r.At, Who: r.Who, Network: r.Network(), Agent: r.Agent, Route: r.Route, Status: r.Status, Refused: r.Code != "", Took: took, In: r.In, Out: r.Out, Records: len(r.Resource)})
+	m.watch.Answered(watch.Request{At: r.At, Who: r.Who, Network: r.Network(), Agent: r.Agent, Route: r.Route, Status: r.Status, Refused: r.Code != "", Took: took, In: r.In, Out: r.Out, Records: max(len(r.Resource), int(r.Rows))})
 	m.watch.Tally().Add(r.Route, r.Method, r.Status, r.Took)
 	if m.watch.WantsRecords() {
 		f := m.Show(&r)

@@ -269,8 +269,8 @@ type rule struct {
 	cacheVary []string // canonical
 }
 
-// counter is a pattern's share of gateway.requests-counted.
-type counter struct{ requests, refused, signIn, failed atomic.Int64 }
+// counter is a pattern's share of gateway.requests-counted and gateway.cookies-dropped.
+type counter struct{ requests, refused, signIn, failed, cookies atomic.Int64 }
 
 // newTable joins route file and policy. It fails when the file loosens the policy or
 // says two things of one method; with tolerate it clamps instead, because the file was
