@@ -13,6 +13,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/gateway/guard"
+	"writ/internal/gateway/trail"
 )
 
 // What an answer shows, in the application's own words: Writ-Team says whose data, Writ-Record
@@ -25,7 +26,6 @@ const (
 	mostRows  = 500     // that one person alone may look at, in an answer
 	mostBytes = 5 << 20 // likewise
 	mostTeams = 50      // likewise, on a day (UTC) at this node
-	unread    = "?"     // stands for names that are not kept
 )
 
 var (
@@ -61,11 +61,11 @@ func readShown(h http.Header) (s showing) {
 	s.teams, _ = s.list(h["Writ-Team"], teamNamed, &room)
 	s.records, s.rows = s.list(h["Writ-Record"], recordNamed, &room)
 	if lines := h["Writ-Rows"]; len(lines) > 0 {
-		n, err := strconv.ParseInt(lines[0], 10, 64)
-		if err != nil || n < 0 || len(lines) > 1 {
+		n, err := strconv.ParseUint(lines[0], 10, 31)
+		if err != nil || len(lines) > 1 {
 			s.unclear = true
 		}
-		s.rows = max(s.rows, n)
+		s.rows = max(s.rows, int64(n))
 	}
 	return s
 }
@@ -91,7 +91,7 @@ func (s *showing) list(lines []string, good *regexp.Regexp, room *int) (out []st
 		}
 	}
 	if lost {
-		out = append(out, unread)
+		out = append(out, trail.Unread)
 	}
 	return out, n
 }

@@ -12,6 +12,9 @@ import (
 	"writ/internal/actor"
 )
 
+// Unread stands in a record for names that the application said and that are not kept.
+const Unread = "?"
+
 // Record is one request that was answered.
 type Record struct {
 	At       time.Time
