@@ -43,12 +43,24 @@ var leaving = map[string]breach.Class{
 // numbered is how long the newest entries are waited for.
 const numbered = 30 * time.Second
 
+// accessOf is what an access record says of whom was affected: who asked, and whose data the
+// application says it showed them.
+func accessOf(f *trail.Found) breach.Record { // clause: inc.breach-scope
+	r := breach.Record{At: f.At, Who: f.Who, For: f.For, Team: f.Team, Staff: f.Staff, Person: f.Kind == string(actor.Person), Session: f.Session, Token: f.Token, Network: f.Network,
+		Route: f.Route, Method: f.Method, Status: f.Status, Code: f.Code, Out: f.BytesOut, Resource: f.Resource}
+	for _, team := range f.Teams {
+		if team != f.Team && team != trail.Unread {
+			r.About = append(r.About, "team/"+team)
+		}
+	}
+	return r
+}
+
 // Walk implements incident.Reads.
 func (s seen) Walk(ctx context.Context, sel breach.Selector, size int64, fn func(*breach.Record) error) (breach.Coverage, error) { // clause: inc.breach-scope
 	var r breach.Record
 	parts, entry, err := s.trail.Scan(ctx, actor.System("incident"), sel.From, sel.Until, func(f *trail.Found) error {
-		r = breach.Record{At: f.At, Who: f.Who, For: f.For, Team: f.Team, Staff: f.Staff, Person: f.Kind == string(actor.Person), Session: f.Session, Token: f.Token, Network: f.Network,
-			Route: f.Route, Method: f.Method, Status: f.Status, Code: f.Code, Out: f.BytesOut, Resource: f.Resource}
+		r = accessOf(f)
 		return fn(&r)
 	})
 	if err != nil {

@@ -187,16 +187,22 @@ func (m metered) Add(r trail.Record) { // clause: mon.load
 	if canaryNet.Contains(r.Addr.Unmap()) || strings.HasPrefix(r.Who.TeamKind, "canary") {
 		return
 	}
-	took := r.Took
-	if took > streamed {
-		took = 0
-	}
-	m.watch.Answered(watch.Request{At: r.At, Who: r.Who, Network: r.Network(), Agent: r.Agent, Route: r.Route, Status: r.Status, Refused: r.Code != "", Took: took, In: r.In, Out: r.Out, Records: len(r.Resource)})
+	m.watch.Answered(requestOf(&r))
 	m.watch.Tally().Add(r.Route, r.Method, r.Status, r.Took)
 	if m.watch.WantsRecords() {
 		f := m.Show(&r)
 		m.watch.Record(answered(&f))
 	}
+}
+
+// requestOf is what is counted of a request. Records are those that its path names, or as many as
+// the application says it showed.
+func requestOf(r *trail.Record) watch.Request {
+	took := r.Took
+	if took > streamed {
+		took = 0
+	}
+	return watch.Request{At: r.At, Who: r.Who, Network: r.Network(), Agent: r.Agent, Route: r.Route, Status: r.Status, Refused: r.Code != "", Took: took, In: r.In, Out: r.Out, Records: max(len(r.Resource), int(r.Rows))}
 }
 
 // sent counts a letter that was handed over.

@@ -22,6 +22,13 @@
 // host.two-zones and host.auto-recovery (as far as the application's places go: zones.go),
 // data.no-card, data.card-summary, data.no-ssn and data.no-phi (guardin.go, guardout.go).
 //
+// What an answer shows, the application may say: Writ-Team (whose data), Writ-Record (which
+// records) and Writ-Rows (how many). It stands in the access record and does not reach the client.
+// Staff see no team's data but that of their look, and more than 500 rows or 5 MiB in an answer,
+// or more than 50 teams on a day, when a second person has agreed (shown.go: use.need-to-see).
+// A cookie under a name of ours that the application sets is dropped, which is an entry
+// (cookies.go).
+//
 // A route tagged browser takes changes from forms alone that the gate has put its fields into
 // (browser.go), and a network that behaves like a program nobody asked for has a narrower limit
 // by address (bots.go); both for use.no-automation.
@@ -44,7 +51,7 @@
 //
 // Threats: path confusion between gate and application; forged identity and proxy
 // headers, also by underscore, in trailers and by Connection; a stolen assertion (60
-// seconds, one session, route and method); rules that race with a reload (a request
+// seconds, one session, route and method; where the route says exact, one path and query); rules that race with a reload (a request
 // keeps the table it began with); an application name that later points elsewhere
 // (the address is checked at every dial); bytes beside an answer that would become the
 // answer to somebody else's request (such a connection is not used again).
@@ -66,9 +73,12 @@
 // headers.go, assertion.go and direct.go; streams.go, which cuts what may not go on;
 // programs.go with described.go and shadow.go, limits.go with limits_store.go, bots.go, browser.go; then
 // record.go, note.go, mode.go, reload.go, explain.go, clauses.go; guardin.go, guardout.go, sights.go and
-// the child guard, guard_clauses.go; unseen.go, which masks what staff do not see; waf.go and
+// the child guard, guard_clauses.go; unseen.go and shown.go, which mask and withhold what staff do not see; waf.go and
 // its kin; cache.go with cache_controls.go, and zones.go with zones_clauses.go; egress.go with egress_list.go,
 // egress_moves.go and the child egress; own.go, which keeps records of our own pages.
+//
+// BUG(looks): how many teams a member of staff looked at on a day is counted by each node for
+// itself, and a restart forgets it.
 //
 // BUG(quota): several nodes learn of each other's use of a day's quota every other second;
 // so much may pass beyond it, on each of them.

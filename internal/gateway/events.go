@@ -40,6 +40,20 @@ func (e RequestTotals) About() ledger.About {
 	return ledger.About{Name: "gateway.requests-counted", Clause: noAutomation}
 }
 
+// CookiesDropped counts cookies under names of this server that the application tried to set.
+// They did not reach the client: one could sign somebody in as another.
+type CookiesDropped struct {
+	Since time.Time `class:"public"`
+	Until time.Time `class:"public"`
+	Route string    `class:"public"`
+	Count int64     `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e CookiesDropped) About() ledger.About {
+	return ledger.About{Name: "gateway.cookies-dropped", Clause: "auth.best-practice"}
+}
+
 // Malformed counts connections whose bytes were refused before any step saw a request.
 type Malformed struct {
 	Since time.Time `class:"public"`

@@ -230,3 +230,9 @@ func (g *Gateway) Age() { g.bots.age() }
 func (g *Gateway) Unproved() {
 	g.steps = slices.DeleteFunc(g.steps, func(s step) bool { return s.name == "browser" })
 }
+
+// ReadShown reads what the application says of its answer.
+func ReadShown(h http.Header) (teams, records []string, rows int64, unclear bool) {
+	s := readShown(h)
+	return s.teams, s.records, s.rows, s.unclear
+}

@@ -157,7 +157,7 @@ func (v *visit) question() error { // clause: use.no-automation
 		h.Set(n, "") // so that a proxy which copies them overwrites what a client sent
 	}
 	if !v.who.IsZero() {
-		h.Set("Writ-Assertion", g.signer.assertionFor("https://"+a.host, v.who, v.facts, v.need.node.pattern, a.method))
+		h.Set("Writ-Assertion", g.signer.assertion(v.who, v.facts, v.asks("https://"+a.host, a.method)))
 		h.Set("Remote-User", v.who.ID)
 		h.Set("Remote-Team", v.who.Team)
 		h.Set("Remote-Groups", strings.Join(v.who.Roles, ","))

@@ -180,6 +180,7 @@ type Gateway struct {
 	files   routesFile
 	tally   tally
 	trail   Trail
+	looked  looked
 	sights  sights
 }
 
@@ -321,6 +322,7 @@ type visit struct {
 	waf     wafRule     // how it is looked at
 	spoils  bool        // an unsafe act: what is cached of the target is forgotten when it is done
 	private bool        // something in the answer is for this caller alone: it is not stored
+	shows   showing     // what the answer shows, as the application says
 	status  int
 
 	faceless *rule      // the cached route, for whose application the client has no face

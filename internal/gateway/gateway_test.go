@@ -155,10 +155,10 @@ func TestAssertion(t *testing.T) {
 	var keys struct {
 		Keys []struct{ Kid, X, Alg string }
 	}
-	if err := json.Unmarshal([]byte(k.do(c, "GET", "/-/jwks").body), &keys); err != nil || len(keys.Keys) != 1 {
+	if err := json.Unmarshal([]byte(k.do(c, "GET", "/-/jwks").body), &keys); err != nil || len(keys.Keys) != 3 {
 		t.Fatalf("jwks: %v %v", keys, err)
 	}
-	pub, err := base64.RawURLEncoding.DecodeString(keys.Keys[0].X)
+	pub, err := base64.RawURLEncoding.DecodeString(keys.Keys[1].X)
 	if err != nil {
 		t.Fatal(err)
 	}

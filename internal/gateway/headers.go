@@ -145,7 +145,7 @@ func containsFold(s, sub string) bool {
 // a type is what it says, that other sites do not learn which page somebody comes from, and
 // that they do not frame it.
 func (v *visit) answerHeaders(h http.Header) {
-	strip(h)
+	v.stripped(h)
 	if !v.need.ownHeaders() {
 		defaults(h)
 	}
@@ -175,8 +175,9 @@ func (d *decision) ownHeaders() bool {
 // Shared by all answers: nobody may write into them, and an append copies.
 var noSniff, originAlone, sameOrigin = []string{"nosniff"}, []string{"strict-origin-when-cross-origin"}, []string{"SAMEORIGIN"}
 
-// strip removes what the application may not say.
-func strip(h http.Header) {
+// strip removes what the application may not say. It says how many cookies in our name were among
+// it: with one the application could sign somebody in as another, or out.
+func strip(h http.Header) (cookies int) {
 	for name := range h {
 		if own(name) {
 			delete(h, name)
@@ -189,12 +190,14 @@ func strip(h http.Header) {
 				kept = append(kept, c)
 			}
 		}
+		cookies = len(set) - len(kept)
 		if h["Set-Cookie"] = kept; len(kept) == 0 {
 			delete(h, "Set-Cookie")
 		}
 	}
 	delete(h, "Server")
 	delete(h, "Alt-Svc") // the application cannot know which other doors there are
+	return cookies
 }
 
 // transportRules are on every answer.

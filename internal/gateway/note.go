@@ -67,7 +67,7 @@ func (v *visit) keepRecord() { // clause: inc.breach-scope
 		node = v.table.rest
 	}
 	r := trail.Record{At: v.began, Who: v.caller(), Addr: web.RemoteIP(v.r), Route: node.pattern, Method: knownMethod(v.r.Method), Status: v.status, Took: v.g.now().Sub(v.began),
-		In: v.r.ContentLength, Out: v.out.n, Resource: v.resources(), Agent: v.r.UserAgent()}
+		In: v.r.ContentLength, Out: v.out.n, Resource: append(v.resources(), v.shows.records...), Teams: v.shows.teams, Rows: v.shows.rows, Agent: v.r.UserAgent()}
 	if v.failed != nil {
 		r.Code = v.failed.err.Code
 	}

@@ -251,7 +251,7 @@ func (g *Gateway) Flush(ctx context.Context) error {
 	if since.IsZero() {
 		since = until
 	}
-	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until), g.flushCuts(ctx), g.flushCompared(ctx), g.forgetDays(ctx), g.flushSights(ctx), g.flushFinds(ctx, true), g.flushMoves(ctx, true))
+	return errors.Join(g.flushRefusals(ctx, rs), g.flushTotals(ctx, since, until), g.flushCookies(ctx, since, until), g.flushCuts(ctx), g.flushCompared(ctx), g.forgetDays(ctx), g.flushSights(ctx), g.flushFinds(ctx, true), g.flushMoves(ctx, true))
 }
 
 // flushRefusals records repeated refusals, one change a caller.

@@ -43,6 +43,8 @@ type Route struct {
 	Cache     string   `yaml:"cache,omitempty" json:"cache,omitempty"`           // the class of static files here, which anyone gets from memory
 	CacheVary []string `yaml:"cache_vary,omitempty" json:"cache_vary,omitempty"` // further headers that the application sees on a cached route
 
+	Exact bool `yaml:"exact,omitempty" json:"exact,omitempty"` // an assertion is good for one path and query alone; it is signed anew for each request
+
 	OwnHeaders bool `yaml:"own_headers,omitempty" json:"own_headers,omitempty"` // answers here get no security headers but the application's
 
 	CORS *CORS `yaml:"cors,omitempty" json:"cors,omitempty"` // whose pages may read the answers
@@ -211,7 +213,7 @@ func (r *Route) stepUp() (time.Duration, error) {
 
 func badRoutes(text string) error {
 	return fault.New(fault.Invalid, "routes", fault.Public{
-		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, limit, quota, customer_data, records, signed, notice, browser, waf, paranoia, cache, cache_vary, own_headers, cors}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
+		Problem: "routes.yaml: " + text, Expected: "A list of {path, methods, who, roles, scopes, step_up, body, limit, quota, customer_data, records, signed, notice, browser, waf, paranoia, cache, cache_vary, exact, own_headers, cors}.", Next: "Mend the file. A running server keeps the routes it has; one that starts waits for the file to be good."})
 }
 
 // table answers what a path asks of its caller. It is immutable: a request keeps the
@@ -260,14 +262,15 @@ type rule struct {
 
 	cors *cors // nil = the application's own
 
+	exact      bool
 	ownHeaders bool
 
 	cache     string   // the class of static files; "" = not cached
 	cacheVary []string // canonical
 }
 
-// counter is a pattern's share of gateway.requests-counted.
-type counter struct{ requests, refused, signIn, failed atomic.Int64 }
+// counter is a pattern's share of gateway.requests-counted and gateway.cookies-dropped.
+type counter struct{ requests, refused, signIn, failed, cookies atomic.Int64 }
 
 // newTable joins route file and policy. It fails when the file loosens the policy or
 // says two things of one method; with tolerate it clamps instead, because the file was
@@ -332,7 +335,7 @@ func (t *table) add(r *Route, path string, line int, counters func(string) *coun
 		}
 		t.fold[low], t.upper = n, t.upper || low != path || hasCase(path)
 	}
-	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes, signed: r.Signed, notice: r.Notice, browser: r.Browser, ownHeaders: r.OwnHeaders}
+	to := &rule{need: levels[r.Who], roles: r.Roles, scopes: r.Scopes, signed: r.Signed, notice: r.Notice, browser: r.Browser, exact: r.Exact, ownHeaders: r.OwnHeaders}
 	to.stepUp, _ = r.stepUp() // both were read by check
 	to.body, _ = parseSize(r.Body)
 	to.limit, _ = r.rate()

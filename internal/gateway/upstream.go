@@ -94,7 +94,7 @@ func (e *early) Write(p []byte) (int, error) {
 // WriteHeader implements http.ResponseWriter.
 func (e *early) WriteHeader(status int) {
 	if status < http.StatusOK && status != http.StatusSwitchingProtocols {
-		strip(e.Header())
+		e.v.stripped(e.Header())
 	}
 	e.ResponseWriter.WriteHeader(status)
 }
@@ -112,6 +112,9 @@ func (v *visit) rewrite(p *httputil.ProxyRequest) {
 	clean(out.Header)
 	tunnels(out.Header)
 	v.guardHeaders(out.Header)
+	if v.alone() {
+		out.Header["Accept-Encoding"] = takesPlain
+	}
 	if v.faceless != nil && !v.changes() {
 		v.hideFace(out.Header)
 		out.Header["X-Forwarded-Proto"], out.Header["X-Forwarded-Host"] = []string{"https"}, []string{v.host}
@@ -125,7 +128,7 @@ func (v *visit) rewrite(p *httputil.ProxyRequest) {
 	if v.who.IsZero() {
 		return
 	}
-	vals[3] = v.g.signer.assertion(v.who, v.facts, v.need.node.pattern, v.r.Method)
+	vals[3] = v.g.signer.assertion(v.who, v.facts, v.asks(v.g.signer.aud, v.r.Method))
 	out.Header["Writ-Assertion"] = vals[3:4:4]
 }
 
@@ -150,6 +153,9 @@ func client(addr string) string {
 // modify puts the application's answer in order.
 func (v *visit) modify(res *http.Response) error {
 	v.status = res.StatusCode
+	if err := v.hear(res); err != nil {
+		return err
+	}
 	if err := v.pageFound(res); err != nil {
 		return err
 	}
@@ -162,7 +168,11 @@ func (v *visit) modify(res *http.Response) error {
 	if v.renewed { // a cookie is nothing for a cache that many share
 		res.Header["Cache-Control"] = []string{"no-store"}
 	}
-	return v.guardOut(res)
+	if err := v.guardOut(res); err != nil {
+		return err
+	}
+	v.measure(res)
+	return nil
 }
 
 // broken answers when the application did not.
@@ -179,6 +189,11 @@ func (v *visit) broken(w http.ResponseWriter, r *http.Request, err error) {
 	if e, ok := errors.AsType[*sensitiveBody](err); ok {
 		v.failed = e.ref
 		v.refuse(v.g.step("guard-in"), e.ref)
+		return
+	}
+	if e, ok := errors.AsType[*withheld](err); ok {
+		v.failed = e.ref
+		v.refuse(&v.g.steps[len(v.g.steps)-1], e.ref)
 		return
 	}
 	if errors.Is(err, errLeak) {

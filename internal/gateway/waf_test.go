@@ -204,6 +204,10 @@ func TestBodiesPastTheLook(t *testing.T) {
 		"parts that nobody can read":      {"/open/files", "multipart/form-data; boundary=b", []byte("--b\r\nContent-Disposition: form-data; name=\"f\r\n\r\nx"), 403},
 		"a field said to be in parts":     {"/open/files", "multipart/form-data", []byte("id=" + url.QueryEscape(injection)), 403},
 		"JSON that is too deep":           {"/open/x", "application/json", []byte(strings.Repeat("[", 200) + strings.Repeat("]", 200)), 403},
+		"JSON as deep as it may be":       {"/open/x", "application/json", nested(64), 200},
+		"JSON that is one deeper":         {"/open/x", "application/json", nested(65), 403},
+		"as many parts as there may be":   {"/open/x", "multipart/form-data; boundary=b", parts(100), 200},
+		"a part more":                     {"/open/x", "multipart/form-data; boundary=b", parts(101), 403},
 		"more arguments than looked at":   {"/open/x", "application/x-www-form-urlencoded", []byte(strings.Repeat("a=1&", 1100)), 403},
 		"a plain form of a modest length": {"/open/x", "application/x-www-form-urlencoded", []byte("a=" + strings.Repeat("word+", 2000)), 200},
 	} {
@@ -218,6 +222,22 @@ func TestBodiesPastTheLook(t *testing.T) {
 	if n := k.g.WAFNow().Unlooked; n != 1 {
 		t.Errorf("%d bodies were not looked at, want 1", n)
 	}
+}
+
+func nested(deep int) []byte {
+	return []byte(strings.Repeat(`{"a":`, deep) + "1" + strings.Repeat("}", deep))
+}
+
+// parts is a body of so many plain fields.
+func parts(n int) []byte {
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	_ = w.SetBoundary("b")
+	for i := range n {
+		_ = w.WriteField(fmt.Sprint("field", i), "word")
+	}
+	_ = w.Close()
+	return b.Bytes()
 }
 
 func boundary(body []byte) string {

@@ -140,7 +140,7 @@ func (a *App) ask(w http.ResponseWriter, r *http.Request) {
 // who reads the assertion. Without a valid one nobody is signed in.
 func (a *App) who(r *http.Request) (Claims, bool) {
 	c, err := a.o.Verifier.Check(r.Context(), r.Header.Get("Writ-Assertion"), a.o.Now())
-	return c, err == nil && c.Method == r.Method
+	return c, err == nil && c.For(r)
 }
 
 // team answers 401 by itself when nobody is signed in.

@@ -3,6 +3,7 @@ package sample
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,14 @@ type Claims struct {
 	Expires int64    `json:"exp"`
 	Method  string   `json:"method"`
 	Route   string   `json:"route"`
+	Target  string   `json:"target,omitempty"` // SHA-256 of path and query, where the assertion is for these alone
+}
+
+// For reports whether the assertion was made for this request. Where routes differ in what they
+// allow, compare the route as well: an assertion for one request must not serve another.
+func (c Claims) For(r *http.Request) bool {
+	sum := sha256.Sum256([]byte(r.RequestURI))
+	return c.Method == r.Method && (c.Target == "" || c.Target == base64.RawURLEncoding.EncodeToString(sum[:]))
 }
 
 // Verifier checks assertions against the keys published at a URL. The origin of that URL
@@ -37,8 +46,7 @@ type Verifier struct {
 }
 
 // Check returns the claims of a compact JWT if its signature, issuer and time are good.
-// The caller compares method (and route, where routes differ in what they allow): an
-// assertion for one request must not serve another.
+// Claims.For says whether it was made for the request.
 func (v *Verifier) Check(ctx context.Context, token string, now time.Time) (Claims, error) {
 	var c Claims
 	parts := strings.Split(token, ".")
@@ -80,11 +88,12 @@ func part(s string, v any) error {
 	return json.Unmarshal(b, v)
 }
 
-// key finds a key by its id; an unknown id fetches the set again, at most once a second.
+// key finds a key by its id. The set is fetched again for an unknown id, at most once a second,
+// and when it is an hour old: keys that are no longer in it end.
 func (v *Verifier) key(ctx context.Context, kid string, now time.Time) (ed25519.PublicKey, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if k, ok := v.keys[kid]; ok {
+	if k, ok := v.keys[kid]; ok && now.Sub(v.fetched) < time.Hour {
 		return k, nil
 	}
 	if now.Sub(v.fetched) < time.Second {

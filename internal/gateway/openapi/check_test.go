@@ -165,6 +165,8 @@ func TestBodies(t *testing.T) { // breaks: use.public-api
 			"broken UTF-8":           {js, "{\"name\":\"\xff\"}", "body json"},
 			"a number of a gigabyte": {js, `{"name":"a","price":1e999999999}`, "body number"},
 			"nested without end":     {js, strings.Repeat(`[`, 10000), "body depth"},
+			"as deep as it may be":   {js, strings.Repeat(`[`, 64) + strings.Repeat(`]`, 64), "body type"},
+			"one deeper":             {js, strings.Repeat(`[`, 65) + strings.Repeat(`]`, 65), "body depth"},
 			"form":                   {"application/x-www-form-urlencoded", "n=1&t=a&t=b", ""},
 			"form, unknown":          {"application/x-www-form-urlencoded", "n=1&z=a", "body/z unknown"},
 			"form, twice":            {"application/x-www-form-urlencoded", "n=1&n=2", "body/n repeated"},

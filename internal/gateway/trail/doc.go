@@ -1,6 +1,6 @@
 // Package trail owns the access records: one for each request that the gate answered, on
 // whose behalf, at which route, with what result, and which records of the application its
-// path named. Pages of this server have theirs too, by the pattern of their route: a path of
+// path named, or the application says it showed. Pages of this server have theirs too, by the pattern of their route: a path of
 // ours may hold a one-time link.
 //
 //	request ─► Add (a copy, in memory) ─► each second: a sealed chunk, with fsync ─► segment

@@ -12,6 +12,9 @@ import (
 	"writ/internal/actor"
 )
 
+// Unread stands in a record for names that the application said and that are not kept.
+const Unread = "?"
+
 // Record is one request that was answered.
 type Record struct {
 	At       time.Time
@@ -23,7 +26,9 @@ type Record struct {
 	Code     string // of the refusal; "" = the application answered
 	Took     time.Duration
 	In, Out  int64    // bytes of the bodies; -1 = not known
-	Resource []string // "name=value", from the path
+	Resource []string // "name=value", from the path, and what the application says it showed
+	Teams    []string // whose data that was, as the application says
+	Rows     int64    // how many rows it showed; 0 = it did not say
 	Agent    string   // the header, for who counts requests; not kept
 }
 
@@ -49,6 +54,8 @@ type line struct {
 	In       int64    `json:"i"`
 	Out      int64    `json:"b"`
 	Resource []string `json:"x,omitempty"`
+	Teams    []string `json:"z,omitempty"`
+	Rows     int64    `json:"q,omitempty"`
 }
 
 // Found is a record as it is shown.
@@ -71,6 +78,8 @@ type Found struct {
 	BytesIn  int64     `json:"bytes_in"`
 	BytesOut int64     `json:"bytes_out"`
 	Resource []string  `json:"resource,omitempty"`
+	Teams    []string  `json:"teams,omitempty"` // whose data it showed, as the application says
+	Rows     int64     `json:"rows,omitempty"`  // likewise, how many
 	Segment  string    `json:"segment"`
 }
 
@@ -91,7 +100,7 @@ func network(a netip.Addr) string {
 // line makes a record what lies in a chunk.
 func (t *Trail) line(r *Record) line {
 	l := line{At: r.At.UnixMicro(), Kind: string(r.Who.Kind), Team: r.Who.Team, Staff: r.Who.TeamKind == "staff", Session: r.Who.Session, Token: r.Who.Token, Net: network(r.Addr),
-		Route: r.Route, Method: r.Method, Status: r.Status, Code: r.Code, Took: r.Took.Microseconds(), In: r.In, Out: r.Out, Resource: r.Resource}
+		Route: r.Route, Method: r.Method, Status: r.Status, Code: r.Code, Took: r.Took.Microseconds(), In: r.In, Out: r.Out, Resource: r.Resource, Teams: r.Teams, Rows: r.Rows}
 	switch r.Who.Kind {
 	case actor.Person, actor.Support, actor.Enrolling, actor.Agreeing, actor.BreakGlass:
 		l.Who = t.pseudonym(r.Who.ID)
@@ -106,7 +115,7 @@ func (t *Trail) line(r *Record) line {
 
 func (l *line) found(segment string) Found {
 	return Found{At: time.UnixMicro(l.At).UTC(), Kind: l.Kind, Who: l.Who, For: l.For, Team: l.Team, Staff: l.Staff, Session: l.Session, Token: l.Token, Network: l.Net, Route: l.Route,
-		Method: l.Method, Status: l.Status, Code: l.Code, TookUS: l.Took, BytesIn: l.In, BytesOut: l.Out, Resource: l.Resource, Segment: segment}
+		Method: l.Method, Status: l.Status, Code: l.Code, TookUS: l.Took, BytesIn: l.In, BytesOut: l.Out, Resource: l.Resource, Teams: l.Teams, Rows: l.Rows, Segment: segment}
 }
 
 // pack compresses lines of a chunk.

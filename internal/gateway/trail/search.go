@@ -114,7 +114,7 @@ func (q *Query) words(who []string) string {
 func (q *Query) matches(l *line, who []string) bool {
 	switch {
 	case l.At < q.From.UnixMicro() || l.At > q.Until.UnixMicro(),
-		q.Team != "" && l.Team != q.Team, q.Session != "" && l.Session != q.Session, q.Token != "" && l.Token != q.Token, q.Route != "" && l.Route != q.Route,
+		q.Team != "" && l.Team != q.Team && !slices.Contains(l.Teams, q.Team), q.Session != "" && l.Session != q.Session, q.Token != "" && l.Token != q.Token, q.Route != "" && l.Route != q.Route,
 		q.Method != "" && l.Method != q.Method, q.Resource != "" && !slices.Contains(l.Resource, q.Resource), q.Staff && !l.Staff && l.Kind != string(actor.Support),
 		q.from != nil && !q.from(l), len(who) > 0 && !slices.Contains(who, l.Who) && !slices.Contains(who, l.For),
 		q.Status >= 100 && l.Status != q.Status, q.Status > 0 && q.Status < 100 && l.Status/100 != q.Status:

@@ -22,6 +22,7 @@ import (
 const (
 	every       = time.Second      // between two chunks
 	maxWaiting  = 65_536           // records in memory
+	maxChunk    = 8192             // records that are sealed together, so that the longest can be read again
 	maxSegment  = 8 << 20          // bytes, then it is closed
 	segmentLife = 10 * time.Minute // then it is closed too
 	keep        = 90 * 24 * time.Hour
@@ -170,14 +171,15 @@ func (t *Trail) flush(ctx context.Context) error {
 	rs := t.waiting
 	t.waiting = nil
 	t.mu.Unlock()
-	if len(rs) == 0 {
-		return nil
-	}
-	if err := t.chunk(ctx, rs); err != nil {
-		t.mu.Lock()
-		t.waiting = append(rs, t.waiting...)
-		t.mu.Unlock()
-		return err
+	for len(rs) > 0 {
+		n := min(len(rs), maxChunk)
+		if err := t.chunk(ctx, rs[:n]); err != nil {
+			t.mu.Lock()
+			t.waiting = append(rs, t.waiting...)
+			t.mu.Unlock()
+			return err
+		}
+		rs = rs[n:]
 	}
 	return nil
 }

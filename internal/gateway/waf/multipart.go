@@ -53,8 +53,8 @@ type parts struct{}
 
 var errParts = errors.New("waf: body in parts cannot be read")
 
-// maxParts bounds the work of one body.
-const maxParts = 1000
+// maxParts bounds the work of one body; the descriptions have the same bound.
+const maxParts = 100
 
 // ProcessRequest tells the rules names, headers and fields. Of files it reads nothing but their length.
 func (parts) ProcessRequest(_ io.Reader, v plugintypes.TransactionVariables, o plugintypes.BodyProcessorOptions) error {
