@@ -19,9 +19,9 @@ func (p watchPast) Entries(ctx context.Context, since time.Time, fn func([]journ
 }
 
 // Records implements watch.History.
-func (p watchPast) Records(ctx context.Context, who actor.Actor, since time.Time, fn func([]watch.Answer) error) error {
+func (p watchPast) Records(ctx context.Context, who actor.Actor, since time.Time, fn func([]watch.Handled) error) error {
 	return p.trail.Since(ctx, who, "a back-test of a rule", since, func(fs []trail.Found) error {
-		as := make([]watch.Answer, 0, len(fs))
+		as := make([]watch.Handled, 0, len(fs))
 		for i := range fs {
 			as = append(as, answered(&fs[i]))
 		}
@@ -49,7 +49,7 @@ func (p watchPast) Cases(ctx context.Context) ([]watch.Case, error) {
 	return out, err
 }
 
-func answered(f *trail.Found) watch.Answer {
-	return watch.Answer{At: f.At, Kind: f.Kind, Who: f.Who, For: f.For, Team: f.Team, Staff: f.Staff, Session: f.Session, Token: f.Token, Network: f.Network, Route: f.Route, Method: f.Method,
+func answered(f *trail.Found) watch.Handled {
+	return watch.Handled{At: f.At, Kind: f.Kind, Who: f.Who, For: f.For, Team: f.Team, Staff: f.Staff, Session: f.Session, Token: f.Token, Network: f.Network, Route: f.Route, Method: f.Method,
 		Status: f.Status, Code: f.Code, Took: time.Duration(f.TookUS) * time.Microsecond, In: f.BytesIn, Out: f.BytesOut, Resource: f.Resource}
 }

@@ -21,7 +21,7 @@ import (
 type History interface {
 	Entries(ctx context.Context, since time.Time, fn func([]journal.Entry) error) error
 	// Records records itself that somebody looks at them.
-	Records(ctx context.Context, who actor.Actor, since time.Time, fn func([]Answer) error) error
+	Records(ctx context.Context, who actor.Actor, since time.Time, fn func([]Handled) error) error
 	Cases(ctx context.Context) ([]Case, error)
 }
 
@@ -146,7 +146,7 @@ func (s *Service) replay(ctx context.Context, who actor.Actor, u *unit, res *Bac
 	}
 	if ofRecords {
 		ref := int64(0)
-		err := s.History.Records(ctx, who, res.From, func(as []Answer) error {
+		err := s.History.Records(ctx, who, res.From, func(as []Handled) error {
 			for i := range as {
 				a := &as[i]
 				if a.ofCanary() || a.At.Before(res.From) {

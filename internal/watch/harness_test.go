@@ -45,7 +45,7 @@ type world struct {
 	n       int64 // of the next entry
 
 	entries  []journal.Entry // all that was followed
-	requests []watch.Answer
+	requests []watch.Handled
 	cases    []watch.Case
 }
 
@@ -61,7 +61,7 @@ func (w *world) Entries(_ context.Context, since time.Time, fn func([]journal.En
 	return nil
 }
 
-func (w *world) Records(_ context.Context, _ actor.Actor, _ time.Time, fn func([]watch.Answer) error) error {
+func (w *world) Records(_ context.Context, _ actor.Actor, _ time.Time, fn func([]watch.Handled) error) error {
 	return fn(w.requests)
 }
 

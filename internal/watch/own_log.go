@@ -12,8 +12,8 @@ import (
 	"writ/internal/watch/sigma"
 )
 
-// Answer is a request that the gate answered, as the access records have it.
-type Answer struct {
+// Handled is a request that the gate answered, as the access records have it.
+type Handled struct {
 	At             time.Time
 	Kind, Who, For string // a pseudonym of a person, the id of a program
 	Team           string
@@ -34,24 +34,24 @@ var records = &sigma.Log{Sources: []sigma.Source{{Category: "webserver"}, {Produ
 // recordFields are what rules about web servers ask for, and what a record has of it.
 var recordFields = []struct {
 	names []string
-	of    func(a *Answer) any
+	of    func(a *Handled) any
 }{
-	{[]string{"cs-method", "method"}, func(a *Answer) any { return some(a.Method) }},
-	{[]string{"cs-uri-stem", "c-uri-stem", "cs-uri", "c-uri", "route"}, func(a *Answer) any { return some(a.Route) }},
-	{[]string{"sc-status", "status"}, func(a *Answer) any { return int64(a.Status) }},
-	{[]string{"c-ip", "src_ip", "network"}, func(a *Answer) any { return some(a.Network) }},
-	{[]string{"cs-username", "who"}, func(a *Answer) any { return some(a.Who) }},
-	{[]string{"sc-bytes", "bytes_out"}, func(a *Answer) any { return max(a.Out, 0) }},
-	{[]string{"cs-bytes", "bytes_in"}, func(a *Answer) any { return max(a.In, 0) }},
-	{[]string{"time-taken", "took_ms"}, func(a *Answer) any { return a.Took.Milliseconds() }},
-	{[]string{"kind"}, func(a *Answer) any { return some(a.Kind) }},
-	{[]string{"for"}, func(a *Answer) any { return some(a.For) }},
-	{[]string{"team"}, func(a *Answer) any { return some(a.Team) }},
-	{[]string{"staff"}, func(a *Answer) any { return a.Staff }},
-	{[]string{"session"}, func(a *Answer) any { return some(a.Session) }},
-	{[]string{"token"}, func(a *Answer) any { return some(a.Token) }},
-	{[]string{"code"}, func(a *Answer) any { return some(a.Code) }},
-	{[]string{"resource"}, func(a *Answer) any {
+	{[]string{"cs-method", "method"}, func(a *Handled) any { return some(a.Method) }},
+	{[]string{"cs-uri-stem", "c-uri-stem", "cs-uri", "c-uri", "route"}, func(a *Handled) any { return some(a.Route) }},
+	{[]string{"sc-status", "status"}, func(a *Handled) any { return int64(a.Status) }},
+	{[]string{"c-ip", "src_ip", "network"}, func(a *Handled) any { return some(a.Network) }},
+	{[]string{"cs-username", "who"}, func(a *Handled) any { return some(a.Who) }},
+	{[]string{"sc-bytes", "bytes_out"}, func(a *Handled) any { return max(a.Out, 0) }},
+	{[]string{"cs-bytes", "bytes_in"}, func(a *Handled) any { return max(a.In, 0) }},
+	{[]string{"time-taken", "took_ms"}, func(a *Handled) any { return a.Took.Milliseconds() }},
+	{[]string{"kind"}, func(a *Handled) any { return some(a.Kind) }},
+	{[]string{"for"}, func(a *Handled) any { return some(a.For) }},
+	{[]string{"team"}, func(a *Handled) any { return some(a.Team) }},
+	{[]string{"staff"}, func(a *Handled) any { return a.Staff }},
+	{[]string{"session"}, func(a *Handled) any { return some(a.Session) }},
+	{[]string{"token"}, func(a *Handled) any { return some(a.Token) }},
+	{[]string{"code"}, func(a *Handled) any { return some(a.Code) }},
+	{[]string{"resource"}, func(a *Handled) any {
 		var out []any
 		for _, r := range a.Resource {
 			out = append(out, r)
@@ -68,7 +68,7 @@ func some(s string) any {
 	return s
 }
 
-func eventOfRecord(a *Answer, ref int64) *sigma.Event {
+func eventOfRecord(a *Handled, ref int64) *sigma.Event {
 	ev := &sigma.Event{Log: records, At: a.At, Ref: ref, Fields: make([]sigma.Field, 0, 24)}
 	for _, f := range recordFields {
 		v := f.of(a)
@@ -83,7 +83,7 @@ func eventOfRecord(a *Answer, ref int64) *sigma.Event {
 }
 
 // aboutRecord is whom a record is about, for the label of an alarm.
-func aboutRecord(a *Answer) string {
+func aboutRecord(a *Handled) string {
 	if a.Who != "" {
 		return a.Who
 	}
@@ -91,7 +91,7 @@ func aboutRecord(a *Answer) string {
 }
 
 // ofCanary reports whether a control of the house asked.
-func (a *Answer) ofCanary() bool {
+func (a *Handled) ofCanary() bool {
 	p, err := netip.ParsePrefix(a.Network)
 	return strings.HasPrefix(a.Team, canaryMark) || err == nil && canaryNet.Contains(p.Addr())
 }

@@ -247,8 +247,8 @@ func public(err error) string {
 func TestOwnRuleOfRecords(t *testing.T) {
 	both(t, func(w *world) {
 		t, ctx := w.t, w.t.Context()
-		ask := watch.Answer{At: w.Clock.Now(), Kind: "stranger", Network: "198.51.100.0/24", Route: "/export/", Method: "GET", Status: 200}
-		w.requests = []watch.Answer{ask, {At: w.Clock.Now(), Network: "127.77.3.0/24", Route: "/export/", Method: "GET", Status: 200}}
+		ask := watch.Handled{At: w.Clock.Now(), Kind: "stranger", Network: "198.51.100.0/24", Route: "/export/", Method: "GET", Status: 200}
+		w.requests = []watch.Handled{ask, {At: w.Clock.Now(), Network: "127.77.3.0/24", Route: "/export/", Method: "GET", Status: 200}}
 		if w.s.WantsRecords() {
 			t.Error("records are wanted, and no rule is about them")
 		}

@@ -43,7 +43,7 @@ type own struct {
 	wants  atomic.Bool                       // some rule is about records
 
 	queue   sync.Mutex
-	waiting []Answer
+	waiting []Handled
 	dropped atomic.Int64
 }
 
@@ -206,7 +206,7 @@ func (s *Service) ownFacts(facts []*fact, ev *sigma.Event, about func() string, 
 
 // Record takes a request that the gate answered. It costs the request a copy, where a rule is
 // about such, and waits for nothing. What is beyond the bound is counted: that is an alarm.
-func (s *Service) Record(a Answer) {
+func (s *Service) Record(a Handled) {
 	if !s.own.wants.Load() {
 		return
 	}
@@ -240,7 +240,7 @@ func (s *Service) DrainRecords(ctx context.Context) error {
 	return nil
 }
 
-func (s *Service) drainSome(ctx context.Context, as []Answer) error {
+func (s *Service) drainSome(ctx context.Context, as []Handled) error {
 	o := &s.own
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -28,7 +28,7 @@ func (w *world) visited(n int) {
 	for range n {
 		w.s.Answered(watch.Request{At: w.Clock.Now(), Who: person("ben", "acme"), Route: "/orders/{id}", Status: 200, Took: 5 * time.Millisecond, Out: 2000})
 	}
-	must(w.t, w.s.Drain(w.t.Context()))
+	must(w.t, w.s.DrainRequests(w.t.Context()))
 	in := entry("identity.signed-in", "s:home", journal.Field{Name: "method", State: journal.Public, Value: "password"})
 	in.Subject = "p:ben"
 	w.follow(in)
