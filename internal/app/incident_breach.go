@@ -21,6 +21,7 @@ import (
 	"writ/internal/journal"
 	"writ/internal/keyring"
 	"writ/internal/ledger"
+	"writ/internal/web"
 )
 
 // seen is the record of who saw what: access records of the gate, and entries of the journal.
@@ -395,4 +396,19 @@ func CheckSet(ctx context.Context, file io.ReaderAt, size int64) (cli.SetResult,
 		out.Counts[class.String()] = n
 	}
 	return out, wrong, err
+}
+
+// banner says what stands above every page: a session that ends, or word of a breach that no
+// letter brought.
+func (a *App) banner(ctx context.Context, who actor.Actor) (web.Banner, bool) { // clause: inc.breach-notify
+	if b, ok := a.glass.Banner(ctx, who); ok {
+		return b, true
+	}
+	if who.Kind != actor.Person {
+		return web.Banner{}, false
+	}
+	if owed, err := a.incident.Owed(ctx, who.ID); err != nil || !owed {
+		return web.Banner{}, false
+	}
+	return web.Banner{Says: "Data of yours was exposed, and our letter about it did not reach you. Write to us, and mend your address in your account."}, true
 }

@@ -282,7 +282,7 @@ func (a *App) face() (err error) {
 		return err
 	}
 	a.web.SetChrome(a.console.Chrome)
-	a.web.SetBanner(a.glass.Banner)
+	a.web.SetBanner(a.banner)
 	directories, err := scim.New(scim.Deps{Directory: a.identity, Origin: a.config.Origin(), Now: a.now})
 	if err != nil {
 		return err

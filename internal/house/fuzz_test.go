@@ -61,6 +61,7 @@ var fuzzed = map[string]string{
 	"links of subscribers":            "internal/incident FuzzToken",
 	"texts of a calendar":             "internal/incident FuzzCalendar",
 	"texts for everybody":             "internal/incident FuzzLeaks",
+	"sets of a breach":                "internal/incident/breach FuzzCheck",
 	"matchers of silences":            "internal/watch FuzzParseMatcher",
 	"rules of Sigma":                  "internal/watch/sigma FuzzLoad",
 	"conditions of such rules":        "internal/watch/sigma FuzzCondition",
