@@ -82,6 +82,7 @@ type learned struct {
 	at     time.Time
 	hour   time.Time // that sum is of
 	sum    float64
+	before float64 // of the hour before
 	value  float64
 	above  float64
 	below  float64
@@ -319,13 +320,17 @@ func (x *learned) compare(m time.Time, p *series.Point, since int64, c baseline.
 // fewestUsual is how much is expected at least in a minute of what may not fall silent.
 const fewestUsual = 5
 
-// sumOf is what the minutes of this hour came to.
+// sumOf is what the sixty minutes up to m came to, the hour before counting by its share.
 func (x *learned) sumOf(m time.Time, v float64) float64 {
-	if x.hour != m.Truncate(time.Hour) {
-		x.hour, x.sum = m.Truncate(time.Hour), 0
+	if hour := m.Truncate(time.Hour); x.hour != hour {
+		x.before = 0
+		if x.hour.Add(time.Hour).Equal(hour) {
+			x.before = x.sum
+		}
+		x.hour, x.sum = hour, 0
 	}
 	x.sum += v
-	return x.sum
+	return x.sum + x.before*float64(59-m.Minute())/60
 }
 
 // readings are what the rules read of a series: what is high, and what was.

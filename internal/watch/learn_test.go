@@ -152,7 +152,7 @@ func TestUsualOfPeople(t *testing.T) { // breaks: mon.abnormal
 		return series.Event{Meter: "secret-reads", N: n, Labels: []series.Label{{Dimension: "person", Value: who}}}
 	}
 	for range 14 {
-		w.minute(rate(w.Clock.Now()), reads("machine/deploy", 40))
+		w.minute(rate(w.Clock.Now()), reads("machine/deploy", 25))
 		w.Clock.Advance(time.Hour)
 	}
 	if as := w.alarms(""); len(as) != 0 {

@@ -7,7 +7,8 @@
 // A Model is Holt and Winters' additive method (Winters, Management Science 1960) on
 // log(1+value), with one season an hour of the week, interpolated to minutes. Its band is the
 // median of the residuals of the same hour of the week, and of the hours before and after,
-// plus and minus k times 1.4826 of their median absolute deviation. Residuals are counted in
+// plus and minus k times 1.4826 of their median absolute deviation (below it by the
+// lowest fifth, if that is more). Residuals are counted in
 // buckets that fade week by week, so that a Model takes 8 KB however long it learns.
 //
 // Promises: nothing is judged before two weeks were observed (Learned says how far it is);
@@ -21,6 +22,9 @@
 //
 // Threats: poisoning (clipping, Drift); a person whose habits tell more than is needed (64
 // values of a kind, then only "many"; 90 days, then forgotten).
+//
+// BUG(bursts): what is empty more than half of the time has a band around nothing; only its
+// floors keep its bursts from being an alarm.
 //
 // Pure: no clock, no I/O, no names; the caller says when, and keeps what MarshalBinary gives.
 //

@@ -97,7 +97,7 @@ type Band struct {
 	Low, Expected, High float64
 	Known               bool // enough was learned to say so
 
-	middle, sigma float64 // of log(1+value)
+	middle, sigma, under float64 // of log(1+value); under: the deviation below
 }
 
 // Band is the one at t that is k deviations wide.
@@ -107,14 +107,15 @@ func (m *Model) Band(t time.Time, k float64, c Config) Band {
 		return Band{}
 	}
 	h, _ := season(t, c.Zone)
-	med, mad, n := spread(&m.Resid[(h+Seasons-1)%Seasons], &m.Resid[h], &m.Resid[(h+1)%Seasons])
+	med, sigma, under, n := spread(&m.Resid[(h+Seasons-1)%Seasons], &m.Resid[h], &m.Resid[(h+1)%Seasons])
 	_, enough := m.Learned()
 	b := Band{Expected: math.Expm1(max(y+med, 0)), Known: enough && n >= fewest, middle: y + med}
-	b.sigma = max(1.4826*mad, 0.5/math.Sqrt(1+b.Expected), least)
+	b.sigma = max(sigma, 0.5/math.Sqrt(1+b.Expected), least)
+	b.under = max(under, b.sigma)
 	if Shifting(t, c.Zone) {
-		b.sigma *= 2
+		b.sigma, b.under = 2*b.sigma, 2*b.under
 	}
-	b.Low, b.High = math.Expm1(max(b.middle-k*b.sigma, 0)), math.Expm1(max(b.middle+k*b.sigma, 0))
+	b.Low, b.High = math.Expm1(max(b.middle-k*b.under, 0)), math.Expm1(max(b.middle+k*b.sigma, 0))
 	return b
 }
 
@@ -133,7 +134,7 @@ func (b Band) Below(v, k float64, f Floor, left float64) float64 {
 	if !b.Known || b.Expected < f.Least || v > left*b.Expected {
 		return 0
 	}
-	return max(0, (b.middle-math.Log1p(v))/(k*b.sigma))
+	return max(0, (b.middle-math.Log1p(v))/(k*b.under))
 }
 
 const clipAt = 4 // deviations beyond which a value is not learned as it is
@@ -160,7 +161,7 @@ func (m *Model) Learn(t time.Time, v float64, c Config) {
 		b := m.Band(t, clipAt, c)
 		m.Far += (y - want - m.Far) * afresh
 		if b.Known {
-			y = min(max(y, b.middle-clipAt*b.sigma), b.middle+clipAt*b.sigma)
+			y = min(max(y, b.middle-clipAt*b.under), b.middle+clipAt*b.sigma)
 		}
 		m.Resid[h].add(y - want)
 	}

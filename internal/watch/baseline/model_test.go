@@ -184,6 +184,27 @@ func TestSilent(t *testing.T) {
 	}
 }
 
+// What comes and goes has no drift, and no band that leaves one half of it out.
+func TestTwoHeaps(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	m := &baseline.Model{}
+	at := monday
+	for range 56 * 24 * 60 {
+		v := 0.0
+		if r.IntN(8) < 5 {
+			v = 100 + float64(r.IntN(20))
+		}
+		m.Learn(at, v, utc)
+		at = at.Add(time.Minute)
+	}
+	if d := m.Drift(); d > 1.5 || d < 0.67 {
+		t.Errorf("a level that never moved has drifted by %v", d)
+	}
+	if b := m.Band(at, 6, utc); b.Low > 0 || b.High < 120 {
+		t.Errorf("%+v", b)
+	}
+}
+
 // Where the clocks change, nothing is learned, and the band is twice as wide.
 func TestClocksChange(t *testing.T) {
 	vienna, err := time.LoadLocation("Europe/Vienna")

@@ -147,7 +147,15 @@ func TestUsual(t *testing.T) {
 	if u.Above(at+24*60, begin, 20_000, floor) <= 1 {
 		t.Error("after an attack its like is usual")
 	}
-	u.Accept(0)
+	for d := range int64(20) { // an attack in parts, each just under the bound
+		for h := range int64(3) {
+			u.Learn(at+(40+d*24+h)*60, 290, floor)
+		}
+	}
+	if u.Above(at+60*24*60, begin, 20_000, floor) <= 1 {
+		t.Error("small steps made a great one usual")
+	}
+	u.Accept(20_000)
 	if u.Above(at+24*60, begin, 20_000, floor) > 1 {
 		t.Error("not usual after it was accepted")
 	}

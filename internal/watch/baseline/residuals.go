@@ -43,8 +43,10 @@ func (r *residuals) fade(keep float64) {
 	}
 }
 
-// spread is the median of the residuals of some hours, and their median absolute deviation.
-func spread(hours ...*residuals) (median, mad float64, n int) {
+// spread is the median of the residuals of some hours, and their deviation by their median
+// absolute deviation; below it is by where the lowest fifth lies, if that is more: of what comes
+// and goes the first sees one heap alone. Above, an attack of a day would be such a heap.
+func spread(hours ...*residuals) (median, sigma, under float64, n int) {
 	type part struct {
 		v float64
 		n int
@@ -57,19 +59,21 @@ func spread(hours ...*residuals) (median, mad float64, n int) {
 		}
 		n += parts[i].n
 	}
-	middle := func() float64 {
+	at := func(share float64) float64 {
 		seen := 0
 		for _, p := range parts {
-			if seen += p.n; 2*seen >= n && p.n > 0 {
+			if seen += p.n; float64(seen) >= share*float64(n) && p.n > 0 {
 				return p.v
 			}
 		}
 		return 0
 	}
-	median = middle()
+	median = at(0.5)
+	under = (median - at(0.2)) / 0.84
 	for i := range parts {
 		parts[i].v = math.Abs(parts[i].v - median)
 	}
 	slices.SortFunc(parts[:], func(a, b part) int { return cmp.Compare(a.v, b.v) })
-	return median, middle(), n
+	sigma = 1.4826 * at(0.5)
+	return median, sigma, max(sigma, under), n
 }

@@ -27,6 +27,7 @@ const (
 	above     = 6      // deviations
 	peaks     = 3      // times the peak
 	unheardOf = 2      // times the floor, of whom nothing of the kind is known
+	grows     = 1.5    // times the peak, at most, in an hour
 	steadiest = 0.2    // deviation: no hours are steadier than this
 )
 
@@ -50,6 +51,9 @@ func (u *Usual) close(floor float64) {
 	v := u.Sum
 	if v > u.bound(floor) {
 		v = max(floor, float64(u.Peak))
+	}
+	if u.N >= someHours { // or many small steps would make a great one usual
+		v = min(v, max(floor, grows*float64(u.Peak)))
 	}
 	u.Sum = 0
 	if v <= 0 {
