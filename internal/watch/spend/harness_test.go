@@ -54,6 +54,17 @@ func (w *world) Deliver(context.Context, mail.Message) (mail.Answer, error) {
 	return mail.Answer{Code: 250}, nil
 }
 
+// past is one in which nothing happened.
+type past struct{}
+
+func (past) Entries(context.Context, time.Time, func([]journal.Entry) error) error { return nil }
+
+func (past) Records(context.Context, actor.Actor, time.Time, func([]watch.Answer) error) error {
+	return nil
+}
+
+func (past) Cases(context.Context) ([]watch.Case, error) { return nil, nil }
+
 func both(t *testing.T, fn func(w *world)) {
 	ledgertest.Both(t, func(t *testing.T, k *ledgertest.Kit) { fn(open(t, k)) }, jobs.Schema(), notify.Schema(), watch.Schema())
 }
@@ -73,7 +84,7 @@ func open(t *testing.T, k *ledgertest.Kit) *world {
 	of := clause.NewLive[watch.Rules](k.Clock.Now)
 	must(t, of.Set([]clause.Period{{Values: policytest.Values()}}))
 	allow := policytest.Access(k.DB, k.Clock.Now)
-	w.watch, err = watch.New(watch.Deps{DB: k.DB, Keys: k.Ring, Access: allow, Notify: told, Rules: of, Origin: "https://app.example.test", Company: company,
+	w.watch, err = watch.New(watch.Deps{DB: k.DB, Keys: k.Ring, Access: allow, Notify: told, Rules: of, Origin: "https://app.example.test", Company: company, History: past{},
 		Audience: func(context.Context, int64) ([]watch.Person, error) { return nil, nil }, Now: k.Clock.Now, Log: log})
 	must(t, err)
 	w.rules = clause.NewLive[spend.Rules](k.Clock.Now)
