@@ -56,7 +56,7 @@ func (a *App) outlets() ([]incident.Outlet, error) {
 		if err != nil {
 			return nil, fault.New(fault.Invalid, "config", fault.Public{Problem: "status.posts." + p.Name + ": " + err.Error() + ".", Expected: "A file that this server can read.", Next: "Mend the file and start again."})
 		}
-		s, err := post.New(post.Account{Network: p.Network, URL: p.URL, User: p.User, Secret: secret.NewText(strings.TrimSpace(string(b)))}, client)
+		s, err := post.New(post.Account{Network: p.Network, URL: p.URL, User: p.User, Secret: secret.NewText(strings.TrimSpace(string(b)))}, client, a.now)
 		if err != nil {
 			return nil, err
 		}

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 )
 
 // bluesky posts by putRecord under a name of our own: to put it twice is to put it once.
@@ -83,7 +82,7 @@ func (b *bluesky) Send(ctx context.Context, m Message) Outcome {
 	for _, anew := range []bool{false, true} {
 		s, entered := b.enter(ctx, anew)
 		if s.DID == "" {
-			out := entered.outcome(time.Now())
+			out := entered.outcome(b.now())
 			if out.State == Unsure { // nothing was posted by entering
 				out.State = Deferred
 			}
@@ -93,7 +92,7 @@ func (b *bluesky) Send(ctx context.Context, m Message) Outcome {
 		if (a.status == http.StatusUnauthorized || a.status == http.StatusBadRequest && strings.Contains(string(a.body), "ExpiredToken")) && !anew {
 			continue
 		}
-		out := a.outcome(time.Now())
+		out := a.outcome(b.now())
 		var x ref
 		if a.read(&x) == nil && x.URI != "" {
 			out.State, out.Receipt = Posted, receiptOf(x)

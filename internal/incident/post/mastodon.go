@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // mastodon posts by POST /api/v1/statuses. The server knows the key of a post for about an hour;
@@ -49,7 +48,7 @@ func (m *mastodon) Send(ctx context.Context, msg Message) Outcome {
 		in.Reply = msg.Replies.ID
 	}
 	a := m.call(ctx, http.MethodPost, "/api/v1/statuses", m.token(), in, map[string]string{"Idempotency-Key": msg.Key})
-	out := a.outcome(time.Now())
+	out := a.outcome(m.now())
 	var t toot
 	if a.read(&t) == nil && t.ID != "" {
 		out.State, out.Receipt = Posted, Receipt{ID: t.ID, URL: safe(t.URL)}

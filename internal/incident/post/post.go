@@ -80,8 +80,8 @@ type Sender interface {
 }
 
 // New makes a Sender; client dials where it may.
-func New(a Account, client *http.Client) (Sender, error) {
-	c := caller{account: a, client: client}
+func New(a Account, client *http.Client, now func() time.Time) (Sender, error) {
+	c := caller{account: a, client: client, now: now}
 	switch a.Network {
 	case Mastodon:
 		return &mastodon{caller: c}, nil
@@ -125,6 +125,7 @@ const (
 type caller struct {
 	account Account
 	client  *http.Client
+	now     func() time.Time
 }
 
 // answer is one of an API.

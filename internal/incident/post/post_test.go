@@ -131,7 +131,7 @@ func opened(t *testing.T, kind string) (*network, post.Sender) {
 	n := &network{t: t, posts: map[string]string{}, keys: map[string]string{}}
 	site := httptest.NewServer(n)
 	t.Cleanup(site.Close)
-	s, err := post.New(post.Account{Network: kind, URL: site.URL, User: "h.example", Secret: secret.NewText("token")}, &http.Client{})
+	s, err := post.New(post.Account{Network: kind, URL: site.URL, User: "h.example", Secret: secret.NewText("token")}, &http.Client{}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,14 +236,14 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%s, %d: %+v", kind, i, out)
 			}
 		}
-		away, err := post.New(post.Account{Network: kind, URL: "http://127.0.0.1:1", Secret: secret.NewText("token")}, &http.Client{})
+		away, err := post.New(post.Account{Network: kind, URL: "http://127.0.0.1:1", Secret: secret.NewText("token")}, &http.Client{}, time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if out := post.Publish(t.Context(), away, message("x"), false); out.State != post.Deferred {
 			t.Errorf("%s, away: %+v", kind, out)
 		}
-		wrong, err := post.New(post.Account{Network: kind, URL: n.url(t), Secret: secret.NewText("another")}, &http.Client{})
+		wrong, err := post.New(post.Account{Network: kind, URL: n.url(t), Secret: secret.NewText("another")}, &http.Client{}, time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,7 +251,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s, another token: %+v", kind, out)
 		}
 	}
-	if _, err := post.New(post.Account{Network: "carrier-pigeon"}, nil); err == nil {
+	if _, err := post.New(post.Account{Network: "carrier-pigeon"}, nil, nil); err == nil {
 		t.Error("any network is taken")
 	}
 	ctx, stop := context.WithCancel(t.Context())

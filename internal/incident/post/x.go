@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"time"
 )
 
 // tweets posts by POST /2/tweets with a token of the account (OAuth 2, user context). It has no
@@ -27,7 +26,7 @@ func (t *tweets) Send(ctx context.Context, m Message) Outcome {
 		in["reply"] = map[string]string{"in_reply_to_tweet_id": m.Replies.ID}
 	}
 	a := t.call(ctx, http.MethodPost, "/2/tweets", t.account.Secret.Reveal(), in, nil)
-	out := a.outcome(time.Now())
+	out := a.outcome(t.now())
 	var x struct {
 		Data struct {
 			ID string `json:"id"`
