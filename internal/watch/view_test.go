@@ -28,7 +28,7 @@ func (w *world) visited(n int) {
 	for range n {
 		w.s.Answered(watch.Request{At: w.Clock.Now(), Who: person("ben", "acme"), Route: "/orders/{id}", Status: 200, Took: 5 * time.Millisecond, Out: 2000})
 	}
-	must(w.t, w.s.Drain(w.t.Context()))
+	must(w.t, w.s.DrainRequests(w.t.Context()))
 	in := entry("identity.signed-in", "s:home", journal.Field{Name: "method", State: journal.Public, Value: "password"})
 	in.Subject = "p:ben"
 	w.follow(in)
@@ -75,7 +75,7 @@ func TestLook(t *testing.T) { // breaks: mon.drill-down, use.need-to-see
 	both(t, func(w *world) {
 		w.visited(12)
 		now := w.Clock.Now()
-		ask := func(who actor.Actor, by, label string) (watch.Answer, error) {
+		ask := func(who actor.Actor, by, label string) (watch.Picture, error) {
 			return w.s.Look(w.t.Context(), who, watch.Question{Meter: "requests", By: by, Label: label, From: now.Add(-time.Hour), Until: now})
 		}
 		a, err := ask(engineer, "route", "")
