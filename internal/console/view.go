@@ -203,7 +203,7 @@ func labelText(by, label string) string {
 }
 
 // columns are the parts of the span, each a link that narrows to it.
-func columns(at string, v url.Values, a *watch.Answer) []chart.Column {
+func columns(at string, v url.Values, a *watch.Picture) []chart.Column {
 	if a.Until.Sub(a.From) <= time.Minute {
 		return nil
 	}
@@ -226,7 +226,7 @@ func spanWords(from, until time.Time) string {
 	return from.Format("2 Jan 15:04") + " to " + until.Format(end)
 }
 
-func spanForm(at string, v url.Values, a *watch.Answer) web.Form {
+func spanForm(at string, v url.Values, a *watch.Picture) web.Form {
 	f := web.Form{Action: at, Method: "get", Act: "Show this span", Quiet: true, Part: "span", Fields: []web.Field{
 		{Name: "from", Label: "From", Value: a.From.UTC().Format("2006-01-02 15:04"), Hint: "In UTC, or an age such as 36h."}, {Name: "until", Label: "Until", Value: a.Until.UTC().Format("2006-01-02 15:04")}}}
 	for _, k := range []string{"meter", "by", "label"} {
@@ -238,7 +238,7 @@ func spanForm(at string, v url.Values, a *watch.Answer) web.Form {
 }
 
 // recordsOf is where the records behind a group lie, and what they are called; by may be "".
-func recordsOf(a *watch.Answer, by, label string) (href, text string) {
+func recordsOf(a *watch.Picture, by, label string) (href, text string) {
 	v := url.Values{"from": {a.From.UTC().Format(time.RFC3339)}, "until": {a.Until.UTC().Format(time.RFC3339Nano)}}
 	set := func(name, value string) {
 		if value != "" {
@@ -289,7 +289,7 @@ func recordsOf(a *watch.Answer, by, label string) (href, text string) {
 }
 
 // groups is the table of what the greatest shares are.
-func groups(at string, v url.Values, a *watch.Answer) *web.Table {
+func groups(at string, v url.Values, a *watch.Picture) *web.Table {
 	t := &web.Table{Caption: "The greatest first", Columns: []web.Column{{Name: byWords[a.By]}}, Empty: web.Empty{Says: "Nothing was counted apart in this time."},
 		Export: []web.Link{{Text: "CSV", Href: with(at, v) + "&as=csv&table=2"}}}
 	for _, name := range valueNames(&a.Of) {
@@ -308,7 +308,7 @@ func groups(at string, v url.Values, a *watch.Answer) *web.Table {
 }
 
 // figures is the table behind a chart: its columns.
-func figures(a *watch.Answer, cols []chart.Column) web.Table {
+func figures(a *watch.Picture, cols []chart.Column) web.Table {
 	t := web.Table{Caption: "What the chart shows, in UTC", Columns: []web.Column{{Name: "Time"}}, Empty: web.Empty{Says: "The span is too short to be divided."}}
 	for _, name := range valueNames(&a.Of) {
 		t.Columns = append(t.Columns, web.Column{Name: name, Figure: true})
@@ -358,7 +358,7 @@ func fold(m *series.Meter, ps []series.Point, step time.Duration, from, until ti
 	return sum, n
 }
 
-func (c *Console) draw(id string, a *watch.Answer, cols []chart.Column, tiny bool) drawn {
+func (c *Console) draw(id string, a *watch.Picture, cols []chart.Column, tiny bool) drawn {
 	k := chart.Chart{ID: id, Title: a.Of.Says, From: a.From, Until: a.Until, Step: a.Step, Columns: cols, Small: tiny, Bars: a.Of.Kind == series.Count || a.Of.Unit == "bytes", Format: func(v float64) string { return amount(&a.Of, v) }}
 	for i := range a.Points {
 		p := &a.Points[i]

@@ -40,7 +40,7 @@ type Watch interface {
 	AcceptUsual(ctx context.Context, who actor.Actor, series, reason string) error
 	Channels(ctx context.Context, who actor.Actor) ([]notify.Channel, error)
 	TestChannel(ctx context.Context, who actor.Actor, name string) (string, error)
-	Look(ctx context.Context, who actor.Actor, q watch.Question) (watch.Answer, error)
+	Look(ctx context.Context, who actor.Actor, q watch.Question) (watch.Picture, error)
 	DeliveriesFor(ctx context.Context, who actor.Actor, q notify.Query) ([]notify.Delivery, error)
 }
 

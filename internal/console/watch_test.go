@@ -56,9 +56,9 @@ func (a *alarmed) Close(_ context.Context, who actor.Actor, id, verdict, note st
 }
 
 // Look answers with 24 points, of which the third was not observed, and two groups.
-func (a *alarmed) Look(_ context.Context, _ actor.Actor, q watch.Question) (watch.Answer, error) {
+func (a *alarmed) Look(_ context.Context, _ actor.Actor, q watch.Question) (watch.Picture, error) {
 	a.looked = append(a.looked, q)
-	out := watch.Answer{Question: q}
+	out := watch.Picture{Question: q}
 	for _, m := range watch.Meters() {
 		if m.Name == q.Meter {
 			out.Of = m

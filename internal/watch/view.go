@@ -70,8 +70,8 @@ type Question struct {
 	Top         int           // groups, at most; 0 = 20
 }
 
-// Answer is what there is to see.
-type Answer struct {
+// Picture is what there is to see.
+type Picture struct {
 	Question
 	Of     series.Meter
 	Points []series.Point
@@ -119,8 +119,8 @@ func moment(v url.Values, name string, now, usual time.Time) (time.Time, error) 
 
 // Look answers a question. Groups and labels that are people, or where they are, are for whoever
 // may read the journal, and that somebody saw them is an entry before they do.
-func (s *Service) Look(ctx context.Context, who actor.Actor, q Question) (Answer, error) { // clause: mon.drill-down, use.need-to-see
-	a := Answer{Question: q}
+func (s *Service) Look(ctx context.Context, who actor.Actor, q Question) (Picture, error) { // clause: mon.drill-down, use.need-to-see
+	a := Picture{Question: q}
 	if err := s.Access.Allow(ctx, who, access.WatchRead, "watch/series"); err != nil {
 		return a, err //nolint:wrapcheck // a fault for the reader
 	}
@@ -167,7 +167,7 @@ func (s *Service) fitting(from, until time.Time) time.Duration {
 	return step
 }
 
-func (s *Service) answer(ctx context.Context, a *Answer) (err error) {
+func (s *Service) answer(ctx context.Context, a *Picture) (err error) {
 	q := series.Query{Meter: a.Meter, From: a.From, Until: a.Until, Step: a.Step}
 	if a.Label != "" {
 		q.Dimension, q.Label = a.By, a.Label
@@ -209,7 +209,7 @@ func (s *Service) probeViews(ctx context.Context) (clause.Result, error) { // cl
 			none = append(none, id)
 			continue
 		}
-		a := Answer{Question: Question{Meter: v.Meters[0], By: v.By[0], From: now.Add(-viewSpan), Until: now, Step: series.StepFor(viewSpan)}, Of: *s.series.Meter(v.Meters[0])}
+		a := Picture{Question: Question{Meter: v.Meters[0], By: v.By[0], From: now.Add(-viewSpan), Until: now, Step: series.StepFor(viewSpan)}, Of: *s.series.Meter(v.Meters[0])}
 		begun := s.Now()
 		if err := s.answer(ctx, &a); err != nil {
 			return clause.Result{}, fmt.Errorf("open the view of %s: %w", id, err)

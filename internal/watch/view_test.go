@@ -75,7 +75,7 @@ func TestLook(t *testing.T) { // breaks: mon.drill-down, use.need-to-see
 	both(t, func(w *world) {
 		w.visited(12)
 		now := w.Clock.Now()
-		ask := func(who actor.Actor, by, label string) (watch.Answer, error) {
+		ask := func(who actor.Actor, by, label string) (watch.Picture, error) {
 			return w.s.Look(w.t.Context(), who, watch.Question{Meter: "requests", By: by, Label: label, From: now.Add(-time.Hour), Until: now})
 		}
 		a, err := ask(engineer, "route", "")
