@@ -53,7 +53,7 @@ func newCouncil(t testing.TB, s *server) *council {
 // as is a command of an owner over HTTPS.
 func (c *council) as(owner string, args ...string) command {
 	x := c.writ(append(args, "--as", owner)...)
-	x.password, x.code = aPassword, c.phone(owner).recovery(c.t)
+	x.password, x.code = aPassword, c.another(owner, aPassword)
 	return x
 }
 
