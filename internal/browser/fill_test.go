@@ -110,6 +110,7 @@ func (h *house) filled(t *testing.T) *fillings {
 	}
 	emil.call("POST", "vault/params", obj{"name": "/shop/features/gift-wrap", "value": "on", "type": "String"}, nil)
 	emil.call("POST", "vault/keys", obj{"path": "/shop", "read_only": true}, nil)
+	ana.call("PUT", "watch/budgets/cloud", obj{"meter": "bill", "plan": "5000", "unit": "EUR"}, nil)
 	f.loss = emil.loss()
 	f.ref, f.incident = emil.incident()
 	f.breach = exposed(ana, ben, chloe, emil)

@@ -193,7 +193,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "incident-map", route: "GET " + desk + "/incidents/{ref}/map", path: desk + "/incidents/" + h.filled(t).ref + "/map", words: "drawn from the same tables", picture: true},
 		{name: "breach", route: "GET " + desk + "/incidents/{ref}/breach", path: desk + "/incidents/" + h.filled(t).breach + "/breach", words: "Times of the law", picture: true},
 		{name: "breach-set", route: "GET " + desk + "/incidents/{ref}/breach/set", path: desk + "/incidents/" + h.filled(t).breach + "/breach/set", words: "Whom it concerns", picture: true},
-		{name: "breach-letters", route: "GET " + desk + "/incidents/{ref}/breach/letters", path: desk + "/incidents/" + h.filled(t).breach + "/breach/letters", words: "Letters that wait", picture: true},
+		{name: "breach-letters", route: "GET " + desk + "/incidents/{ref}/breach/letters", path: desk + "/incidents/" + h.filled(t).breach + "/breach/letters", words: "No letter is made yet", picture: true},
 		{name: "breach-report", route: "GET " + desk + "/incidents/{ref}/breach/report", path: desk + "/incidents/" + h.filled(t).breach + "/breach/report", words: "Not legal advice", picture: true},
 		{name: "console-break-glass", route: "GET " + desk + "/break-glass", path: desk + "/break-glass", words: "Break-glass", picture: true},
 		{name: "console-holders", route: "GET " + desk + "/holders", path: desk + "/holders", words: "Nobody holds a share", picture: true},

@@ -50,10 +50,13 @@ func (c *Console) usualPage(w http.ResponseWriter, r *http.Request, who actor.Ac
 	if g.Days < g.Need {
 		lead = fmt.Sprintf("Learning, day %d of %d: nothing is judged by what is usual yet. Fixed bounds, and what is new about people, are watched already.", g.Days, g.Need)
 	}
+	if len(us) > mostUsual {
+		lead += fmt.Sprintf(" These are the %d least usual of %d; writ watch baselines lists them all.", mostUsual, len(us))
+	}
 	return c.answer(w, r, st, "watch", web.View{Title: "What is usual", Lead: lead, Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: p})
 }
 
-const mostUsual = 100
+const mostUsual = 40 // the least usual of them
 
 func usualMark(u *watch.Usual) web.Mark {
 	switch {

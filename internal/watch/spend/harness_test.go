@@ -59,7 +59,7 @@ type past struct{}
 
 func (past) Entries(context.Context, time.Time, func([]journal.Entry) error) error { return nil }
 
-func (past) Records(context.Context, actor.Actor, time.Time, func([]watch.Answer) error) error {
+func (past) Records(context.Context, actor.Actor, time.Time, func([]watch.Handled) error) error {
 	return nil
 }
 
