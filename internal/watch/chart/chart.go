@@ -48,6 +48,7 @@ const (
 	smallHeight     = 48
 	mostDrawn       = width * 2
 	unobservedLabel = 90 // a gap as wide as this says what it is
+	tickRoom        = 34 // a time along the axis needs so much
 )
 
 // drawing is a chart while it is written.
@@ -98,7 +99,7 @@ func (d *drawing) axes() {
 	}
 	every := (len(d.Columns) + 5) / 6
 	for i, c := range d.Columns {
-		if i%every != 0 {
+		if i%every != 0 || d.x(c.From) > d.x1-tickRoom {
 			continue
 		}
 		class := "at"
