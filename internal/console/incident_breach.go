@@ -335,7 +335,7 @@ func (c *Console) showLetters(w http.ResponseWriter, r *http.Request, who actor.
 	}
 	for _, class := range breach.Classes() {
 		if class > breach.Cleared && v.Scope.Counts[class] > 0 {
-			p.Links = append(p.Links, web.Link{Text: "Show some, " + class.String(), Href: at + "/letters?preview=" + class.String()})
+			p.Links = append(p.Links, web.Link{Text: "Look at some letters: data " + classWords(class.String()), Href: at + "/letters?preview=" + class.String()})
 		}
 	}
 	p.Links = append(p.Links, web.Link{Text: "Those who are not reached, as a table", Href: "/-/api/v1/incidents/" + ref + "/breach/letters?unreached=1&format=csv"})
@@ -376,10 +376,10 @@ func textForms(v incident.Exposure, at string) (out []incidentForm) {
 				break
 			}
 		}
-		add("The text for those whose data was "+n, "text", n, "Keep the text", web.Field{Name: "subject", Label: "Subject", Required: true, Max: 120, Complete: "off", Value: t.Subject},
+		add("The text for those whose data was "+classWords(n), "text", n, "Keep the text", web.Field{Name: "subject", Label: "Subject", Required: true, Max: 120, Complete: "off", Value: t.Subject},
 			web.Field{Name: "body", Label: "Text", Type: "textarea", Rows: 12, Required: true, Max: 10_000, Value: t.Body, Hint: incident.LetterNotice + " Filled in: {company} {name} {data} {from} {until} {records} {contact}."})
-		add("Try out that text, "+n, "test", n, "Send it to them", word("to", "To whom of staff", "Addresses or handles, with spaces between.", true))
-		add("Tell those of "+n+" nothing", "untold", n, "Write down why", area("reason", "Why they get no letter", "Two people sign it."))
+		add("Try that text out: data "+classWords(n), "test", n, "Send it to them", word("to", "To whom of staff", "Addresses or handles, with spaces between.", true))
+		add("Tell nobody whose data was "+classWords(n), "untold", n, "Write down why", area("reason", "Why they get no letter", "Two people sign it."))
 	}
 	pace := map[string][]string{"going": {"pause", "stop"}, "paused": {"resume", "stop"}}[v.Pace]
 	if len(pace) > 0 {
@@ -510,4 +510,12 @@ func (c *Console) scopeAct(ctx context.Context, who actor.Actor, ref string, f f
 func (f formValues) at(name string) time.Time {
 	t, _ := time.Parse(time.RFC3339, strings.TrimSpace(f.get(name)))
 	return t
+}
+
+// classWords is a class of exposure in a sentence.
+func classWords(class string) string {
+	if class == breach.Possibly.String() {
+		return "possibly accessed"
+	}
+	return class
 }

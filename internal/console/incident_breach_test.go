@@ -60,7 +60,7 @@ func TestBreachPages(t *testing.T) { // breaks: inc.breach-scope, inc.breach-not
 	w.get("dev", at+"/breach/set?class=nearly").want(422)
 	act("vendor", url.Values{"name": {"Cloud Co"}, "contact": {"x@cloud.example"}, "questions": {"Which of your people could read it?\n\nWho else?"}}).want(303)
 	act("risk", url.Values{"level": {"high"}, "reason": {"short"}}).want(422, "20 to 4000 characters")
-	w.get("dev", at+"/breach/letters").want(200, "No letter is made yet", "Not legal advice", "Show some, obtained", "Dear {name},")
+	w.get("dev", at+"/breach/letters").want(200, "No letter is made yet", "Not legal advice", "Look at some letters: data obtained", "Dear {name},")
 	act("text", url.Values{"class": {"obtained"}, "subject": {"Your data"}, "body": {incident.LetterTemplate(breach.Obtained).Body + " https://evil.example/"}}).want(422, "It leads to https://evil.example/")
 	act("text", url.Values{"class": {"obtained"}, "subject": {"Your data"}, "body": {incident.LetterTemplate(breach.Obtained).Body}, "back": {"letters"}}).want(303)
 	w.get("dev", at+"/breach/letters?preview=obtained").want(200, "mary@example.test", "Dear Mary,")

@@ -32,8 +32,12 @@ func (c *Console) usualPage(w http.ResponseWriter, r *http.Request, who actor.Ac
 		if u.Hourly {
 			band = "by the hour"
 		}
+		expected := figure(u.Expected, u.Unit)
+		if !u.Hourly && !u.Known {
+			expected, band = "not yet known", "not yet known"
+		}
 		m := usualMark(u)
-		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: u.Series}, {Mark: &m}, {Text: figure(u.Value, u.Unit)}, {Text: figure(u.Expected, u.Unit)}, {Text: band}}})
+		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: u.Series}, {Mark: &m}, {Text: figure(u.Value, u.Unit)}, {Text: expected}, {Text: band}}})
 		options = append(options, web.Option{Value: u.Series, Text: u.Series, Chosen: u.Series == typed["series"]})
 	}
 	p := watchPage{Tables: []web.Table{t}, Facts: []fact{{Name: "Learned", Text: fmt.Sprintf("%d days of %d", min(g.Days, g.Need), g.Need), Sub: "of the requests, before they are judged"},
@@ -79,8 +83,10 @@ func figure(v float64, unit string) string {
 		return "any"
 	case unit == "µs":
 		v, unit = v/1000, "ms"
-	case unit == "bytes" && v >= 10_000:
+	case unit == "bytes" && v >= 1e6:
 		v, unit = v/1e6, "MB"
+	case unit == "bytes" && v >= 1000:
+		v, unit = v/1e3, "kB"
 	}
 	s := strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0")
 	return strings.TrimSpace(s + " " + unit)

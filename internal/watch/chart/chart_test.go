@@ -149,7 +149,7 @@ func TestSplit(t *testing.T) {
 }
 
 func TestShort(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 12: "12", 0.25: "0.25", 1234: "1.2 k", 999_000: "999 k", 5e6: "5 M", 2.5e9: "2.5 G", -1500: "-1.5 k"} {
+	for v, want := range map[float64]string{99.6: "100", 9.96: "10", 0.042: "0.042", 0.00001: "0.00001", 0: "0", 12: "12", 0.25: "0.25", 1234: "1.2 k", 999_000: "999 k", 5e6: "5 M", 2.5e9: "2.5 G", -1500: "-1.5 k"} {
 		if got := chart.Short(v); got != want {
 			t.Errorf("%v: %q, want %q", v, got, want)
 		}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -83,10 +84,11 @@ func Short(v float64) string {
 }
 
 func few(v float64) string {
-	if math.Abs(v) >= 100 || v == math.Trunc(v) {
+	if math.Abs(v) >= 9.95 || v == math.Trunc(v) {
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	}
-	return strconv.FormatFloat(v, 'g', 2, 64)
+	s := strconv.FormatFloat(v, 'f', 1-int(math.Floor(math.Log10(math.Abs(v)))), 64) // two digits
+	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }
 
 // steps of columns, as people count time.
