@@ -119,7 +119,7 @@ func (g *Gateway) tryUndescribed(ctx context.Context, door *canary.Door) (clause
 		head            http.Header
 		want            string
 	}{
-		{"ask as a program for an address outside the description", strings.TrimSuffix(op.path, "/") + "/" + odd, "", key, "404 not_described"},
+		{"ask as a program for an address outside the description", strings.TrimSuffix(op.path, "/") + "/" + odd + "/" + odd + "/" + odd, "", key, "404 not_described"},
 		{"ask with a parameter that is not described", op.path + "?writ-canary=1", "", key, "422 not_as_described"},
 		{"ask with a body where none is described, in pieces", op.path, "{}", key, "422 not_as_described"},
 		{"ask without a key", op.path, "", nil, "401"},

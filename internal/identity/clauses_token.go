@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"writ/internal/canary"
@@ -62,7 +63,8 @@ func (t *trial) tokens() string {
 		other[12] = '0'
 	}
 	t.refused("change one digit", t.program(v, http.MethodGet, self, string(other), nil), http.StatusUnauthorized, "")
-	t.refused("send it in the address", t.program(v, http.MethodGet, self+"?access_token="+made.Token, "", func(*http.Request) {}), http.StatusUnauthorized, "")
+	inAddress := t.program(v, http.MethodGet, self+"?access_token="+made.Token, "", func(*http.Request) {})
+	t.step("send it in the address", "401, or 400 token_in_address", saw(inAddress), inAddress.Status == http.StatusUnauthorized || inAddress.Status == http.StatusBadRequest && slices.Contains(codes(inAddress), "token_in_address"), false)
 	t.refused("send it as the session", t.program(v, http.MethodGet, self, "", func(r *http.Request) {
 		r.Header.Set("Cookie", "__Host-"+SessionCookie+"="+made.Token)
 	}), http.StatusUnauthorized, "")
