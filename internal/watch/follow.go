@@ -20,8 +20,8 @@ import (
 const Followed = "watch"
 
 const (
-	mostFacts  = 20               // groups in one change, whose time is limited
-	mostCounts = 40               // minutes of series in it, three rows each
+	mostFacts  = 40               // groups in one change, whose time is limited
+	mostCounts = 100              // minutes of series in it, three rows each
 	mostApart  = 1000             // that a rule counts apart at a time; the others count together
 	others     = "others"         // under this name
 	history    = 15 * time.Minute // before the first start is not looked at
@@ -207,11 +207,11 @@ func (s *Service) count(ctx context.Context, tx *ledger.Tx, f *fact) ([]ledger.E
 	}
 	from := (f.at.UnixMicro() - r.Within.Microseconds()) / time.Minute.Microseconds()
 	if f.who != "" {
-		var known, apart int64
-		if err := ledger.One(ctx, tx, countApart, []any{&known, &apart}, r.ID, f.who, from); err != nil {
+		ok, err := s.apart.admit(ctx, tx, r.ID, f.who, f.minute, from)
+		if err != nil {
 			return nil, err
 		}
-		if known == 0 && apart >= mostApart {
+		if !ok {
 			f.who, hit.who = others, others
 		}
 	}
@@ -281,6 +281,4 @@ func (s *Service) forget(ctx context.Context) error {
 const (
 	addCount = `INSERT INTO watch_count (rule, who, minute, n) VALUES ($1, $2, $3, $4) ON CONFLICT (rule, who, minute) DO UPDATE SET n = watch_count.n + excluded.n`
 	sumCount = `SELECT COALESCE(SUM(n), 0) FROM watch_count WHERE rule = $1 AND who = $2 AND minute > $3`
-
-	countApart = `SELECT COALESCE(MAX(CASE WHEN who = $2 THEN 1 ELSE 0 END), 0), COUNT(DISTINCT who) FROM watch_count WHERE rule = $1 AND minute > $3`
 )

@@ -94,6 +94,7 @@ type Service struct {
 	sources  []*source
 	pages    *web.Pages
 	own      own
+	apart    apart
 	begun    time.Time
 	forgot   time.Time // when rows were last removed; for Sample alone
 	compared time.Time // the minute in which it was last compared with what is usual; for Sample alone
@@ -113,6 +114,7 @@ func New(d Deps) (*Service, error) {
 	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}, s.ownSource()}, d.Sources...) {
 		s.sources = append(s.sources, &source{Source: src, begun: d.Now()})
 	}
+	s.apart.rules = map[string]*crowd{}
 	s.inlet.names, s.learner, s.habits = map[string]string{}, newLearner(d.Zone), newHabits()
 	var err error
 	if s.series, err = series.New(series.Deps{DB: d.DB, Meters: Meters(), Now: d.Now, Log: d.Log}); err != nil {

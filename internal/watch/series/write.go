@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"writ/internal/ledger"
@@ -14,22 +15,48 @@ const atOnce = 40 // minutes of series in one change, whose time is limited; thr
 
 // table is the rows of one resolution.
 type table struct {
-	step        time.Duration
-	add, spread string
-	sketch      string
+	step   time.Duration
+	add    []bulk
+	spread string
+	sketch string
+}
+
+// bulk is a statement that adds so many rows.
+type bulk struct {
+	rows int
+	text string
 }
 
 // tables from the finest on.
 var tables = []table{
-	{time.Minute, addMinute, addMinute + returning, sketchMinute},
-	{time.Hour, addHour, addHour + returning, sketchHour},
-	{24 * time.Hour, addDay, addDay + returning, sketchDay},
+	newTable("watch_series_1m", time.Minute),
+	newTable("watch_series_1h", time.Hour),
+	newTable("watch_series_1d", 24*time.Hour),
 }
 
-// row is where something is added to a table.
+func newTable(name string, step time.Duration) table {
+	return table{step, []bulk{{32, adds(name, 32)}, {8, adds(name, 8)}, {1, adds(name, 1)}}, adds(name, 1) + " RETURNING sketch",
+		`UPDATE ` + name + ` SET sketch = $3 WHERE series = $1 AND at = $2`}
+}
+
+// adds is the statement that adds rows: series, at, n, sum, high of each.
+func adds(name string, rows int) string {
+	var b strings.Builder
+	b.WriteString(`INSERT INTO ` + name + ` (series, at, n, sum, high, sketch) VALUES `)
+	for i := range rows {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "($%d, $%d, $%d, $%d, $%d, '')", 5*i+1, 5*i+2, 5*i+3, 5*i+4, 5*i+5)
+	}
+	b.WriteString(` ON CONFLICT (series, at) DO UPDATE SET n = ` + name + `.n + excluded.n, sum = ` + name + `.sum + excluded.sum, high = CASE WHEN excluded.high > ` + name + `.high THEN excluded.high ELSE ` + name + `.high END`)
+	return b.String()
+}
+
+// row is what is added at one place of a table.
 type row struct {
-	table int
-	at    int64
+	at int64
+	cell
 }
 
 // Write adds a batch to its rows of a minute, an hour and a day in the caller's change. Call
@@ -62,42 +89,62 @@ func (s *Service) recall(k slot, c *cell) {
 
 // write adds the rows of some slots, which stand in the order of sorted.
 func (s *Service) write(ctx context.Context, tx *ledger.Tx, b *Batch, slots []slot, learned map[key]int64) error {
+	plain := make([][]any, len(tables)) // values of rows without quantiles, by table: many go in at once
 	for from := 0; from < len(slots); {
 		k, until := slots[from].key, from
-		rows := map[row]*cell{}
+		rows := make([][]row, len(tables))
 		newest := int64(0)
 		for ; until < len(slots) && slots[until].key == k; until++ {
 			x := slots[until]
 			newest = max(newest, x.minute)
 			for i, t := range tables {
-				r := row{i, floor(x.minute, t.step)}
-				if rows[r] == nil {
-					rows[r] = &cell{}
+				at, n := floor(x.minute, t.step), len(rows[i])
+				if n == 0 || rows[i][n-1].at != at { // the minutes ascend
+					rows[i] = append(rows[i], row{at: at})
+					n++
 				}
-				rows[r].merge(b.cells[x])
+				rows[i][n-1].merge(b.cells[x])
 			}
 		}
 		id, err := s.register(ctx, tx, k, newest, learned)
 		if err != nil {
 			return err
 		}
-		for r, c := range rows {
-			if err := addRow(ctx, tx, &tables[r.table], id, r.at, c); err != nil {
-				return fmt.Errorf("write series of %s: %w", k.meter, err)
+		for i, t := range tables {
+			for _, r := range rows[i] {
+				if r.sketch == nil {
+					plain[i] = append(plain[i], id, r.at, r.n, r.sum, r.high)
+				} else if err := t.addSpread(ctx, tx, id, &r); err != nil {
+					return fmt.Errorf("write series of %s: %w", k.meter, err)
+				}
 			}
 		}
 		from = until
 	}
+	for i, t := range tables {
+		if err := t.addAll(ctx, tx, plain[i]); err != nil {
+			return fmt.Errorf("write series: %w", err)
+		}
+	}
 	return nil
 }
 
-func addRow(ctx context.Context, tx *ledger.Tx, t *table, id, at int64, c *cell) error {
-	if c.sketch == nil {
-		_, err := tx.Exec(ctx, t.add, id, at, c.n, c.sum, c.high)
-		return err //nolint:wrapcheck // its caller says which
+// addAll adds rows of five values each.
+func (t *table) addAll(ctx context.Context, tx *ledger.Tx, values []any) error {
+	for _, b := range t.add {
+		for ; len(values) >= 5*b.rows; values = values[5*b.rows:] {
+			if _, err := tx.Exec(ctx, b.text, values[:5*b.rows]...); err != nil {
+				return err //nolint:wrapcheck // its caller says which
+			}
+		}
 	}
+	return nil
+}
+
+// addSpread adds a row with quantiles.
+func (t *table) addSpread(ctx context.Context, tx *ledger.Tx, id int64, r *row) error {
 	var old []byte // the row is ours from here on
-	if err := ledger.One(ctx, tx, t.spread, []any{&old}, id, at, c.n, c.sum, c.high); err != nil {
+	if err := ledger.One(ctx, tx, t.spread, []any{&old}, id, r.at, r.n, r.sum, r.high); err != nil {
 		return err //nolint:wrapcheck // its caller says which
 	}
 	sum := &Sketch{}
@@ -106,12 +153,12 @@ func addRow(ctx context.Context, tx *ledger.Tx, t *table, id, at int64, c *cell)
 			return err
 		}
 	}
-	sum.Merge(c.sketch)
+	sum.Merge(r.sketch)
 	b, err := sum.MarshalBinary()
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, t.sketch, id, at, b)
+	_, err = tx.Exec(ctx, t.sketch, id, r.at, b)
 	return err //nolint:wrapcheck // its caller says which
 }
 
@@ -222,17 +269,6 @@ func (s *Service) flush(ctx context.Context, before int64) (more bool, err error
 const (
 	addSeries  = `INSERT INTO watch_series (meter, dimension, label, seen) VALUES ($1, $2, $3, $4) ON CONFLICT (meter, dimension, label) DO UPDATE SET seen = excluded.seen RETURNING id`
 	liveSeries = `SELECT meter, dimension, label, seen FROM watch_series WHERE seen >= $1`
-
-	adds = ` (series, at, n, sum, high, sketch) VALUES ($1, $2, $3, $4, $5, '') ON CONFLICT (series, at) DO UPDATE SET `
-
-	addMinute = `INSERT INTO watch_series_1m` + adds + `n = watch_series_1m.n + excluded.n, sum = watch_series_1m.sum + excluded.sum, high = CASE WHEN excluded.high > watch_series_1m.high THEN excluded.high ELSE watch_series_1m.high END`
-	addHour   = `INSERT INTO watch_series_1h` + adds + `n = watch_series_1h.n + excluded.n, sum = watch_series_1h.sum + excluded.sum, high = CASE WHEN excluded.high > watch_series_1h.high THEN excluded.high ELSE watch_series_1h.high END`
-	addDay    = `INSERT INTO watch_series_1d` + adds + `n = watch_series_1d.n + excluded.n, sum = watch_series_1d.sum + excluded.sum, high = CASE WHEN excluded.high > watch_series_1d.high THEN excluded.high ELSE watch_series_1d.high END`
-	returning = ` RETURNING sketch`
-
-	sketchMinute = `UPDATE watch_series_1m SET sketch = $3 WHERE series = $1 AND at = $2`
-	sketchHour   = `UPDATE watch_series_1h SET sketch = $3 WHERE series = $1 AND at = $2`
-	sketchDay    = `UPDATE watch_series_1d SET sketch = $3 WHERE series = $1 AND at = $2`
 
 	dropMinutes  = `DELETE FROM watch_series_1m WHERE (series, at) IN (SELECT series, at FROM watch_series_1m WHERE at < $1 ORDER BY at LIMIT $2)`
 	dropHours    = `DELETE FROM watch_series_1h WHERE (series, at) IN (SELECT series, at FROM watch_series_1h WHERE at < $1 ORDER BY at LIMIT $2)`
