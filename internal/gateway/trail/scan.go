@@ -71,18 +71,32 @@ func (t *Trail) scan(ctx context.Context, r row, from, until int64, fn func(*Fou
 	}
 	defer f.Close()
 	sum := sha256.New()
+	going, stop := context.WithCancel(ctx)
+	defer stop()
+	chunks, read := make(chan []line, 1), make(chan error, 1) // the next is opened while fn looks at one
+	go func() {
+		defer close(chunks)
+		read <- t.frames(going, r.id, io.TeeReader(bufio.NewReaderSize(f, 64<<10), sum), func(_ int, _ []byte, ls []line, _ []string) {
+			select {
+			case chunks <- ls:
+			case <-going.Done():
+			}
+		})
+	}()
 	var heard error
-	err = t.frames(ctx, r.id, io.TeeReader(bufio.NewReaderSize(f, 64<<10), sum), func(_ int, _ []byte, ls []line, _ []string) {
+	for ls := range chunks {
 		p.Read += int64(len(ls))
 		for i := range ls {
 			if heard != nil || ls[i].At < from || ls[i].At > until {
 				continue
 			}
 			found := ls[i].found(r.id)
-			heard = fn(&found)
+			if heard = fn(&found); heard != nil {
+				stop()
+			}
 		}
-	})
-	switch {
+	}
+	switch err = <-read; {
 	case heard != nil:
 		return Part{}, heard
 	case ctx.Err() != nil || err != nil && fault.KindOf(err) == fault.Sealed:
