@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,8 +16,9 @@ import (
 
 // speaking is an application that says what its answers show: the query holds its headers.
 func speaking(w http.ResponseWriter, r *http.Request) {
-	for name, vs := range r.URL.Query() {
-		for _, v := range vs {
+	q := r.URL.Query()
+	for _, name := range slices.Sorted(maps.Keys(q)) { // what is a header comes before what is a body
+		for _, v := range q[name] {
 			switch name {
 			case "long":
 				var n int
