@@ -201,7 +201,8 @@ func (a *App) buildGateway() error {
 		return err
 	}
 	if a.trail, err = trail.New(trail.Deps{DB: a.db, Keys: a.ring, Access: a.access, Dir: a.path("segments"), Now: a.now, Log: a.log.With("module", "gateway"),
-		Held: func(ctx context.Context) (bool, error) { return a.incident.HoldStands(ctx) }}); err != nil {
+		Held: func(ctx context.Context) (bool, error) { return a.incident.HoldStands(ctx) },
+		Revision: func(at time.Time) string { return a.policy.VersionAt(at) }}); err != nil {
 		return err
 	}
 	a.jobs.Every("gateway-records", 24*time.Hour, a.trail.Sweep)
