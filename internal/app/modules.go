@@ -219,7 +219,7 @@ func (a *App) buildGateway() error {
 		Origin: a.origin, Upstreams: upstreams, Zones: gateway.Zones{Local: a.config.Gateway.Zone, Health: a.config.Gateway.Health, Sticky: a.config.Gateway.Sticky},
 		CacheMax: int64(a.config.Gateway.Cache) << 20, RoutesFile: a.path("routes.yaml"), Now: a.now, Log: a.log.With("module", "gateway"),
 		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound, Programs: programs, Trail: metered{a.trail, a.watch}, WAF: a.config.Gateway.WAF.settings(), Egress: out,
-		Stores: a.stores, Plant: func(ctx context.Context, door *canary.Door, control string) (gateway.Planted, func(), error) {
+		Stores: a.stores, Look: a.identity.WhenLooked, Plant: func(ctx context.Context, door *canary.Door, control string) (gateway.Planted, func(), error) {
 			p, end, err := a.identity.Plant(ctx, door, control)
 			return gateway.Planted{Email: p.Email, Password: p.Password}, end, err
 		}})

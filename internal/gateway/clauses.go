@@ -26,7 +26,7 @@ import (
 // Controls check the gate's clauses. door leads to the public listener.
 func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 	const hour, day = time.Hour, 24 * time.Hour
-	all := append(slices.Concat(g.guardControls(door), g.cacheControls(door), g.egressControls(), g.zoneControls(), g.botControls()), []clause.Control{
+	all := append(slices.Concat(g.guardControls(door), g.cacheControls(door), g.egressControls(), g.zoneControls(), g.botControls(), g.staffControls()), []clause.Control{
 		{ID: "gateway.handshakes", Clause: "crypto.current-public", Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probeHandshakes,
 			Says: "Offers each of our listeners old versions and weak ciphers, which must be refused, and current ones, which must be taken"},
 		{ID: "gateway.plain-http", Clause: tlsInTransit, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryPlain(ctx, door) },

@@ -91,7 +91,7 @@ type Listening struct {
 	Source listen.Source // certificates; nil for the port that only redirects
 }
 
-// Deps is what a Gateway needs. All but Tokens, Hosts, Roots, Listening, Outbound, Stores and Plant are required.
+// Deps is what a Gateway needs. All but Tokens, Hosts, Roots, Listening, Outbound, Stores, Look and Plant are required.
 type Deps struct {
 	DB         *ledger.DB
 	Rules      *clause.Live[Rules]
@@ -115,6 +115,7 @@ type Deps struct {
 	Programs  Programs           // what programs are held to
 	Trail     Trail              // of access records; nil = none are kept
 	Stores    func() []Store     // what this process keeps; nil = not known
+	Look      Looks              // of staff as customers; nil = none can be
 	// Plant puts a customer there for a control and returns what removes them; nil = nobody can be.
 	Plant     func(ctx context.Context, door *canary.Door, control string) (Planted, func(), error)
 	Upstreams []Upstream // the application at more places than one, instead of Upstream
@@ -129,6 +130,7 @@ type Trail interface {
 	Add(trail.Record)
 	Counts() (added, lost int64)
 	Whole(ctx context.Context, since time.Time) (segments, records int64, broken []string, err error)
+	ByStaff(ctx context.Context, who actor.Actor, why string, from time.Time, fn func([]trail.Found) error) error
 }
 
 // Gateway stands between the public and one application.
@@ -148,6 +150,7 @@ type Gateway struct {
 	listening func() []Listening
 	outbound  func() []Outbound
 	stores    func() []Store
+	look      Looks
 	plant     func(context.Context, *canary.Door, string) (Planted, func(), error)
 
 	cross     *http.CrossOriginProtection
@@ -206,7 +209,7 @@ func New(d Deps) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, tokens: d.Tokens, proxies: d.Proxies, access: d.Access, origin: d.Origin, upstreams: upstreams, sticky: d.Zones.Sticky,
-		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, stores: d.Stores, plant: d.Plant, trail: d.Trail, hosts: map[string]string{},
+		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, stores: d.Stores, look: d.Look, plant: d.Plant, trail: d.Trail, hosts: map[string]string{},
 		cross: http.NewCrossOriginProtection(), pause: bodyPause}
 	if g.listening == nil {
 		g.listening = func() []Listening { return nil }

@@ -153,6 +153,7 @@ type options struct {
 	kit      *ledgertest.Kit // nil = SQLite
 	log      *slog.Logger    // nil = nowhere
 	trail    gateway.Trail   // nil = none
+	look     gateway.Looks   // nil = none
 	api      string          // a description; "" = none is named
 	programs gateway.Programs
 	waf      gateway.WAF
@@ -246,7 +247,7 @@ func open(t testing.TB, o options) *gate {
 	up, _ := url.Parse(o.url)
 	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
 		Origin: origin, Upstream: up, Upstreams: o.places, Zones: o.zones, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
-		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Programs: o.programs, Trail: o.trail, Stores: o.stores, WAF: o.waf, Egress: out})
+		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Programs: o.programs, Trail: o.trail, Stores: o.stores, Look: o.look, WAF: o.waf, Egress: out})
 	if err != nil {
 		t.Fatal(err)
 	}

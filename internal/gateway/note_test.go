@@ -32,6 +32,18 @@ func (n *notes) Whole(context.Context, time.Time) (int64, int64, []string, error
 	return 1, int64(len(n.all)), n.broken, nil
 }
 
+func (n *notes) ByStaff(_ context.Context, _ actor.Actor, _ string, from time.Time, fn func([]trail.Found) error) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var fs []trail.Found
+	for _, r := range n.all {
+		if staff := r.Who.TeamKind == "staff"; (staff || r.Who.Kind == actor.Support) && !r.At.Before(from) {
+			fs = append(fs, trail.Found{At: r.At, Kind: string(r.Who.Kind), Team: r.Who.Team, Staff: staff, Session: r.Who.Session, Network: r.Network(), Route: r.Route, Method: r.Method, Status: r.Status, Code: r.Code, Teams: r.Teams})
+		}
+	}
+	return fn(fs)
+}
+
 const recorded = `- {path: /contacts/, who: signed-in, records: '/contacts/{contact}/notes/{note}'}
 - {path: /staff/, who: signed-in, customer_data: true}
 `

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
+	"writ/internal/actor"
 	"writ/internal/gateway"
 	"writ/internal/gateway/trail"
 	"writ/internal/ledger/ledgertest"
@@ -57,5 +59,27 @@ func TestWhyAndUnderWhichPolicy(t *testing.T) { // breaks: inc.breach-scope
 	}
 	if e := kit.Recorded("gateway.records-searched"); e[0].Fields["of"] != "clause use.no-automation" {
 		t.Errorf("%+v", e[0])
+	}
+}
+
+// Records of staff alone are gone through, and that they were is an entry.
+func TestByStaff(t *testing.T) { // breaks: use.need-to-see
+	w := with(t, ledgertest.Open(t, gateway.Schema()))
+	begin := w.kit.Clock.Now()
+	w.ask(auditor, "GET", "/x", 200)
+	w.ask(person("ana"), "GET", "/y", 200)
+	w.ask(actor.Actor{Kind: actor.Support, ID: "eva", For: "ana", Team: "team-ana", Session: "look-1"}, "GET", "/z", 200)
+	var got []string
+	w.must(w.ByStaff(t.Context(), actor.System("gateway"), "a look", begin, func(fs []trail.Found) error {
+		for _, f := range fs {
+			got = append(got, f.Route)
+		}
+		return nil
+	}))
+	if strings.Join(got, " ") != "/x /z" {
+		t.Errorf("%v", got)
+	}
+	if es := w.kit.Recorded("gateway.records-searched"); len(es) != 1 || es[0].Fields["of"] != "a look" {
+		t.Errorf("%+v", es)
 	}
 }
