@@ -72,6 +72,12 @@ func (g *Gateway) LookAfter(ctx context.Context) int {
 	return g.lookAfter(ctx, g.now().Add(time.Second))
 }
 
+// SetPatience changes how long a control waits for a stream to be cut.
+func (g *Gateway) SetPatience(d time.Duration) { g.patience = d }
+
+// RunStreams looks after what is under way until ctx ends.
+func (g *Gateway) RunStreams(ctx context.Context) { g.runStreams(ctx) }
+
 // Later moves all that is under way, and the mode, into the past.
 func (g *Gateway) Later(d time.Duration) {
 	if m := g.mode.Load(); m != nil {

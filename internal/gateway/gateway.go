@@ -155,6 +155,7 @@ type Gateway struct {
 
 	cross     *http.CrossOriginProtection
 	pause     time.Duration // how long a client may rest within a body
+	patience  time.Duration // with which a control waits for a stream to be cut
 	room      room          // for bodies that steps look at
 	described described
 	limits    *limits
@@ -210,7 +211,7 @@ func New(d Deps) (*Gateway, error) {
 	}
 	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, tokens: d.Tokens, proxies: d.Proxies, access: d.Access, origin: d.Origin, upstreams: upstreams, sticky: d.Zones.Sticky,
 		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, stores: d.Stores, look: d.Look, plant: d.Plant, trail: d.Trail, hosts: map[string]string{},
-		cross: http.NewCrossOriginProtection(), pause: bodyPause}
+		cross: http.NewCrossOriginProtection(), pause: bodyPause, patience: streamEnd}
 	if g.listening == nil {
 		g.listening = func() []Listening { return nil }
 	}
