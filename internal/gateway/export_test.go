@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -72,6 +73,11 @@ func (g *Gateway) Fill(n int64) { g.room.used.Store(heldAtOnce - n) }
 // LookAfter looks after what is under way, once, and says how many it looked at.
 func (g *Gateway) LookAfter(ctx context.Context) int {
 	return g.lookAfter(ctx, g.now().Add(time.Second))
+}
+
+// TurnTickets does what Run does each minute for the keys of tickets.
+func (g *Gateway) TurnTickets(ctx context.Context) error {
+	return errors.Join(g.turnTickets(ctx), g.dropTickets(ctx))
 }
 
 // SetPatience changes how long a control waits for a stream to be cut.

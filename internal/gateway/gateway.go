@@ -23,10 +23,12 @@ import (
 	"writ/internal/actor"
 	"writ/internal/canary"
 	"writ/internal/clause"
+	"writ/internal/envelope"
 	"writ/internal/gateway/cache"
 	"writ/internal/gateway/openapi"
 	"writ/internal/gateway/pool"
 	"writ/internal/gateway/trail"
+	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/listen"
 	"writ/internal/secret"
@@ -79,9 +81,12 @@ type Access interface {
 	HostingAge(who actor.Actor, among []string) time.Duration
 }
 
-// Keys gives named secrets; *keyring.Ring.
+// Keys gives named secrets, and keys that can be destroyed; *keyring.Ring.
 type Keys interface {
 	Named(ctx context.Context, name string, n int) (secret.Bytes, error)
+	Ensure(ctx context.Context, s keyring.Subject) (envelope.Key, error)
+	Key(ctx context.Context, s keyring.Subject) (envelope.Key, error)
+	Erase(ctx context.Context, s keyring.Subject) (keyring.Destroyed, error)
 }
 
 // Listening is one port of this process, for the controls.
@@ -175,6 +180,10 @@ type Gateway struct {
 	visits    sync.Pool // of *visit
 	buffers   buffers
 
+	keys                    Keys
+	tickets                 listen.Tickets
+	ticketsOf, ticketsEnded int64 // the half days in which keys were given and destroyed; of Start, then of Run
+
 	watch *watch // the rules that look for attacks
 	out   wayOut // for private services
 
@@ -210,7 +219,7 @@ func New(d Deps) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, tokens: d.Tokens, proxies: d.Proxies, access: d.Access, origin: d.Origin, upstreams: upstreams, sticky: d.Zones.Sticky,
-		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, stores: d.Stores, look: d.Look, plant: d.Plant, trail: d.Trail, hosts: map[string]string{},
+		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, stores: d.Stores, look: d.Look, plant: d.Plant, trail: d.Trail, keys: d.Keys, hosts: map[string]string{},
 		cross: http.NewCrossOriginProtection(), pause: bodyPause, patience: streamEnd}
 	if g.listening == nil {
 		g.listening = func() []Listening { return nil }
@@ -272,6 +281,9 @@ func New(d Deps) (*Gateway, error) {
 func (g *Gateway) Start(ctx context.Context) error {
 	if err := g.readMode(ctx); err != nil {
 		return fmt.Errorf("start gateway: %w", err)
+	}
+	if err := g.turnTickets(ctx); err != nil {
+		g.log.Error("tickets for shorter handshakes are this process's own until their key is there", "err", err)
 	}
 	if err := g.readExceptions(ctx); err != nil {
 		return fmt.Errorf("start gateway: %w", err)

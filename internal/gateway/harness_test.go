@@ -284,7 +284,7 @@ func open(t testing.TB, o options) *gate {
 	done := make(chan error, 1)
 	go func() {
 		done <- listen.Serve(ctx, log,
-			listen.Door{Name: "https", Listener: l, TLS: listen.TLSConfig(k.ca, k.g.MinTLS, false, time.Now), Handler: k.g.Front(site.Handler(door{}), site.Owns), Malformed: k.g.Malformed},
+			listen.Door{Name: "https", Listener: l, TLS: k.g.Tickets().TLSConfig(k.ca, k.g.MinTLS, false, o.now), Handler: k.g.Front(site.Handler(door{}), site.Owns), Malformed: k.g.Malformed},
 			listen.Door{Name: "http", Listener: pl, Handler: listen.Watched(listen.Redirector(origin), k.g.InClear)})
 	}()
 	let := make(chan error, 1)

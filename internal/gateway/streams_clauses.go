@@ -60,11 +60,11 @@ func (g *Gateway) tryStream(ctx context.Context, door *canary.Door) (clause.Resu
 	if a, err = c.Do(ctx, http.MethodPost, "/-/api/v1/sign-out", ""); err != nil || a.Status >= http.StatusBadRequest {
 		return clause.Result{}, fmt.Errorf("sign out: %d %w", a.Status, err)
 	}
-	began := time.Now()
+	began := g.now()
 	cut := within(ctx, v.r.Context().Done(), g.patience)
 	got := "it goes on"
 	if cut {
-		got = fmt.Sprintf("cut after %d ms", time.Since(began).Milliseconds())
+		got = fmt.Sprintf("cut after %d ms", g.now().Sub(began).Milliseconds())
 	}
 	if ctx.Err() != nil {
 		return clause.Result{}, fmt.Errorf("wait for the end of a stream: %w", ctx.Err())

@@ -110,7 +110,7 @@ type (
 		Teams    []string `json:"teams,omitempty"`
 		Rows     int64    `json:"rows,omitempty"`
 		Clause   string   `json:"clause,omitempty"`
-		Revision string   `json:"policy_revision,omitempty"`
+		Revision string   `json:"revision,omitempty"`
 		Network  string   `json:"network,omitempty"`
 	}
 )

@@ -50,7 +50,7 @@ func TestWhyAndUnderWhichPolicy(t *testing.T) { // breaks: inc.breach-scope
 	var v struct {
 		Unmapped struct {
 			Clause   string `json:"clause"`
-			Revision string `json:"policy_revision"`
+			Revision string `json:"revision"`
 		} `json:"unmapped"`
 	}
 	w.must(json.Unmarshal(b.Bytes(), &v))
