@@ -219,7 +219,7 @@ func (a *App) Serve(ctx context.Context) error {
 	defer stop()
 	a.stop.Store(&stop)
 	public := a.gateway.Front(a.web.Handler(a.identity), a.web.Owns)
-	doors := []listen.Door{{Name: "https", Listener: a.https, TLS: listen.TLSConfig(a.certs, a.gateway.MinTLS, false, a.now), Handler: public, Malformed: a.gateway.Malformed}}
+	doors := []listen.Door{{Name: "https", Listener: a.https, TLS: a.gateway.Tickets().TLSConfig(a.certs, a.gateway.MinTLS, false, a.now), Handler: public, Malformed: a.gateway.Malformed}}
 	if a.http != nil {
 		doors = append(doors, listen.Door{Name: "http", Listener: a.http, Handler: a.redirector(), Malformed: a.gateway.Malformed})
 	}

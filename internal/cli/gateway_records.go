@@ -65,6 +65,7 @@ and every export is recorded.`,
 	f := c.Flags()
 	for _, o := range []struct{ flag, name, says string }{{"person", "person", "who acted, or on whose behalf: an id, or a pseudonym"}, {"team", "team", "id of a team"}, {"session", "session", "a session, or a look of staff"},
 		{"token", "token", "id of a token"}, {"route", "route", "pattern of a route"}, {"method", "method", "such as POST"}, {"resource", "resource", "a record of the application, such as contact=17"},
+		{"clause", "clause", "refused for this clause"},
 		{"status", "status", "404, or 4 for all of them"}, {"since", "from", "an age such as 2h, or a time; a day when it is left out"}, {"until", "until", "an age or a time"}} {
 		v[o.name] = f.String(o.flag, "", o.says)
 	}

@@ -26,7 +26,7 @@ import (
 // Controls check the gate's clauses. door leads to the public listener.
 func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 	const hour, day = time.Hour, 24 * time.Hour
-	all := append(slices.Concat(g.guardControls(door), g.cacheControls(door), g.egressControls(), g.zoneControls(), g.botControls()), []clause.Control{
+	all := append(slices.Concat(g.guardControls(door), g.cacheControls(door), g.egressControls(), g.zoneControls(), g.botControls(), g.staffControls(), g.streamControls(door)), []clause.Control{
 		{ID: "gateway.handshakes", Clause: "crypto.current-public", Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probeHandshakes,
 			Says: "Offers each of our listeners old versions and weak ciphers, which must be refused, and current ones, which must be taken"},
 		{ID: "gateway.plain-http", Clause: tlsInTransit, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryPlain(ctx, door) },
@@ -52,7 +52,7 @@ func (g *Gateway) Controls(door *canary.Door) []clause.Control {
 		{ID: "gateway.programs", Clause: publicAPI, Kind: clause.Probe, Every: hour, FreshFor: day, Run: g.probePrograms,
 			Says: "Looks whether a good description of the interface is in force and asks for a caller everywhere, whether each route with scopes is described, and counts the requests of programs that were let through without being judged by it"},
 		{ID: "gateway.undescribed", Clause: publicAPI, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryUndescribed(ctx, door) },
-			Says: "Asks as a program for an address outside the description, with a parameter and a body that it does not name, and without a key, and must be refused each time; a described request must come through, with the headers that tell its limit"},
+			Says: "Asks as a program for an address outside the description, with a parameter and a body that it does not name, without a key, and with one of another scope, and must be refused each time; a described request must come through, with the headers that tell its limit"},
 	}...)
 	if wafModes[g.watch.Mode] > 0 { // where no rules look for attacks none are promised
 		all = append(all, clause.Control{ID: "gateway.attacks", Clause: noAutomation, Kind: clause.Canary, Every: hour, FreshFor: day, Run: func(ctx context.Context) (clause.Result, error) { return g.tryAttack(ctx, door) },

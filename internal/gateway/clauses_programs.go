@@ -111,6 +111,11 @@ func (g *Gateway) tryUndescribed(ctx context.Context, door *canary.Door) (clause
 		return clause.Result{}, fmt.Errorf("make a program for the trial: %w", err)
 	}
 	defer end()
+	other, endOther, err := g.programs.Plant(ctx, door, "gateway.undescribed", []string{"canary:read"})
+	if err != nil {
+		return clause.Result{}, fmt.Errorf("make a program for the trial: %w", err)
+	}
+	defer endOther()
 	key := http.Header{"Authorization": {"Bearer " + token.Reveal()}}
 	odd := strings.ToLower(secret.RandomText(9).Reveal())
 	var steps []clause.Step
@@ -123,6 +128,7 @@ func (g *Gateway) tryUndescribed(ctx context.Context, door *canary.Door) (clause
 		{"ask with a parameter that is not described", op.path + "?writ-canary=1", "", key, "422 not_as_described"},
 		{"ask with a body where none is described, in pieces", op.path, "{}", key, "422 not_as_described"},
 		{"ask without a key", op.path, "", nil, "401"},
+		{"ask with a key of another scope", op.path, "", http.Header{"Authorization": {"Bearer " + other.Reveal()}}, "403 " + refuseScope.err.Code},
 	} {
 		got, _, err := program(ctx, door, t.path, t.body, t.head)
 		if err != nil {
@@ -139,7 +145,7 @@ func (g *Gateway) tryUndescribed(ctx context.Context, door *canary.Door) (clause
 		policy := head.Get("RateLimit-Policy")
 		steps = append(steps, clause.Step{Act: "read the token's limit", Expected: "RateLimit-Policy", Got: "policy " + policy, OK: strings.Contains(policy, `"token"`)})
 	}
-	return clause.Judge(fmt.Sprintf("%d attempts to leave the description were refused at %s", 4, op.path), steps...), nil
+	return clause.Judge(fmt.Sprintf("%d attempts to leave the description were refused at %s", 5, op.path), steps...), nil
 }
 
 // program asks once and returns the status, with the gate's code where it refused.

@@ -57,6 +57,9 @@ func TestControlsPass(t *testing.T) {
 		k := open(t, options{places: []gateway.Upstream{at(t, "a", placeAt(t, "127.0.0.1", app).URL), at(t, "b", placeAt(t, "127.0.0.2", app).URL)}, values: change, routes: "- {path: /open/form, who: anyone, notice: true}" + cachedRoutes, stores: store("clean"), trail: &notes{}, egress: asItIs})
 		k.g.LookAtPlaces(t.Context())
 		for _, c := range k.g.Controls(k.door()) {
+			if c.ID == "gateway.streams-end" { // it signs somebody in: TestStreamsEndControl
+				continue
+			}
 			r, err := c.Run(t.Context())
 			if err != nil || r.Outcome != clause.Pass {
 				t.Errorf("%v: %s: %s %s %v", change, c.ID, r.Outcome, r.Summary, err)

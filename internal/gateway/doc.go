@@ -75,7 +75,7 @@
 // record.go, note.go, mode.go, reload.go, explain.go, clauses.go; guardin.go, guardout.go, sights.go and
 // the child guard, guard_clauses.go; unseen.go and shown.go, which mask and withhold what staff do not see; waf.go and
 // its kin; cache.go with cache_controls.go, and zones.go with zones_clauses.go; egress.go with egress_list.go,
-// egress_moves.go and the child egress; own.go, which keeps records of our own pages.
+// egress_moves.go and the child egress; tickets.go, which turns the keys of shorter handshakes; own.go, which keeps records of our own pages.
 //
 // BUG(looks): how many teams a member of staff looked at on a day is counted by each node for
 // itself, and a restart forgets it.

@@ -203,3 +203,13 @@ type CachePurged struct {
 func (e CachePurged) About() ledger.About {
 	return ledger.About{Name: "gateway.cache-purged", Clause: hostCDN, Object: "gateway/cache", Reason: e.reason}
 }
+
+// TicketKeyDestroyed is a half day whose key of TLS tickets nobody has any more.
+type TicketKeyDestroyed struct {
+	Began time.Time `class:"public"`
+}
+
+// About implements ledger.Event.
+func (TicketKeyDestroyed) About() ledger.About {
+	return ledger.About{Name: "gateway.ticket-key-destroyed", Clause: "crypto.current-public"}
+}

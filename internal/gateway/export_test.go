@@ -2,9 +2,12 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +74,17 @@ func (g *Gateway) Fill(n int64) { g.room.used.Store(heldAtOnce - n) }
 func (g *Gateway) LookAfter(ctx context.Context) int {
 	return g.lookAfter(ctx, g.now().Add(time.Second))
 }
+
+// TurnTickets does what Run does each minute for the keys of tickets.
+func (g *Gateway) TurnTickets(ctx context.Context) error {
+	return errors.Join(g.turnTickets(ctx), g.dropTickets(ctx))
+}
+
+// SetPatience changes how long a control waits for a stream to be cut.
+func (g *Gateway) SetPatience(d time.Duration) { g.patience = d }
+
+// RunStreams looks after what is under way until ctx ends.
+func (g *Gateway) RunStreams(ctx context.Context) { g.runStreams(ctx) }
 
 // Later moves all that is under way, and the mode, into the past.
 func (g *Gateway) Later(d time.Duration) {
@@ -235,4 +249,20 @@ func (g *Gateway) Unproved() {
 func ReadShown(h http.Header) (teams, records []string, rows int64, unclear bool) {
 	s := readShown(h)
 	return s.teams, s.records, s.rows, s.unclear
+}
+
+// FormFields reads the fields of a form, and gives the body as the application would have it.
+func FormFields(kind, body string) (mark, trap, passed string, refused bool) {
+	v := visit{r: &http.Request{Header: http.Header{"Content-Type": {kind}}, ContentLength: -1, Body: io.NopCloser(strings.NewReader(body))}}
+	mark, trap, ref := v.formFields()
+	b, _ := io.ReadAll(v.r.Body) // of memory
+	return mark, trap, string(b), ref != nil
+}
+
+// Stamped is what goes into a form behind its tag, and whether it is good for an address.
+func (g *Gateway) Stamped(tag []byte, to string) (text string, good bool) {
+	v := visit{g: g, r: &http.Request{Host: g.origin.Host, Header: http.Header{}}, target: target{raw: "/page", path: "/page"}}
+	text = v.stamp(tag)
+	mark, trap := inQuery(strings.NewReplacer(`<input type="hidden" name="`+formField+`" value="`, formField+"=", `">`, "&").Replace(text))
+	return text, trap == "" && g.forms.check(mark, g.now().Add(formSoon), to, v.bearer()) == nil
 }

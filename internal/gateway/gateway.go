@@ -23,10 +23,12 @@ import (
 	"writ/internal/actor"
 	"writ/internal/canary"
 	"writ/internal/clause"
+	"writ/internal/envelope"
 	"writ/internal/gateway/cache"
 	"writ/internal/gateway/openapi"
 	"writ/internal/gateway/pool"
 	"writ/internal/gateway/trail"
+	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/listen"
 	"writ/internal/secret"
@@ -79,9 +81,12 @@ type Access interface {
 	HostingAge(who actor.Actor, among []string) time.Duration
 }
 
-// Keys gives named secrets; *keyring.Ring.
+// Keys gives named secrets, and keys that can be destroyed; *keyring.Ring.
 type Keys interface {
 	Named(ctx context.Context, name string, n int) (secret.Bytes, error)
+	Ensure(ctx context.Context, s keyring.Subject) (envelope.Key, error)
+	Key(ctx context.Context, s keyring.Subject) (envelope.Key, error)
+	Erase(ctx context.Context, s keyring.Subject) (keyring.Destroyed, error)
 }
 
 // Listening is one port of this process, for the controls.
@@ -91,7 +96,7 @@ type Listening struct {
 	Source listen.Source // certificates; nil for the port that only redirects
 }
 
-// Deps is what a Gateway needs. All but Tokens, Hosts, Roots, Listening, Outbound, Stores and Plant are required.
+// Deps is what a Gateway needs. All but Tokens, Hosts, Roots, Listening, Outbound, Stores, Look and Plant are required.
 type Deps struct {
 	DB         *ledger.DB
 	Rules      *clause.Live[Rules]
@@ -115,6 +120,7 @@ type Deps struct {
 	Programs  Programs           // what programs are held to
 	Trail     Trail              // of access records; nil = none are kept
 	Stores    func() []Store     // what this process keeps; nil = not known
+	Look      Looks              // of staff as customers; nil = none can be
 	// Plant puts a customer there for a control and returns what removes them; nil = nobody can be.
 	Plant     func(ctx context.Context, door *canary.Door, control string) (Planted, func(), error)
 	Upstreams []Upstream // the application at more places than one, instead of Upstream
@@ -129,6 +135,7 @@ type Trail interface {
 	Add(trail.Record)
 	Counts() (added, lost int64)
 	Whole(ctx context.Context, since time.Time) (segments, records int64, broken []string, err error)
+	ByStaff(ctx context.Context, who actor.Actor, why string, from time.Time, fn func([]trail.Found) error) error
 }
 
 // Gateway stands between the public and one application.
@@ -148,10 +155,12 @@ type Gateway struct {
 	listening func() []Listening
 	outbound  func() []Outbound
 	stores    func() []Store
+	look      Looks
 	plant     func(context.Context, *canary.Door, string) (Planted, func(), error)
 
 	cross     *http.CrossOriginProtection
 	pause     time.Duration // how long a client may rest within a body
+	patience  time.Duration // with which a control waits for a stream to be cut
 	room      room          // for bodies that steps look at
 	described described
 	limits    *limits
@@ -170,6 +179,10 @@ type Gateway struct {
 	plants    plants
 	visits    sync.Pool // of *visit
 	buffers   buffers
+
+	keys                    Keys
+	tickets                 listen.Tickets
+	ticketsOf, ticketsEnded int64 // the half days in which keys were given and destroyed; of Start, then of Run
 
 	watch *watch // the rules that look for attacks
 	out   wayOut // for private services
@@ -206,8 +219,8 @@ func New(d Deps) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, tokens: d.Tokens, proxies: d.Proxies, access: d.Access, origin: d.Origin, upstreams: upstreams, sticky: d.Zones.Sticky,
-		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, stores: d.Stores, plant: d.Plant, trail: d.Trail, hosts: map[string]string{},
-		cross: http.NewCrossOriginProtection(), pause: bodyPause}
+		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, stores: d.Stores, look: d.Look, plant: d.Plant, trail: d.Trail, keys: d.Keys, hosts: map[string]string{},
+		cross: http.NewCrossOriginProtection(), pause: bodyPause, patience: streamEnd}
 	if g.listening == nil {
 		g.listening = func() []Listening { return nil }
 	}
@@ -268,6 +281,9 @@ func New(d Deps) (*Gateway, error) {
 func (g *Gateway) Start(ctx context.Context) error {
 	if err := g.readMode(ctx); err != nil {
 		return fmt.Errorf("start gateway: %w", err)
+	}
+	if err := g.turnTickets(ctx); err != nil {
+		g.log.Error("tickets for shorter handshakes are this process's own until their key is there", "err", err)
 	}
 	if err := g.readExceptions(ctx); err != nil {
 		return fmt.Errorf("start gateway: %w", err)

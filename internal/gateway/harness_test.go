@@ -107,6 +107,18 @@ func (s *sessions) set(token string, who actor.Actor) {
 	s.who[token] = who
 }
 
+func (s *sessions) drop(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.who, token)
+}
+
+func (s *sessions) fail(token string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.errs[token] = err
+}
+
 func person(id string, roles ...string) actor.Actor {
 	return actor.Actor{Kind: actor.Person, ID: id, Team: "team-1", Roles: roles, Session: "s-" + id, ACR: 1, FactorAt: time.Unix(1700000000, 0), Via: "https"}
 }
@@ -153,7 +165,10 @@ type options struct {
 	kit      *ledgertest.Kit // nil = SQLite
 	log      *slog.Logger    // nil = nowhere
 	trail    gateway.Trail   // nil = none
-	api      string          // a description; "" = none is named
+	look     gateway.Looks   // nil = none
+	plant    func(context.Context, *canary.Door, string) (gateway.Planted, func(), error)
+	pages    []web.Route // beside the gate's
+	api      string      // a description; "" = none is named
 	programs gateway.Programs
 	waf      gateway.WAF
 	egress   func(*gateway.Egress) // a way out, changed; nil = none
@@ -246,11 +261,11 @@ func open(t testing.TB, o options) *gate {
 	up, _ := url.Parse(o.url)
 	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
 		Origin: origin, Upstream: up, Upstreams: o.places, Zones: o.zones, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
-		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Programs: o.programs, Trail: o.trail, Stores: o.stores, WAF: o.waf, Egress: out})
+		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Programs: o.programs, Trail: o.trail, Stores: o.stores, Look: o.look, Plant: o.plant, WAF: o.waf, Egress: out})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := site.Mount(k.g.Routes()...); err != nil {
+	if err := site.Mount(append(k.g.Routes(), o.pages...)...); err != nil {
 		t.Fatal(err)
 	}
 	if o.noStart {
@@ -269,7 +284,7 @@ func open(t testing.TB, o options) *gate {
 	done := make(chan error, 1)
 	go func() {
 		done <- listen.Serve(ctx, log,
-			listen.Door{Name: "https", Listener: l, TLS: listen.TLSConfig(k.ca, k.g.MinTLS, false, time.Now), Handler: k.g.Front(site.Handler(door{}), site.Owns), Malformed: k.g.Malformed},
+			listen.Door{Name: "https", Listener: l, TLS: k.g.Tickets().TLSConfig(k.ca, k.g.MinTLS, false, o.now), Handler: k.g.Front(site.Handler(door{}), site.Owns), Malformed: k.g.Malformed},
 			listen.Door{Name: "http", Listener: pl, Handler: listen.Watched(listen.Redirector(origin), k.g.InClear)})
 	}()
 	let := make(chan error, 1)
@@ -316,11 +331,12 @@ func (k *gate) describe(text string) {
 
 // plant makes a program for a control.
 func (k *gate) plant(_ context.Context, _ *canary.Door, _ string, scopes []string) (secret.Text, func(), error) {
-	k.program("writ_svc_planted", machine("planted", []string{"member"}, scopes...))
-	return secret.NewText("writ_svc_planted"), func() {
+	token := "writ_svc_" + strings.NewReplacer(":", "", "-", "").Replace(strings.Join(scopes, ""))
+	k.program(token, machine("planted", []string{"member"}, scopes...))
+	return secret.NewText(token), func() {
 		k.sessions.mu.Lock()
 		defer k.sessions.mu.Unlock()
-		delete(k.sessions.programs, "writ_svc_planted")
+		delete(k.sessions.programs, token)
 	}, nil
 }
 

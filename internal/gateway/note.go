@@ -69,7 +69,7 @@ func (v *visit) keepRecord() { // clause: inc.breach-scope
 	r := trail.Record{At: v.began, Who: v.caller(), Addr: web.RemoteIP(v.r), Route: node.pattern, Method: knownMethod(v.r.Method), Status: v.status, Took: v.g.now().Sub(v.began),
 		In: v.r.ContentLength, Out: v.out.n, Resource: append(v.resources(), v.shows.records...), Teams: v.shows.teams, Rows: v.shows.rows, Agent: v.r.UserAgent()}
 	if v.failed != nil {
-		r.Code = v.failed.err.Code
+		r.Code, r.Clause = v.failed.err.Code, v.failed.clause
 	}
 	v.g.trail.Add(r)
 }

@@ -32,6 +32,18 @@ func (n *notes) Whole(context.Context, time.Time) (int64, int64, []string, error
 	return 1, int64(len(n.all)), n.broken, nil
 }
 
+func (n *notes) ByStaff(_ context.Context, _ actor.Actor, _ string, from time.Time, fn func([]trail.Found) error) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var fs []trail.Found
+	for _, r := range n.all {
+		if staff := r.Who.TeamKind == "staff"; (staff || r.Who.Kind == actor.Support) && !r.At.Before(from) {
+			fs = append(fs, trail.Found{At: r.At, Kind: string(r.Who.Kind), Team: r.Who.Team, Staff: staff, Session: r.Who.Session, Network: r.Network(), Route: r.Route, Method: r.Method, Status: r.Status, Code: r.Code, Teams: r.Teams})
+		}
+	}
+	return fn(fs)
+}
+
 const recorded = `- {path: /contacts/, who: signed-in, records: '/contacts/{contact}/notes/{note}'}
 - {path: /staff/, who: signed-in, customer_data: true}
 `
@@ -52,15 +64,15 @@ func TestAccessRecords(t *testing.T) { // breaks: inc.breach-scope
 	defer n.mu.Unlock()
 	var got []string
 	for _, r := range n.all {
-		got = append(got, fmt.Sprintf("%s %s %s %s %d %s %d %d %v %v", r.Who.Kind, r.Who.ID, r.Method, r.Route, r.Status, r.Code, r.In, r.Out, r.Resource, r.Addr.IsLoopback() && !r.At.IsZero()))
+		got = append(got, fmt.Sprintf("%s %s %s %s %d %s %s %d %d %v %v", r.Who.Kind, r.Who.ID, r.Method, r.Route, r.Status, r.Code, r.Clause, r.In, r.Out, r.Resource, r.Addr.IsLoopback() && !r.At.IsZero()))
 	}
 	want := []string{
-		"person ana GET /contacts/ 200  0 4 [contact=17 note=3] true",
-		"person ana GET /contacts/ 200  0 4 [contact=18] true",
-		"stranger 127.0.0.0/24 GET * 401 sign_in_needed 0 0 [] true",
-		"stranger 127.0.0.0/24 GET * 302 sign_in_needed 0 0 [] true",
-		"stranger 127.0.0.0/24 GET * 400 path_segment 0 0 [] true",
-		"stranger 127.0.0.0/24 POST * 200  4 8 [] true",
+		"person ana GET /contacts/ 200   0 4 [contact=17 note=3] true",
+		"person ana GET /contacts/ 200   0 4 [contact=18] true",
+		"stranger 127.0.0.0/24 GET * 401 sign_in_needed use.no-automation 0 0 [] true",
+		"stranger 127.0.0.0/24 GET * 302 sign_in_needed use.no-automation 0 0 [] true",
+		"stranger 127.0.0.0/24 GET * 400 path_segment use.no-automation 0 0 [] true",
+		"stranger 127.0.0.0/24 POST * 200   4 8 [] true",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))

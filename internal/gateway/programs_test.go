@@ -345,6 +345,10 @@ func TestProgramControls(t *testing.T) { // breaks: use.public-api
 	unlimited.g.WithoutSteps("rate-caller")
 	mustFail(t, control(t, unlimited, unlimited.door(), "gateway.undescribed"), "read the token's limit")
 
+	unscoped := described(t, options{upstream: app})
+	unscoped.g.WithoutSteps("allow")
+	mustFail(t, control(t, unscoped, unscoped.door(), "gateway.undescribed"), "let through: ask with a key of another scope")
+
 	without := open(t, options{routes: ordersRoutes})
 	mustFail(t, control(t, without, without.door(), "gateway.programs"), "no description of the interface is named")
 

@@ -193,6 +193,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 			if m := g.now().Truncate(time.Minute); m.After(minute) {
 				minute = m
 				g.bots.age()
+				if err := errors.Join(g.turnTickets(ctx), g.dropTickets(ctx)); err != nil {
+					g.log.Error("the keys of tickets could not be turned; that is tried again", "err", err)
+				}
 				if err := g.Flush(ctx); err != nil {
 					g.log.Error("totals could not be recorded; they are kept for the next minute", "err", err)
 				}

@@ -72,3 +72,47 @@ func TestTicketsAreGoodForADay(t *testing.T) { // breaks: crypto.current-public
 		}
 	}
 }
+
+// Keys that were given are used at once, also when a process had made its own before, and one
+// that a process made is nobody else's.
+func TestTicketsThatAreGiven(t *testing.T) { // breaks: crypto.current-public
+	a := authority(t, t.TempDir(), time.Now, "localhost")
+	now := time.Now()
+	shared := map[int64][32]byte{listen.HalfDay(now): {1, 2, 3}, listen.HalfDay(now) + 1: {4, 5, 6}}
+	node := func(given bool) (*listen.Tickets, string) {
+		n := new(listen.Tickets)
+		if given {
+			n.Give(shared)
+		}
+		addr, _ := serve(t, listen.Door{Name: "https", TLS: n.TLSConfig(a, nil, false, func() time.Time { return now }), Handler: http.HandlerFunc(hello)})
+		return n, addr
+	}
+	resumes := func(addr string, kept tls.ClientSessionCache) bool {
+		t.Helper()
+		c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: a.Roots(), ServerName: "localhost", ClientSessionCache: kept}}}
+		res, err := c.Get("https://" + addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		io.Copy(io.Discard, res.Body) // what is kept comes after the handshake
+		return res.TLS.DidResume
+	}
+	_, one := node(true)
+	_, two := node(true)
+	late, alone := node(false)
+	for _, c := range []struct {
+		from, to string
+		give     bool
+		want     bool
+	}{{one, two, false, true}, {one, alone, false, false}, {alone, one, false, false}, {alone, alone, false, true}, {one, alone, true, true}, {alone, two, false, true}} {
+		if c.give {
+			late.Give(shared)
+		}
+		kept := tls.NewLRUClientSessionCache(1)
+		resumes(c.from, kept)
+		if got := resumes(c.to, kept); got != c.want {
+			t.Errorf("from %s at %s: resumed %v, want %v", c.from, c.to, got, c.want)
+		}
+	}
+}

@@ -48,6 +48,11 @@ func Suites(fips bool) []uint16 { // clause: crypto.current-public
 // handshake, so that a revision of the policy holds for the next connection; what it
 // returns below TLS 1.2 counts as TLS 1.2. min may be nil. now turns the keys of tickets.
 func TLSConfig(certs Source, min func() uint16, fips bool, now func() time.Time) *tls.Config {
+	return new(Tickets).TLSConfig(certs, min, fips, now)
+}
+
+// TLSConfig is TLSConfig for a listener whose tickets these are. Call it once.
+func (t *Tickets) TLSConfig(certs Source, min func() uint16, fips bool, now func() time.Time) *tls.Config {
 	c := &tls.Config{
 		GetCertificate: certs.Certificate,
 		MinVersion:     tls.VersionTLS12, // clause: crypto.current-public
@@ -59,11 +64,11 @@ func TLSConfig(certs Source, min func() uint16, fips bool, now func() time.Time)
 		c.CurvePreferences = []tls.CurveID{tls.CurveP256, tls.CurveP384}
 	}
 	challenged, _ := certs.(Challenger)
-	newest, look, keys := c.Clone(), c.Clone(), &tickets{}
+	newest, look := c.Clone(), c.Clone()
 	newest.MinVersion = tls.VersionTLS13
 	look.NextProtos = []string{"acme-tls/1"}
 	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		keys.turn(c, now()) // the other two have none of their own, and take these
+		t.turn(c, now()) // the other two have none of their own, and take these
 		if challenged != nil && challenged.Challenge(hello) {
 			return look, nil
 		}

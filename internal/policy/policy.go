@@ -257,6 +257,15 @@ func (s *Service) Version() string {
 	return b.at(s.now()).Version.String()
 }
 
+// VersionAt is the version that held at a time, "" before Start.
+func (s *Service) VersionAt(t time.Time) string {
+	b := s.book.Load()
+	if b == nil {
+		return ""
+	}
+	return b.at(t).Version.String()
+}
+
 // Unbound names the clauses whose parameters the revision in force lacks, or has with
 // values that this build refuses, with why.
 func (s *Service) Unbound() map[string]string {

@@ -534,8 +534,8 @@ func TestBothEngines(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.mustSign(w.propose("eve", policy.Draft{Policy: edit(t, w.doc, word(ttl, "30m"))}), "ben", policy.ByOwner)
-			if err := other.Refresh(ctx); err != nil || other.Version() != "1.2" {
-				t.Errorf("the other node obeys %s: %v", other.Version(), err)
+			if err := other.Refresh(ctx); err != nil || other.Version() != "1.2" || other.VersionAt(time.Time{}) != "1.0" {
+				t.Errorf("the other node obeys %s, and %s before: %v", other.Version(), other.VersionAt(time.Time{}), err)
 			}
 		})
 	}

@@ -109,6 +109,8 @@ type (
 		Resource []string `json:"resource,omitempty"`
 		Teams    []string `json:"teams,omitempty"`
 		Rows     int64    `json:"rows,omitempty"`
+		Clause   string   `json:"clause,omitempty"`
+		Revision string   `json:"revision,omitempty"`
 		Network  string   `json:"network,omitempty"`
 	}
 )
@@ -120,7 +122,7 @@ func event(f *Found) ocsf {
 	const class = 4002
 	e := ocsf{Activity: 99, Category: 4, Class: class, Severity: 1, Status: 1, Code: f.Code, Time: f.At.UnixMilli(), Duration: f.TookUS / 1000, Meta: ocsfMeta{"1.3.0", ocsfProduct{"Writ", "Writ"}, f.Segment, []string{"host"}},
 		Request: ocsfRequest{f.Method, max(f.BytesIn, 0)}, Response: ocsfResponse{f.Status, max(f.BytesOut, 0)}, Source: ocsfEndpoint{f.Address, "https"}, Traffic: ocsfTraffic{max(f.BytesIn, 0), max(f.BytesOut, 0)},
-		Unmapped: ocsfUnmapped{f.Route, f.For, f.Resource, f.Teams, f.Rows, f.Network}}
+		Unmapped: ocsfUnmapped{f.Route, f.For, f.Resource, f.Teams, f.Rows, f.Clause, f.Revision, f.Network}}
 	if n, ok := activities[f.Method]; ok {
 		e.Activity = n
 	}

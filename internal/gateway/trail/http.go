@@ -14,7 +14,7 @@ import (
 
 const streamTime = -1 * time.Second // no limit on the handler's time
 
-var asked = []string{"person", "team", "session", "token", "route", "method", "resource", "network", "status", "from", "until", "staff", "limit"}
+var asked = []string{"person", "team", "session", "token", "route", "method", "resource", "network", "clause", "status", "from", "until", "staff", "limit"}
 
 // Routes are the doors to access records.
 func (t *Trail) Routes() []web.Route {
@@ -34,7 +34,7 @@ type recordsOut struct {
 // QueryOf reads a search from an address. Times are RFC 3339, or an age such as 2h.
 func QueryOf(v url.Values, now time.Time) (Query, error) {
 	q := Query{Person: v.Get("person"), Team: v.Get("team"), Session: v.Get("session"), Token: v.Get("token"), Route: v.Get("route"), Method: strings.ToUpper(v.Get("method")),
-		Resource: v.Get("resource"), Network: v.Get("network"), Staff: v.Get("staff") == "1"}
+		Resource: v.Get("resource"), Network: v.Get("network"), Clause: v.Get("clause"), Staff: v.Get("staff") == "1"}
 	bad := func(name, want string) error {
 		return fault.New(fault.Invalid, "bad_query", fault.Public{Problem: "A part of the search is not good: " + name + ".", Expected: want, Fields: []fault.Field{{Name: name, Code: "bad_query", Problem: "Expected " + want}}})
 	}

@@ -24,6 +24,7 @@ type Record struct {
 	Method   string
 	Status   int
 	Code     string // of the refusal; "" = the application answered
+	Clause   string // that it was refused for
 	Took     time.Duration
 	In, Out  int64    // bytes of the bodies; -1 = not known
 	Resource []string // "name=value", from the path, and what the application says it showed
@@ -56,6 +57,8 @@ type line struct {
 	Resource []string `json:"x,omitempty"`
 	Teams    []string `json:"z,omitempty"`
 	Rows     int64    `json:"q,omitempty"`
+	Clause   string   `json:"l,omitempty"`
+	Revision string   `json:"v,omitempty"`
 }
 
 // Found is a record as it is shown.
@@ -74,6 +77,8 @@ type Found struct {
 	Method   string    `json:"method"`
 	Status   int       `json:"status"`
 	Code     string    `json:"code,omitempty"`
+	Clause   string    `json:"clause,omitempty"`   // that it was refused for
+	Revision string    `json:"revision,omitempty"` // of the policy that held when it came
 	TookUS   int64     `json:"took_us"`
 	BytesIn  int64     `json:"bytes_in"`
 	BytesOut int64     `json:"bytes_out"`
@@ -100,7 +105,7 @@ func network(a netip.Addr) string {
 // line makes a record what lies in a chunk.
 func (t *Trail) line(r *Record) line {
 	l := line{At: r.At.UnixMicro(), Kind: string(r.Who.Kind), Team: r.Who.Team, Staff: r.Who.TeamKind == "staff", Session: r.Who.Session, Token: r.Who.Token, Net: network(r.Addr),
-		Route: r.Route, Method: r.Method, Status: r.Status, Code: r.Code, Took: r.Took.Microseconds(), In: r.In, Out: r.Out, Resource: r.Resource, Teams: r.Teams, Rows: r.Rows}
+		Route: r.Route, Method: r.Method, Status: r.Status, Code: r.Code, Took: r.Took.Microseconds(), In: r.In, Out: r.Out, Resource: r.Resource, Teams: r.Teams, Rows: r.Rows, Clause: r.Clause, Revision: t.revision(r.At)}
 	switch r.Who.Kind {
 	case actor.Person, actor.Support, actor.Enrolling, actor.Agreeing, actor.BreakGlass:
 		l.Who = t.pseudonym(r.Who.ID)
@@ -115,7 +120,7 @@ func (t *Trail) line(r *Record) line {
 
 func (l *line) found(segment string) Found {
 	return Found{At: time.UnixMicro(l.At).UTC(), Kind: l.Kind, Who: l.Who, For: l.For, Team: l.Team, Staff: l.Staff, Session: l.Session, Token: l.Token, Network: l.Net, Route: l.Route,
-		Method: l.Method, Status: l.Status, Code: l.Code, TookUS: l.Took, BytesIn: l.In, BytesOut: l.Out, Resource: l.Resource, Teams: l.Teams, Rows: l.Rows, Segment: segment}
+		Method: l.Method, Status: l.Status, Code: l.Code, Clause: l.Clause, Revision: l.Revision, TookUS: l.Took, BytesIn: l.In, BytesOut: l.Out, Resource: l.Resource, Teams: l.Teams, Rows: l.Rows, Segment: segment}
 }
 
 // pack compresses lines of a chunk.

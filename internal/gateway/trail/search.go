@@ -33,6 +33,7 @@ type Query struct {
 	Method      string
 	Resource    string // "name=value"
 	Network     string // as records show it, or as the journal names it
+	Clause      string // that it was refused for
 	Status      int    // 404, or 4 for all of 400 to 499
 	From, Until time.Time
 	Staff       bool // by staff alone
@@ -51,7 +52,7 @@ func (q *Query) check(now time.Time) error {
 	bad := func(field, want string) error {
 		return fault.New(fault.Invalid, "bad_query", fault.Public{Problem: "A part of the search is not good: " + field + ".", Expected: want, Fields: []fault.Field{{Name: field, Code: "bad_query", Problem: "Expected " + want}}})
 	}
-	for name, v := range map[string]string{"person": q.Person, "team": q.Team, "session": q.Session, "token": q.Token, "route": q.Route, "method": q.Method, "resource": q.Resource, "network": q.Network} {
+	for name, v := range map[string]string{"person": q.Person, "team": q.Team, "session": q.Session, "token": q.Token, "route": q.Route, "method": q.Method, "resource": q.Resource, "network": q.Network, "clause": q.Clause} {
 		if len(v) > 300 {
 			return bad(name, "at most 300 bytes.")
 		}
@@ -82,7 +83,7 @@ func (q *Query) check(now time.Time) error {
 // that one was asked for is told, not which.
 func (q *Query) words(who []string) string {
 	var out []string
-	for _, p := range []struct{ name, v string }{{"team", q.Team}, {"session", q.Session}, {"token", q.Token}, {"route", q.Route}, {"method", q.Method}} {
+	for _, p := range []struct{ name, v string }{{"team", q.Team}, {"session", q.Session}, {"token", q.Token}, {"route", q.Route}, {"method", q.Method}, {"clause", q.Clause}} {
 		if p.v != "" {
 			out = append(out, p.name+" "+p.v)
 		}
@@ -114,7 +115,7 @@ func (q *Query) words(who []string) string {
 func (q *Query) matches(l *line, who []string) bool {
 	switch {
 	case l.At < q.From.UnixMicro() || l.At > q.Until.UnixMicro(),
-		q.Team != "" && l.Team != q.Team && !slices.Contains(l.Teams, q.Team), q.Session != "" && l.Session != q.Session, q.Token != "" && l.Token != q.Token, q.Route != "" && l.Route != q.Route,
+		q.Team != "" && l.Team != q.Team && !slices.Contains(l.Teams, q.Team), q.Session != "" && l.Session != q.Session, q.Token != "" && l.Token != q.Token, q.Route != "" && l.Route != q.Route, q.Clause != "" && l.Clause != q.Clause,
 		q.Method != "" && l.Method != q.Method, q.Resource != "" && !slices.Contains(l.Resource, q.Resource), q.Staff && !l.Staff && l.Kind != string(actor.Support),
 		q.from != nil && !q.from(l), len(who) > 0 && !slices.Contains(who, l.Who) && !slices.Contains(who, l.For),
 		q.Status >= 100 && l.Status != q.Status, q.Status > 0 && q.Status < 100 && l.Status/100 != q.Status:

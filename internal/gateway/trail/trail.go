@@ -43,7 +43,7 @@ type Access interface {
 	Allow(ctx context.Context, who actor.Actor, action access.Action, object string) error
 }
 
-// Deps are what a Trail is made of. Held may be nil.
+// Deps are what a Trail is made of. Held and Revision may be nil.
 type Deps struct {
 	DB     *ledger.DB
 	Keys   Keys
@@ -52,6 +52,8 @@ type Deps struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 	Held   func(ctx context.Context) (bool, error) // a legal hold stands: nothing is removed
+	// Revision names the revision of the policy that held at a time.
+	Revision func(at time.Time) string
 }
 
 // Trail keeps access records. It is safe for concurrent use.
@@ -104,6 +106,14 @@ func (t *Trail) Add(r Record) {
 	}
 	t.added.Add(1)
 	t.waiting = append(t.waiting, r)
+}
+
+// revision is looked up as records are written, which keeps no request.
+func (t *Trail) revision(at time.Time) string { // clause: inc.breach-scope
+	if t.Revision == nil {
+		return ""
+	}
+	return t.Revision(at)
 }
 
 func (t *Trail) pseudonym(person string) string {
