@@ -154,6 +154,9 @@ func (c *Console) showAlarms(w http.ResponseWriter, r *http.Request, who actor.A
 		lead += " Of " + strconv.Itoa(unjudged) + " that are over, nobody has said what they were."
 	}
 	acts := []web.Link{{Text: "Rules", Href: atRules}, {Text: "Your own", Href: atOwn}, {Text: "What is usual", Href: atUsual}, {Text: "Silences", Href: atSilences}, {Text: "What was sent", Href: atDeliveries}}
+	if c.OnCall != nil {
+		acts = append(acts, web.Link{Text: "Who is on call", Href: atOnCall})
+	}
 	if c.Spending != nil {
 		acts = append(acts, web.Link{Text: "Budgets", Href: atBudgets})
 	}
