@@ -10,6 +10,7 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/clause"
+	"writ/internal/gateway"
 	"writ/internal/gateway/trail"
 	"writ/internal/identity"
 	"writ/internal/notify"
@@ -76,7 +77,7 @@ func (a *App) buildWatch() (err error) {
 			{Name: "certificate", Every: time.Hour, Read: a.readCertificate},
 			{Name: "exports", Every: time.Minute, Read: a.readExports},
 			{Name: rota.Looked, Every: rota.Every, Read: a.readRotas},
-		}...), History: watchPast{a}, Now: a.now, Log: a.log.With("module", "watch")})
+		}...), History: watchPast{a}, Maintenance: a.inMaintenance, Now: a.now, Log: a.log.With("module", "watch")})
 	if err != nil {
 		return err
 	}
@@ -85,6 +86,12 @@ func (a *App) buildWatch() (err error) {
 		return err
 	}
 	return a.buildExport()
+}
+
+// inMaintenance reports whether the application is closed on purpose.
+func (a *App) inMaintenance() bool {
+	mode, _ := a.gateway.Mode()
+	return mode == gateway.Maintenance
 }
 
 // audience is who is told of alarms: whose turn it is, where there is a rota; else engineers
