@@ -277,6 +277,7 @@ func (a *App) face() (err error) {
 		Holders:    a.holders,
 		Watch:      a.watch,
 		Spending:   a.spend,
+		OnCall:     a.rota,
 		Incidents:  a.incident,
 		Status:     a.status,
 	}); err != nil {
@@ -305,6 +306,7 @@ func (a *App) face() (err error) {
 		a.watch.Routes(),
 		a.spend.Routes(),
 		a.feed.Routes(),
+		a.rota.Routes(),
 		a.incidents.Routes(),
 		a.policy.Routes(), a.check.Routes(), a.console.Routes())...)
 }

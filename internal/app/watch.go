@@ -10,11 +10,13 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/clause"
+	"writ/internal/gateway"
 	"writ/internal/gateway/trail"
 	"writ/internal/identity"
 	"writ/internal/notify"
 	"writ/internal/watch"
 	"writ/internal/watch/feed"
+	"writ/internal/watch/rota"
 	"writ/internal/watch/series"
 	"writ/internal/watch/spend"
 )
@@ -39,6 +41,7 @@ type watching struct {
 	watch  *watch.Service
 	feed   *feed.Service
 	spend  *spend.Service
+	rota   *rota.Service
 }
 
 // Notify is the kit that tells people, for the demo's second way.
@@ -64,13 +67,17 @@ func (a *App) buildWatch() (err error) {
 	if a.notify, err = notify.New(d); err != nil {
 		return err
 	}
+	if a.rota, err = rota.New(rota.Deps{DB: a.db, Access: a.access, Notify: a.notify, People: a.tellable, Origin: a.config.Origin(), Now: a.now}); err != nil {
+		return err
+	}
 	a.watch, err = watch.New(watch.Deps{DB: a.db, Keys: a.ring, Access: a.access, Notify: a.notify, Rules: clause.NewLive[watch.Rules](a.now), Audience: a.audience, Origin: a.config.Origin(), Company: company,
 		Folders: map[string]string{"data": a.dir}, Zone: time.Local, Sources: append(a.spending(), []watch.Source{
 			{Name: "queue", Every: time.Minute, Read: a.readQueue},
 			{Name: "journal", Every: 30 * time.Second, Read: a.readJournal},
 			{Name: "certificate", Every: time.Hour, Read: a.readCertificate},
 			{Name: "exports", Every: time.Minute, Read: a.readExports},
-		}...), History: watchPast{a}, Now: a.now, Log: a.log.With("module", "watch")})
+			{Name: rota.Looked, Every: rota.Every, Read: a.readRotas},
+		}...), History: watchPast{a}, Maintenance: a.inMaintenance, Now: a.now, Log: a.log.With("module", "watch")})
 	if err != nil {
 		return err
 	}
@@ -81,11 +88,40 @@ func (a *App) buildWatch() (err error) {
 	return a.buildExport()
 }
 
-// audience is who is told of alarms: engineers first, where there are any, and owners with
-// them when nobody acknowledged. Whoever never came in is told nothing.
+// inMaintenance reports whether the application is closed on purpose.
+func (a *App) inMaintenance() bool {
+	mode, _ := a.gateway.Mode()
+	return mode == gateway.Maintenance
+}
+
+// audience is who is told of alarms: whose turn it is, where there is a rota; else engineers
+// first, where there are any, and owners with them when nobody acknowledged.
 func (a *App) audience(ctx context.Context, level int64) ([]watch.Person, error) { // clause: mon.notify
+	told, ok, err := a.rota.Told(ctx, level)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || level >= watch.Everybody {
+		all, err := a.tellable(ctx)
+		if err != nil {
+			return nil, err
+		}
+		told = slices.DeleteFunc(slices.Clone(all), func(p rota.Person) bool { return !p.Engineer })
+		if level > 0 || len(told) == 0 {
+			told = all
+		}
+	}
+	out := make([]watch.Person, 0, len(told))
+	for _, p := range told {
+		out = append(out, watch.Person{ID: p.ID, Email: p.Email})
+	}
+	return out, nil
+}
+
+// tellable are the engineers, and the owners after them. Whoever never came in is told nothing.
+func (a *App) tellable(ctx context.Context) ([]rota.Person, error) { // clause: mon.notify
 	who := actor.Actor{Kind: actor.Operator, ID: "watch", Via: "job"}
-	var engineers, owners []watch.Person
+	var engineers, owners []rota.Person
 	for after := ""; ; {
 		ms, err := a.identity.Members(ctx, who, staffTeam, after)
 		if err != nil {
@@ -103,7 +139,7 @@ func (a *App) audience(ctx context.Context, level int64) ([]watch.Person, error)
 			if p.State != "active" || p.Email == "" || p.Confirmed.IsZero() || p.Password.IsZero() {
 				continue
 			}
-			if told := (watch.Person{ID: p.ID, Email: p.Email}); isEngineer {
+			if told := (rota.Person{ID: p.ID, Handle: p.Handle, Email: p.Email, Owner: isOwner, Engineer: isEngineer}); isEngineer {
 				engineers = append(engineers, told)
 			} else {
 				owners = append(owners, told)
@@ -114,10 +150,16 @@ func (a *App) audience(ctx context.Context, level int64) ([]watch.Person, error)
 		}
 		after = ms[len(ms)-1].Person
 	}
-	if level > 0 || len(engineers) == 0 {
-		return append(engineers, owners...), nil
+	return append(engineers, owners...), nil
+}
+
+// readRotas announces turns and says where nobody could be told.
+func (a *App) readRotas(ctx context.Context) (out []watch.Reading, err error) {
+	rs, err := a.rota.Look(ctx)
+	for _, r := range rs {
+		out = append(out, watch.Reading{Meter: "oncall.gap", Label: r.Label, Value: r.Value})
 	}
-	return engineers, nil
+	return out, err
 }
 
 const staffTeam = "staff"

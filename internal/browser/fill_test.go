@@ -125,6 +125,8 @@ func (h *house) filled(t *testing.T) *fillings {
 	var fired struct{ Alarm string }
 	ana.call("POST", "watch/rules/disk-full/fire", obj{}, &fired)
 	f.alarm = fired.Alarm
+	ana.call("PUT", "watch/oncall/first", obj{"people": []string{engineer, owners[0].address, owners[1].address}, "zone": "Europe/Berlin", "day": time.Now().AddDate(0, 0, 3).Weekday().String(), "at": "09:00"}, nil)
+	emil.call("POST", "watch/oncall/first/overrides", obj{"by": owners[0].address, "until": time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)}, nil)
 	f.ownRule(emil)
 	ana.call("POST", "vault/grants", obj{"who": "person/" + f.people["sana@example.test"], "path": "/shop/features", "rights": "reader", "reason": "Answers customers who ask what is on."}, nil)
 	f.travel(emil)

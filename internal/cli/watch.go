@@ -24,6 +24,7 @@ type watchAlarm struct {
 	State    string            `json:"state"`
 	Test     bool              `json:"test"`
 	Silenced bool              `json:"silenced"`
+	Hidden   string            `json:"inhibited_by"`
 	Fired    time.Time         `json:"fired"`
 	AckedBy  string            `json:"acknowledged_by"`
 	AckUntil time.Time         `json:"acknowledged_until"`
@@ -57,7 +58,7 @@ func (a *app) watchCommand() *cobra.Command {
 	return a.group("watch", "See alarms, say what they were, and how people are told",
 		"Rules watch the journal, the gate and the machine. An alarm goes out by every way until somebody acknowledges it, and ends with a verdict.",
 		"  writ watch alarms\n  writ watch ack ID --note \"I look at the disk\"\n  writ watch close ID --verdict true",
-		a.watchAlarms(), a.watchShow(), a.watchAck(), a.watchClose(), a.watchRules(), a.watchRule(), a.watchFire(), a.watchBaselines(), a.watchSilence(), a.watchChannel(), a.watchTest(), a.watchDeliveries(), a.watchExports(), a.watchChart(), a.watchBudget())
+		a.watchAlarms(), a.watchShow(), a.watchAck(), a.watchClose(), a.watchRules(), a.watchRule(), a.watchFire(), a.watchBaselines(), a.watchSilence(), a.watchChannel(), a.watchTest(), a.watchDeliveries(), a.watchExports(), a.watchChart(), a.watchBudget(), a.watchOnCall(), a.watchMute())
 }
 
 // watchCall sends something to watch; what comes back is printed by show, or as it is.
@@ -151,6 +152,8 @@ func (x *watchAlarm) stands() string {
 		s += " by " + x.AckedBy
 	case x.Silenced:
 		s += ", silenced"
+	case x.State == "firing" && x.Hidden != "":
+		s += ", no news beside " + x.Hidden
 	}
 	if x.Test {
 		s += " (test)"

@@ -60,6 +60,7 @@ type Deps struct {
 	Rotations  Rotations      // values that replace themselves
 	Watch      Watch          // alarms
 	Spending   Spending       // budgets
+	OnCall     OnCall         // who is on call
 	Incidents  Incidents
 	Status     *page.Service // the public page; goes with Incidents
 	KMS        KMS           // keys that programs encrypt with
@@ -219,6 +220,7 @@ func (c *Console) Routes() []web.Route {
 		c.holdersRoutes(staff),
 		c.watchRoutes(staff),
 		c.budgetRoutes(staff),
+		c.onCallRoutes(staff),
 		c.incidentRoutes(staff),
 	)
 }

@@ -99,6 +99,8 @@ func alarmMark(a *watch.Alarm) web.Mark {
 		m := web.Mark{State: web.Broken, Word: "fires", At: a.Fired}
 		if a.Silenced {
 			m = web.Mark{State: web.Excepted, Word: "fires, silenced", At: a.Fired}
+		} else if a.Inhibited != "" {
+			m = web.Mark{State: web.Excepted, Word: "fires, no news beside " + a.Inhibited, At: a.Fired}
 		}
 		return m
 	case watch.Acknowledged:
@@ -133,7 +135,7 @@ func (c *Console) showAlarms(w http.ResponseWriter, r *http.Request, who actor.A
 		row := web.Row{Cells: []web.Cell{{Text: title, Href: atWatch + "/" + a.ID, Sub: rules[a.Rule].Next}, {Text: a.Severity}, {Mark: &m}, {Text: cutID(a.Labels["instance"]), Code: true}, {Text: a.Value}}}
 		switch {
 		case a.Open():
-			if open.Rows = append(open.Rows, row); a.State == watch.Firing && !a.Silenced {
+			if open.Rows = append(open.Rows, row); a.State == watch.Firing && !a.Silenced && a.Inhibited == "" {
 				firing++
 			}
 		default:
@@ -154,6 +156,9 @@ func (c *Console) showAlarms(w http.ResponseWriter, r *http.Request, who actor.A
 		lead += " Of " + strconv.Itoa(unjudged) + " that are over, nobody has said what they were."
 	}
 	acts := []web.Link{{Text: "Rules", Href: atRules}, {Text: "Your own", Href: atOwn}, {Text: "What is usual", Href: atUsual}, {Text: "Silences", Href: atSilences}, {Text: "What was sent", Href: atDeliveries}}
+	if c.OnCall != nil {
+		acts = append(acts, web.Link{Text: "Who is on call", Href: atOnCall})
+	}
 	if c.Spending != nil {
 		acts = append(acts, web.Link{Text: "Budgets", Href: atBudgets})
 	}

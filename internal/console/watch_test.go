@@ -146,13 +146,19 @@ func watched(t *testing.T) (*world, *alarmed) {
 		{ID: "a3", Rule: "cpu-high", Severity: "ticket", Clause: "mon.load", State: watch.Cleared, Fired: now, Seen: now, Cleared: now, Value: "95.0"},
 	}
 	w.console.Watch = a
+	w.mount()
+	return w, a
+}
+
+// mount serves the console's pages as they are now.
+func (w *world) mount() {
+	t := w.t
 	w.site = must[*web.Server](t)(web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour Ltd"} }, Log: slog.New(slog.DiscardHandler), Now: w.kit.Clock.Now}))
 	w.site.SetChrome(w.console.Chrome)
 	if err := w.site.Mount(w.console.Routes()...); err != nil {
 		t.Fatal(err)
 	}
 	w.server = w.site.Handler(door{w: w})
-	return w, a
 }
 
 // What fires comes first, with what to do and one button.

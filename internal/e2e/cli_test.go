@@ -127,6 +127,19 @@ func (k *talker) budgets(t *testing.T) {
 	k.ask(t, "watch", "budget", "remove", "cloud")
 }
 
+// onCall sets a rota, asks for a turn and removes it.
+func (k *talker) onCall(t *testing.T) {
+	t.Helper()
+	far := time.Now().UTC().AddDate(0, 0, 3).Weekday().String() // no turn changes meanwhile
+	k.ask(t, "watch", "oncall", "set", "first", "--people", "ana@example.test,ben@example.test", "--zone", "UTC", "--day", far, "--at", "09:00")
+	asked := decode[struct{ Of, By string }](t, k.ask(t, "watch", "oncall", "override", "first", "--by", "ben@example.test", "--until", time.Now().Add(time.Minute).UTC().Format(time.RFC3339)))
+	if asked.Of != "ana" || asked.By != "ben" {
+		t.Errorf("asked %+v", asked)
+	}
+	k.ask(t, "watch", "oncall", "show")
+	k.ask(t, "watch", "oncall", "remove", "first")
+}
+
 // watch fires a test alarm, looks at it and says what it was.
 func (k *talker) watch(t *testing.T) {
 	t.Helper()
@@ -146,6 +159,10 @@ func (k *talker) watch(t *testing.T) {
 	k.ask(t, "watch", "channel", "add", "folder", "--kind", "file")
 	k.ask(t, "watch", "channel", "list")
 	sent := decode[struct{ Delivery string }](t, k.ask(t, "watch", "send-test", "folder"))
+	k.onCall(t)
+	k.ask(t, "watch", "mute", "set", "nights", "--from", "20:00", "--to", "07:00", "--reason", "a test of the commands")
+	k.ask(t, "watch", "mute", "list")
+	k.ask(t, "watch", "mute", "remove", "nights")
 	k.ask(t, "watch", "exports")
 	k.ask(t, "watch", "chart", "requests", "--by", "route", "--since", "1h")
 	k.ask(t, "watch", "deliveries")

@@ -50,6 +50,7 @@ type Alarm struct {
 	State       string
 	Test        bool
 	Silenced    bool
+	Inhibited   string    // what makes it no news: maintenance, or a rule that fires
 	Opened      time.Time // when it began to be pending, or fired
 	Fired       time.Time
 	Seen        time.Time // when its cause was last there
@@ -64,20 +65,17 @@ type Alarm struct {
 	Count       int64
 	Value       string
 
-	due, ends int64
+	due, ends                    int64
+	flapFrom, flapHour, flapping int64
 }
 
 // Open reports whether it is going on.
 func (a *Alarm) Open() bool { return a.State == Firing || a.State == Acknowledged }
 
-// Flapping reports whether it comes and goes so often that only the first is told.
-func (a *Alarm) Flapping() bool { return a.Flaps > mostFlaps }
-
 const (
-	mostFlaps = 5
-	ackLives  = 4 * time.Hour    // then somebody must look again
-	settles   = 2 * time.Minute  // a reading stays good so long before an alarm clears
-	gathers   = 30 * time.Second // a ticket waits for others of its kind
+	ackLives = 4 * time.Hour    // then somebody must look again
+	settles  = 2 * time.Minute  // a reading stays good so long before an alarm clears
+	gathers  = 30 * time.Second // a ticket waits for others of its kind
 )
 
 // sighting is what a rule saw.
@@ -152,14 +150,11 @@ func (s *Service) raise(ctx context.Context, tx *ledger.Tx, h sighting) ([]ledge
 		_, err := tx.Exec(ctx, `UPDATE watch_alarm SET seen = $2, ends = $3, count = count + $4, value = $5 WHERE id = $1`, a.ID, us(now), ends, h.n, h.value)
 		return nil, err
 	}
-	due := us(now)
-	if a.Flaps+1 > mostFlaps { // from here on once an hour
-		due = us(now.Add(time.Hour))
-	}
-	if _, err := tx.Exec(ctx, `UPDATE watch_alarm SET state = 'firing', seen = $2, ends = $3, count = count + $4, value = $5, flaps = flaps + 1, cleared = 0, due = $6, level = 0 WHERE id = $1`, a.ID, us(now), ends, h.n, h.value, due); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE watch_alarm SET seen = $2, ends = $3, count = count + $4, value = $5 WHERE id = $1`, a.ID, us(now), ends, h.n, h.value); err != nil {
 		return nil, err
 	}
-	return []ledger.Event{AlarmReopened{Alarm: a.ID, Rule: r.ID, Flaps: a.Flaps + 1}}, s.happened(ctx, tx, a.ID, "fired again", "writ/watch")
+	ev, err := s.reopen(ctx, tx, a)
+	return []ledger.Event{ev}, err
 }
 
 func (s *Service) openAlarm(ctx context.Context, tx *ledger.Tx, h *sighting, labels map[string]string, mark string, ends int64) ([]ledger.Event, error) {
@@ -388,7 +383,7 @@ func (s *Service) Settle(ctx context.Context, who actor.Actor, id, verdict, note
 		return bad("note", "The note is too long.", "At most 500 bytes.")
 	}
 	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		n, err := tx.Exec(ctx, `UPDATE watch_alarm SET state = 'closed', closed = $2, verdict = $3, due = 0, ends = 0 WHERE id = $1 AND state IN ('firing', 'acknowledged', 'cleared')`, id, us(tx.Now()), verdict)
+		n, err := tx.Exec(ctx, `UPDATE watch_alarm SET state = 'closed', closed = $2, verdict = $3, due = 0, ends = 0, flapping = 0 WHERE id = $1 AND state IN ('firing', 'acknowledged', 'cleared')`, id, us(tx.Now()), verdict)
 		if err != nil {
 			return nil, err
 		}
@@ -421,7 +416,7 @@ func (s *Service) read(ctx context.Context, r ledger.Reader, query string, args 
 		var labels string
 		var opened, fired, seen, told, acked, cleared, closed int64
 		if err := scan(&a.ID, &a.Rule, &a.Fingerprint, &labels, &a.Severity, &a.Clause, &a.Part, &a.State, &a.Test, &a.Silenced, &opened, &fired, &seen, &a.due, &a.ends, &told, &a.Level,
-			&a.AckedBy, &acked, &cleared, &closed, &a.Verdict, &a.Flaps, &a.Count, &a.Value); err != nil {
+			&a.AckedBy, &acked, &cleared, &closed, &a.Verdict, &a.Flaps, &a.Count, &a.Value, &a.Inhibited, &a.flapFrom, &a.flapHour, &a.flapping); err != nil {
 			return err
 		}
 		a.Opened, a.Fired, a.Seen, a.Told, a.AckedUntil, a.Cleared, a.Closed = at(opened), at(fired), at(seen), at(told), at(acked), at(cleared), at(closed)
@@ -458,8 +453,8 @@ var index = sync.OnceValue(func() *indexed {
 })
 
 const (
-	alarmColumns = `id, rule, fingerprint, labels, severity, clause, part, state, test, silenced, opened, fired, seen, due, ends, told, level, acked_by, acked_until, cleared, closed, verdict, flaps, count, value`
-	insertAlarm  = `INSERT INTO watch_alarm (` + alarmColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, FALSE, $10, $11, $10, $12, $13, 0, 0, '', 0, 0, 0, '', 0, $14, $15)`
+	alarmColumns = `id, rule, fingerprint, labels, severity, clause, part, state, test, silenced, opened, fired, seen, due, ends, told, level, acked_by, acked_until, cleared, closed, verdict, flaps, count, value, inhibited, flap_from, flap_hour, flapping`
+	insertAlarm  = `INSERT INTO watch_alarm (` + alarmColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, FALSE, $10, $11, $10, $12, $13, 0, 0, '', 0, 0, 0, '', 0, $14, $15, '', 0, 0, 0)`
 	sameAlarm    = `SELECT ` + alarmColumns + ` FROM watch_alarm WHERE fingerprint = $1 AND (state IN ('pending', 'firing', 'acknowledged') OR state = 'cleared' AND cleared >= $2) ORDER BY id DESC`
 	listAlarms   = `SELECT ` + alarmColumns + ` FROM watch_alarm WHERE state <> 'pending' AND ($1 = '' OR $1 = 'open' AND state IN ('firing', 'acknowledged') OR $1 = 'cleared' AND state = 'cleared') AND (rule = $2 OR $2 = '')
 		ORDER BY CASE state WHEN 'firing' THEN 0 WHEN 'acknowledged' THEN 1 WHEN 'cleared' THEN 2 ELSE 3 END, CASE severity WHEN 'page' THEN 0 WHEN 'ticket' THEN 1 ELSE 2 END, id DESC LIMIT $3`

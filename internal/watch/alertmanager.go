@@ -182,6 +182,14 @@ func (s *Service) amOpen(r *http.Request, who actor.Actor) ([]amAlert, error) {
 	if err != nil {
 		return nil, err
 	}
+	hiders, err := s.openHiders(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	mutes, err := s.mutes(r.Context())
+	if err != nil {
+		return nil, err
+	}
 	out := []amAlert{}
 	for i := range as {
 		a := &as[i]
@@ -191,7 +199,14 @@ func (s *Service) amOpen(r *http.Request, who actor.Actor) ([]amAlert, error) {
 				st.State, st.SilencedBy = "suppressed", append(st.SilencedBy, uuidOf(x.ID))
 			}
 		}
-		if q.Get("active") == "false" && st.State == "active" || q.Get("silenced") == "false" && st.State != "active" ||
+		silenced := st.State != "active"
+		if by := s.inhibitor(a, hiders); by != "" {
+			st.State, st.InhibitedBy = "suppressed", append(st.InhibitedBy, by)
+		}
+		if names, _ := mutedBy(mutes, a, s.Now()); len(names) > 0 {
+			st.State, st.MutedBy = "suppressed", names
+		}
+		if q.Get("active") == "false" && st.State == "active" || q.Get("silenced") == "false" && silenced || q.Get("inhibited") == "false" && len(st.InhibitedBy) > 0 || q.Get("muted") == "false" && len(st.MutedBy) > 0 ||
 			slices.ContainsFunc(filters, func(m Matcher) bool { return !m.matches(a.Labels) }) {
 			continue
 		}

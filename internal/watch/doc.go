@@ -16,6 +16,7 @@
 //
 // Owns: the rules (pack.go: one table, each rule with what fires it), the versions of rules
 // that a company writes itself (own.go), alarms, silences, what was read of the journal. Sends by the kit notify; never reads another module's tables.
+// Whose turn it is to be told is kept by rota.
 //
 // Promises: mon.alarms (the rules are there from the first start, none can be switched off
 // here, each is fired in a trial), mon.notify (two ways, and again until somebody

@@ -46,6 +46,43 @@ func (e AlarmReopened) About() ledger.About {
 	return ledger.About{Name: "watch.alarm-reopened", Clause: alarms, Object: "alarm/" + e.Alarm}
 }
 
+// AlarmInhibited is an alarm that is no news, because of maintenance or of a rule that fires.
+type AlarmInhibited struct {
+	Alarm string `class:"public"`
+	Rule  string `class:"public"`
+	By    string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e AlarmInhibited) About() ledger.About {
+	return ledger.About{Name: "watch.alarm-inhibited", Clause: notified, Object: "alarm/" + e.Alarm}
+}
+
+// MuteSet is a time of the week in which tickets are not told.
+type MuteSet struct {
+	Mute   string   `class:"public"`
+	Days   []string `class:"public"`
+	From   string   `class:"public"`
+	To     string   `class:"public"`
+	Zone   string   `class:"public"`
+	reason string
+}
+
+// About implements ledger.Event.
+func (e MuteSet) About() ledger.About {
+	return ledger.About{Name: "watch.mute-set", Clause: notified, Object: "mute/" + e.Mute, Reason: e.reason}
+}
+
+// MuteRemoved is one that is no more.
+type MuteRemoved struct {
+	Mute string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e MuteRemoved) About() ledger.About {
+	return ledger.About{Name: "watch.mute-removed", Clause: notified, Object: "mute/" + e.Mute}
+}
+
 // AlarmTold is an alarm that was sent, or sent again to more people.
 type AlarmTold struct {
 	Alarm    string   `class:"public"`

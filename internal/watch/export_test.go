@@ -61,3 +61,9 @@ func (s *Service) Blind() {
 
 // Crowd is how many people's habits are in memory at most.
 func (s *Service) Crowd(n int) { s.habits.most = n }
+
+// HiddenThen and Hiders are what hides which rules.
+var (
+	HiddenThen = hiddenThen
+	Hiders     = hiders
+)

@@ -30,6 +30,9 @@ func (s *Service) Routes() []web.Route {
 		on("GET "+v1+"/silences", true, s.getSilences, web.Doc{Summary: "Silences, and how much they kept quiet", Out: silencesOut{}}),
 		on("POST "+v1+"/silences", true, s.postSilence, web.Doc{Summary: "Keep alarms from being told for a while", In: silenceIn{}, Out: silenceWire{}, Status: http.StatusCreated, Errors: []string{"watch_matcher", "watch_reason", "watch_ends", "watch_trust", "watch_wide", "silences_full"}}),
 		on("DELETE "+v1+"/silences/{id}", true, s.deleteSilence, web.Doc{Summary: "End a silence", Errors: []string{"silence_unknown"}}),
+		on("GET "+v1+"/mutes", true, s.getMutes, web.Doc{Summary: "Times of the week in which tickets are not told", Out: mutesOut{}}),
+		on("PUT "+v1+"/mutes/{name}", false, s.putMute, web.Doc{Summary: "Set a time of the week in which tickets are not told; pages always are", In: muteIn{}, Out: muteWire{}, Errors: []string{"watch_name", "watch_zone", "watch_days", "watch_from", "watch_to", "watch_reason", "watch_wide", "mutes_full"}}),
+		on("DELETE "+v1+"/mutes/{name}", false, s.deleteMute, web.Doc{Summary: "Remove such a time", Errors: []string{"mute_unknown"}}),
 		on("GET "+v1+"/channels", true, s.getChannels, web.Doc{Summary: "Ways by which people are told, without their addresses", Out: channelsOut{}}),
 		on("POST "+v1+"/channels", false, s.postChannel, web.Doc{Summary: "Add a way; the secret that signs a webhook comes back once", In: channelIn{}, Out: channelOut{}, Status: http.StatusCreated, Errors: []string{"channel_name", "channel_kind", "channel_url", "channel_exists", "channels_full"}}),
 		on("DELETE "+v1+"/channels/{name}", false, s.deleteChannel, web.Doc{Summary: "Remove a way", Errors: []string{"channel_unknown"}}),
@@ -55,6 +58,8 @@ type (
 		State    string            `json:"state"`
 		Test     bool              `json:"test,omitzero"`
 		Silenced bool              `json:"silenced,omitzero"`
+		Hidden   string            `json:"inhibited_by,omitzero"`
+		Flapping bool              `json:"flapping,omitzero"`
 		Fired    time.Time         `json:"fired"`
 		Seen     time.Time         `json:"seen"`
 		Told     time.Time         `json:"told,omitzero"`
@@ -180,7 +185,7 @@ type (
 )
 
 func (s *Service) wire(a *Alarm) alarmWire {
-	return alarmWire{a.ID, a.Rule, s.title(a), a.Labels, a.Severity, a.Clause, a.State, a.Test, a.Silenced, a.Fired, a.Seen, a.Told, a.Level, a.AckedBy, a.AckedUntil, a.Cleared, a.Closed, a.Verdict, a.Flaps, a.Count, a.Value}
+	return alarmWire{a.ID, a.Rule, s.title(a), a.Labels, a.Severity, a.Clause, a.State, a.Test, a.Silenced, a.Inhibited, a.Flapping(), a.Fired, a.Seen, a.Told, a.Level, a.AckedBy, a.AckedUntil, a.Cleared, a.Closed, a.Verdict, a.Flaps, a.Count, a.Value}
 }
 
 func wireDelivery(d *notify.Delivery) deliveryWire {

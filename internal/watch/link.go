@@ -19,8 +19,10 @@ const (
 	atLink    = "/-/watch/acknowledge/"
 	atAlarm   = "/-/console/watch/"
 	linkLives = 7 * 24 * time.Hour
-	widest    = 99 // level at which everybody is told
 )
+
+// Everybody is the level of an audience at which all are told who ever are.
+const Everybody = 99
 
 // link lets one person acknowledge from a letter, once. To look at it does nothing:
 // scanners of mail do.
@@ -69,7 +71,7 @@ func (s *Service) AcknowledgeByLink(ctx context.Context, stranger actor.Actor, t
 	if err != nil {
 		return s.DB.Refuse(ctx, stranger, LinkRefused{Cause: "over"}, err) //nolint:wrapcheck // a fault for the reader
 	}
-	people, err := s.Audience(ctx, widest)
+	people, err := s.Audience(ctx, Everybody)
 	if err != nil {
 		return fmt.Errorf("who is told: %w", err)
 	}

@@ -209,6 +209,8 @@ func metaRules() []Rule { // clause: mon.alarms
 			Next: "Narrow the rule that matches so much, or group it by fewer values; the records themselves are kept.", Reads: "watch.dropped", Above: 0.5, Clear: 0.5, fire: reads("")},
 		{ID: "notify-failing", Part: Meta, Severity: notify.Page, Clause: notified, Title: "People are not reached", Says: "A message was rejected, or nobody knows whether it arrived",
 			Next: "writ watch deliveries says which and why. While one way is broken, alarms have only the other.", Streams: []string{"notify.rejected", "notify.left-unknown"}, By: byField("channel"), Quiet: 6 * time.Hour, fire: seen("notify.rejected", "channel", "ops")},
+		{ID: "oncall-gap", Part: Meta, Severity: notify.Ticket, Clause: notified, Title: "Somebody on call cannot be told", Says: "Within two weeks it is the turn of nobody, of somebody who has left, or of one person twice; or a channel took no test this week",
+			Next: "See who is on call (Alarms, Who is on call) and set the rota anew; until then engineers are told, and owners with them.", Reads: "oncall.gap", Above: 0.5, Clear: 0.5, fire: reads("first")},
 		{ID: "export-behind", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "Another system no longer takes entries", Says: "An entry has waited for more than ten minutes to be taken",
 			Next: "writ watch exports says why. Nothing is lost: it goes on where it stopped.", Reads: "export.behind", Above: 10, Clear: 1, fire: reads("siem")},
 		{ID: "export-dropped", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "Another system refused entries for good", Says: "A receiver answered that it will never take an entry",

@@ -49,7 +49,7 @@ func (s *Service) Step(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.sumUp(ctx)
 }
 
 // begin makes a pending alarm fire.

@@ -20,7 +20,7 @@ import (
 // tell sends one message about alarms of one kind to everybody and by every way. Until
 // somebody acknowledges, it goes out again, to more people.
 func (s *Service) tell(ctx context.Context, as []*Alarm) error { // clause: mon.notify
-	as, err := s.unsilenced(ctx, as)
+	as, err := s.heard(ctx, as)
 	if err != nil || len(as) == 0 {
 		return err
 	}
@@ -32,6 +32,15 @@ func (s *Service) tell(ctx context.Context, as []*Alarm) error { // clause: mon.
 	if wait, err := s.justTold(ctx, first, level); err != nil || wait > 0 {
 		return errOr(err, func() error { return s.postpone(ctx, as, wait) })
 	}
+	return s.deliver(ctx, as, level, s.message(as, level), func(tx *ledger.Tx, ways []string, people int) (ledger.Event, error) {
+		return s.told(ctx, tx, as, level, ways, people)
+	})
+}
+
+// deliver queues a message about alarms for everybody at a level and by every way, in one
+// change with what write notes.
+func (s *Service) deliver(ctx context.Context, as []*Alarm, level int64, base notify.Message, write func(tx *ledger.Tx, ways []string, people int) (ledger.Event, error)) error {
+	first := as[0]
 	people, err := s.Audience(ctx, level)
 	if err != nil {
 		return fmt.Errorf("who is told: %w", err)
@@ -42,7 +51,6 @@ func (s *Service) tell(ctx context.Context, as []*Alarm) error { // clause: mon.
 	}
 	links := make([]link, 0, len(people))
 	var ms []notify.Message
-	base := s.message(as, level)
 	var ways []string
 	for _, c := range chans {
 		ways = append(ways, c.Name)
@@ -65,7 +73,16 @@ func (s *Service) tell(ctx context.Context, as []*Alarm) error { // clause: mon.
 		return fmt.Errorf("prepare an alarm's messages: %w", err)
 	}
 	_, err = s.DB.Change(ctx, system, func(tx *ledger.Tx) (ledger.Event, error) {
-		return s.told(ctx, tx, as, level, ways, len(people), links, ps)
+		ev, err := write(tx, ways, len(people))
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range links {
+			if err := l.keep(ctx, tx); err != nil {
+				return nil, err
+			}
+		}
+		return ev, s.Notify.Queue(ctx, tx, ps...) //nolint:wrapcheck // says which act
 	})
 	if errors.Is(err, errQuiet) {
 		return nil
@@ -89,7 +106,7 @@ func ids(as []*Alarm) string {
 }
 
 // told writes down that alarms were told, and when they are told again.
-func (s *Service) told(ctx context.Context, tx *ledger.Tx, as []*Alarm, level int64, ways []string, people int, links []link, ps []notify.Prepared) (ledger.Event, error) {
+func (s *Service) told(ctx context.Context, tx *ledger.Tx, as []*Alarm, level int64, ways []string, people int) (ledger.Event, error) {
 	now := tx.Now()
 	due := int64(0)
 	if w := waits[as[0].Severity]; len(w) > 0 {
@@ -97,7 +114,7 @@ func (s *Service) told(ctx context.Context, tx *ledger.Tx, as []*Alarm, level in
 	}
 	var first ledger.Event
 	for _, a := range as {
-		n, err := tx.Exec(ctx, `UPDATE watch_alarm SET told = $2, level = $3, due = $4, silenced = FALSE WHERE id = $1 AND state = 'firing' AND told = $5`, a.ID, us(now), level+1, due, us(a.Told))
+		n, err := tx.Exec(ctx, `UPDATE watch_alarm SET told = $2, level = $3, due = $4, silenced = FALSE, inhibited = '' WHERE id = $1 AND state = 'firing' AND told = $5`, a.ID, us(now), level+1, due, us(a.Told))
 		if err != nil {
 			return nil, err
 		}
@@ -117,12 +134,7 @@ func (s *Service) told(ctx context.Context, tx *ledger.Tx, as []*Alarm, level in
 	if first == nil {
 		return nil, errQuiet
 	}
-	for _, l := range links {
-		if err := l.keep(ctx, tx); err != nil {
-			return nil, err
-		}
-	}
-	return first, s.Notify.Queue(ctx, tx, ps...) //nolint:wrapcheck // says which act
+	return first, nil
 }
 
 func toldWord(level int64) string {

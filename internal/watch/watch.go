@@ -63,7 +63,7 @@ type Notify interface {
 	Test(ctx context.Context, who actor.Actor, name, to string) (string, error)
 }
 
-// Deps are what a Service is made of; all but Zone and Sources are needed.
+// Deps are what a Service is made of; all but Zone, Sources and Maintenance are needed.
 type Deps struct {
 	DB     *ledger.DB
 	Keys   Keys
@@ -78,8 +78,10 @@ type Deps struct {
 	Zone     *time.Location    // of the organisation's weeks; nil = UTC
 	Sources  []Source          // of readings, beside this machine's
 	History  History           // for back-tests
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Maintenance reports whether the application is closed on purpose.
+	Maintenance func() bool
+	Now         func() time.Time
+	Log         *slog.Logger
 }
 
 // Service is the module. It is safe for concurrent use.
