@@ -59,7 +59,7 @@ const (
 	putOff   = time.Minute     // of work whose kind nobody here knows
 	pollWork = 500 * time.Millisecond
 	gather   = 100 * time.Millisecond // after a change
-	mostDue  = 32 // jobs in one look
+	mostDue  = 32                     // jobs in one look
 	queueKey = "jobs"
 
 	longestWait = time.Hour       // between two tries
