@@ -59,6 +59,7 @@ const (
 	putOff   = time.Minute     // of work whose kind nobody here knows
 	pollWork = 500 * time.Millisecond
 	gather   = 100 * time.Millisecond // after a change
+	mostDue  = 32                     // jobs in one look
 	queueKey = "jobs"
 
 	longestWait = time.Hour       // between two tries
@@ -87,6 +88,7 @@ type Jobs struct {
 
 	mu       sync.Mutex
 	handlers map[string]Handler
+	busy     map[string]int // running, of kinds with a limit
 	plans    []*plan
 }
 
@@ -96,6 +98,7 @@ type Handler struct {
 	Tries int           // 0 = 10
 	Wait  time.Duration // before the second try, doubled each time up to an hour; 0 = 5 s
 	Limit time.Duration // of one run; 0 = 60 s
+	Hands int           // how many run at once on a node, so that one kind leaves room for others; 0 = as many as there are
 }
 
 // Job is prepared work: its payload is sealed already.
@@ -116,7 +119,7 @@ func New(d Deps) *Jobs {
 	if d.DB == nil || d.Keys == nil || d.Now == nil || d.Log == nil {
 		panic("jobs: a dependency is missing")
 	}
-	return &Jobs{d: d, node: secret.RandomText(9).Reveal(), wake: make(chan struct{}, 1), handlers: map[string]Handler{}}
+	return &Jobs{d: d, node: secret.RandomText(9).Reveal(), wake: make(chan struct{}, 1), handlers: map[string]Handler{}, busy: map[string]int{}}
 }
 
 // Handle names the handler of a kind. A second one for the same kind is a
@@ -274,21 +277,32 @@ type claimed struct {
 	mine  bool // nobody was quicker
 }
 
-// drain starts every job that is due, as far as there are free hands.
+// drain starts every job that is due, as far as there are free hands. Kinds that have all
+// they may are looked past, so that others behind them get their turn.
 func (j *Jobs) drain(ctx context.Context, wg *sync.WaitGroup, slots chan struct{}) error {
 	j.more.Store(false)
+	for {
+		again, err := j.start(ctx, wg, slots)
+		if err != nil || !again {
+			return err
+		}
+	}
+}
+
+// start begins what one look finds; again = a kind stood before others in it.
+func (j *Jobs) start(ctx context.Context, wg *sync.WaitGroup, slots chan struct{}) (again bool, err error) {
 	var found []due
 	now := j.d.Now()
-	err := j.d.DB.Each(ctx, sqlDue, func(scan ledger.Scan) error {
+	err = j.d.DB.Each(ctx, sqlDue, func(scan ledger.Scan) error {
 		var d due
 		if err := scan(&d.id, &d.kind, &d.box, &d.tries); err != nil {
 			return err
 		}
 		found = append(found, d)
 		return nil
-	}, now.UnixMicro(), now.Add(wrong).UnixMicro(), now.Add(longestWait+wrong).UnixMicro(), j.absurd(now))
+	}, now.UnixMicro(), now.Add(wrong).UnixMicro(), now.Add(longestWait+wrong).UnixMicro(), j.absurd(now), j.full(), mostDue)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var taken []*claimed
 	for _, d := range found {
@@ -299,14 +313,21 @@ func (j *Jobs) drain(ctx context.Context, wg *sync.WaitGroup, slots chan struct{
 			j.settle(ctx, d.id, sqlPutOff, d.id, now.Add(putOff).UnixMicro(), now.UnixMicro())
 			continue
 		}
+		if !j.begin(d.kind, h) {
+			again = len(found) == mostDue
+			continue
+		}
 		if !j.hand(slots) {
+			j.end(d.kind, h)
+			again = false
 			break
 		}
 		taken = append(taken, &claimed{due: d, h: h, until: now.Add(max(hold, h.Limit+hold/2)).UnixMicro()})
 	}
 	err = j.claim(ctx, taken, now)
-	free := func() {
+	free := func(c *claimed) {
 		<-slots
+		j.end(c.kind, c.h)
 		if j.more.Load() {
 			j.Nudge()
 		}
@@ -314,18 +335,58 @@ func (j *Jobs) drain(ctx context.Context, wg *sync.WaitGroup, slots chan struct{
 	for _, c := range taken {
 		if err != nil {
 			<-slots
+			j.end(c.kind, c.h)
 			continue
 		}
 		if !c.mine {
-			free()
+			free(c)
 			continue
 		}
 		wg.Go(func() {
-			defer free()
+			defer free(c)
 			j.work(context.WithoutCancel(ctx), c.id, c.kind, c.box, c.tries+1, c.until, c.h)
 		})
 	}
-	return err
+	return again && err == nil, err
+}
+
+// begin takes a place of a kind. Where there is none, the next one that becomes free looks
+// for work: that is said before the look, as in hand.
+func (j *Jobs) begin(kind string, h Handler) bool {
+	if h.Hands == 0 {
+		return true
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.busy[kind] >= h.Hands {
+		j.more.Store(true)
+		return false
+	}
+	j.busy[kind]++
+	return true
+}
+
+func (j *Jobs) end(kind string, h Handler) {
+	if h.Hands == 0 {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.busy[kind]--
+}
+
+// full names the kinds that have all the hands they may, each between commas.
+func (j *Jobs) full() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out := ","
+	for kind, n := range j.busy {
+		if n >= j.handlers[kind].Hands {
+			j.more.Store(true)
+			out += kind + ","
+		}
+	}
+	return out
 }
 
 // hand takes a free hand. When there is none, the next one that becomes free looks for
@@ -453,7 +514,7 @@ func jitter(d time.Duration) time.Duration {
 const (
 	sqlEnqueue = `INSERT INTO job_work (id, kind, payload, state, made, due, held, tries, problem) VALUES ($1, $2, $3, 'waiting', $4, $5, 0, 0, '')`
 	sqlDue     = `SELECT id, kind, payload, tries FROM job_work WHERE state = 'waiting'
-		AND (due <= $1 OR made > $2 OR tries > 0 AND due > $3) AND (held <= $1 OR held > $4) ORDER BY due LIMIT 32`
+		AND (due <= $1 OR made > $2 OR tries > 0 AND due > $3) AND (held <= $1 OR held > $4) AND $5 NOT LIKE '%,' || kind || ',%' ORDER BY due LIMIT $6`
 	sqlClaim     = `UPDATE job_work SET held = $2, tries = tries + 1 WHERE id = $1 AND state = 'waiting' AND (held <= $3 OR held > $4)`
 	sqlDone      = `DELETE FROM job_work WHERE id = $1 AND held = $2`
 	sqlPutOff    = `UPDATE job_work SET due = $2 WHERE id = $1 AND state = 'waiting' AND held <= $3`

@@ -14,6 +14,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -55,7 +56,7 @@ type Queue interface {
 	Handle(kind string, h jobs.Handler)
 }
 
-// Deps are what a Mailer is made of; all but Canary and Sent are needed.
+// Deps are what a Mailer is made of; all but Canary, Sent and Patience are needed.
 type Deps struct {
 	Queue  Queue
 	URL    string // smtp://user:password@host:587, smtps://…, file:///folder
@@ -64,6 +65,8 @@ type Deps struct {
 	Log    *slog.Logger
 	Canary func(Message)     // takes letters to *.canary.invalid; they are never sent out
 	Sent   func(kind string) // counts letters that were handed over; may be nil
+
+	Patience time.Duration // with a server, from one word of it to the next; 0 = 20 s
 }
 
 // JobKind is the kind of the jobs that carry letters.
@@ -232,7 +235,7 @@ func loopback(host string) bool {
 
 func (m *Mailer) smtp(ctx context.Context, out *gomail.Msg) error {
 	host := m.target.Hostname()
-	opts := []gomail.Option{gomail.WithTimeout(20 * time.Second)}
+	opts := []gomail.Option{gomail.WithTimeout(cmp.Or(m.d.Patience, 20*time.Second))}
 	port := m.target.Port()
 	switch {
 	case m.target.Scheme == "smtps":

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -55,11 +56,36 @@ func open(t *testing.T, k *ledgertest.Kit, change func(*notify.Deps)) *world {
 	if w.s, err = notify.New(d); err != nil {
 		t.Fatal(err)
 	}
+	work(t, w.jobs)
+	return w
+}
+
+// work runs a queue until the test ends.
+func work(t testing.TB, j *jobs.Jobs) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); _ = w.jobs.Run(ctx) }()
+	go func() { defer close(done); _ = j.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-done })
-	return w
+}
+
+// bench is the kit with a running queue, for a benchmark.
+func bench(b *testing.B, k *ledgertest.Kit, m notify.Mailer) *notify.Service {
+	b.Helper()
+	log := slog.New(slog.DiscardHandler)
+	j := jobs.New(jobs.Deps{DB: k.DB, Keys: k.Ring, Now: time.Now, Log: log})
+	s, err := notify.New(notify.Deps{DB: k.DB, Keys: k.Ring, Mail: m, Jobs: j, Company: func() string { return "Example" }, Now: time.Now, Log: log})
+	if err != nil {
+		b.Fatal(err)
+	}
+	work(b, j)
+	return s
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // queue puts messages into a change.

@@ -72,7 +72,6 @@ type Deps struct {
 // Service is the kit. It is safe for concurrent use.
 type Service struct {
 	Deps
-	places chan struct{} // a try takes one
 }
 
 // Sending is how many tries run at once: letters of the house keep their hands in the queue.
@@ -83,8 +82,8 @@ func New(d Deps) (*Service, error) {
 	if d.DB == nil || d.Keys == nil || d.Mail == nil || d.Jobs == nil || d.Company == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("notify: a dependency is missing")
 	}
-	s := &Service{Deps: d, places: make(chan struct{}, sending)}
-	d.Jobs.Handle(jobKind, jobs.Handler{Run: s.run, Tries: 20, Limit: sendLimit})
+	s := &Service{Deps: d}
+	d.Jobs.Handle(jobKind, jobs.Handler{Run: s.run, Tries: 20, Limit: sendLimit, Hands: sending})
 	d.Jobs.Every("notify.tend", 10*time.Minute, s.tend)
 	return s, nil
 }

@@ -23,7 +23,6 @@ const (
 	holdFor   = sendLimit + 15*time.Second
 	giveUp    = 24 * time.Hour // after the message was made
 	mostText  = 512            // bytes of an answer that are kept
-	crowded   = 2 * time.Second
 	repeats   = "This may repeat an earlier message: no answer came to that one."
 )
 
@@ -53,12 +52,6 @@ type outcome struct {
 // run is one job: one try of one delivery.
 func (s *Service) run(ctx context.Context, payload secret.Bytes) error {
 	id := string(payload.Reveal())
-	select {
-	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
-	default:
-		return s.later(ctx, id, crowded)
-	}
 	d, err := s.claim(ctx, id)
 	if err != nil || d == nil {
 		return err
@@ -76,15 +69,6 @@ func (s *Service) run(ctx context.Context, payload secret.Bytes) error {
 		out = &o
 	}
 	return s.settle(context.WithoutCancel(ctx), d, out, began)
-}
-
-// later queues another job for a delivery that stays as it is.
-func (s *Service) later(ctx context.Context, id string, wait time.Duration) error {
-	job, err := s.Jobs.Prepare(ctx, jobKind, []byte(id))
-	if err != nil {
-		return err //nolint:wrapcheck // says which act
-	}
-	return s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error { return s.Jobs.Enqueue(ctx, tx, job.In(wait)) })
 }
 
 // claim takes a delivery; nil = there is nothing to do. One that a former process had begun

@@ -281,6 +281,9 @@ func TestOwnRuleOfRecords(t *testing.T) {
 		if a := w.alarm("own-rules-missed", watch.Firing); a.Value != "1.0" {
 			t.Errorf("%+v", a)
 		}
+		if es := w.Recorded("watch.events-dropped"); len(es) != 1 || es[0].Fields["source"] != "own-rules" || fmt.Sprint(es[0].Fields["count"]) != "1" {
+			t.Errorf("what was dropped is not an entry: %+v", es)
+		}
 	})
 }
 

@@ -205,7 +205,7 @@ func (s *Service) ownFacts(facts []*fact, ev *sigma.Event, about func() string, 
 }
 
 // Record takes a request that the gate answered. It costs the request a copy, where a rule is
-// about such, and waits for nothing. What is beyond the bound is counted: that is an alarm.
+// about such, and waits for nothing. What is beyond the bound is an entry, and an alarm.
 func (s *Service) Record(a Handled) {
 	if !s.own.wants.Load() {
 		return
@@ -321,6 +321,12 @@ func (s *Service) ownSource() Source {
 			lost += s.own.engine.Lost()
 		}
 		s.own.mu.Unlock()
+		if lost > 0 {
+			if _, err := s.DB.Change(ctx, system, func(*ledger.Tx) (ledger.Event, error) { return EventsDropped{Source: "own-rules", Count: lost}, nil }); err != nil {
+				s.own.dropped.Add(lost)
+				return nil, fmt.Errorf("record that %d records were not looked at: %w", lost, err)
+			}
+		}
 		return append(out, Reading{Meter: "watch.dropped", Value: float64(lost)}), nil
 	}}
 }

@@ -15,13 +15,24 @@ const (
 )
 
 // Step does what is due about alarms: begin to fire, tell, tell more, end an
-// acknowledgement, clear. The times stand in the table, so a restart loses none.
-func (s *Service) Step(ctx context.Context) error {
+// acknowledgement, clear. The times stand in the table, so a restart loses none. A storm is
+// gone through to its end, a few hundred at a time: none waits behind others for the next look.
+func (s *Service) Step(ctx context.Context) error { // clause: mon.notify
 	now := s.Now()
-	due, err := s.read(ctx, s.DB, dueAlarms, now.UnixMicro(), aStep)
-	if err != nil {
-		return err
+	for told, after := int64(-1), ""; ; {
+		due, err := s.read(ctx, s.DB, dueAlarms, now.UnixMicro(), aStep, told, after)
+		if err != nil {
+			return err
+		}
+		if err := s.stepSome(ctx, now, due); err != nil || len(due) < aStep {
+			return err
+		}
+		last := &due[len(due)-1]
+		told, after = us(last.Told), last.ID
 	}
+}
+
+func (s *Service) stepSome(ctx context.Context, now time.Time, due []Alarm) (err error) {
 	tell := map[string][]*Alarm{}
 	var order []string
 	for i := range due {
@@ -90,4 +101,5 @@ func (s *Service) unacknowledge(ctx context.Context, a *Alarm) error { // clause
 	})
 }
 
-const dueAlarms = `SELECT ` + alarmColumns + ` FROM watch_alarm WHERE state IN ('pending', 'firing', 'acknowledged') AND (due > 0 AND due <= $1 OR ends > 0 AND ends <= $1) ORDER BY id LIMIT $2`
+// Those that nobody was told of come first: what is told again does not keep them back.
+const dueAlarms = `SELECT ` + alarmColumns + ` FROM watch_alarm WHERE state IN ('pending', 'firing', 'acknowledged') AND (due > 0 AND due <= $1 OR ends > 0 AND ends <= $1) AND (told > $3 OR told = $3 AND id > $4) ORDER BY told, id LIMIT $2`

@@ -1,0 +1,55 @@
+package jobs_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"writ/internal/jobs"
+	"writ/internal/ledger/ledgertest"
+	"writ/internal/secret"
+)
+
+// A kind that has all the hands it may takes no more, writes nothing while it waits, and does
+// not keep others from theirs.
+func TestHandsOfAKind(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, k *ledgertest.Kit) {
+		j := open(k)
+		var most, running, slow, quick atomic.Int64
+		let := make(chan struct{})
+		j.Handle("slow", jobs.Handler{Hands: 2, Run: func(context.Context, secret.Bytes) error {
+			most.Store(max(most.Load(), running.Add(1)))
+			<-let
+			running.Add(-1)
+			slow.Add(1)
+			return nil
+		}})
+		j.Handle("quick", jobs.Handler{Run: func(context.Context, secret.Bytes) error { quick.Add(1); return nil }})
+		for range 40 {
+			enqueue(t, k, j, "slow", "x", nil)
+		}
+		k.Clock.Advance(time.Second)
+		for range 3 {
+			enqueue(t, k, j, "quick", "x", nil)
+		}
+		run(t, j)
+		eventually(t, "the quick ones are done", func() bool { return quick.Load() == 3 && running.Load() == 2 })
+		ws, err := j.Queue(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tried := 0
+		for _, w := range ws {
+			tried += w.Tries
+		}
+		if len(ws) != 40 || tried != 2 {
+			t.Errorf("%d wait, and %d were tried; want 40 and 2", len(ws), tried)
+		}
+		close(let)
+		eventually(t, "all are done", func() bool { return slow.Load() == 40 })
+		if most.Load() > 2 {
+			t.Errorf("%d ran at once", most.Load())
+		}
+	}, jobs.Schema())
+}
