@@ -42,6 +42,10 @@ func (a *app) statusShow() *cobra.Command {
 					Starts, Ends     time.Time
 				}
 				Subscribers int
+				Webhooks    int
+				Suspended   int
+				Waiting     int
+				Since       *time.Time `json:"waits_since"`
 				Exported    *time.Time
 				Promises    struct {
 					Given, Kept int
@@ -52,6 +56,12 @@ func (a *app) statusShow() *cobra.Command {
 				return err
 			}
 			a.say("%s.  %s\n%s told of updates.", x.Says, x.URL, count(x.Subscribers, "address is", "addresses are"))
+			if x.Webhooks+x.Suspended > 0 {
+				a.say("%s of them; %d refused too many messages and are told nothing.", count(x.Webhooks, "webhook", "webhooks"), x.Suspended)
+			}
+			if x.Since != nil {
+				a.say("%s to them not sent yet, the oldest since %s.", count(x.Waiting, "message is", "messages are"), a.when(*x.Since))
+			}
 			t := newTable(a.out, "ID", "WHAT", "STATE", "SINCE")
 			for _, y := range x.Components {
 				t.row(y.ID, y.Name, y.State, a.when(y.Since))

@@ -12,6 +12,7 @@ import (
 	"writ/internal/identity"
 	"writ/internal/incident"
 	"writ/internal/incident/status"
+	"writ/internal/notify"
 )
 
 // staffOf gives incidents the members of staff.
@@ -25,10 +26,16 @@ func (s staffOf) Staff(ctx context.Context) (out []incident.Person, err error) {
 	return out, err
 }
 
+// noHooks are webhooks of subscribers, where there are none.
+type noHooks struct{}
+
+func (noHooks) GoodURL(string) string                          { return "none" }
+func (noHooks) Call(context.Context, notify.Call) notify.Reply { return notify.Reply{} }
+
 // incidents makes the module and its page.
 func (w *world) incidents() {
 	company, now := func() string { return "Harbour Ltd" }, w.kit.Clock.Now
-	w.status = must[*status.Service](w.t)(status.New(status.Deps{DB: w.kit.DB, Ring: w.kit.Ring, Letters: w.mail, Access: w.access, Company: company, Origin: "https://app.example.test", Now: now, Log: slog.New(slog.DiscardHandler)}))
+	w.status = must[*status.Service](w.t)(status.New(status.Deps{DB: w.kit.DB, Ring: w.kit.Ring, Letters: w.mail, Courier: w.mail, Hooks: noHooks{}, Jobs: w.jobs, Access: w.access, Company: company, Origin: "https://app.example.test", Now: now, Log: slog.New(slog.DiscardHandler)}))
 	w.incident = must[*incident.Service](w.t)(incident.New(incident.Deps{DB: w.kit.DB, Ring: w.kit.Ring, Access: w.access, People: staffOf{w.people}, Letters: w.mail, Queue: w.jobs, Record: w.journal, Page: w.status,
 		Rules: clause.NewLive[incident.Rules](now), Company: company, Origin: "https://app.example.test", Now: now, Seam: &incident.Seam{Pause: func(d time.Duration) { w.kit.Clock.Advance(d) }}, Log: slog.New(slog.DiscardHandler)}))
 }

@@ -85,7 +85,7 @@ func TestBreachControls(t *testing.T) { // breaks: inc.breach-scope, inc.breach-
 func TestUnsubscribedAreTold(t *testing.T) { // breaks: inc.breach-notify
 	w := open(t)
 	w.breach.burst(w.kit.Clock.Now())
-	if err := w.page.Subscribe(t.Context(), operator, "ann@example.test", "198.51.100.0/24"); err != nil {
+	if err := w.page.Subscribe(t.Context(), operator, "ann@example.test", nil, "198.51.100.0/24"); err != nil {
 		t.Fatal(err)
 	}
 	w.exec(`DELETE FROM incident_status_subscriber`) // they are gone from that list

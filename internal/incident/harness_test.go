@@ -22,6 +22,7 @@ import (
 	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/mail"
+	"writ/internal/notify"
 	"writ/internal/policy/policytest"
 )
 
@@ -62,6 +63,7 @@ type post struct {
 	mu   sync.Mutex
 	made map[string]mail.Message
 	sent map[string]mail.Message
+	away bool // nothing goes out at once
 }
 
 func (p *post) Prepare(ctx context.Context, m mail.Message) (jobs.Job, error) {
@@ -77,6 +79,41 @@ func (p *post) Enqueue(ctx context.Context, tx *ledger.Tx, j jobs.Job) error {
 	p.sent[j.ID()] = p.made[j.ID()] // a change may run twice
 	p.mu.Unlock()
 	return p.Mailer.Enqueue(ctx, tx, j)
+}
+
+// Deliver keeps what goes out at once beside what was queued.
+func (p *post) Deliver(ctx context.Context, m mail.Message) (mail.Answer, error) {
+	p.mu.Lock()
+	away := p.away
+	if !away {
+		p.sent[m.ID] = m
+	}
+	p.mu.Unlock()
+	if away {
+		return mail.Answer{}, errors.New("the mail server is away")
+	}
+	return p.Mailer.Deliver(ctx, m)
+}
+
+// hooks are webhooks of subscribers: what was sent to them, and what they answer.
+type hooks struct {
+	mu     sync.Mutex
+	calls  []notify.Call
+	answer func(c notify.Call) notify.Reply
+}
+
+func (h *hooks) GoodURL(v string) string {
+	if !strings.HasPrefix(v, "https://") {
+		return "A URL that begins with https://."
+	}
+	return ""
+}
+
+func (h *hooks) Call(_ context.Context, c notify.Call) notify.Reply {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calls = append(h.calls, c)
+	return h.answer(c)
 }
 
 // to says who got letters of a kind, sorted.
@@ -108,6 +145,7 @@ type world struct {
 	names     []string
 	mail      string // folder
 	breach    *exposed
+	hooks     *hooks
 }
 
 func open(t testing.TB) *world { return with(t, ledgertest.Open(t, tables...), nil) }
@@ -120,7 +158,7 @@ func with(t testing.TB, kit *ledgertest.Kit, seam *incident.Seam) *world {
 // within has what incidents and drills reach changed before the service is made.
 func within(t testing.TB, kit *ledgertest.Kit, seam *incident.Seam, reach func(*incident.Deps)) *world {
 	t.Helper()
-	w := &world{t: t, kit: kit, post: &post{made: map[string]mail.Message{}, sent: map[string]mail.Message{}}, customers: &customers{}, mail: t.TempDir(), breach: &exposed{}}
+	w := &world{t: t, kit: kit, post: &post{made: map[string]mail.Message{}, sent: map[string]mail.Message{}}, customers: &customers{}, mail: t.TempDir(), breach: &exposed{}, hooks: &hooks{}}
 	log, now := slog.New(slog.DiscardHandler), kit.Clock.Now
 	w.access = policytest.Access(kit.DB, now)
 	w.rules = clause.NewLive[incident.Rules](now)
@@ -138,7 +176,7 @@ func within(t testing.TB, kit *ledgertest.Kit, seam *incident.Seam, reach func(*
 	w.journal, err = journal.New(journal.Deps{DB: kit.DB, Ring: kit.Ring, Jobs: w.queue, Access: w.access, Origin: "https://app.example.test", Now: now, Log: log, Revision: func() string { return "" }})
 	fail(err)
 	company := func() string { return "Harbour" }
-	w.page, err = status.New(status.Deps{DB: kit.DB, Ring: kit.Ring, Letters: w.post, Access: w.access, Company: company, Origin: "https://app.example.test", Now: now, Log: log,
+	w.page, err = status.New(status.Deps{DB: kit.DB, Ring: kit.Ring, Letters: w.post, Courier: w.post, Hooks: w.hooks, Jobs: w.queue, Access: w.access, Company: company, Origin: "https://app.example.test", Now: now, Log: log,
 		Names: func(context.Context) ([]string, error) { return w.names, nil }, Folder: t.TempDir()})
 	fail(err)
 	d := incident.Deps{DB: kit.DB, Ring: kit.Ring, Access: w.access, People: staff{}, Real: incident.World{Customers: w.customers, Reads: w.breach, Concerned: w.breach, Post: w.breach, Cuts: w.breach}, Letters: w.post, Queue: w.queue, Record: w.journal, Page: w.page, Rules: w.rules,

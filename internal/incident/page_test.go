@@ -443,11 +443,12 @@ func TestSubscribers(t *testing.T) {
 		confirm := link.FindStringSubmatch(last("incident.subscribe"))[1]
 		c := w.active()
 		w.says(c.Ref(), status.Investigating)
+		w.worked()
 		if got := w.post.to("incident.update"); len(got) != 0 {
 			t.Errorf("told before it has confirmed: %v", got)
 		}
 		send("GET", confirm, nil)
-		if n, _ := w.page.Subscribers(t.Context()); n != 0 {
+		if n, _ := w.page.Subscribers(t.Context()); n.Addresses != 0 {
 			t.Error("opening the link confirms")
 		}
 		if a := send("POST", confirm, nil); a.Code != http.StatusOK {
@@ -468,13 +469,14 @@ func TestSubscribers(t *testing.T) {
 			t.Errorf("%d letters of confirmation", n)
 		}
 		w.says(c.Ref(), status.Identified)
+		w.worked()
 		if got := w.post.to("incident.update"); !slices.Equal(got, []string{"joe"}) {
 			t.Fatalf("told: %v", got)
 		}
 		end := link.FindAllStringSubmatch(last("incident.update"), -1)
 		stop := end[len(end)-1][1]
 		send("GET", stop, nil)
-		if n, _ := w.page.Subscribers(t.Context()); n != 1 {
+		if n, _ := w.page.Subscribers(t.Context()); n.Addresses != 1 {
 			t.Error("opening the link unsubscribes")
 		}
 		if a := send("POST", stop[:len(stop)-2]+"xx", nil); a.Code != http.StatusGone {
@@ -484,6 +486,7 @@ func TestSubscribers(t *testing.T) {
 			t.Fatalf("unsubscribe: %d %s", a.Code, a.Body)
 		}
 		w.says(c.Ref(), status.Monitoring)
+		w.worked()
 		if n := len(w.post.to("incident.update")); n != 1 {
 			t.Errorf("told after it has unsubscribed: %d", n)
 		}

@@ -35,12 +35,12 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, ref string, p sta
 	if c.Drill {
 		return Case{}, fault.New(fault.Conflict, "drill_public", fault.Public{Problem: "A drill has no status page.", Next: "Write down in a note what would be posted."})
 	}
-	p.Case = c.ID
+	p.Case, p.ID = c.ID, s.DB.ID()
 	leaks, err := s.Page.Check(ctx, p)
 	if err != nil {
 		return Case{}, err
 	}
-	letters, err := s.Page.Notices(ctx, p)
+	told, err := s.Page.Tell(ctx, p)
 	if err != nil {
 		return Case{}, err
 	}
@@ -77,7 +77,7 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, ref string, p sta
 			return nil, err
 		}
 		t.event.Evidence = []string{p.Hash(), id}
-		return t.event, errors.Join(s.enqueue(ctx, tx, letters), s.dispatch(ctx, tx, *c, elsewhere))
+		return t.event, errors.Join(s.Page.Queue(ctx, tx, told), s.dispatch(ctx, tx, *c, elsewhere))
 	})
 	if err != nil {
 		return Case{}, err

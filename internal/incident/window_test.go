@@ -17,7 +17,7 @@ import (
 func (w *world) subscribed(address string) {
 	w.t.Helper()
 	who := actor.Actor{Kind: actor.Stranger, ID: "192.0.2.0/24"}
-	if err := w.page.Subscribe(w.t.Context(), who, address, who.ID); err != nil {
+	if err := w.page.Subscribe(w.t.Context(), who, address, nil, who.ID); err != nil {
 		w.t.Fatal(err)
 	}
 	w.post.mu.Lock()
@@ -36,6 +36,7 @@ func (w *world) subscribed(address string) {
 
 // titles are the subjects of letters about maintenance, sorted.
 func (w *world) titles() []string {
+	w.worked()
 	w.post.mu.Lock()
 	defer w.post.mu.Unlock()
 	var out []string

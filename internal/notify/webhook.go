@@ -61,18 +61,27 @@ func (s *Service) webhook(ctx context.Context, c *channel, t *try) outcome {
 	if err != nil || len(body) > mostBody {
 		return outcome{state: Rejected, code: "too_long"}
 	}
+	call := Call{ID: t.id, URL: c.url, Body: body}
+	if c.Kind == Webhook {
+		call.Key = c.secret
+	}
+	return s.hand(ctx, call)
+}
+
+// hand sends a body to an address, signed where there is a key.
+func (s *Service) hand(ctx context.Context, c Call) outcome {
 	ctx, cancel := context.WithTimeout(ctx, mostTime)
 	defer cancel()
 	var handed atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(i httptrace.WroteRequestInfo) { handed.Store(i.Err == nil) }})
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.Reveal(), bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL.Reveal(), bytes.NewReader(c.Body))
 	if err != nil {
 		return outcome{state: Rejected, code: "address"} // it was read before; its text may hold a secret
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "Writ")
-	if c.Kind == Webhook {
-		sign(r.Header, c.secret, t.id, s.Now(), body)
+	if c.Key.Len() > 0 {
+		sign(r.Header, c.Key, c.ID, s.Now(), c.Body)
 	}
 	out := s.post(r)
 	if out.state == Deferred && out.code == noAnswer && handed.Load() {

@@ -61,7 +61,11 @@ type (
 		Says        string         `json:"says"`
 		Components  []componentOut `json:"components"`
 		Windows     []windowOut    `json:"windows"`
-		Subscribers int64          `json:"subscribers"`
+		Subscribers int64          `json:"subscribers"`           // addresses and webhooks
+		Webhooks    int64          `json:"webhooks"`              // of them
+		Suspended   int64          `json:"suspended"`             // refused too many messages, and are told nothing
+		Waiting     int64          `json:"waiting"`               // notices to them that are not sent yet
+		WaitsSince  *time.Time     `json:"waits_since,omitempty"` // the oldest of those
 		Exported    *time.Time     `json:"exported,omitempty"`
 		Promises    promisesOut    `json:"promises"`
 	}
@@ -85,7 +89,7 @@ type Summary struct {
 	Says        string
 	Components  []Component
 	Windows     []Window
-	Subscribers int64
+	Subscribers Audience
 	Exported    time.Time
 	Kept        Kept
 }
@@ -118,7 +122,7 @@ func (s *Service) getPage(w http.ResponseWriter, r *http.Request, who actor.Acto
 	if err != nil {
 		return err
 	}
-	out := pageOut{URL: s.Origin + At, Says: x.Says, Components: []componentOut{}, Windows: []windowOut{}, Subscribers: x.Subscribers, Exported: known(x.Exported), Promises: promisesOut{x.Kept.Given, x.Kept.Kept, x.Kept.Median.Minutes()}}
+	out := pageOut{URL: s.Origin + At, Says: x.Says, Components: []componentOut{}, Windows: []windowOut{}, Subscribers: x.Subscribers.Addresses + x.Subscribers.Hooks, Webhooks: x.Subscribers.Hooks, Suspended: x.Subscribers.Suspended, Waiting: x.Subscribers.Waiting, WaitsSince: known(x.Subscribers.Since), Exported: known(x.Exported), Promises: promisesOut{x.Kept.Given, x.Kept.Kept, x.Kept.Median.Minutes()}}
 	for _, c := range x.Components {
 		out.Components = append(out.Components, wireOf(c))
 	}

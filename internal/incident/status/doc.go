@@ -4,6 +4,7 @@
 //	Check (words, estimate, leak guard) ─► Put (in the change of the incident) ─► turn + 1
 //	turn ─► every node, within a second: all pages, JSON and feeds made once ─► memory ─► GET
 //	                                                                       └─► folder, outside
+//	change ─► a notice for each subscriber, the newest alone ─► job ─► letter │ signed webhook ─► told, refused, unknown
 //	minute ─► seen: a hole in it is time that nobody saw, and is shown so
 //
 // Promises: inc.public-notice, inc.updates, inc.eta (an update says when service returns, or
@@ -17,10 +18,11 @@
 // memory, whatever mode the gate is in); an outage of its own that reads as a hundred per
 // cent; injected markup (texts are escaped everywhere, never HTML); finding out who
 // subscribes (the same answer for known and unknown addresses); flooding a stranger's
-// mailbox (three confirmations an hour for an address, twenty for a network).
+// mailbox or a stranger's server (three questions an hour for an address, twenty for a
+// network; a webhook is told only once it has echoed a challenge, and none that leads inside).
 //
 // Tables: incident_status_*; the schema says who may export and erase each.
 //
 // For: everybody; communications. Read status.go, post.go, promise.go, guard.go, component.go, window.go, remind.go;
-// then page.go, wire.go, feed.go, ical.go; subscribe.go, export.go; http.go.
+// then page.go, wire.go, feed.go, ical.go; subscribe.go, hook.go, notice.go, export.go; http.go.
 package status

@@ -91,14 +91,26 @@ func (e SubscriptionRefused) About() ledger.About {
 	return ledger.About{Name: "incident.subscription-refused"}
 }
 
-// Subscribed is an address that is told of updates from now on.
+// Subscribed is an address or a webhook that is told of updates from now on.
 type Subscribed struct {
 	Subscriber string `class:"public"`
+	Kind       string `class:"public"` // mail, webhook
 }
 
 // About implements ledger.Event.
 func (e Subscribed) About() ledger.About {
 	return ledger.About{Name: "incident.subscribed", Object: "subscriber/" + e.Subscriber, Subject: keyring.Subject{Kind: subscriberKind, ID: e.Subscriber}}
+}
+
+// SubscriptionSet is what a subscriber wants to hear of from now on.
+type SubscriptionSet struct {
+	Subscriber string   `class:"public"`
+	Components []string `class:"public"` // none = all
+}
+
+// About implements ledger.Event.
+func (e SubscriptionSet) About() ledger.About {
+	return ledger.About{Name: "incident.subscription-set", Object: "subscriber/" + e.Subscriber}
 }
 
 // Unsubscribed is the end of it; the address is erased.

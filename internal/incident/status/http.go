@@ -2,6 +2,8 @@ package status
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	"writ/internal/actor"
@@ -25,6 +27,10 @@ func (s *Service) Routes() []web.Route {
 		{Pattern: "GET /-/status/api/v2/{name...}", Who: web.Anyone, Handle: s.serveBelow},
 		{Pattern: "POST /-/status/subscribe", Who: web.Anyone, Handle: s.postSubscribe},
 		{Pattern: "GET /-/status/subscribe", Who: web.Anyone, Handle: s.getSubscribe},
+		{Pattern: "GET /-/status/subscribe/webhook", Who: web.Anyone, Handle: s.getHook},
+		{Pattern: "POST /-/status/subscribe/webhook", Who: web.Anyone, Handle: s.postHook},
+		{Pattern: "GET /-/status/manage/{token}", Who: web.Anyone, Handle: s.getManage},
+		{Pattern: "POST /-/status/manage/{token}", Who: web.Anyone, Handle: s.postManage},
 		{Pattern: "GET /-/status/confirm/{token}", Who: web.Anyone, Handle: s.getConfirm},
 		{Pattern: "POST /-/status/confirm/{token}", Who: web.Anyone, Handle: s.postConfirm},
 		{Pattern: "GET /-/status/unsubscribe/{token}", Who: web.Anyone, Handle: s.getUnsubscribe},
@@ -78,12 +84,65 @@ func (s *Service) ask(w http.ResponseWriter, r *http.Request, status int, title,
 	return s.forms.Render(w, r, status, "ask", web.View{Title: title, Lead: lead, Frame: web.Plain, Data: formPage{form, home}})
 }
 
-func subscribeForm(typed string, f error) *web.Form {
-	return &web.Form{Action: At + "/subscribe", Act: "Send me updates", Fault: f, Fields: []web.Field{{Name: "email", Label: "E-mail address", Type: "email", Value: typed, Required: true, Complete: "email", Max: 254, Hint: "We send a letter first that asks whether it was you."}}}
+// partFields ask which parts of the service somebody is told of, where there are several.
+func (s *Service) partFields(r *http.Request, chosen []string) ([]web.Field, error) {
+	cs, err := s.Components(r.Context())
+	if err != nil || len(cs) < 2 {
+		return nil, err
+	}
+	var out []web.Field
+	for _, c := range cs {
+		name := c.Name
+		if c.Group != "" {
+			name = c.Group + ": " + c.Name
+		}
+		out = append(out, web.Field{Name: "part-" + c.ID, Label: name, Type: "checkbox", Options: []web.Option{{Chosen: len(chosen) == 0 || slices.Contains(chosen, c.ID)}}})
+	}
+	return out, nil
+}
+
+// chosen are the parts of a form.
+func chosen(f url.Values) (out []string) {
+	for name := range f {
+		if id, ok := strings.CutPrefix(name, "part-"); ok {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+const onlyParts = "You are told of incidents and maintenance of the parts that you choose, and of what touches no part in particular. None chosen means all of them."
+
+func (s *Service) subscribing(w http.ResponseWriter, r *http.Request, status int, f url.Values, fault error, form *web.Form, field web.Field) error {
+	parts, err := s.partFields(r, chosen(f))
+	if err != nil {
+		return err
+	}
+	lead := ""
+	if len(parts) > 0 {
+		lead = onlyParts
+	}
+	field.Value = f.Get(field.Name)
+	form.Fault, form.Fields = fault, append([]web.Field{field}, parts...)
+	return s.ask(w, r, status, "Be told of incidents", lead, form)
+}
+
+func (s *Service) askAddress(w http.ResponseWriter, r *http.Request, status int, f url.Values, fault error) error {
+	return s.subscribing(w, r, status, f, fault, &web.Form{Action: At + "/subscribe", Act: "Send me updates", Other: &web.Link{Text: "A program is to be told: use a webhook", Href: At + "/subscribe/webhook"}},
+		web.Field{Name: "email", Label: "E-mail address", Type: "email", Required: true, Complete: "email", Max: 254, Hint: "We send a letter first that asks whether it was you."})
+}
+
+func (s *Service) askHook(w http.ResponseWriter, r *http.Request, status int, f url.Values, fault error) error {
+	return s.subscribing(w, r, status, f, fault, &web.Form{Action: At + "/subscribe/webhook", Act: "Send updates there"},
+		web.Field{Name: "url", Label: "Address of the webhook", Type: "url", Required: true, Max: 2000, Hint: "https://… We send a challenge first, with the secret that signs our messages (Standard Webhooks); it must answer with that challenge."})
 }
 
 func (s *Service) getSubscribe(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
-	return s.ask(w, r, http.StatusOK, "Be told of incidents", "", subscribeForm("", nil))
+	return s.askAddress(w, r, http.StatusOK, nil, nil)
+}
+
+func (s *Service) getHook(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
+	return s.askHook(w, r, http.StatusOK, nil, nil)
 }
 
 func (s *Service) postSubscribe(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
@@ -92,13 +151,52 @@ func (s *Service) postSubscribe(w http.ResponseWriter, r *http.Request, _ actor.
 		return err
 	}
 	stranger := web.StrangerOf(r)
-	if err := s.Subscribe(r.Context(), stranger, f.Get("email"), stranger.ID); err != nil {
+	if err := s.Subscribe(r.Context(), stranger, f.Get("email"), chosen(f), stranger.ID); err != nil {
 		if k := fault.KindOf(err); k == fault.Invalid || k == fault.Limited {
-			return s.ask(w, r, k.Status(), "Be told of incidents", "", subscribeForm(f.Get("email"), err))
+			return s.askAddress(w, r, k.Status(), f, err)
 		}
 		return err
 	}
 	return s.ask(w, r, http.StatusOK, "Look into your mail", "If this address is not told of incidents already, a letter is on its way that asks whether it was you. Its link works for 24 hours.", nil)
+}
+
+func (s *Service) postHook(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	stranger := web.StrangerOf(r)
+	if err := s.SubscribeHook(r.Context(), stranger, f.Get("url"), chosen(f), stranger.ID); err != nil {
+		if k := fault.KindOf(err); k == fault.Invalid || k == fault.Limited {
+			return s.askHook(w, r, k.Status(), f, err)
+		}
+		return err
+	}
+	return s.ask(w, r, http.StatusOK, "A challenge is on its way", "If this address is not told of incidents already, it gets a challenge within a minute. It is told once it has answered with it.", nil)
+}
+
+func (s *Service) getManage(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
+	now, err := s.Chosen(r.Context(), secret.NewText(r.PathValue("token")))
+	if err != nil {
+		return err
+	}
+	fields, err := s.partFields(r, now)
+	if err != nil {
+		return err
+	}
+	form := &web.Form{Action: r.URL.Path, Act: "Tell me of these", Fields: fields, Other: &web.Link{Text: "End these messages", Href: strings.Replace(r.URL.Path, "/manage/", "/unsubscribe/", 1)}}
+	return s.ask(w, r, http.StatusOK, "What you are told of", onlyParts, form)
+}
+
+func (s *Service) postManage(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	if err := s.Choose(r.Context(), web.StrangerOf(r), secret.NewText(r.PathValue("token")), chosen(f)); err != nil {
+		return err
+	}
+	return s.ask(w, r, http.StatusOK, "It is noted", "From now on you are told of the parts that you chose.", nil)
 }
 
 // getConfirm asks first, because a link that is only opened has no effect.

@@ -33,6 +33,7 @@ func Impacts() []string { return []string{"none", "minor", "major", "critical"} 
 
 // Post is an update as somebody writes it.
 type Post struct {
+	ID       string            // of the update, where it is known before; "" = a new one
 	Case     string            // id of the incident
 	Title    string            // public; of the first post, "" keeps it
 	State    string            // one of Words
@@ -142,6 +143,9 @@ func (s *Service) Put(ctx context.Context, tx *ledger.Tx, p Post) (string, error
 		return "", err
 	}
 	ev := UpdatePosted{Update: tx.ID(), Public: id, State: p.State, TextHash: p.Hash(), Estimate: p.Estimate, Next: p.Next, Corrects: p.Corrects}
+	if p.ID != "" {
+		ev.Update = p.ID
+	}
 	for _, c := range sorted(p.Touched) {
 		ev.Components = append(ev.Components, c+"="+p.Touched[c])
 		if err := setState(ctx, tx, c, p.Touched[c]); err != nil {

@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/fault"
-	"writ/internal/jobs"
 	"writ/internal/ledger"
-	letters "writ/internal/mail"
 	"writ/internal/web"
 )
 
@@ -52,7 +49,7 @@ func (s *Service) Extend(ctx context.Context, who actor.Actor, id string, ends t
 			err = ledger.One(ctx, tx, windowState, []any{&w.State}, id)
 		}
 		w.Changed = tx.Now()
-		return WindowSet{Window: id, State: w.State, Starts: w.Starts, Ends: ends}, errors.Join(err, touch(ctx, tx), s.enqueue(ctx, tx, told))
+		return WindowSet{Window: id, State: w.State, Starts: w.Starts, Ends: ends}, errors.Join(err, touch(ctx, tx), s.Queue(ctx, tx, told))
 	})
 	if err != nil {
 		return Window{}, fmt.Errorf("extend maintenance: %w", err)
@@ -100,35 +97,12 @@ func (s *Service) remindOf(ctx context.Context, w Window, before time.Duration) 
 		if err == nil && n != 1 {
 			err = fault.Wrap(fault.Conflict, "reminded", errors.New("another node was first"))
 		}
-		return WindowReminded{Window: w.ID, Before: before.String(), Letters: int64(len(told))}, errors.Join(err, s.enqueue(ctx, tx, told))
+		return WindowReminded{Window: w.ID, Before: before.String(), Letters: int64(told.Letters())}, errors.Join(err, s.Queue(ctx, tx, told))
 	})
 	if fault.KindOf(err) == fault.Conflict {
 		return nil
 	}
 	return err
-}
-
-// tellOf prepares a letter about maintenance to each subscriber.
-func (s *Service) tellOf(ctx context.Context, w Window, title string) ([]jobs.Job, error) {
-	return s.toAll(ctx, func(to, end string) (letters.Message, error) {
-		lines := []string{w.Title, "From " + stamp(w.Starts) + " until " + stamp(w.Ends) + "."}
-		if w.Body != "" {
-			lines = append(lines, strings.Split(w.Body, "\n\n")...)
-		}
-		m, err := letters.Letter{Company: s.Company(), Title: title, Lines: lines, Link: &letters.Link{Text: "See it on the status page", URL: s.Origin + At},
-			Foot: []string{"You asked to be told of incidents. To end this: " + end}}.Message(to, "incident.maintenance")
-		m.Unsubscribe = end
-		return m, err
-	})
-}
-
-func (s *Service) enqueue(ctx context.Context, tx *ledger.Tx, all []jobs.Job) error {
-	for _, j := range all {
-		if err := s.Letters.Enqueue(ctx, tx, j); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Late is maintenance whose end has passed while the gate is still closed.

@@ -17,6 +17,7 @@ import (
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/mail"
+	"writ/internal/notify"
 	"writ/internal/secret"
 	"writ/internal/web"
 )
@@ -27,11 +28,33 @@ type Letters interface {
 	Enqueue(ctx context.Context, tx *ledger.Tx, job jobs.Job) error
 }
 
+// Courier sends one letter now and says what became of it.
+type Courier interface {
+	Deliver(ctx context.Context, m mail.Message) (mail.Answer, error)
+}
+
+// Hooks calls addresses that subscribers chose, and none that lead inside.
+type Hooks interface {
+	// GoodURL says what is expected of an address that is not called; "" = it is good.
+	GoodURL(address string) string
+	Call(ctx context.Context, c notify.Call) notify.Reply
+}
+
+// Queue is what this package needs of jobs.Jobs.
+type Queue interface {
+	Prepare(ctx context.Context, kind string, payload []byte) (jobs.Job, error)
+	Enqueue(ctx context.Context, tx *ledger.Tx, job jobs.Job) error
+	Handle(kind string, h jobs.Handler)
+}
+
 // Deps are what a Service is made of. Names, Folder and Closed may be empty.
 type Deps struct {
 	DB      *ledger.DB
 	Ring    *keyring.Ring
 	Letters Letters
+	Courier Courier
+	Hooks   Hooks
+	Jobs    Queue
 	Access  *access.Access
 	Company func() string
 	Origin  string // https://app.example.com
@@ -54,14 +77,17 @@ type Service struct {
 
 // New makes a Service.
 func New(d Deps) (*Service, error) {
-	if d.DB == nil || d.Ring == nil || d.Letters == nil || d.Access == nil || d.Company == nil || !strings.HasPrefix(d.Origin, "https://") || d.Now == nil || d.Log == nil {
+	if d.DB == nil || d.Ring == nil || d.Letters == nil || d.Courier == nil || d.Hooks == nil || d.Jobs == nil || d.Access == nil || d.Company == nil || !strings.HasPrefix(d.Origin, "https://") || d.Now == nil || d.Log == nil {
 		return nil, errors.New("status: a dependency is missing")
 	}
 	forms, err := web.NewPages(formFS, web.Funcs{Now: d.Now})
 	if err != nil {
 		return nil, err
 	}
-	return &Service{Deps: d, forms: forms}, nil
+	s := &Service{Deps: d, forms: forms}
+	d.Jobs.Handle(noticeKind, jobs.Handler{Run: s.notify, Tries: 2 * mostNotices, Wait: 15 * time.Second, Limit: 45 * time.Second})
+	d.Jobs.Handle(challengeKind, jobs.Handler{Run: s.challenge, Tries: 5, Wait: 10 * time.Second, Limit: 45 * time.Second})
+	return s, nil
 }
 
 //go:embed templates/*.html

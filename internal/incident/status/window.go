@@ -58,7 +58,7 @@ func (s *Service) Schedule(ctx context.Context, who actor.Actor, w Window) (Wind
 		}
 		w.Made, w.Changed = tx.Now(), tx.Now()
 		_, err := tx.Exec(ctx, insertWindow, w.ID, w.Title, w.Body, strings.Join(w.Touched, " "), us(w.Starts), us(w.Ends), w.State, us(tx.Now()))
-		return WindowSet{Window: w.ID, State: w.State, Starts: w.Starts, Ends: w.Ends}, errors.Join(err, touch(ctx, tx), s.enqueue(ctx, tx, told))
+		return WindowSet{Window: w.ID, State: w.State, Starts: w.Starts, Ends: w.Ends}, errors.Join(err, touch(ctx, tx), s.Queue(ctx, tx, told))
 	})
 	if err != nil {
 		return Window{}, fmt.Errorf("schedule maintenance: %w", err)
