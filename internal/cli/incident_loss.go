@@ -247,8 +247,9 @@ func (a *app) incidentDrill() *cobra.Command {
 sandbox. With a kind (data-loss, outage, third-party) it is scored when it is closed; data-loss is played on a
 copy of the application behind a gate of its own, where there is one. With --yes a script takes the steps of people,
 as you; the second person is whoever --with names, who signs for themselves, or is played by the sandbox, which
-the record says. Any other title begins a practice that people lead alone.`,
-		Example: "  writ incident drill data-loss --yes\n  writ incident drill data-loss --with ben@example.com\n  writ incident drill \"the office burns\"", Args: cobra.ExactArgs(1),
+the record says. It counts as practice when somebody took part who was signed in (--as), or says afterwards that they
+followed it (writ incident followed). Any other title begins a practice that people lead alone.`,
+		Example: "  writ incident drill data-loss --yes\n  writ incident drill data-loss --yes --as ana@example.com\n  writ incident drill data-loss --with ben@example.com\n  writ incident drill \"the office burns\"", Args: cobra.ExactArgs(1),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			conn, err := a.open(c.Context())
 			if err != nil {
@@ -310,6 +311,26 @@ func (a *app) play(ctx context.Context, conn *client, ref string) error {
 	return a.sayScore(ctx, conn, ref)
 }
 
+// tookPart says of how many people a drill was, and what counts where there were none.
+func tookPart(ref string, people int64) string {
+	switch people {
+	case 0:
+		return "nobody took part, and so it does not count yet. Whoever followed it says so: writ incident followed " + ref + " --as ADDRESS"
+	case 1:
+		return "1 person took part."
+	}
+	return fmt.Sprintf("%d people took part.", people)
+}
+
+func (a *app) incidentFollowed() *cobra.Command {
+	return &cobra.Command{Use: "followed DRILL", Short: "Say that you followed a drill", Long: `Says that you followed a drill that is over, which others or the server have played. A drill counts as practice when
+somebody took part: whoever acted in it, or says so within a week of its end. Sign in for it: the operator at the
+machine is nobody by name.`, Example: "  writ incident followed D-1 --as ben@example.com", Args: cobra.ExactArgs(1),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			return a.tell(c, args[0], "followed", nil)
+		})}
+}
+
 func (a *app) sayScore(ctx context.Context, conn *client, ref string) error {
 	var raw json.RawMessage
 	if err := conn.get(ctx, "drills", &raw); err != nil {
@@ -337,7 +358,7 @@ func (a *app) sayScore(ctx context.Context, conn *client, ref string) error {
 		if !d.Passed {
 			verdict = "did not pass: " + strings.Join(d.Problems, "; ")
 		}
-		if err := a.done(fmt.Sprintf("%s %s. It took %d s; down for %d s, %d s of data lost; %d people took part.", ref, verdict, d.Seconds, d.RTO, d.RPO, d.People), raw); err != nil || d.Passed {
+		if err := a.done(fmt.Sprintf("%s %s. It took %d s; down for %d s, %d s of data lost; %s", ref, verdict, d.Seconds, d.RTO, d.RPO, tookPart(ref, d.People)), raw); err != nil || d.Passed {
 			return err
 		}
 		return no

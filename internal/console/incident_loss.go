@@ -24,6 +24,7 @@ type Losses interface {
 	Again(ctx context.Context, who actor.Actor, ref, act string) (incident.Case, error)
 	Drill(ctx context.Context, who actor.Actor, in incident.NewDrill) (incident.Case, error)
 	Scores(ctx context.Context, who actor.Actor) ([]incident.Scored, error)
+	Followed(ctx context.Context, who actor.Actor, ref string) (incident.Case, error)
 }
 
 const atDrills = "/-/console/drills"
@@ -213,6 +214,18 @@ func planFields(v incident.View) []web.Field {
 		web.Field{Name: "target", Label: "Which database is overwritten", Required: true, Max: 300, Complete: "off", Hint: "Never the one that holds this record."}, web.Field{Name: "says", Label: "How it is restored", Required: true, Max: 500, Complete: "off"})
 }
 
+// followed asks whoever took no part in a drill that is over whether they followed it.
+func followed(p *incident.Practice, at string, may bool) *incidentNext {
+	if p == nil || !p.Asks || !p.Passed || !may {
+		return nil
+	}
+	who := web.And(p.Names) + " took part"
+	if p.People == 0 {
+		who = "Nobody took part, and so it does not count as practice"
+	}
+	return &incidentNext{Says: "Say so, if you followed this drill", Who: who, Form: &web.Form{Action: at + "/loss", Act: "I followed it", Quiet: p.People > 0, Part: "loss-followed", Hidden: []web.Pair{{Name: "act", Value: "followed"}}}}
+}
+
 // actLoss is one of the acts beside the steps.
 func (c *Console) actLoss(r *http.Request, who actor.Actor, ref string, f formValues) (incident.Case, string, error) {
 	ctx := r.Context()
@@ -236,6 +249,9 @@ func (c *Console) actLoss(r *http.Request, who actor.Actor, ref string, f formVa
 	case "sign-hand":
 		x, err := c.Incidents.SignHand(ctx, who, ref, f.get("id"))
 		return x, "It is signed, and counts.", err
+	case "followed":
+		x, err := c.Incidents.Followed(ctx, who, ref)
+		return x, "You followed it, and it counts as practice.", err
 	case "again":
 		x, err := c.Incidents.Again(ctx, who, ref, f.get("name"))
 		return x, "The server does it once more.", err
@@ -258,6 +274,9 @@ func (c *Console) drillsOf(ctx context.Context, who actor.Actor) (web.Table, *we
 		sub := strings.Join(x.Problems, "; ")
 		if x.Played {
 			sub = strings.TrimPrefix(sub+"; played by a script", "; ")
+		}
+		if x.People == 0 {
+			sub = strings.TrimPrefix(sub+"; nobody took part: it does not count", "; ")
 		}
 		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: x.Ref + " " + strings.ReplaceAll(x.Kind, "-", " "), Href: atIncidents + "/" + x.Ref}, {Text: result, Sub: sub}, {Text: spanOf(x.RTO)}, {Text: spanOf(x.RPO)}, {Text: strconv.FormatInt(x.People, 10)}, {At: x.Ended}}})
 	}

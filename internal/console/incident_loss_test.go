@@ -48,7 +48,7 @@ func (w *world) settled() {
 		}
 		busy := false
 		for _, j := range q {
-			busy = busy || j.State == "waiting"
+			busy = busy || j.State == "waiting" && !j.Due.After(w.kit.Clock.Now()) // its clock stands still
 		}
 		if !busy {
 			break

@@ -105,6 +105,9 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 		p.Next = nextOf(v, *n, at, may, components)
 	}
 	p.Loss = c.lossOf(v, at, may, p.Next)
+	if p.Next == nil {
+		p.Next = followed(v.Practice, at, may)
+	}
 	if may {
 		p.Forms = otherForms(v, at, components)
 		if v.Open() {

@@ -102,7 +102,7 @@ func (s *Service) Drill(ctx context.Context, who actor.Actor, in NewDrill) (Case
 	c, _, err := s.declare(ctx, who, Signal{Title: "Drill: " + strings.ReplaceAll(in.Kind, "-", " "), Onset: onset, Drill: true}, "person", func(tx *ledger.Tx, id string) error {
 		tx.Also(DrillBegun{Incident: id, Kind: in.Kind, Played: in.Play, Alone: other.ID == ""})
 		_, err := tx.Exec(ctx, insertDrill, id, in.Kind, by(who), other.ID, in.Play, us(tx.Now()))
-		return errors.Join(err, s.enqueue(ctx, tx, letters))
+		return errors.Join(err, s.present(ctx, tx, who, id), s.enqueue(ctx, tx, letters))
 	})
 	return c, err
 }
@@ -211,7 +211,7 @@ type Score struct {
 	ByHand    int64    `json:"by_hand"`
 	RTO       int64    `json:"rto_seconds"`
 	RPO       int64    `json:"rpo_seconds"`
-	People    int64    `json:"people"`
+	People    int64    `json:"people"` // who took part
 	Played    bool     `json:"played"` // by a script
 	Seconds   int64    `json:"seconds"`
 }
@@ -310,19 +310,6 @@ func (s *Service) worth(ctx context.Context, c Case) (Score, []string, error) {
 	return sc, people, nil
 }
 
-// tookPart are the people who had a role in an incident or signed something of it.
-func (s *Service) tookPart(ctx context.Context, c Case) (out []string, err error) {
-	err = s.DB.Each(ctx, peopleOf, func(scan ledger.Scan) error {
-		var p string
-		err := scan(&p)
-		if !strings.Contains(p, "/") {
-			out = append(out, p)
-		}
-		return err
-	}, c.ID)
-	return out, err
-}
-
 // drillLetters are letters to those of the named who are members of staff.
 func (s *Service) drillLetters(ctx context.Context, ids []string, l letter) ([]jobs.Job, error) {
 	all, err := s.People.Staff(ctx)
@@ -375,13 +362,13 @@ func (s *Service) scores(ctx context.Context, query string, args ...any) ([]Scor
 	var out []Scored
 	err := s.DB.Each(ctx, query, func(scan ledger.Scan) error {
 		var x Scored
-		var n, ended int64
+		var n, ended, people int64
 		var raw string
-		err := scan(&n, &ended, &raw)
+		err := scan(&n, &ended, &raw, &people)
 		if err == nil {
 			err = json.Unmarshal([]byte(raw), &x.Score)
 		}
-		x.Ref, x.Ended = Case{Drill: true, Number: n}.Ref(), at(ended)
+		x.Ref, x.Ended, x.People = Case{Drill: true, Number: n}.Ref(), at(ended), people
 		out = append(out, x)
 		return err
 	}, args...)
@@ -430,6 +417,4 @@ const (
 	endedDrills = caseColumns + ` WHERE drill AND l IN ('L6', 'LX') AND EXISTS (SELECT 1 FROM incident_drill d WHERE d.case_id = incident_case.id AND d.ended IS NULL) ORDER BY id LIMIT 20`
 	setScore    = `UPDATE incident_drill SET state = 'scored', ended = $2, passed = $3, score = $4 WHERE case_id = $1 AND ended IS NULL`
 	clocksOf    = `SELECT COUNT(*), COALESCE(SUM(CASE WHEN missed IS NOT NULL OR ended > due THEN 1 ELSE 0 END), 0) FROM incident_clock WHERE case_id = $1`
-	peopleOf    = `SELECT person FROM incident_role WHERE case_id = $1 UNION SELECT person FROM incident_approval WHERE case_id = $1 UNION SELECT caller FROM incident_drill WHERE case_id = $1`
-	lastScores  = `SELECT c.number, d.ended, d.score FROM incident_drill d JOIN incident_case c ON c.id = d.case_id WHERE d.ended IS NOT NULL ORDER BY d.ended DESC, c.number DESC LIMIT 50`
 )

@@ -50,6 +50,14 @@ func (s *Service) postPlay(w http.ResponseWriter, r *http.Request, who actor.Act
 	return web.WriteJSON(w, http.StatusOK, playedOut{wireCase(p.Case), p.Says, p.Waits, p.Done})
 }
 
+func (s *Service) postFollowed(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	c, err := s.Followed(r.Context(), who, r.PathValue("ref"))
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, wireCase(c))
+}
+
 func (s *Service) getDrills(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	all, err := s.Scores(r.Context(), who)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/demo/rescue"
 	"writ/internal/demo/sample"
@@ -90,6 +91,9 @@ func TestDrills(t *testing.T) { // breaks: inc.prepared, host.bcp
 			if _, err := l.svc.Drill(t.Context(), who, incident.NewDrill{Kind: kind}); !errors.Is(err, fault.Conflict) {
 				t.Errorf("two drills at once: %v", err)
 			}
+			if i > 0 { // who was given a role has done nothing yet
+				l.ok(l.svc.TakeRole(t.Context(), who, ref, engine.Commander, "ana"))
+			}
 			said := l.drilled(who, ref)
 			v := l.show(ref)
 			if v.State() != "closed" || len(said) < 10 {
@@ -122,6 +126,7 @@ func TestDrills(t *testing.T) { // breaks: inc.prepared, host.bcp
 			t.Errorf("continuity: %s", r.Summary)
 		}
 		l.setRules(map[string]any{"inc.prepared/kinds": []string{"data-loss", "outage", "third-party"}})
+		l.follow()
 		if r := l.run("incident.drills"); r.Outcome != "pass" {
 			t.Errorf("prepared: %s", r.Summary)
 		}
@@ -137,6 +142,51 @@ func TestDrills(t *testing.T) { // breaks: inc.prepared, host.bcp
 			}
 		}
 	}, tables...)
+}
+
+// follow has people say that they followed what the operator has played, which until then counts
+// for nothing.
+func (l *lossy) follow() {
+	l.t.Helper()
+	ctx := l.t.Context()
+	token := l.as("ben")
+	token.Token, token.Scopes = "t-1", []string{string(access.IncidentAct)}
+	for _, ref := range []string{"D-2", "D-3"} {
+		if r := l.run("incident.drills"); r.Outcome != "fail" || !strings.Contains(r.Summary, "nobody took part") || !strings.Contains(r.Summary, ref) {
+			l.t.Errorf("%s before anybody followed it: %s, %s", ref, r.Outcome, r.Summary)
+		}
+		for _, who := range []actor.Actor{operator, token, l.as("fay")} {
+			if _, err := l.svc.Followed(ctx, who, ref); !errors.Is(err, fault.Denied) {
+				l.t.Errorf("%s followed it: %v", who.String(), err)
+			}
+		}
+		if v := l.show(ref); v.Practice == nil || v.Practice.People != 0 || !v.Practice.Asks {
+			l.t.Errorf("%s: %+v", ref, v.Practice)
+		}
+		l.ok(l.svc.Followed(ctx, l.as("ana"), ref))
+		if _, err := l.svc.Followed(ctx, l.as("ana"), ref); !errors.Is(err, fault.Conflict) {
+			l.t.Errorf("followed twice: %v", err)
+		}
+		if v := l.show(ref); v.Practice.People != 1 || v.Practice.Asks || !slices.Equal(v.Practice.Names, []string{"Name of ana"}) {
+			l.t.Errorf("%s: %+v", ref, v.Practice)
+		}
+	}
+	if l.entries("drill-followed") != 2 {
+		l.t.Error("who followed it is not recorded")
+	}
+	if _, err := l.svc.Followed(ctx, l.as("dev"), "D-1"); !errors.Is(err, fault.Conflict) {
+		l.t.Errorf("dev began it: %v", err)
+	}
+	c, err := l.svc.Drill(ctx, operator, incident.NewDrill{Kind: "outage", Play: true})
+	ref := l.ok(c, err).Ref()
+	if _, err := l.svc.Followed(ctx, l.as("ana"), ref); !errors.Is(err, fault.Conflict) {
+		l.t.Errorf("followed before it is over: %v", err)
+	}
+	l.drilled(operator, ref)
+	l.kit.Clock.Advance(8 * 24 * time.Hour)
+	if _, err := l.svc.Followed(ctx, l.as("ana"), ref); !errors.Is(err, fault.Conflict) {
+		l.t.Errorf("followed a week ago: %v", err)
+	}
 }
 
 // A named second person signs for themselves; a real incident comes first; nobody else plays

@@ -24,43 +24,13 @@ func (s *Service) lossControls() []clause.Control {
 		return clause.Control{ID: id, Clause: about, Kind: kind, Says: says, Every: hour, FreshFor: day, Run: run}
 	}
 	return []clause.Control{
-		look("incident.drills", "inc.prepared", "Looks when each kind of disaster was last practised to its end", clause.Probe, s.probeDrills),
+		look("incident.drills", "inc.prepared", "Looks when people last practised each kind of disaster to its end", clause.Probe, s.probeDrills),
 		look("incident.continuity", "host.bcp", "Holds the last drill of lost data against the time and the data that the plan allows to lose", clause.Probe, s.probeContinuity),
 		look("incident.loss-down", "inc.loss-maintenance", "Looks whether the gate is closed while lost data is being brought back", clause.Probe, s.probeDown),
 		look("incident.loss-order", "inc.loss-freeze", "Looks in the record of every recovery whether anything was restored before it was proved that nothing is written", clause.Replay, s.replayFrozen),
 		look("incident.loss-plan", "inc.loss-restore", "Tries to restore by a plan of one person, a plan that was changed or has aged, one from after the onset, and one over this server's own database", clause.Canary, s.tryPlan),
 		look("incident.loss-reopen", "inc.loss-reopen", "Tries to open what was not checked or not reconciled, and to end without a proved backup", clause.Canary, s.tryReopen),
 	}
-}
-
-// probeDrills is a pass only where each kind was practised, passed, and is in date.
-func (s *Service) probeDrills(ctx context.Context) (clause.Result, error) { // clause: inc.prepared
-	rules := s.Rules.Get()
-	var never, old []string
-	for _, kind := range rules.DrillKinds {
-		last, err := s.scores(ctx, lastPassed, kind)
-		if err != nil {
-			return clause.Result{}, err
-		}
-		switch {
-		case len(last) == 0:
-			never = append(never, kind)
-		case s.Now().Sub(last[0].Ended) > rules.Drill:
-			old = append(old, kind+" ("+web.Age(s.Now(), last[0].Ended)+")")
-		}
-	}
-	n := int64(len(rules.DrillKinds))
-	r := clause.Passed(web.Count(n, "kind") + " of disaster practised within " + web.Duration(rules.Drill))
-	switch {
-	case len(never) == len(rules.DrillKinds):
-		r = clause.Result{Outcome: clause.Unknown, Summary: "nothing was practised yet: writ incident drill data-loss --yes"}
-	case len(never) > 0:
-		r = clause.Failed("never practised: " + strings.Join(never, ", ") + "; writ incident drill " + never[0] + " --yes")
-	case len(old) > 0:
-		r = clause.Result{Outcome: clause.Stale, Summary: "practised too long ago: " + strings.Join(old, ", ")}
-	}
-	r.Population = n
-	return r, nil
 }
 
 func (s *Service) probeContinuity(ctx context.Context) (clause.Result, error) { // clause: host.bcp
@@ -281,8 +251,6 @@ func (s *Service) tryReopen(ctx context.Context) (clause.Result, error) { // cla
 }
 
 const (
-	lastPassed = `SELECT c.number, d.ended, d.score FROM incident_drill d JOIN incident_case c ON c.id = d.case_id WHERE d.kind = $1 AND d.passed ORDER BY d.ended DESC, c.number DESC LIMIT 1`
-	lastEnded  = `SELECT c.number, d.ended, d.score FROM incident_drill d JOIN incident_case c ON c.id = d.case_id WHERE d.kind = $1 AND c.l = 'L6' AND d.ended IS NOT NULL ORDER BY d.ended DESC, c.number DESC LIMIT 1`
 	openLosses = caseColumns + ` WHERE NOT drill AND r NOT IN ('', 'R12') AND l NOT IN ('L6', 'LX') ORDER BY id LIMIT 50`
 
 	restoredLosses = `SELECT c.number, x.down, x.frozen, x.restored FROM incident_loss x JOIN incident_case c ON c.id = x.case_id WHERE NOT c.drill AND x.restored IS NOT NULL ORDER BY c.number LIMIT 500`

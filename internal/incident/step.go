@@ -170,7 +170,11 @@ func (s *Service) change(ctx context.Context, who actor.Actor, ref string, versi
 		if err != nil {
 			return nil, err
 		}
-		return fn(tx, &now)
+		ev, err := fn(tx, &now)
+		if err == nil && now.Drill {
+			err = s.present(ctx, tx, who, now.ID)
+		}
+		return ev, err
 	})
 	s.point("after")
 	if k, ok := errors.AsType[*Kept](err); ok {

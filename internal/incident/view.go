@@ -56,6 +56,7 @@ type View struct {
 	Suggests []string // kinds: those decided, before that what the first signal suggests
 	Kinds    []string
 	Loss     *Loss // nil where no data was lost
+	Practice *Practice
 }
 
 // Next is the one step that an incident waits for: the first in the order of the process that
@@ -137,6 +138,7 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 		func() (err error) { v.Proofs, err = s.proofs(ctx, c); return err },
 		func() (err error) { v.Acts, err = s.workOf(ctx, c.ID); return err },
 		func() (err error) { v.Loss, err = s.lossView(ctx, who, v); return err },
+		func() (err error) { v.Practice, err = s.practice(ctx, who, c); return err },
 		func() (err error) { v.Stands, err = s.stands(ctx, who, v); return err },
 	} {
 		if err := read(); err != nil {
