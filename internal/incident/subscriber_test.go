@@ -1,8 +1,10 @@
 package incident_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -69,13 +71,32 @@ func (w *world) count(query string, args ...any) (n int64) {
 	return n
 }
 
+// turn lets the queue do what is due, and ends it; the clock stands.
+func (w *world) turn() {
+	w.t.Helper()
+	ctx, stop := context.WithCancel(w.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.queue.Run(ctx) }()
+	until := time.Now().Add(30 * time.Second)
+	for w.count(`SELECT COUNT(*) FROM job_work WHERE state = 'waiting' AND due <= $1`, w.kit.Clock.Now().UnixMicro()) > 0 && time.Now().Before(until) {
+		w.queue.Nudge()
+		time.Sleep(5 * time.Millisecond)
+	}
+	stop()
+	<-done
+}
+
 // settled lets the queue work, and hours pass, until no notice waits.
 func (w *world) settled() {
 	w.t.Helper()
-	w.drained("each notice has its end", func() bool {
+	for range 40 {
+		w.turn()
+		if w.count(`SELECT COUNT(*) FROM incident_status_notice n JOIN incident_status_subscriber s ON s.id = n.subscriber WHERE n.state = 'queued' AND s.suspended IS NULL`) == 0 {
+			return
+		}
 		w.kit.Clock.Advance(time.Hour)
-		return w.count(`SELECT COUNT(*) FROM incident_status_notice n JOIN incident_status_subscriber s ON s.id = n.subscriber WHERE n.state = 'queued' AND s.suspended IS NULL`) == 0
-	})
+	}
+	w.t.Fatal("a notice has no end")
 }
 
 // posted sends a form to the public page.
@@ -207,7 +228,7 @@ func TestUnsentUpdatesCollapse(t *testing.T) { // breaks: inc.updates
 		w.post.away = true
 		c := w.active()
 		w.says(c.Ref(), status.Investigating)
-		w.drained("the mail server is tried", func() bool { return w.count(`SELECT MAX(tries) FROM incident_status_notice`) > 0 })
+		w.drained("the mail server is tried", func() bool { return w.count(`SELECT COALESCE(MAX(tries), 0) FROM incident_status_notice`) > 0 })
 		w.says(c.Ref(), status.Identified)
 		w.says(c.Ref(), status.Monitoring)
 		if a, err := w.page.Subscribers(t.Context()); err != nil || a.Waiting != 1 || a.Since.IsZero() || a.Since.After(kit.Clock.Now()) {
@@ -318,5 +339,68 @@ func TestHooksBehindTheGuard(t *testing.T) { // breaks: inc.public-notice
 		if err := w.page.SubscribeHook(t.Context(), stranger, address, nil, stranger.ID); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: %v", address, err)
 		}
+	}
+}
+
+// However many are told, the change that says it is as short; each gets one notice, also when
+// the job that queues them runs twice, and none of what a newer post has overtaken.
+func TestManySubscribers(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit, nil)
+		const many = 250
+		w.wrote(func(tx *ledger.Tx) error {
+			for i := range many { // nobody can be reached: their notices stay where they are
+				if _, err := tx.Exec(t.Context(), `INSERT INTO incident_status_subscriber (id, mark, box, token, until, asked, tries, confirmed) VALUES ($1, $1, $2, '', 0, 0, 0, 1)`, fmt.Sprintf("s-%03d", i), []byte{}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		queued := func(what string) int64 {
+			return w.count(`SELECT COUNT(*) FROM incident_status_notice WHERE state = 'queued' AND what = $1`, what)
+		}
+		c := w.active()
+		w.says(c.Ref(), status.Investigating)
+		if n := w.count(`SELECT COUNT(*) FROM job_work WHERE kind LIKE 'incident.notice%'`); n != 1 {
+			t.Fatalf("%d jobs stand in the change", n)
+		}
+		var id string
+		var payload []byte
+		if err := ledger.One(t.Context(), kit.DB, `SELECT id, payload FROM job_work WHERE kind = 'incident.notices'`, []any{&id, &payload}); err != nil {
+			t.Fatal(err)
+		}
+		again := func() {
+			w.wrote(func(tx *ledger.Tx) error {
+				_, err := tx.Exec(t.Context(), `INSERT INTO job_work (id, kind, payload, state, made, due, held, tries, problem) VALUES ($1, 'incident.notices', $2, 'waiting', 0, 0, 0, 0, '')`, id, payload)
+				return err
+			})
+			w.drained("the job has run again", func() bool {
+				return w.count(`SELECT COUNT(*) FROM job_work WHERE id = $1 AND state = 'waiting'`, id) == 0
+			})
+		}
+		first := w.show(c.Ref()).Posts[0].ID
+		if w.turn(); queued(first) != many {
+			t.Fatalf("%d of them are to be told", queued(first))
+		}
+		w.wrote(func(tx *ledger.Tx) error {
+			_, err := tx.Exec(t.Context(), `UPDATE incident_status_notice SET state = 'told' WHERE subscriber < 's-200'`)
+			return err
+		})
+		if again(); queued(first) != many-200 {
+			t.Errorf("%d wait: who was told is told again", queued(first))
+		}
+		w.says(c.Ref(), status.Identified)
+		second := w.show(c.Ref()).Posts[0].ID
+		if again(); queued(second) != many || queued(first) != 0 {
+			t.Errorf("%d wait for the newer one, and %d for the older one", queued(second), queued(first))
+		}
+	}, tables...)
+}
+
+// wrote changes rows as nothing of the product does.
+func (w *world) wrote(fn func(tx *ledger.Tx) error) {
+	w.t.Helper()
+	if err := w.kit.DB.Quiet(w.t.Context(), ledger.JobState, fn); err != nil {
+		w.t.Fatal(err)
 	}
 }

@@ -24,9 +24,11 @@ import (
 )
 
 const (
-	noticeKind  = "incident.notice" // of the jobs that tell a subscriber
-	mostNotices = 12                // tries of one notice
-	mostRefused = 5                 // messages that a subscriber refuses one after another
+	noticeKind  = "incident.notice"  // of the jobs that tell a subscriber
+	spreadKind  = "incident.notices" // of those that queue them for all
+	atOnce      = 100                // subscribers in one change, whose time is limited
+	mostNotices = 12                 // tries of one notice
+	mostRefused = 5                  // messages that a subscriber refuses one after another
 	keepNotices = 90 * 24 * time.Hour
 )
 
@@ -37,19 +39,23 @@ const (
 	wasHanded  = "unknown" // handed over, and no answer: it is not sent again
 )
 
-// Telling is what subscribers are told with a change. It is prepared before it.
+// Telling is that subscribers are told of something. It is prepared before the change that it
+// goes in; a job then walks through them, however many there are.
 type Telling struct {
-	about, what string
-	to          []telling
-}
-
-type telling struct {
-	subscriber string
-	job        jobs.Job
+	job jobs.Job
+	n   int64
 }
 
 // Letters counts whom it goes to.
-func (t Telling) Letters() int { return len(t.to) }
+func (t Telling) Letters() int64 { return t.n }
+
+// spreading is what the job that walks through the subscribers knows.
+type spreading struct {
+	About   string   `json:"about"`
+	What    string   `json:"what"`
+	Touched []string `json:"touched,omitempty"` // ids of components
+	Made    int64    `json:"made"`
+}
 
 // Tell prepares to tell subscribers of a post, which has its id already. Queue it in its change.
 func (s *Service) Tell(ctx context.Context, p Post) (Telling, error) {
@@ -64,52 +70,101 @@ func (s *Service) Tell(ctx context.Context, p Post) (Telling, error) {
 			touched = append(touched, id)
 		}
 	}
-	return s.telling(ctx, "incident/"+p.Case, p.ID, touched)
+	return s.telling(ctx, spreading{About: "incident/" + p.Case, What: p.ID, Touched: touched})
 }
 
 // tellOf prepares to tell subscribers of maintenance.
 func (s *Service) tellOf(ctx context.Context, w Window, what string) (Telling, error) {
-	return s.telling(ctx, "window/"+w.ID, what, w.Touched)
+	return s.telling(ctx, spreading{About: "window/" + w.ID, What: what, Touched: w.Touched})
 }
 
-// telling goes to whoever wants to hear of one of the components. What touches none that is
-// known goes to everybody.
-func (s *Service) telling(ctx context.Context, about, what string, touched []string) (Telling, error) {
-	t := Telling{about: about, what: what}
-	err := s.DB.Each(ctx, listening, func(scan ledger.Scan) error {
-		var id, parts string
-		if err := scan(&id, &parts); err != nil {
-			return err
-		}
-		wants := strings.Fields(parts)
-		if len(wants) > 0 && len(touched) > 0 && !slices.ContainsFunc(wants, func(c string) bool { return slices.Contains(touched, c) }) {
-			return nil
-		}
-		t.to = append(t.to, telling{subscriber: id})
-		return nil
-	})
-	if err != nil {
-		return Telling{}, fmt.Errorf("read subscribers: %w", err)
-	}
-	for i := range t.to {
-		if t.to[i].job, err = s.Jobs.Prepare(ctx, noticeKind, []byte(t.to[i].subscriber+" "+about)); err != nil {
+func (s *Service) telling(ctx context.Context, x spreading) (t Telling, err error) {
+	x.Made = us(s.Now())
+	for after, more := "", true; more; {
+		var ids []string
+		if ids, after, more, err = s.listeners(ctx, x.Touched, after); err != nil {
 			return Telling{}, err
 		}
+		t.n += int64(len(ids))
 	}
-	return t, nil
+	b, err := json.Marshal(x)
+	if err != nil {
+		return Telling{}, fmt.Errorf("encode whom to tell: %w", err)
+	}
+	t.job, err = s.Jobs.Prepare(ctx, spreadKind, b)
+	return t, err
 }
 
-// Queue puts what was prepared into its change. An older notice about the same thing that was
-// not sent yet gives way: it would tell of what is over.
+// listeners are some of those who want to hear of one of the components, after a subscriber.
+// What touches none that is known goes to everybody.
+func (s *Service) listeners(ctx context.Context, touched []string, after string) (ids []string, last string, more bool, err error) {
+	seen := 0
+	err = s.DB.Each(ctx, listening, func(scan ledger.Scan) error {
+		var parts string
+		if err := scan(&last, &parts); err != nil {
+			return err
+		}
+		seen++
+		wants := strings.Fields(parts)
+		if len(wants) == 0 || len(touched) == 0 || slices.ContainsFunc(wants, func(c string) bool { return slices.Contains(touched, c) }) {
+			ids = append(ids, last)
+		}
+		return nil
+	}, after, atOnce)
+	if err != nil {
+		return nil, "", false, fmt.Errorf("read subscribers: %w", err)
+	}
+	return ids, last, seen == atOnce, nil
+}
+
+// Queue puts what was prepared into its change.
 func (s *Service) Queue(ctx context.Context, tx *ledger.Tx, t Telling) error {
 	if _, err := tx.Exec(ctx, dropOldNotices, us(tx.Now().Add(-keepNotices))); err != nil {
 		return err
 	}
-	for _, x := range t.to {
-		if _, err := tx.Exec(ctx, putNotice, x.subscriber, t.about, t.what, us(tx.Now())); err != nil {
+	return s.Jobs.Enqueue(ctx, tx, t.job)
+}
+
+// spread gives each subscriber their notice, some in a change. An older notice about the same
+// thing that was not sent yet gives way: it would tell of what is over. It bears being run
+// twice: whoever has this notice does not get it again.
+func (s *Service) spread(ctx context.Context, payload secret.Bytes) error {
+	var x spreading
+	if err := json.Unmarshal(payload.Reveal(), &x); err != nil {
+		return errors.New("tell subscribers: the job holds something else")
+	}
+	if about, id, _ := strings.Cut(x.About, "/"); about == "incident" {
+		newest, err := s.Newest(ctx, s.DB, id)
+		if err != nil || newest.ID != x.What {
+			return err // the job of the newer one tells them
+		}
+	}
+	for after, more := "", true; more; {
+		ids, last, again, err := s.listeners(ctx, x.Touched, after)
+		if err != nil {
 			return err
 		}
-		if err := s.Jobs.Enqueue(ctx, tx, x.job); err != nil {
+		if after, more = last, again; len(ids) == 0 {
+			continue
+		}
+		each := make([]jobs.Job, len(ids))
+		for i, id := range ids {
+			if each[i], err = s.Jobs.Prepare(ctx, noticeKind, []byte(id+" "+x.About)); err != nil {
+				return err
+			}
+		}
+		if err := s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
+			for i, id := range ids {
+				n, err := tx.Exec(ctx, putNotice, id, x.About, x.What, x.Made)
+				if err == nil && n == 1 {
+					err = s.Jobs.Enqueue(ctx, tx, each[i])
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
 			return err
 		}
 	}
@@ -141,6 +196,9 @@ func (s *Service) notify(ctx context.Context, payload secret.Bytes) error {
 	} else if err != nil {
 		return err
 	}
+	if err := s.overtaken(ctx, &n); err != nil {
+		return err
+	}
 	to, err := keyring.OpenBox(ctx, s.Ring, boxed(boxColumn, n.subscriber), n.box)
 	if errors.Is(err, fault.Gone) {
 		return nil // unsubscribed at this moment
@@ -166,6 +224,21 @@ func (s *Service) notify(ctx context.Context, payload secret.Bytes) error {
 		return err
 	}
 	return s.endNotice(ctx, n, out)
+}
+
+// overtaken makes a notice one of the newest post, where another came after its own.
+func (s *Service) overtaken(ctx context.Context, n *notice) error { // clause: inc.updates
+	about, id, _ := strings.Cut(n.about, "/")
+	if about != "incident" {
+		return nil
+	}
+	newest, err := s.Newest(ctx, s.DB, id)
+	if err != nil || newest.ID == n.what {
+		return err
+	}
+	err = s.quietly(ctx, moveNotice, n.subscriber, n.about, n.what, newest.ID)
+	n.what = newest.ID
+	return err
 }
 
 // endNotice writes down how a try ended. Where a newer notice has come meanwhile, that one
@@ -322,13 +395,15 @@ func (e SubscriptionSuspended) About() ledger.About {
 }
 
 const (
-	listening = `SELECT id, parts FROM incident_status_subscriber WHERE confirmed IS NOT NULL AND suspended IS NULL ORDER BY id`
+	listening = `SELECT id, parts FROM incident_status_subscriber WHERE confirmed IS NOT NULL AND suspended IS NULL AND id > $1 ORDER BY id LIMIT $2`
 	putNotice = `INSERT INTO incident_status_notice (subscriber, about, what, state, code, tries, made, ended) VALUES ($1, $2, $3, 'queued', '', 0, $4, NULL)
 		ON CONFLICT (subscriber, about) DO UPDATE SET what = excluded.what, state = 'queued', code = '', tries = 0, ended = NULL,
-		made = CASE WHEN incident_status_notice.state = 'queued' THEN incident_status_notice.made ELSE excluded.made END`
+		made = CASE WHEN incident_status_notice.state = 'queued' THEN incident_status_notice.made ELSE excluded.made END
+		WHERE incident_status_notice.what <> excluded.what AND incident_status_notice.made <= excluded.made`
 	oneNotice = `SELECT n.what, s.kind, s.box, n.tries FROM incident_status_notice n JOIN incident_status_subscriber s ON s.id = n.subscriber
 		WHERE n.subscriber = $1 AND n.about = $2 AND n.state = 'queued' AND s.suspended IS NULL`
 	retryNotice    = `UPDATE incident_status_notice SET tries = tries + 1, code = $4 WHERE subscriber = $1 AND about = $2 AND what = $3 AND state = 'queued'`
+	moveNotice     = `UPDATE incident_status_notice SET what = $4 WHERE subscriber = $1 AND about = $2 AND what = $3 AND state = 'queued'`
 	endNotice      = `UPDATE incident_status_notice SET state = $4, code = $5, ended = $6, tries = tries + 1 WHERE subscriber = $1 AND about = $2 AND what = $3 AND state = 'queued'`
 	dropOldNotices = `DELETE FROM incident_status_notice WHERE ended <= $1`
 	heard          = `UPDATE incident_status_subscriber SET refused = 0 WHERE id = $1 AND refused > 0`

@@ -97,7 +97,7 @@ func (s *Service) remindOf(ctx context.Context, w Window, before time.Duration) 
 		if err == nil && n != 1 {
 			err = fault.Wrap(fault.Conflict, "reminded", errors.New("another node was first"))
 		}
-		return WindowReminded{Window: w.ID, Before: before.String(), Letters: int64(told.Letters())}, errors.Join(err, s.Queue(ctx, tx, told))
+		return WindowReminded{Window: w.ID, Before: before.String(), Letters: told.Letters()}, errors.Join(err, s.Queue(ctx, tx, told))
 	})
 	if fault.KindOf(err) == fault.Conflict {
 		return nil

@@ -86,6 +86,7 @@ func New(d Deps) (*Service, error) {
 	}
 	s := &Service{Deps: d, forms: forms}
 	d.Jobs.Handle(noticeKind, jobs.Handler{Run: s.notify, Tries: 2 * mostNotices, Wait: 15 * time.Second, Limit: 45 * time.Second})
+	d.Jobs.Handle(spreadKind, jobs.Handler{Run: s.spread, Tries: 30, Wait: time.Second, Limit: 10 * time.Minute})
 	d.Jobs.Handle(challengeKind, jobs.Handler{Run: s.challenge, Tries: 5, Wait: 10 * time.Second, Limit: 45 * time.Second})
 	return s, nil
 }
