@@ -246,3 +246,5 @@ func (w *world) quiet(query string, args ...any) {
 		return err
 	}))
 }
+
+func deliveriesAbout(what string) notify.Query { return notify.Query{About: what, Limit: 500} }

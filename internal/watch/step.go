@@ -49,7 +49,10 @@ func (s *Service) Step(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.sumUp(ctx)
+	if err := s.sumUp(ctx); err != nil {
+		return err
+	}
+	return s.tendSilences(ctx)
 }
 
 // begin makes a pending alarm fire.

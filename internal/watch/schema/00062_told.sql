@@ -7,7 +7,7 @@ ALTER TABLE watch_alarm ADD COLUMN flap_hour BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE watch_alarm ADD COLUMN flapping BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX watch_alarm_flapping ON watch_alarm (flapping);
 -- When tickets are not told. days: JSON, 0 = Sunday; begins, ends: minutes of the day, ends at or before
--- begins = on the next day. Kept while it stands; staff may export it; nothing personal.
+-- begins = on the next day. Kept while it stands; staff may export it; there is nothing personal in it to erase.
 CREATE TABLE watch_mute (
 	name TEXT NOT NULL PRIMARY KEY,
 	days TEXT NOT NULL,
