@@ -29,6 +29,7 @@ type Watch interface {
 	ReadSilence(matchers []string, minutes int64) ([]watch.Matcher, time.Time, error)
 	Silence(ctx context.Context, who actor.Actor, ms []watch.Matcher, reason string, ends time.Time) (watch.Silence, error)
 	SilenceOf(ctx context.Context, who actor.Actor, id string) (watch.Kept, error)
+	PulseFor(ctx context.Context, who actor.Actor) (watch.Pulse, error)
 	Mutes(ctx context.Context, who actor.Actor) ([]watch.Mute, error)
 	ApproveSilence(ctx context.Context, who actor.Actor, id string) error
 	OwnRules(ctx context.Context, who actor.Actor) ([]watch.Version, error)

@@ -23,6 +23,7 @@ type alarmed struct {
 	alarms   []watch.Alarm
 	silences []watch.Silence
 	own      []watch.Version
+	pulse    watch.Pulse
 	did      []string
 	looked   []watch.Question
 }
@@ -113,6 +114,8 @@ func (a *alarmed) ApproveSilence(_ context.Context, _ actor.Actor, id string) er
 	a.did = append(a.did, "approve "+id)
 	return nil
 }
+
+func (a *alarmed) PulseFor(context.Context, actor.Actor) (watch.Pulse, error) { return a.pulse, nil }
 
 func (a *alarmed) Mutes(context.Context, actor.Actor) ([]watch.Mute, error) {
 	m, err := watch.ReadMute(watch.MuteWish{Name: "nights", From: "20:00", To: "07:00"})

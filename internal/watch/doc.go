@@ -42,10 +42,11 @@
 // habits are sealed under their own keys, and die with them.
 //
 // BUG(node): readings are of this node, and so are counts of access records. BUG(crash): no
-// rule of one's own is asked about the records of the last second before one. BUG(dead): that
-// watch itself has died is seen by nobody on the same machine.
+// rule of one's own is asked about the records of the last second before one.
+// BUG(dead): that a lone server has died is seen by nobody on the same machine; somebody outside
+// may be told each minute that it lives (beat.go).
 //
 // For: engineer, owner. Read watch.go, pack.go, rule.go; then follow.go, reading.go,
-// alarm.go, step.go, tell.go; meters.go, gate.go, learn.go, habits.go, unusual.go, usual.go; own.go, own_log.go, own_watch.go, backtest.go; silence.go, hide.go, mute.go, flap.go, link.go,
+// alarm.go, step.go, tell.go, beat.go; meters.go, gate.go, learn.go, habits.go, unusual.go, usual.go; own.go, own_log.go, own_watch.go, backtest.go; silence.go, hide.go, mute.go, flap.go, link.go,
 // trial.go, alertmanager.go, clauses.go.
 package watch

@@ -27,6 +27,8 @@ func (s *Service) Step(ctx context.Context) error {
 	for i := range due {
 		a := &due[i]
 		switch {
+		case a.Rule == beatRule.ID:
+			err = s.arrive(ctx, a)
 		case a.ends > 0 && a.ends <= now.UnixMicro() && a.State != Pending:
 			err = s.quietly(ctx, system, func(tx *ledger.Tx) ([]ledger.Event, error) { return s.clearAlarm(ctx, tx, a) })
 		case a.State == Pending:
