@@ -2,8 +2,13 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
+	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +28,8 @@ import (
 
 // WatchConf holds machine settings of watching and telling.
 type WatchConf struct {
-	Allow []string `yaml:"allow,omitempty"` // own networks that webhooks may lead to, such as 10.0.7.9 or 10.0.7.0/24
+	Allow     []string `yaml:"allow,omitempty"`         // own networks that webhooks may lead to, such as 10.0.7.9 or 10.0.7.0/24
+	Heartbeat string   `yaml:"heartbeat_url,omitempty"` // asked for each minute; whoever is there raises the alarm when that ends
 }
 
 func (c WatchConf) check(bad func(key, got, want string) error) error {
@@ -31,6 +37,13 @@ func (c WatchConf) check(bad func(key, got, want string) error) error {
 		if n, err := proxyNet(s); err != nil || n.Bits() == 0 {
 			return bad("watch.allow", s, "an address, or a prefix such as 10.0.7.0/24, and not everything")
 		}
+	}
+	if c.Heartbeat == "" {
+		return nil
+	}
+	u, err := url.Parse(c.Heartbeat)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || len(c.Allow) == 0) {
+		return bad("watch.heartbeat_url", "what is there", "an address such as https://listener.example.com/…, without a user; http only beside watch.allow")
 	}
 	return nil
 }
@@ -77,7 +90,7 @@ func (a *App) buildWatch() (err error) {
 			{Name: "certificate", Every: time.Hour, Read: a.readCertificate},
 			{Name: "exports", Every: time.Minute, Read: a.readExports},
 			{Name: rota.Looked, Every: rota.Every, Read: a.readRotas},
-		}...), History: watchPast{a}, Maintenance: a.inMaintenance, Now: a.now, Log: a.log.With("module", "watch")})
+		}...), History: watchPast{a}, Maintenance: a.inMaintenance, Node: nodeName(), Outside: a.outside(), Now: a.now, Log: a.log.With("module", "watch")})
 	if err != nil {
 		return err
 	}
@@ -86,6 +99,49 @@ func (a *App) buildWatch() (err error) {
 		return err
 	}
 	return a.buildExport()
+}
+
+// nodeName is this machine's name, for its heartbeat.
+func nodeName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+// outside asks for the address whose owner raises the alarm when nobody asks any more; nil = there
+// is none. The address may hold a secret, so no error names it.
+func (a *App) outside() func(ctx context.Context) error { // clause: mon.alarms
+	at := a.config.Watch.Heartbeat
+	if at == "" {
+		return nil
+	}
+	tr := &http.Transport{Proxy: nil, DialContext: a.notify.Dial, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: 5 * time.Second, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10}
+	if strings.HasPrefix(at, "http:") {
+		tr.DialContext = a.notify.DialPlain
+	}
+	client := &http.Client{Transport: tr, Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return func(ctx context.Context) error {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+		if err != nil {
+			return errors.New("the address cannot be asked for")
+		}
+		r.Header.Set("User-Agent", "Writ")
+		resp, err := client.Do(r)
+		if err != nil {
+			var u *url.Error
+			if errors.As(err, &u) {
+				err = u.Err
+			}
+			return fmt.Errorf("no answer: %w", err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode < 200 || resp.StatusCode > 299 {
+			return fmt.Errorf("the answer was %d", resp.StatusCode)
+		}
+		return nil
+	}
 }
 
 // inMaintenance reports whether the application is closed on purpose.

@@ -20,6 +20,7 @@ type fillings struct {
 	loss      string // a practice in which data is lost
 	item      string // of the company's vault
 	alarm     string // a test alarm that fires
+	silence   string // one that waits for a second person
 	kms       string // a key that programs encrypt with
 	once      string // a link to it, that nobody opens
 	proposal  string // version of a revision that waits for signatures
@@ -125,6 +126,10 @@ func (h *house) filled(t *testing.T) *fillings {
 	var fired struct{ Alarm string }
 	ana.call("POST", "watch/rules/disk-full/fire", obj{}, &fired)
 	f.alarm = fired.Alarm
+	var quiet struct{ ID string }
+	ana.call("POST", "watch/silences", obj{"matchers": []string{"alertname=disk-full-soon"}, "reason": "the disk is being moved", "minutes": 2880}, &quiet)
+	f.silence = quiet.ID
+	ana.call("PUT", "watch/mutes/nights", obj{"from": "20:00", "to": "07:00", "zone": "Europe/Berlin", "reason": "nobody works then"}, nil)
 	ana.call("PUT", "watch/oncall/first", obj{"people": []string{engineer, owners[0].address, owners[1].address}, "zone": "Europe/Berlin", "day": time.Now().AddDate(0, 0, 3).Weekday().String(), "at": "09:00"}, nil)
 	emil.call("POST", "watch/oncall/first/overrides", obj{"by": owners[0].address, "until": time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)}, nil)
 	f.ownRule(emil)

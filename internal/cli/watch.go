@@ -299,6 +299,16 @@ type watchSilenceWire struct {
 	MadeBy   string    `json:"made_by"`
 	Ends     time.Time `json:"ends"`
 	Hid      int64     `json:"hid"`
+	Version  int64     `json:"version"`
+	Waits    bool      `json:"waits"`
+}
+
+// until is when it ends, or that it does not hold yet.
+func (x *watchSilenceWire) until(a *app) string {
+	if x.Waits {
+		return a.when(x.Ends) + ", once a second person has approved it"
+	}
+	return a.when(x.Ends)
 }
 
 func (a *app) watchSilence() *cobra.Command {
@@ -306,7 +316,7 @@ func (a *app) watchSilence() *cobra.Command {
 	var lasts time.Duration
 	add := &cobra.Command{
 		Use: "add MATCHER…", Short: "Keep alarms from being told for a while",
-		Long:    "Makes a silence of the alarms whose labels match all matchers: name=value, name!=value, name=~expression, name!~expression. The labels are alertname, part, clause, severity and instance. At most a day; what watches trust is never silent.",
+		Long:    "Makes a silence of the alarms whose labels match all matchers: name=value, name!=value, name=~expression, name!~expression. The labels are alertname, part, clause, severity and instance. More than a day, or more than a quarter of the rules, holds once a second person has approved it in the console. What watches trust is never silent.",
 		Example: "  writ watch silence add alertname=disk-full-soon --for 3h --reason \"the disk is being moved\"", Args: cobra.MinimumNArgs(1),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			return a.watchCall(c, http.MethodPost, "silences", map[string]any{"matchers": args, "reason": reason, "minutes": int64(lasts / time.Minute)}, func(raw json.RawMessage) error {
@@ -314,13 +324,13 @@ func (a *app) watchSilence() *cobra.Command {
 				if err := decode(raw, &x); err != nil {
 					return err
 				}
-				a.say("The silence %s holds until %s.", x.ID, a.when(x.Ends))
+				a.say("The silence %s holds until %s.", x.ID, x.until(a))
 				return nil
 			})
 		}),
 	}
 	add.Flags().StringVar(&reason, "reason", "", "why nobody need hear, at least 10 bytes; it is recorded")
-	add.Flags().DurationVar(&lasts, "for", 2*time.Hour, "how long, at most 24h")
+	add.Flags().DurationVar(&lasts, "for", 2*time.Hour, "how long, at most 720h")
 	list := &cobra.Command{
 		Use: "list", Short: "List silences, and how much they kept quiet", Long: "Lists silences, the newest first; those that are over stay, with how many alarms they kept quiet.",
 		Example: "  writ watch silence list", Args: cobra.NoArgs,
@@ -332,12 +342,13 @@ func (a *app) watchSilence() *cobra.Command {
 				}
 				t := newTable(a.out, "SILENCE", "OF", "UNTIL", "BY", "KEPT QUIET")
 				for _, x := range out.Silences {
-					t.row(x.ID, strings.Join(x.Matchers, ", "), a.when(x.Ends), x.MadeBy, strconv.FormatInt(x.Hid, 10))
+					t.row(x.ID, strings.Join(x.Matchers, ", "), x.until(a), x.MadeBy, strconv.FormatInt(x.Hid, 10))
 				}
 				return t.flush()
 			})
 		}),
 	}
+	show := a.silenceShow()
 	end := &cobra.Command{
 		Use: "end SILENCE", Short: "End a silence now", Long: "Ends a silence before its time. What it kept quiet and still fires is told at once.",
 		Example: "  writ watch silence end 06h1f8b6rs003a5bkqbefo7v90", Args: cobra.ExactArgs(1),
@@ -345,7 +356,39 @@ func (a *app) watchSilence() *cobra.Command {
 			return a.watchCall(c, http.MethodDelete, "silences/"+url.PathEscape(args[0]), nil, func(json.RawMessage) error { a.say("The silence is ended."); return nil })
 		}),
 	}
-	return a.group("silence", "Keep alarms from being told for a while", "A silence has a reason and an end. Alarms under it are seen and recorded, and told when it ends.", "  writ watch silence list", add, list, end)
+	return a.group("silence", "Keep alarms from being told for a while", "A silence has a reason and an end. Alarms under it are seen and recorded, and told when it ends.", "  writ watch silence list", add, list, show, end)
+}
+
+func (a *app) silenceShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show SILENCE", Short: "Show one silence, its versions, and what it kept quiet", Long: "Shows who made a silence and until when it holds, the versions before and after it, and every alarm that it kept quiet.",
+		Example: "  writ watch silence show 06h1f8b6rs003a5bkqbefo7v90", Args: cobra.ExactArgs(1),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			return a.watchCall(c, http.MethodGet, "silences/"+url.PathEscape(args[0]), nil, func(raw json.RawMessage) error {
+				var k struct {
+					Silence  watchSilenceWire
+					Versions []watchSilenceWire
+					Alarms   []watchAlarm
+				}
+				if err := decode(raw, &k); err != nil {
+					return err
+				}
+				a.say("%s, by %s, until %s. It kept %d quiet.", strings.Join(k.Silence.Matchers, ", "), k.Silence.MadeBy, k.Silence.until(a), k.Silence.Hid)
+				t := newTable(a.out, "ALARM", "SEVERITY", "STATE", "WHAT", "ABOUT", "SINCE")
+				for _, x := range k.Alarms {
+					t.row(x.ID, x.Severity, x.stands(), x.Title, x.Labels["instance"], a.when(x.Fired))
+				}
+				if err := t.flush(); err != nil || len(k.Versions) < 2 {
+					return err
+				}
+				v := newTable(a.out, "VERSION", "OF", "UNTIL", "BY")
+				for _, x := range k.Versions {
+					v.row(strconv.FormatInt(x.Version, 10), strings.Join(x.Matchers, ", "), x.until(a), x.MadeBy)
+				}
+				return v.flush()
+			})
+		}),
+	}
 }
 
 const mostChannelURL = 2048

@@ -2,12 +2,14 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/watch"
 	"writ/internal/watch/rota"
 	"writ/internal/web"
 )
@@ -68,6 +70,11 @@ func (c *Console) onCallPage(w http.ResponseWriter, r *http.Request, who actor.A
 		}
 		p.Forms = c.wordForms(r.Context(), who, &b, place)
 	}
+	pulse, err := c.Watch.PulseFor(r.Context(), who)
+	if err != nil {
+		return err
+	}
+	p.Facts = append(p.Facts, pulseFacts(&pulse)...)
 	p.Last = c.onCallForms(r.Context(), who, &b, t)
 	return c.answer(w, r, st, "watch", web.View{Title: "Who is on call", Lead: lead, Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: p})
 }
@@ -113,6 +120,27 @@ func (c *Console) chain(ctx context.Context, b *rota.Board, place *time.Location
 		out = append(out, fact{Name: "Gap", Mark: &web.Mark{State: web.Broken, Word: "the channel " + name + " took no test this week", Href: atDeliveries}})
 	}
 	return out
+}
+
+// pulseFacts say whether alarms get through, and who would notice that this server has died.
+func pulseFacts(p *watch.Pulse) []fact {
+	beat := fact{Name: "Heartbeat", Text: "none has arrived yet", Sub: "each ten seconds one takes the way of an alarm, to nobody"}
+	if !p.At.IsZero() {
+		beat.Mark, beat.Sub = &web.Mark{State: web.Holds, Word: "arrives", At: p.At}, fmt.Sprintf("took %d ms from its reading to the end of an alarm's way", p.Took.Milliseconds())
+	}
+	if p.Missed > 2 {
+		beat.Mark = &web.Mark{State: web.Broken, Word: "does not arrive", At: p.At}
+	}
+	out := fact{Name: "Outside", Mark: &web.Mark{State: web.Unproved, Word: "nobody outside listens"}, Sub: "so nobody is told when this server has died: set watch.heartbeat_url in writ.yaml"}
+	switch {
+	case p.Unheard != "":
+		out.Mark, out.Sub = &web.Mark{State: web.Broken, Word: "is not told", At: p.Heard}, p.Unheard
+	case !p.Heard.IsZero():
+		out.Mark, out.Sub = &web.Mark{State: web.Holds, Word: "is told each minute", At: p.Heard}, "whoever listens there raises the alarm when this server has died"
+	case p.Listens:
+		out.Mark, out.Sub = &web.Mark{State: web.Unproved, Word: "not told yet"}, ""
+	}
+	return []fact{beat, out}
 }
 
 func (c *Console) aheadTable(ctx context.Context, b *rota.Board, place *time.Location) web.Table {

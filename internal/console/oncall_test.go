@@ -10,6 +10,7 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/watch"
 	"writ/internal/watch/rota"
 )
 
@@ -54,13 +55,17 @@ func (o *onCall) Decline(_ context.Context, _ actor.Actor, id string) error {
 
 // The page says who is called, in which order, what is amiss, and whose word is waited for.
 func TestOnCallPage(t *testing.T) { // breaks: mon.notify
-	w, _ := watched(t)
+	w, a := watched(t)
 	now := w.kit.Clock.Now()
 	o := &onCall{board: rota.Board{People: []rota.Person{{ID: w.ids["dev"], Handle: "dev"}, {ID: w.ids["ana"], Handle: "ana", Owner: true}}}}
 	w.console.OnCall = o
 	w.mount()
 	const at = "/-/console/watch/oncall"
-	w.get("emil", at).want(200, "No rota is set: engineers are told first")
+	w.get("emil", at).want(200, "No rota is set: engineers are told first", "none has arrived yet", "nobody outside listens", "watch.heartbeat_url")
+	a.pulse = watch.Pulse{At: now, Took: 12 * time.Millisecond, Listens: true, Heard: now}
+	w.get("emil", at).want(200, "took 12 ms", "is told each minute")
+	a.pulse = watch.Pulse{At: now, Missed: 3, Listens: true, Unheard: "no route to host"}
+	w.get("emil", at).want(200, "does not arrive", "is not told", "no route to host")
 	turn := func(dev, ana string) rota.Shift {
 		return rota.Shift{From: now, Until: now.Add(24 * time.Hour), First: rota.Turn{Person: w.ids[dev]}, Second: rota.Turn{Person: w.ids[ana], Instead: w.ids["ben"]}}
 	}

@@ -28,6 +28,10 @@ type Watch interface {
 	Silences(ctx context.Context, who actor.Actor) ([]watch.Silence, error)
 	ReadSilence(matchers []string, minutes int64) ([]watch.Matcher, time.Time, error)
 	Silence(ctx context.Context, who actor.Actor, ms []watch.Matcher, reason string, ends time.Time) (watch.Silence, error)
+	SilenceOf(ctx context.Context, who actor.Actor, id string) (watch.Kept, error)
+	PulseFor(ctx context.Context, who actor.Actor) (watch.Pulse, error)
+	Mutes(ctx context.Context, who actor.Actor) ([]watch.Mute, error)
+	ApproveSilence(ctx context.Context, who actor.Actor, id string) error
 	OwnRules(ctx context.Context, who actor.Actor) ([]watch.Version, error)
 	OwnRule(ctx context.Context, who actor.Actor, id string) ([]watch.Version, error)
 	AddRule(ctx context.Context, who actor.Actor, text string) (watch.Version, []string, error)
@@ -64,6 +68,8 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 		staff("POST /-/console/watch/usual", access.WatchAct, atWatch, c.acceptUsual),
 		staff("GET /-/console/watch/silences", access.WatchRead, atWatch, c.showSilences),
 		staff("POST /-/console/watch/silences", access.WatchAct, atWatch, c.makeSilence),
+		staff("GET /-/console/watch/silences/{id}", access.WatchRead, atSilences, c.showSilence),
+		staff("POST /-/console/watch/silences/approve", access.WatchManage, atSilences, c.approveSilence),
 		staff("POST /-/console/watch/silences/end", access.WatchAct, atWatch, c.endSilence),
 		staff("GET /-/console/watch/deliveries", access.WatchRead, atWatch, c.showDeliveries),
 		staff("POST /-/console/watch/deliveries/test", access.WatchAct, atWatch, c.testChannel),
@@ -299,29 +305,32 @@ func (c *Console) silencesPage(w http.ResponseWriter, r *http.Request, who actor
 		return err
 	}
 	t := web.Table{Caption: "Silences", Columns: []web.Column{{Name: "Of"}, {Name: "State"}, {Name: "By"}, {Name: "Kept quiet", Figure: true}}, Empty: web.Empty{Says: "Every alarm is told."}}
-	var live []web.Option
-	for _, x := range all {
-		var ms []string
-		for _, m := range x.Matchers {
-			ms = append(ms, m.String())
-		}
-		of := strings.Join(ms, ", ")
-		m := web.Mark{State: web.Unproved, Word: "over", At: x.Ends}
+	var live, waiting []web.Option
+	for i := range all {
+		x := &all[i]
+		of := silenceOf(x)
 		if c.Now().Before(x.Ends) {
-			m = web.Mark{State: web.Excepted, Word: "until " + x.Ends.UTC().Format("15:04") + " UTC"}
-			live = append(live, web.Option{Value: x.ID, Text: of})
+			if live = append(live, web.Option{Value: x.ID, Text: of}); x.Waits() && who.String() != x.MadeBy {
+				waiting = append(waiting, web.Option{Value: x.ID, Text: of, Hint: c.acted(r.Context(), x.MadeBy) + " wants it, " + needsWords(x.Needs)})
+			}
 		}
-		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: of, Href: atJournal + "?object=silence/" + x.ID}, {Mark: &m}, {Text: c.acted(r.Context(), x.MadeBy)}, {Text: strconv.FormatInt(x.Hid, 10)}}})
+		t.Rows = append(t.Rows, c.silenceRow(r.Context(), x, of))
 	}
 	p := watchPage{Tables: []web.Table{t}}
 	if c.Access.May(who, access.WatchAct) {
 		p.Last = append(p.Last, web.Form{Part: "make", Action: atSilences, Act: "Silence them", Fault: failed, Fields: []web.Field{
 			{Name: "matcher", Label: "Which alarms", Value: typed["matcher"], Required: true, Max: 500, Complete: "off", Hint: "Such as alertname=disk-full-soon, or alertname=disk-full-soon instance=data."},
 			{Name: "reason", Label: "Why nobody need hear", Value: typed["reason"], Required: true, Max: 300, Complete: "off"},
-			{Name: "minutes", Label: "For how many minutes", Value: typed["minutes"], Type: "number", Max: 4, Hint: "At most 1440, a day. Empty: two hours."}}})
+			{Name: "minutes", Label: "For how many minutes", Value: typed["minutes"], Type: "number", Max: 5, Hint: "Empty: two hours. More than 1440, a day, or more than a quarter of the rules: a second person approves it first."}}})
 		if len(live) > 0 {
 			p.Last = append(p.Last, web.Form{Part: "end", Action: atSilences + "/end", Act: "End it now", Quiet: true, Fields: []web.Field{{Name: "silence", Label: "Silence", Type: "select", Options: live}}})
 		}
+	}
+	if len(waiting) > 0 && c.Access.May(who, access.WatchManage) {
+		p.Forms = []web.Form{{Part: "approve", Action: atSilences + "/approve", Act: "Approve it", Fields: []web.Field{{Name: "silence", Label: "They wait for a second person", Type: "radio", Required: true, Options: waiting}}}}
+	}
+	if err := c.muteTable(r.Context(), who, &p); err != nil {
+		return err
 	}
 	return c.answer(w, r, st, "watch", web.View{Title: "Silences", Lead: "What is not told for a while. It is seen and recorded all the same, and told when the silence ends. Rules that watch trust are never silent.", Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: p})
 }

@@ -23,6 +23,7 @@ type alarmed struct {
 	alarms   []watch.Alarm
 	silences []watch.Silence
 	own      []watch.Version
+	pulse    watch.Pulse
 	did      []string
 	looked   []watch.Question
 }
@@ -102,6 +103,25 @@ func (a *alarmed) Silence(_ context.Context, _ actor.Actor, ms []watch.Matcher, 
 	return watch.Silence{}, nil
 }
 
+func (a *alarmed) SilenceOf(_ context.Context, _ actor.Actor, id string) (watch.Kept, error) {
+	if id != "q1" {
+		return watch.Kept{}, fault.New(fault.NotFound, "silence_unknown", fault.Public{Problem: "There is no such silence."})
+	}
+	return watch.Kept{Silence: a.silences[0], Versions: a.silences[:2], Alarms: a.alarms[:1]}, nil
+}
+
+func (a *alarmed) ApproveSilence(_ context.Context, _ actor.Actor, id string) error {
+	a.did = append(a.did, "approve "+id)
+	return nil
+}
+
+func (a *alarmed) PulseFor(context.Context, actor.Actor) (watch.Pulse, error) { return a.pulse, nil }
+
+func (a *alarmed) Mutes(context.Context, actor.Actor) ([]watch.Mute, error) {
+	m, err := watch.ReadMute(watch.MuteWish{Name: "nights", From: "20:00", To: "07:00"})
+	return []watch.Mute{m}, err
+}
+
 func (a *alarmed) EndSilence(_ context.Context, _ actor.Actor, id string) error {
 	a.did = append(a.did, "end "+id)
 	return nil
@@ -137,7 +157,8 @@ func (a *alarmed) DeliveriesFor(context.Context, actor.Actor, notify.Query) ([]n
 func watched(t *testing.T) (*world, *alarmed) {
 	w := newWorld(t)
 	now := w.kit.Clock.Now()
-	a := &alarmed{silences: []watch.Silence{{ID: "q1", Matchers: []watch.Matcher{{Name: "alertname", Value: "cpu-high"}}, MadeBy: "operator/0", Ends: now.Add(time.Hour), Hid: 3}}}
+	a := &alarmed{silences: []watch.Silence{{ID: "q1", Matchers: []watch.Matcher{{Name: "alertname", Value: "cpu-high"}}, MadeBy: "operator/0", Ends: now.Add(time.Hour), Hid: 3, Version: 2},
+		{ID: "q2", Matchers: []watch.Matcher{{Name: "part", Value: "load"}}, MadeBy: "person/" + w.ids["ana"], Ends: now.Add(48 * time.Hour), Version: 1, Needs: watch.Long}}}
 	label := map[string]string{"alertname": "signin-failures-network", "instance": "s:0760bbfa1fd7e5d144bbba58bc018164"}
 	a.own = owned(now)
 	a.alarms = []watch.Alarm{
@@ -184,7 +205,14 @@ func TestAlarmsInTheConsole(t *testing.T) { // breaks: mon.notify, mon.alarms
 	w.post("dev", at+"/a3/close", url.Values{}).want(422, "true, benign, false or test")
 	w.post("dev", at+"/a3/close", url.Values{"verdict": {"benign"}, "note": {"the import"}}).want(303)
 	w.get("dev", at+"/rules").want(200, "75 % of 4", "More than 90 % busy", "not yet")
-	w.get("dev", at+"/silences").want(200, "alertname=cpu-high", "until 0")
+	w.get("dev", at+"/silences").want(200, "alertname=cpu-high", "until 0", "version 2", "waits for a second person", "Approve it", "20:00 to 07:00")
+	if body := w.get("ana", at+"/silences").want(200, "waits for a second person").Body.String(); strings.Contains(body, "Approve it") {
+		t.Error("whoever made it is asked to approve it")
+	}
+	w.get("dev", at+"/silences/q1").want(200, "kept 3 alarms quiet", "The vault was sealed", "Versions")
+	w.get("dev", at+"/silences/nothing").want(404)
+	w.post("emil", at+"/silences/approve", url.Values{"silence": {"q2"}}).want(403)
+	w.post("dev", at+"/silences/approve", url.Values{"silence": {"q2"}}).want(303)
 	w.post("emil", at+"/silences", url.Values{"matcher": {"alertname=cpu-high"}, "reason": {"the machine is moved"}}).want(403)
 	w.post("dev", at+"/silences", url.Values{"matcher": {"nonsense"}, "reason": {"the machine is moved"}}).want(422, "name=value")
 	w.post("dev", at+"/silences", url.Values{"matcher": {"alertname=cpu-high"}, "reason": {"the machine is moved"}, "minutes": {"60"}}).want(303)
@@ -198,7 +226,7 @@ func TestAlarmsInTheConsole(t *testing.T) { // breaks: mon.notify, mon.alarms
 	w.post("emil", at+"/usual", url.Values{"series": {"requests"}, "reason": {"a great customer came"}}).want(403)
 	w.post("dev", at+"/usual", url.Values{"series": {"requests"}, "reason": {"more"}}).want(422, "10 to 500 bytes")
 	w.post("dev", at+"/usual", url.Values{"series": {"requests"}, "reason": {"a great customer came"}}).want(303)
-	want := "ack a1 on it; close a3 benign the import; silence alertname=cpu-high the machine is moved; end q1; test mail; accept requests a great customer came"
+	want := "ack a1 on it; close a3 benign the import; approve q2; silence alertname=cpu-high the machine is moved; end q1; test mail; accept requests a great customer came"
 	if got := strings.Join(a.did, "; "); got != want {
 		t.Errorf("did %s\nwant %s", got, want)
 	}

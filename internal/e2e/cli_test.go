@@ -155,6 +155,7 @@ func (k *talker) watch(t *testing.T) {
 	k.ownRule(t)
 	silence := decode[struct{ ID string }](t, k.ask(t, "watch", "silence", "add", "alertname=cpu-high", "--reason", "a test of the commands"))
 	k.ask(t, "watch", "silence", "list")
+	k.ask(t, "watch", "silence", "show", silence.ID)
 	k.ask(t, "watch", "silence", "end", silence.ID)
 	k.ask(t, "watch", "channel", "add", "folder", "--kind", "file")
 	k.ask(t, "watch", "channel", "list")

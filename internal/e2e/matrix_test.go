@@ -70,6 +70,7 @@ var asks = map[string]access.Action{
 	"GET watch/own": access.WatchRead, "GET watch/own/{id}": access.WatchRead, "POST watch/own": access.WatchManage, "POST watch/own/test": access.WatchManage,
 	"POST watch/own/{id}/approve": access.WatchManage, "POST watch/own/{id}/enable": access.WatchManage, "POST watch/own/{id}/retire": access.WatchManage,
 	"GET watch/budgets": access.WatchRead, "GET watch/budgets/{name}": access.WatchRead, "PUT watch/budgets/{name}": access.WatchManage, "DELETE watch/budgets/{name}": access.WatchManage,
+	"GET watch/silences/{id}": access.WatchRead, "POST watch/silences/{id}/approve": access.WatchManage,
 	"GET watch/mutes": access.WatchRead, "PUT watch/mutes/{name}": access.WatchManage, "DELETE watch/mutes/{name}": access.WatchManage,
 	"GET watch/oncall": access.WatchRead, "PUT watch/oncall/{rota}": access.WatchManage, "DELETE watch/oncall/{rota}": access.WatchManage, "POST watch/oncall/{rota}/overrides": access.WatchAct, "POST watch/oncall/overrides/{id}/agree": access.WatchAct, "POST watch/oncall/overrides/{id}/decline": access.WatchAct,
 	"GET watch/costs": access.WatchRead, "POST watch/costs": access.WatchAct, "POST watch/costs/forget": access.WatchManage, "GET watch/prices": access.WatchRead, "PUT watch/prices": access.WatchManage,

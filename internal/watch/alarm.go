@@ -456,7 +456,7 @@ const (
 	alarmColumns = `id, rule, fingerprint, labels, severity, clause, part, state, test, silenced, opened, fired, seen, due, ends, told, level, acked_by, acked_until, cleared, closed, verdict, flaps, count, value, inhibited, flap_from, flap_hour, flapping`
 	insertAlarm  = `INSERT INTO watch_alarm (` + alarmColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, FALSE, $10, $11, $10, $12, $13, 0, 0, '', 0, 0, 0, '', 0, $14, $15, '', 0, 0, 0)`
 	sameAlarm    = `SELECT ` + alarmColumns + ` FROM watch_alarm WHERE fingerprint = $1 AND (state IN ('pending', 'firing', 'acknowledged') OR state = 'cleared' AND cleared >= $2) ORDER BY id DESC`
-	listAlarms   = `SELECT ` + alarmColumns + ` FROM watch_alarm WHERE state <> 'pending' AND ($1 = '' OR $1 = 'open' AND state IN ('firing', 'acknowledged') OR $1 = 'cleared' AND state = 'cleared') AND (rule = $2 OR $2 = '')
+	listAlarms   = `SELECT ` + alarmColumns + ` FROM watch_alarm WHERE state <> 'pending' AND rule <> 'heartbeat' AND ($1 = '' OR $1 = 'open' AND state IN ('firing', 'acknowledged') OR $1 = 'cleared' AND state = 'cleared') AND (rule = $2 OR $2 = '')
 		ORDER BY CASE state WHEN 'firing' THEN 0 WHEN 'acknowledged' THEN 1 WHEN 'cleared' THEN 2 ELSE 3 END, CASE severity WHEN 'page' THEN 0 WHEN 'ticket' THEN 1 ELSE 2 END, id DESC LIMIT $3`
 	addEvidence = `INSERT INTO watch_evidence (alarm, n) SELECT $1, $2 WHERE (SELECT COUNT(*) FROM watch_evidence WHERE alarm = $1) < $3 ON CONFLICT (alarm, n) DO NOTHING`
 	ruleFired   = `INSERT INTO watch_rule (id, fired, tried) VALUES ($1, $2, 0) ON CONFLICT (id) DO UPDATE SET fired = excluded.fired`

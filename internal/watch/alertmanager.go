@@ -345,7 +345,11 @@ func firstOf(m map[string]string, names ...string) string {
 
 func (s *Service) kept(x *Silence) amKept {
 	k := amKept{ID: uuidOf(x.ID), Status: map[string]string{"state": "expired"}, UpdatedAt: amTime(x.Made), Comment: "The reason stands in the journal.", CreatedBy: x.MadeBy, StartsAt: amTime(x.Starts), EndsAt: amTime(x.Ends)}
-	if s.Now().Before(x.Ends) {
+	switch {
+	case !s.Now().Before(x.Ends):
+	case x.Waits(): // for a second person
+		k.Status["state"] = "pending"
+	default:
 		k.Status["state"] = "active"
 	}
 	for _, m := range x.Matchers {
@@ -401,7 +405,7 @@ func (s *Service) amOneSilence(w http.ResponseWriter, r *http.Request, who actor
 	return web.WriteJSON(w, http.StatusOK, s.kept(&x))
 }
 
-// amSilence makes one; with an id it takes the place of that one, which ends.
+// amSilence makes one; with an id it is a new version of that one, which ends when it holds.
 func (s *Service) amSilence(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	if err := s.Access.Allow(r.Context(), who, access.WatchAct, "watch/silences"); err != nil {
 		return err
@@ -422,14 +426,12 @@ func (s *Service) amSilence(w http.ResponseWriter, r *http.Request, who actor.Ac
 	if by := in.CreatedBy; by != "" && len(reason) >= leastReason {
 		reason += " (said to be by " + by + ")"
 	}
-	x, err := s.Silence(r.Context(), who, ms, reason, in.EndsAt)
+	x, err := s.EditSilence(r.Context(), who, idOf(in.ID), ms, reason, in.EndsAt)
+	if fault.KindOf(err) == fault.NotFound { // it is over, or of another server
+		x, err = s.Silence(r.Context(), who, ms, reason, in.EndsAt)
+	}
 	if err != nil {
 		return amRefused(w, err)
-	}
-	if in.ID != "" {
-		if err := s.EndSilence(r.Context(), who, idOf(in.ID)); err != nil && fault.KindOf(err) != fault.NotFound {
-			return err
-		}
 	}
 	return web.WriteJSON(w, http.StatusOK, map[string]string{"silenceID": uuidOf(x.ID)})
 }

@@ -167,8 +167,24 @@ func (s *Service) trySilences(ctx context.Context) (clause.Result, error) {
 	try("silence the rule that watches the journal", "watch_trust", rule("journal-broken"), why, soon)
 	try("silence the rule that watches delivery", "watch_trust", rule("notify-failing"), why, soon)
 	try("silence everything", "watch_trust", []Matcher{{Name: "alertname", Value: "", Unequal: true}}, why, soon)
-	try("silence a rule for two days", "watch_ends", rule("cpu-high"), why, s.Now().Add(48*time.Hour))
+	try("silence a rule for two months", "watch_ends", rule("cpu-high"), why, s.Now().Add(60*24*time.Hour))
 	try("silence a rule without a reason", "watch_reason", rule("cpu-high"), "", soon)
+	waits := func(act, needs string, ms []Matcher, ends time.Time) {
+		x := Silence{Matchers: ms, Ends: ends, MadeBy: who.String()}
+		st := clause.Step{Act: act + ", alone", Expected: "waits for a second person", Got: "holds"}
+		if err := s.mayBeSilent(&x, why); err != nil {
+			st.Got = err.Error()
+		} else if x.Waits() && x.Needs == needs && mayApprove(&Silence{MadeBy: "person/trial"}, actor.Actor{Kind: actor.Person, ID: "trial"}) != nil {
+			st.Got, st.OK = st.Expected, true
+		}
+		steps = append(steps, st)
+	}
+	waits("silence a rule for two days", Long, rule("cpu-high"), s.Now().Add(48*time.Hour))
+	wide, err := ParseMatcher("part=~load|service|abuse")
+	if err != nil {
+		return clause.Result{}, err
+	}
+	waits("silence a quarter of the rules and more", Wide, []Matcher{wide}, soon)
 	ok := Silence{Matchers: rule("cpu-high"), Ends: soon}
 	st := clause.Step{Act: "silence one rule for an hour, with a reason", Expected: "may be made", Got: "may be made", OK: true, Control: true}
 	if err := s.mayBeSilent(&ok, why); err != nil {

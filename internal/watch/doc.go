@@ -24,8 +24,9 @@
 // (each minute is compared with what two weeks and more have taught; until then it says so),
 // mon.drill-down (view.go: from a span to groups, and to the records behind them).
 //
-// Refuses: a silence without a reason, without an end, of more than a day, of more than a
-// quarter of the rules, or of a rule that watches trust or watch itself; an acknowledgement
+// Refuses: a silence without a reason, without an end, or of a rule that watches trust or watch
+// itself; one of more than a day, or of more than a quarter of the rules, without a second
+// person; hours of the week that leave no time for tickets; an acknowledgement
 // by a mere look at a link (scanners of mail look); a verdict twice; a rule of one's own
 // without a back-test, or that its author alone approves.
 //
@@ -41,10 +42,11 @@
 // habits are sealed under their own keys, and die with them.
 //
 // BUG(node): readings are of this node, and so are counts of access records. BUG(crash): no
-// rule of one's own is asked about the records of the last second before one. BUG(dead): that
-// watch itself has died is seen by nobody on the same machine.
+// rule of one's own is asked about the records of the last second before one.
+// BUG(dead): that a lone server has died is seen by nobody on the same machine; somebody outside
+// may be told each minute that it lives (beat.go).
 //
 // For: engineer, owner. Read watch.go, pack.go, rule.go; then follow.go, reading.go,
-// alarm.go, step.go, tell.go; meters.go, gate.go, learn.go, habits.go, unusual.go, usual.go; own.go, own_log.go, own_watch.go, backtest.go; silence.go, link.go,
+// alarm.go, step.go, tell.go, beat.go; meters.go, gate.go, learn.go, habits.go, unusual.go, usual.go; own.go, own_log.go, own_watch.go, backtest.go; silence.go, hide.go, mute.go, flap.go, link.go,
 // trial.go, alertmanager.go, clauses.go.
 package watch

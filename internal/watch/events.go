@@ -150,12 +150,39 @@ type SilenceMade struct {
 	Silence  string    `class:"public"`
 	Matchers string    `class:"public"`
 	Ends     time.Time `class:"public"`
+	Version  int64     `class:"public"`
+	Former   string    `class:"public"` // whose place it takes; empty = nobody's
+	Needs    string    `class:"public"` // why it waits for a second person: wide, long; empty = it holds
 	reason   string
 }
 
 // About implements ledger.Event.
 func (e SilenceMade) About() ledger.About {
 	return ledger.About{Name: "watch.silence-made", Clause: notified, Object: "silence/" + e.Silence, Reason: e.reason}
+}
+
+// SilenceApproved is a second person's word on a wide or a long silence.
+type SilenceApproved struct {
+	Silence string    `class:"public"`
+	Ends    time.Time `class:"public"`
+	Needs   string    `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e SilenceApproved) About() ledger.About {
+	return ledger.About{Name: "watch.silence-approved", Clause: notified, Object: "silence/" + e.Silence}
+}
+
+// SilenceEnding is a silence that ends within the hour. People: its maker, if they can be told.
+type SilenceEnding struct {
+	Silence string    `class:"public"`
+	Ends    time.Time `class:"public"`
+	People  int64     `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e SilenceEnding) About() ledger.About {
+	return ledger.About{Name: "watch.silence-end-announced", Clause: notified, Object: "silence/" + e.Silence}
 }
 
 // SilenceEnded is a silence that somebody ended before its time.

@@ -43,7 +43,8 @@ type world struct {
 	letters []mail.Message
 	people  map[int64][]watch.Person
 	n       int64 // of the next entry
-	closed  bool  // the application is in maintenance
+	outside func(ctxt) error
+	closed  bool // the application is in maintenance
 
 	entries  []journal.Entry // all that was followed
 	requests []watch.Handled
@@ -114,7 +115,7 @@ func (w *world) again() {
 			defer w.mu.Unlock()
 			return w.people[min(level, 1)], nil
 		},
-		Folders: map[string]string{"data": w.dir}, Sources: w.sources, History: w, Maintenance: func() bool { return w.closed }, Now: w.Clock.Now, Log: slog.New(slog.DiscardHandler)}); err != nil {
+		Folders: map[string]string{"data": w.dir}, Sources: w.sources, History: w, Maintenance: func() bool { return w.closed }, Outside: w.outside, Now: w.Clock.Now, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -246,3 +247,5 @@ func (w *world) quiet(query string, args ...any) {
 		return err
 	}))
 }
+
+func deliveriesAbout(what string) notify.Query { return notify.Query{About: what, Limit: 500} }

@@ -28,7 +28,9 @@ func (s *Service) Routes() []web.Route {
 		on("GET "+v1+"/baselines", true, s.getBaselines, web.Doc{Summary: "What is learned as usual, what is unusual first", Out: baselinesOut{}}),
 		on("POST "+v1+"/baselines/accept", true, s.postAccept, web.Doc{Summary: "Say that what a series does now is the new normal", In: acceptIn{}, Errors: []string{"series_unknown", "watch_reason"}}),
 		on("GET "+v1+"/silences", true, s.getSilences, web.Doc{Summary: "Silences, and how much they kept quiet", Out: silencesOut{}}),
-		on("POST "+v1+"/silences", true, s.postSilence, web.Doc{Summary: "Keep alarms from being told for a while", In: silenceIn{}, Out: silenceWire{}, Status: http.StatusCreated, Errors: []string{"watch_matcher", "watch_reason", "watch_ends", "watch_trust", "watch_wide", "silences_full"}}),
+		on("POST "+v1+"/silences", true, s.postSilence, web.Doc{Summary: "Keep alarms from being told for a while", In: silenceIn{}, Out: silenceWire{}, Status: http.StatusCreated, Errors: []string{"watch_matcher", "watch_reason", "watch_ends", "watch_trust", "silences_full"}}),
+		on("GET "+v1+"/silences/{id}", true, s.getSilence, web.Doc{Summary: "One silence, its versions, and the alarms it kept quiet", Out: keptOut{}, Errors: []string{"silence_unknown"}}),
+		on("POST "+v1+"/silences/{id}/approve", false, s.postApproveSilence, web.Doc{Summary: "Approve a wide or a long silence that somebody else made", Errors: []string{"silence_unknown", "silence_state", "own_silence", "person_needed"}}),
 		on("DELETE "+v1+"/silences/{id}", true, s.deleteSilence, web.Doc{Summary: "End a silence", Errors: []string{"silence_unknown"}}),
 		on("GET "+v1+"/mutes", true, s.getMutes, web.Doc{Summary: "Times of the week in which tickets are not told", Out: mutesOut{}}),
 		on("PUT "+v1+"/mutes/{name}", false, s.putMute, web.Doc{Summary: "Set a time of the week in which tickets are not told; pages always are", In: muteIn{}, Out: muteWire{}, Errors: []string{"watch_name", "watch_zone", "watch_days", "watch_from", "watch_to", "watch_reason", "watch_wide", "mutes_full"}}),
@@ -124,6 +126,15 @@ type (
 		MadeBy   string    `json:"made_by"`
 		Ends     time.Time `json:"ends"`
 		Hid      int64     `json:"hid"`
+		Version  int64     `json:"version"`
+		Needs    string    `json:"needs,omitzero"` // a second person's approval, as it is wide or long
+		Waits    bool      `json:"waits,omitzero"`
+		Approved string    `json:"approved_by,omitzero"`
+	}
+	keptOut struct {
+		Silence  silenceWire   `json:"silence"`
+		Versions []silenceWire `json:"versions"`
+		Alarms   []alarmWire   `json:"alarms"` // that it kept quiet
 	}
 	silencesOut struct {
 		Silences []silenceWire `json:"silences"`
@@ -275,7 +286,7 @@ func (s *Service) postFire(w http.ResponseWriter, r *http.Request, who actor.Act
 }
 
 func wireSilence(x *Silence) silenceWire {
-	out := silenceWire{x.ID, []string{}, x.Made, x.MadeBy, x.Ends, x.Hid}
+	out := silenceWire{x.ID, []string{}, x.Made, x.MadeBy, x.Ends, x.Hid, x.Version, x.Needs, x.Waits(), x.ApprovedBy}
 	for _, m := range x.Matchers {
 		out.Matchers = append(out.Matchers, m.String())
 	}
@@ -292,6 +303,29 @@ func (s *Service) getSilences(w http.ResponseWriter, r *http.Request, who actor.
 		out.Silences = append(out.Silences, wireSilence(&all[i]))
 	}
 	return web.WriteJSON(w, http.StatusOK, out)
+}
+
+func (s *Service) getSilence(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	k, err := s.SilenceOf(r.Context(), who, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	out := keptOut{Silence: wireSilence(&k.Silence), Versions: []silenceWire{}, Alarms: []alarmWire{}}
+	for i := range k.Versions {
+		out.Versions = append(out.Versions, wireSilence(&k.Versions[i]))
+	}
+	for i := range k.Alarms {
+		out.Alarms = append(out.Alarms, s.wire(&k.Alarms[i]))
+	}
+	return web.WriteJSON(w, http.StatusOK, out)
+}
+
+func (s *Service) postApproveSilence(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	if err := s.ApproveSilence(r.Context(), who, r.PathValue("id")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 func (s *Service) postSilence(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
@@ -323,7 +357,7 @@ func (s *Service) ReadSilence(matchers []string, minutes int64) (ms []Matcher, e
 		ms = append(ms, m)
 	}
 	if minutes < 0 || minutes > 60*24*365 {
-		return nil, time.Time{}, bad("ends", "The time of the silence is not good.", "1 to 1440 minutes.")
+		return nil, time.Time{}, bad("ends", "The time of the silence is not good.", "1 to 43200 minutes.")
 	}
 	if minutes > 0 {
 		ends = s.Now().Add(time.Duration(minutes) * time.Minute)

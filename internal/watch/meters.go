@@ -67,6 +67,7 @@ func Meters() []series.Meter {
 		level("host.cpu", "%", "Time that the processors were busy"), level("host.pressure", "%", "Time that some task waited"), level("host.memory", "%", "Memory in use"),
 		level("host.disk", "%", "Disks in use"), level("process.files", "%", "Open files of those this process may have"), level("process.tasks", "", "Tasks under way in this process"),
 		level("queue.overdue", "s", "How late queued work is"), level("journal.waiting", "s", "How long entries wait for their number"), level("watch.behind", "", "Entries that watch has not looked at"),
+		level(latency, "ms", "How long a heartbeat takes from its reading to the end of an alarm's way"),
 	}
 }
 

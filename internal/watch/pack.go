@@ -201,6 +201,8 @@ func metaRules() []Rule { // clause: mon.alarms
 			Next: "The label names the source; the log says why it cannot be read.", Reads: "source.silent", Above: 3, Clear: 2, fire: reads("host")},
 		{ID: "watch-behind", Part: Meta, Severity: notify.Page, Clause: alarms, Title: "Watch is behind the journal", Says: "More than 5,000 entries were not looked at for two minutes",
 			Next: "Alarms are late. The log says whether it fails; load passes by itself.", Reads: "watch.behind", Above: 5000, Clear: 500, For: 2 * m, fire: reads("")},
+		{ID: "heartbeat-missing", Part: Meta, Severity: notify.Page, Clause: alarms, Title: "The heartbeat of watch is missing", Says: "Three heartbeats in a row, one each ten seconds, did not arrive",
+			Next: "Alarms may not go out. The label names the node: see whether it runs, and what its log says.", Reads: missing, Above: 29, Clear: 15, fire: reads("node")},
 		{ID: "events-dropped", Part: Meta, Severity: notify.Page, Clause: alarms, Title: "Watch lost some of what it counts", Says: "Requests, or records that rules of your own are about, came faster than they could be looked at",
 			Next: "The minute is marked as incomplete, and nothing is learned from it. See what the load was (Gate, Requests).", Streams: []string{"watch.events-dropped"}, By: byField("source"), Quiet: time.Hour, fire: seen("watch.events-dropped", "source", "requests")},
 		{ID: "rule-error", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "A rule cannot be evaluated", Says: "Looking at an entry ended in an error",

@@ -38,6 +38,8 @@ func (s *Service) stepSome(ctx context.Context, now time.Time, due []Alarm) (err
 	for i := range due {
 		a := &due[i]
 		switch {
+		case a.Rule == beatRule.ID:
+			err = s.arrive(ctx, a)
 		case a.ends > 0 && a.ends <= now.UnixMicro() && a.State != Pending:
 			err = s.quietly(ctx, system, func(tx *ledger.Tx) ([]ledger.Event, error) { return s.clearAlarm(ctx, tx, a) })
 		case a.State == Pending:
@@ -60,7 +62,10 @@ func (s *Service) stepSome(ctx context.Context, now time.Time, due []Alarm) (err
 			return err
 		}
 	}
-	return s.sumUp(ctx)
+	if err := s.sumUp(ctx); err != nil {
+		return err
+	}
+	return s.tendSilences(ctx)
 }
 
 // begin makes a pending alarm fire.

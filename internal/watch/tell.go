@@ -180,16 +180,24 @@ func (s *Service) message(as []*Alarm, level int64) notify.Message {
 	if level > 0 {
 		paras = append([]string{"Nobody has acknowledged this yet."}, paras...)
 	}
-	h := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%d", ids(as), level, first.Flaps))
+	ended := ""
+	if slices.ContainsFunc(as, func(a *Alarm) bool { return a.Silenced }) {
+		ended = silenceEnded
+		paras = append([]string{"A silence has ended, and this still fires."}, paras...)
+	}
+	h := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%d%s", ids(as), level, first.Flaps, ended))
 	subject := strings.ToUpper(first.Severity) + ": " + s.title(first)
 	if len(as) > 1 {
 		subject += fmt.Sprintf(", and %d more", len(as)-1)
 	}
+	subject += ended
 	if first.Test {
 		subject = "[test] " + subject
 	}
 	return notify.Message{Key: hex.EncodeToString(h[:16]), Subject: subject, Text: strings.Join(paras, "\n\n"), Severity: first.Severity, About: "alarm/" + first.ID, Thread: first.ID, Repeat: true}
 }
+
+const silenceEnded = " (silence ended)"
 
 func (s *Service) title(a *Alarm) string {
 	if r := s.ruleOf(a.Rule); r != nil && a.Rule != pushedRule {
@@ -233,7 +241,10 @@ func (s *Service) unsilenced(ctx context.Context, as []*Alarm) ([]*Alarm, error)
 		x := silences[i]
 		if err := s.DB.Quiet(ctx, ledger.WatchState, func(tx *ledger.Tx) error {
 			n, err := tx.Exec(ctx, `UPDATE watch_alarm SET silenced = TRUE, due = $2 WHERE id = $1 AND state = 'firing'`, a.ID, us(x.Ends))
-			if err != nil || n == 0 || a.Silenced {
+			if err != nil || n == 0 {
+				return err
+			}
+			if n, err = tx.Exec(ctx, `INSERT INTO watch_hidden (silence, alarm, at) VALUES ($1, $2, $3) ON CONFLICT (silence, alarm) DO NOTHING`, x.ID, a.ID, us(tx.Now())); err != nil || n == 0 {
 				return err
 			}
 			_, err = tx.Exec(ctx, `UPDATE watch_silence SET hid = hid + 1 WHERE id = $1`, x.ID)

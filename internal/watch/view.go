@@ -43,7 +43,7 @@ func Views() []View {
 		{"secret-reads", "Secret reads", "Secrets that somebody was given.", []string{"secret-reads", "exports"}, []string{byKind, byPerson}, true},
 		{"detections", "Detections", "Alarms that opened.", []string{"detections"}, []string{byRule, byKind}, true},
 		{"delivery", "Delivery", "What became of messages about alarms, and letters.", []string{"deliveries", "mails"}, []string{byKind, byChannel}, true},
-		{"health", "Own health", "Whether this server keeps up.", []string{"entries", "journal.waiting", "watch.behind", "queue.overdue", "process.tasks"}, []string{byKind, byTeam}, false},
+		{"health", "Own health", "Whether this server keeps up.", []string{"entries", "journal.waiting", "watch.behind", latency, "queue.overdue", "process.tasks"}, []string{byKind, byTeam}, false},
 	}
 }
 

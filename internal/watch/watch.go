@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,7 +64,7 @@ type Notify interface {
 	Test(ctx context.Context, who actor.Actor, name, to string) (string, error)
 }
 
-// Deps are what a Service is made of; all but Zone, Sources and Maintenance are needed.
+// Deps are what a Service is made of; all but Zone, Sources, Maintenance, Node and Outside are needed.
 type Deps struct {
 	DB     *ledger.DB
 	Keys   Keys
@@ -80,6 +81,8 @@ type Deps struct {
 	History  History           // for back-tests
 	// Maintenance reports whether the application is closed on purpose.
 	Maintenance func() bool
+	Node        string                          // of several, for its heartbeat
+	Outside     func(ctx context.Context) error // tells somebody outside that this server watches; nil = nobody listens
 	Now         func() time.Time
 	Log         *slog.Logger
 }
@@ -96,6 +99,7 @@ type Service struct {
 	sources  []*source
 	pages    *web.Pages
 	own      own
+	pulse    pulse
 	apart    apart
 	begun    time.Time
 	forgot   time.Time // when rows were last removed; for Sample alone
@@ -113,7 +117,10 @@ func New(d Deps) (*Service, error) {
 		return nil, errors.New("watch: a dependency is missing")
 	}
 	s := &Service{Deps: d, begun: d.Now(), meter: newMeter(d.Now), tally: newTally(), wake: make(chan struct{}, 1), marks: marks{people: map[string]bool{}}}
-	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}, s.ownSource()}, d.Sources...) {
+	if d.Outside != nil {
+		s.Sources = append(slices.Clone(d.Sources), s.outsideSource())
+	}
+	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}, s.ownSource()}, s.Sources...) {
 		s.sources = append(s.sources, &source{Source: src, begun: d.Now()})
 	}
 	s.apart.rules = map[string]*crowd{}
@@ -143,6 +150,10 @@ func (s *Service) Run(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() { defer close(done); s.runInlet(ctx) }()
 	defer func() { <-done }()
+	defer s.stop(ctx)
+	out := make(chan struct{})
+	go func() { defer close(out); s.runOutside(ctx) }()
+	defer func() { <-out }()
 	tick := time.NewTicker(round)
 	defer tick.Stop()
 	soon := time.NewTicker(drains)
@@ -160,6 +171,9 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-tick.C:
 			if err := s.Sample(ctx); err != nil && ctx.Err() == nil {
 				s.Log.Error("judge what was read of this machine", "err", err)
+			}
+			if err := s.Beat(ctx); err != nil && ctx.Err() == nil {
+				s.Log.Error("send a heartbeat", "err", err)
 			}
 		}
 		if err := s.Step(ctx); err != nil && ctx.Err() == nil {
