@@ -14,6 +14,7 @@ import (
 
 	"writ/internal/fault"
 	"writ/internal/identity/upstream"
+	"writ/internal/notify"
 	"writ/internal/vault/unseal"
 
 	"github.com/goccy/go-yaml"
@@ -56,6 +57,8 @@ type KeysConfig struct {
 type MailConfig struct {
 	URL  string `yaml:"url"`
 	From string `yaml:"from"`
+
+	Bounces string `yaml:"bounces,omitempty"` // where a mail server of this machine brings notices about deliveries by LMTP: a socket's path, or 127.0.0.1:2424
 }
 
 // TLSConfig names certificate files; both empty = Writ's local authority.
@@ -168,6 +171,9 @@ func (c Config) check(name string) error {
 	}
 	if err := c.Status.check(bad); err != nil {
 		return err
+	}
+	if want := notify.GoodIntake(c.Mail.Bounces); c.Mail.Bounces != "" && want != "" {
+		return bad("mail.bounces", c.Mail.Bounces, want)
 	}
 	if err := c.Watch.check(bad); err != nil {
 		return err

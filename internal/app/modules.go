@@ -201,7 +201,7 @@ func (a *App) buildGateway() error {
 		return err
 	}
 	if a.trail, err = trail.New(trail.Deps{DB: a.db, Keys: a.ring, Access: a.access, Dir: a.path("segments"), Now: a.now, Log: a.log.With("module", "gateway"),
-		Held: func(ctx context.Context) (bool, error) { return a.incident.HoldStands(ctx) },
+		Held:     func(ctx context.Context) (bool, error) { return a.incident.HoldStands(ctx) },
 		Revision: func(at time.Time) string { return a.policy.VersionAt(at) }}); err != nil {
 		return err
 	}
@@ -304,6 +304,7 @@ func (a *App) face() (err error) {
 		a.rotate.Routes(),
 		a.scan.Routes(),
 		a.watch.Routes(),
+		a.watch.ReportRoutes(),
 		a.spend.Routes(),
 		a.feed.Routes(),
 		a.rota.Routes(),
@@ -331,7 +332,7 @@ func (a *App) start(ctx context.Context) error {
 
 // runs are the modules' own work, until the context ends.
 func (a *App) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.items.Run, a.gateway.Run, a.trail.Run, a.policy.Run, a.watch.Run, a.feed.Run, a.runIssuer, a.incident.Run}
+	return []func(context.Context) error{a.jobs.Run, a.journal.Run, a.identity.Run, a.glass.Run, a.oidc.Run, a.upstream.Run, a.vault.Run, a.holders.Run, a.items.Run, a.gateway.Run, a.trail.Run, a.policy.Run, a.watch.Run, a.feed.Run, a.runIssuer, a.incident.Run, a.runIntake}
 }
 
 // recheck looks again at the clauses about the policy itself when one of its facts is in

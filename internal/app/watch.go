@@ -66,7 +66,8 @@ const alarmFolder = "alarms"
 func (a *App) buildWatch() (err error) {
 	company := func() string { return a.config.Company }
 	d := notify.Deps{DB: a.db, Keys: a.ring, Mail: a.mail, Jobs: a.jobs, Company: company, Now: a.now, Log: a.log.With("module", "notify"),
-		Tester: func(ctx context.Context) (string, error) { return a.watch.Tester(ctx) }}
+		Tester:  func(ctx context.Context) (string, error) { return a.watch.Tester(ctx) },
+		Keepers: func() []notify.Keeper { return []notify.Keeper{a.incident, a.status} }}
 	if !a.mail.Outside() {
 		d.Folder = a.path(alarmFolder)
 	}
@@ -316,4 +317,18 @@ func (a *App) ownHabits(ctx context.Context, person string, d *identity.OwnData)
 	}
 	d.Habits = &identity.OwnHabits{First: time.Unix(p.First*60, 0).UTC(), Last: time.Unix(p.Last*60, 0).UTC(), Networks: p.Networks.Known(), Agents: p.Agents.Known(), Endpoints: p.Routes.Known(), Hours: p.Times()}
 	return nil
+}
+
+// runIntake takes notices about deliveries where the settings name a place for them.
+func (a *App) runIntake(ctx context.Context) error {
+	at := a.config.Mail.Bounces
+	if at == "" {
+		<-ctx.Done()
+		return nil
+	}
+	l, err := notify.ListenIntake(at)
+	if err != nil {
+		return err
+	}
+	return a.notify.Intake(ctx, l)
 }

@@ -141,7 +141,7 @@ with a token ($WRIT_TOKEN, or --token), as the program that the token stands for
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.checkFlags(c) }
 	root.AddCommand(a.serverCommands()...)
 	root.AddCommand(a.checkCommand(), a.proveCommand(), a.policyCommand(), a.attestCommand(), a.exceptionCommand(),
-		a.journalCommand(), a.userCommand(), a.teamCommand(), a.supportCommand(), a.tokenCommand(), a.glassCommand(), a.vaultCommand(), a.runCommand(), a.gatewayCommand(), a.watchCommand(), a.incidentCommand(), a.statusCommand(), a.verifyCommand(), a.versionCommand())
+		a.journalCommand(), a.userCommand(), a.teamCommand(), a.supportCommand(), a.tokenCommand(), a.glassCommand(), a.vaultCommand(), a.runCommand(), a.gatewayCommand(), a.watchCommand(), a.notifyCommand(), a.incidentCommand(), a.statusCommand(), a.verifyCommand(), a.versionCommand())
 	return root
 }
 

@@ -63,15 +63,20 @@ func (a *app) watchCommand() *cobra.Command {
 
 // watchCall sends something to watch; what comes back is printed by show, or as it is.
 func (a *app) watchCall(c *cobra.Command, method, path string, in any, show func(raw json.RawMessage) error) error {
+	return a.sendTo(c, method, "watch/"+path, in, show)
+}
+
+// sendTo is watchCall for any part of the server.
+func (a *app) sendTo(c *cobra.Command, method, path string, in any, show func(raw json.RawMessage) error) error {
 	conn, err := a.open(c.Context())
 	if err != nil {
 		return err
 	}
 	var raw json.RawMessage
 	if method == http.MethodGet {
-		err = conn.get(c.Context(), "watch/"+path, &raw)
+		err = conn.get(c.Context(), path, &raw)
 	} else {
-		err = conn.call(c.Context(), method, "watch/"+path, in, &raw)
+		err = conn.call(c.Context(), method, path, in, &raw)
 	}
 	if err != nil {
 		return err

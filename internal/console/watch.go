@@ -46,6 +46,7 @@ type Watch interface {
 	TestChannel(ctx context.Context, who actor.Actor, name string) (string, error)
 	Look(ctx context.Context, who actor.Actor, q watch.Question) (watch.Picture, error)
 	DeliveriesFor(ctx context.Context, who actor.Actor, q notify.Query) ([]notify.Delivery, error)
+	UnreachableFor(ctx context.Context, who actor.Actor) ([]notify.Unreachable, error)
 }
 
 const (
@@ -374,9 +375,9 @@ func deliveryTable(ds []notify.Delivery) web.Table {
 	for _, d := range ds {
 		m := web.Mark{State: web.Unproved, Word: d.State}
 		switch d.State {
-		case notify.Accepted:
+		case notify.Accepted, notify.Delivered:
 			m.State, m.At = web.Holds, d.Ended
-		case notify.Rejected:
+		case notify.Rejected, notify.Bounced:
 			m.State, m.At = web.Broken, d.Ended
 		case notify.Unknown, notify.Deferred:
 			m.State = web.StaleNow
@@ -414,6 +415,13 @@ func (c *Console) showDeliveries(w http.ResponseWriter, r *http.Request, who act
 		options = append(options, web.Option{Value: ch.Name, Text: ch.Name})
 	}
 	p := watchPage{Tables: []web.Table{ways, deliveryTable(ds)}}
+	dead, err := c.Watch.UnreachableFor(r.Context(), who)
+	if err != nil {
+		return err
+	}
+	if len(dead) > 0 {
+		p.Tables = append(p.Tables, unreachableTable(dead))
+	}
 	if c.Access.May(who, access.WatchAct) {
 		p.Last = []web.Form{{Action: atDeliveries + "/test", Act: "Send a test message", Quiet: true, Fields: []web.Field{{Name: "channel", Label: "By", Type: "select", Options: options}}}}
 	}
@@ -422,6 +430,15 @@ func (c *Console) showDeliveries(w http.ResponseWriter, r *http.Request, who act
 		lead = "People are told by one way alone. Add another: writ watch channel add."
 	}
 	return c.show(w, r, "watch", web.View{Title: "What was sent", Lead: lead, Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: p})
+}
+
+// unreachableTable lists addresses that letters came back from.
+func unreachableTable(dead []notify.Unreachable) web.Table {
+	t := web.Table{Caption: "Letters do not reach", Columns: []web.Column{{Name: "Address"}, {Name: "Since"}, {Name: "Answer"}}}
+	for _, x := range dead {
+		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: x.Address}, {At: x.Since}, {Text: x.Code, Code: true}}})
+	}
+	return t
 }
 
 func (c *Console) testChannel(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

@@ -153,6 +153,10 @@ func (a *alarmed) DeliveriesFor(context.Context, actor.Actor, notify.Query) ([]n
 	return nil, nil
 }
 
+func (a *alarmed) UnreachableFor(context.Context, actor.Actor) ([]notify.Unreachable, error) {
+	return []notify.Unreachable{{Mark: "m1", Address: "a…@example.test", Since: a.alarms[0].Fired, Code: "5.1.1"}}, nil
+}
+
 // watched mounts the console again, with alarms in it.
 func watched(t *testing.T) (*world, *alarmed) {
 	w := newWorld(t)
@@ -217,7 +221,7 @@ func TestAlarmsInTheConsole(t *testing.T) { // breaks: mon.notify, mon.alarms
 	w.post("dev", at+"/silences", url.Values{"matcher": {"nonsense"}, "reason": {"the machine is moved"}}).want(422, "name=value")
 	w.post("dev", at+"/silences", url.Values{"matcher": {"alertname=cpu-high"}, "reason": {"the machine is moved"}, "minutes": {"60"}}).want(303)
 	w.post("dev", at+"/silences/end", url.Values{"silence": {"q1"}}).want(303)
-	w.get("dev", at+"/deliveries").want(200, "by one way alone", "Nothing was sent")
+	w.get("dev", at+"/deliveries").want(200, "by one way alone", "Nothing was sent", "Letters do not reach", "a…@example.test", "5.1.1")
 	w.post("dev", at+"/deliveries/test", url.Values{"channel": {"mail"}}).want(303)
 	w.get("dev", at+"/usual").want(200, "day 9 of 14", "2.5 times the band above", "80 to 300", "41.5 ms", "learning, day 3", "impossible-travel", "This is the new normal")
 	if body := w.get("emil", at+"/usual").want(200, "2.5 times").Body.String(); strings.Contains(body, "This is the new normal") {

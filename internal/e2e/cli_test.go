@@ -168,7 +168,34 @@ func (k *talker) watch(t *testing.T) {
 	k.ask(t, "watch", "chart", "requests", "--by", "route", "--since", "1h")
 	k.ask(t, "watch", "deliveries")
 	k.ask(t, "watch", "deliveries", sent.Delivery)
+	k.bounces(t)
 	k.ask(t, "watch", "channel", "remove", "folder")
+}
+
+// bounces sends a letter that comes back, and takes its address from the list of those that
+// letters do not reach.
+func (k *talker) bounces(t *testing.T) {
+	t.Helper()
+	sent := decode[struct{ Delivery string }](t, k.ask(t, "watch", "send-test", "mail"))
+	eventually(t, "the test is taken", func() bool {
+		return decode[struct{ State string }](t, k.ask(t, "watch", "deliveries", sent.Delivery)).State == "accepted"
+	})
+	noted := false
+	for _, o := range threeOwners {
+		c := k.writ("notify", "bounce", "--format", "json")
+		c.stdin = "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\nOriginal-Envelope-Id: " + sent.Delivery +
+			"\n\nFinal-Recipient: rfc822; " + o + "\nAction: failed\nStatus: 5.1.1\n\n--b--\n"
+		noted = c.run(t).code == 0 || noted
+	}
+	if !noted {
+		t.Error("no notice about a letter of ours was taken")
+	}
+	k.tried["notify bounce"] = true
+	dead := decode[struct{ Addresses []struct{ ID string } }](t, k.ask(t, "notify", "unreachable"))
+	if len(dead.Addresses) != 1 {
+		t.Fatalf("letters do not reach %v", dead)
+	}
+	k.ask(t, "notify", "reachable", dead.Addresses[0].ID)
 }
 
 // document reads, proposes, signs and drops revisions.

@@ -57,6 +57,7 @@ var fuzzed = map[string]string{
 	"files of settings, brought over": "internal/vault/transfer FuzzRead",
 	"backups of keys":                 "internal/keyring FuzzBackup",
 	"when a webhook may be called":    "internal/notify FuzzRetryAfter",
+	"notices about deliveries":        "internal/notify FuzzReadReport",
 	"parameters of incidents":         "internal/incident FuzzAPI",
 	"links of subscribers":            "internal/incident FuzzToken",
 	"texts of a calendar":             "internal/incident FuzzCalendar",

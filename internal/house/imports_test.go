@@ -39,7 +39,7 @@ var rare = []struct {
 	{"github.com/pelletier/go-toml*", "leak", "rules of scanners"},
 	{"github.com/spf13/cobra*", "cli", "commands"},
 	{"github.com/cedar-policy/cedar-go*", "access", "one place decides"},
-	{"github.com/chromedp*", "", "for tests"}, {"github.com/coder/websocket*", "", "for tests"}, {"github.com/emersion*", "", "for tests"},
+	{"github.com/chromedp*", "", "for tests"}, {"github.com/coder/websocket*", "", "for tests"}, {"github.com/emersion*", "notify", "notices about deliveries come in by LMTP"},
 	{"github.com/go-webauthn*", "identity", "passkeys are judged in one place"}, {"github.com/descope*", "", "for tests"},
 	{"github.com/rogpeppe*", "", "for tests"}, {"github.com/transparency-dev*", "", "for tests"},
 	{"testing", "", "for tests"}, {"net/http/httptest", "", "for tests"},

@@ -246,7 +246,7 @@ func (s *Service) render(c Case, id string, t *LetterText, r concernedRow) (mail
 	}
 	l := mail.Letter{Company: s.Company(), Title: fill(t.Subject), Lines: strings.Split(fill(t.Body), "\n\n"), Foot: []string{"This letter is sent because the law asks for it. It does not depend on what letters you have asked for."}}
 	m, err := l.Message(r.Email, "incident.breach")
-	m.ID = id + "@writ"
+	m.ID, m.Receipt = id+"@writ", true
 	return m, err
 }
 

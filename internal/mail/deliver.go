@@ -35,7 +35,7 @@ func (m *Mailer) Deliver(ctx context.Context, msg Message) (Answer, error) {
 	if m.folder != "" {
 		return Answer{Code: 250, Text: "laid into the folder"}, m.file(out, msg)
 	}
-	err = m.smtp(ctx, out)
+	err = m.smtp(ctx, out, &msg)
 	if out.IsDelivered() { // what fails after that is the farewell
 		return Answer{Code: 250, Text: out.ServerResponse()}, nil
 	}

@@ -46,6 +46,8 @@ type Message struct {
 	ID   string `json:"id,omitempty"`   // of the letter, without <>: the same at each try; "" = a new one
 	Refs string `json:"refs,omitempty"` // the letter that this one belongs under
 
+	Receipt bool `json:"receipt,omitempty"` // its host is asked to say when it lies in the box
+
 	Unsubscribe string `json:"unsubscribe,omitempty"` // an https address that ends such letters by one POST (RFC 8058)
 }
 
@@ -128,12 +130,19 @@ func (m *Mailer) Prepare(ctx context.Context, msg Message) (jobs.Job, error) {
 	if err := check(msg); err != nil {
 		return jobs.Job{}, err
 	}
+	if msg.ID == "" {
+		msg.ID = NewID("letter")
+	}
 	b, err := json.Marshal(msg)
 	if err != nil {
 		return jobs.Job{}, fmt.Errorf("encode letter: %w", err)
 	}
 	return m.d.Queue.Prepare(ctx, JobKind, b)
 }
+
+// NewID makes the id of a letter that begins with a word of its sender: notices about the letter
+// come back under it.
+func NewID(of string) string { return of + "." + secret.RandomText(9).Reveal() + "@writ" }
 
 // check refuses what would become further headers.
 func check(msg Message) error {
@@ -166,7 +175,7 @@ func (m *Mailer) send(ctx context.Context, payload secret.Bytes) error {
 	if m.folder != "" {
 		err = m.file(out, msg)
 	} else {
-		err = m.smtp(ctx, out)
+		err = m.smtp(ctx, out, &msg)
 	}
 	if err == nil && m.d.Sent != nil {
 		m.d.Sent(msg.Kind)
@@ -226,6 +235,18 @@ func (m *Mailer) file(out *gomail.Msg, msg Message) error {
 	return nil
 }
 
+// envelopeOf is the id of a letter as its envelope carries it: what of it needs no escape, up to
+// the host; "" = there is none.
+func envelopeOf(id string) string {
+	v, _, _ := strings.Cut(id, "@")
+	if len(v) > 100 || strings.ContainsFunc(v, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_' && r != '.'
+	}) {
+		return ""
+	}
+	return v
+}
+
 // loopback reports whether a host can only be this machine, where TLS adds nothing. A
 // name that merely begins like an address of it cannot.
 func loopback(host string) bool {
@@ -233,9 +254,15 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (m *Mailer) smtp(ctx context.Context, out *gomail.Msg) error {
+// smtp hands a letter to the server. Where that offers notices about deliveries (RFC 3461) they
+// are asked for, under the id of the letter, without its text.
+func (m *Mailer) smtp(ctx context.Context, out *gomail.Msg, msg *Message) error {
 	host := m.target.Hostname()
-	opts := []gomail.Option{gomail.WithTimeout(cmp.Or(m.d.Patience, 20*time.Second))}
+	envelope, notify := envelopeOf(msg.ID), []gomail.DSNRcptNotifyOption{gomail.DSNRcptNotifyFailure, gomail.DSNRcptNotifyDelay}
+	if msg.Receipt {
+		notify = append(notify, gomail.DSNRcptNotifySuccess)
+	}
+	opts := []gomail.Option{gomail.WithDSNRcptNotifyType(notify...), gomail.WithTimeout(cmp.Or(m.d.Patience, 20*time.Second))}
 	port := m.target.Port()
 	switch {
 	case m.target.Scheme == "smtps":
@@ -259,7 +286,18 @@ func (m *Mailer) smtp(ctx context.Context, out *gomail.Msg) error {
 	if err != nil {
 		return fmt.Errorf("mail client: %w", err)
 	}
-	if err := c.DialAndSendWithContext(ctx, out); err != nil {
+	conn, err := c.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		return fmt.Errorf("send letter: %w", err)
+	}
+	if envelope != "" { // the library knows of RET alone
+		conn.SetDSNMailReturnOption("HDRS ENVID=" + envelope)
+	}
+	if err := c.SendWithSMTPClient(conn, out); err != nil {
+		_ = conn.Close()
+		return fmt.Errorf("send letter: %w", err)
+	}
+	if err := c.CloseWithSMTPClient(conn); err != nil {
 		return fmt.Errorf("send letter: %w", err)
 	}
 	return nil

@@ -20,6 +20,9 @@ const (
 	Deferred = "deferred"
 	Rejected = "rejected"
 	Unknown  = "unknown"
+
+	Delivered = "delivered" // its host said later that it lies in the box
+	Bounced   = "bounced"   // or that it does not
 )
 
 // Delivery is one message on one channel to one address.
@@ -100,7 +103,7 @@ func (s *Service) Delivery(ctx context.Context, id string) (Delivery, error) {
 	return d, err //nolint:wrapcheck // the ledger says what failed
 }
 
-// Failing counts deliveries since a time that were rejected or are unknown, by channel.
+// Failing counts deliveries since a time that were rejected, came back or are unknown, by channel.
 func (s *Service) Failing(ctx context.Context, since time.Time) (map[string]int64, error) {
 	out := map[string]int64{}
 	err := s.DB.Each(ctx, countFailing, func(scan ledger.Scan) error {
@@ -158,5 +161,5 @@ const (
 	listDeliveries = `SELECT ` + columns + ` FROM notify_delivery WHERE (about = $1 OR $1 = '') AND (state = $2 OR $2 = '') ORDER BY id DESC LIMIT $3`
 	oneDelivery    = `SELECT ` + columns + ` FROM notify_delivery WHERE id = $1`
 	listAttempts   = `SELECT n, at, took, peer, outcome, code, enhanced, box FROM notify_attempt WHERE delivery = $1 ORDER BY n`
-	countFailing   = `SELECT channel, count(*) FROM notify_delivery WHERE state IN ('rejected', 'unknown') AND ended >= $1 GROUP BY channel`
+	countFailing   = `SELECT channel, count(*) FROM notify_delivery WHERE state IN ('rejected', 'unknown', 'bounced') AND ended >= $1 GROUP BY channel`
 )

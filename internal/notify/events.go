@@ -78,3 +78,49 @@ type MessageLeftUnknown struct {
 func (e MessageLeftUnknown) About() ledger.About {
 	return ledger.About{Name: "notify.left-unknown", Clause: clauseNotify, Object: "delivery/" + e.Delivery}
 }
+
+// MessageBounced is a message that its receiver's server took, and that came back.
+type MessageBounced struct {
+	Delivery string `class:"public"`
+	Channel  string `class:"public"`
+	On       string `class:"public"`
+	Code     string `class:"public"`
+	Hard     bool   `class:"public"` // the address takes no letters at all
+}
+
+// About implements ledger.Event.
+func (e MessageBounced) About() ledger.About {
+	return ledger.About{Name: "notify.bounced", Clause: clauseNotify, Object: "delivery/" + e.Delivery}
+}
+
+// MessageDelivered is a message that lies in the box of its receiver, as the box's host says.
+type MessageDelivered struct {
+	Delivery string `class:"public"`
+	Channel  string `class:"public"`
+	On       string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e MessageDelivered) About() ledger.About {
+	return ledger.About{Name: "notify.delivered", Clause: clauseNotify, Object: "delivery/" + e.Delivery}
+}
+
+// ReportRefused is a notice about a delivery that was none, or about no letter of ours.
+type ReportRefused struct {
+	Code string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e ReportRefused) About() ledger.About {
+	return ledger.About{Name: "notify.report-refused", Clause: clauseNotify}
+}
+
+// AddressReachable is somebody's word that letters reach an address again.
+type AddressReachable struct {
+	Mark string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e AddressReachable) About() ledger.About {
+	return ledger.About{Name: "notify.address-reachable", Clause: clauseNotify, Object: "address/" + e.Mark}
+}

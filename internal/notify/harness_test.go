@@ -192,7 +192,7 @@ func (s *server) all() []mail.Message {
 // raw reports whether bytes stand in the database as they are.
 func (w *world) raw(what string) bool {
 	var hit bool
-	for _, q := range []string{`SELECT box FROM notify_channel`, `SELECT box FROM notify_message`, `SELECT box FROM notify_delivery`, `SELECT box FROM notify_attempt`} {
+	for _, q := range []string{`SELECT box FROM notify_channel`, `SELECT box FROM notify_message`, `SELECT box FROM notify_delivery`, `SELECT box FROM notify_attempt`, `SELECT box FROM notify_address`} {
 		if err := w.DB.Each(w.t.Context(), q, func(scan ledger.Scan) error {
 			var b []byte
 			err := scan(&b)

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"writ/internal/envelope"
@@ -67,11 +68,16 @@ type Deps struct {
 	Allow   []netip.Prefix                                               // own networks that webhooks may lead to
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error) // nil = the system's
 	Tester  func(ctx context.Context) (string, error)                    // who gets the weekly letter; nil = no tests by themselves
+	Keepers func() []Keeper                                              // of letters of their own; nil = there are none
 }
 
 // Service is the kit. It is safe for concurrent use.
 type Service struct {
 	Deps
+
+	mu     sync.Mutex
+	hour   time.Time // since when strays are counted
+	strays int
 }
 
 // Sending is how many tries run at once: letters of the house keep their hands in the queue.

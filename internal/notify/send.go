@@ -210,6 +210,10 @@ func (s *Service) settle(ctx context.Context, d *Delivery, out *outcome, began t
 	}
 	wait := max(pause(d.Tries), out.wait)
 	again := out.state == Deferred || out.state == Unknown && d.Repeat
+	x, err := s.refusing(ctx, d, out)
+	if err != nil {
+		return err
+	}
 	write := func(tx *ledger.Tx) error {
 		state, due, ended := out.state, int64(0), us(tx.Now())
 		if again {
@@ -230,6 +234,9 @@ func (s *Service) settle(ctx context.Context, d *Delivery, out *outcome, began t
 		}
 		if again {
 			return s.Jobs.Enqueue(ctx, tx, job.In(wait))
+		}
+		if x != nil {
+			return x.count(ctx, tx, "failed", out.enhanced)
 		}
 		return nil
 	}

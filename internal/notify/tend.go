@@ -74,6 +74,9 @@ func (s *Service) tend(ctx context.Context) error {
 				return err
 			}
 		}
+		if _, err := tx.Exec(ctx, forgetDead, now.Add(-keepDead).UnixMicro(), forgetMost); err != nil {
+			return err
+		}
 		for _, q := range []string{forgetAttempts, forgetDeliveries} {
 			if _, err := tx.Exec(ctx, q, now.Add(-keepRecords).UnixMicro(), forgetMost); err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"slices"
@@ -62,6 +63,9 @@ type Notify interface {
 	Deliveries(ctx context.Context, q notify.Query) ([]notify.Delivery, error)
 	Delivery(ctx context.Context, id string) (notify.Delivery, error)
 	Test(ctx context.Context, who actor.Actor, name, to string) (string, error)
+	Bounce(ctx context.Context, who actor.Actor, raw io.Reader) (int, error)
+	Unreachable(ctx context.Context) ([]notify.Unreachable, error)
+	Reachable(ctx context.Context, who actor.Actor, mark string) error
 }
 
 // Deps are what a Service is made of; all but Zone, Sources, Maintenance, Node and Outside are needed.

@@ -344,7 +344,7 @@ func (s *Service) toAddress(ctx context.Context, n notice, m saying, to, end str
 	if err != nil {
 		return outcome{}, err
 	}
-	msg.ID, msg.Unsubscribe = n.id()+"@writ", stop
+	msg.ID, msg.Unsubscribe = letterOf+n.subscriber+"."+n.id()+"@writ", stop
 	a, err := s.Courier.Deliver(ctx, msg)
 	code := strconv.Itoa(a.Code)
 	switch {

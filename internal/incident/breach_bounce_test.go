@@ -1,0 +1,119 @@
+package incident_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"writ/internal/actor"
+	"writ/internal/incident/status"
+	"writ/internal/notify"
+)
+
+// A letter that its host took and sent back reached nobody: its person is told in another way.
+// One that lies in the box says so. A notice about another receiver, about somebody told by
+// then, and the same one again change nothing.
+func TestLettersThatComeBack(t *testing.T) { // breaks: inc.breach-notify
+	w := open(t)
+	now := w.kit.Clock.Now()
+	w.breach.burst(now)
+	w.breached()
+	w.scoped("I-1")
+	ctx := t.Context()
+	w.notifying("I-1")
+	w.sendAll()
+	before := w.exposure("I-1").Letters["accepted"]
+	rows, err := w.svc.LetterRows(ctx, w.as("eve"), "I-1", "", "accepted")
+	if err != nil || len(rows) < 2 {
+		t.Fatalf("%d letters: %v", len(rows), err)
+	}
+	lmtp := actor.Actor{Kind: actor.Machine, ID: "mail", Via: "lmtp"}
+	back := func(r notify.Report) bool {
+		t.Helper()
+		known, err := w.svc.Returned(ctx, lmtp, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return known
+	}
+	gone, there := rows[0], rows[1]
+	if back(notify.Report{Letter: gone.ID, Address: there.Email, Action: "failed", Status: "5.1.1"}) || back(notify.Report{Letter: "nobody", Address: gone.Email, Action: "failed", Status: "5.1.1"}) {
+		t.Error("a notice about another receiver, or about no letter, was taken")
+	}
+	n := w.entries("letter-followed")
+	for range 2 {
+		if !back(notify.Report{Letter: gone.ID, Address: gone.Email, Action: "failed", Status: "5.1.1", Text: "no such box"}) {
+			t.Error("a notice about a letter of ours is not known")
+		}
+	}
+	back(notify.Report{Letter: there.ID, Address: there.Email, Action: "delivered", Status: "2.0.0"})
+	back(notify.Report{Letter: there.ID, Address: there.Email, Action: "delayed", Status: "4.4.1"})
+	if got := w.entries("letter-followed") - n; got != 2 {
+		t.Errorf("%d entries, want 2", got)
+	}
+	if got := w.exposure("I-1").Letters; !maps.Equal(got, map[string]int64{"accepted": before - 1, "refused": 1}) {
+		t.Errorf("%v", got)
+	}
+	if owed, err := w.svc.Owed(ctx, gone.Person); err != nil || !owed {
+		t.Errorf("whose letter came back is not told at sign-in: %v", err)
+	}
+	now2, err := w.svc.LetterRows(ctx, w.as("eve"), "I-1", "", "accepted", "refused")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range now2 {
+		if r.ID == gone.ID && (r.Code != "5.1.1" || r.Answer != "no such box") || r.ID == there.ID && r.Code != "delivered 2.0.0" {
+			t.Errorf("%+v", r)
+		}
+	}
+	w.ok(w.svc.LetterTold(ctx, w.as("eve"), "I-1", gone.ID, "by post on Monday"))
+	back(notify.Report{Letter: gone.ID, Address: gone.Email, Action: "delivered", Status: "2.0.0"})
+	if got := w.exposure("I-1").Letters["told"]; got != 1 {
+		t.Error("who was told in another way has a letter again")
+	}
+}
+
+// Whoever subscribed under an address that letters do not reach is told nothing more, which is
+// recorded and shown, until they confirm again.
+func TestSubscribersWhoseLettersComeBack(t *testing.T) {
+	w := open(t)
+	w.subscribed("uma@example.test")
+	w.subscribed("vic@example.test")
+	c := w.active()
+	w.says(c.Ref(), status.Investigating)
+	w.settled()
+	id := ""
+	w.post.mu.Lock()
+	for _, m := range w.post.sent {
+		if m.Kind == "incident.update" && m.To == "uma@example.test" {
+			id = strings.TrimSuffix(m.ID, "@writ")
+		}
+	}
+	w.post.mu.Unlock()
+	back := func(r notify.Report, want bool) {
+		t.Helper()
+		r.Letter, r.Action, r.Status = id, "failed", "5.1.1"
+		if known, err := w.page.Returned(t.Context(), actor.System("test"), r); err != nil || known != want {
+			t.Errorf("%+v: %v, %v", r, known, err)
+		}
+	}
+	back(notify.Report{Address: "vic@example.test", Gone: true}, false)
+	back(notify.Report{Address: "uma@example.test"}, true) // it may reach her tomorrow
+	if a, err := w.page.Subscribers(t.Context()); err != nil || a.Suspended != 0 {
+		t.Errorf("%+v %v", a, err)
+	}
+	back(notify.Report{Address: "Uma@example.test", Gone: true}, true)
+	back(notify.Report{Address: "uma@example.test", Gone: true}, true)
+	if a, err := w.page.Subscribers(t.Context()); err != nil || a.Suspended != 1 || w.entries("subscription-suspended") != 1 {
+		t.Errorf("%+v %v", a, err)
+	}
+	w.says(c.Ref(), status.Identified)
+	w.settled()
+	if got := w.post.to("incident.update"); !slices.Equal(got, []string{"uma", "vic", "vic"}) {
+		t.Errorf("told were %v", got)
+	}
+	if known, err := w.page.Returned(t.Context(), actor.System("test"), notify.Report{Letter: "a1", Address: "uma@example.test", Gone: true}); known || err != nil {
+		t.Errorf("a letter of somebody else: %v %v", known, err)
+	}
+}
