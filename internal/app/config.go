@@ -94,8 +94,9 @@ type VaultConf struct {
 
 // StatusConf holds machine settings of the status page.
 type StatusConf struct {
-	Export string     `yaml:"export,omitempty"` // a folder that outlives this server, where the page is written as files; in this folder or absolute
-	Posts  []PostConf `yaml:"posts,omitempty"`  // accounts on other networks
+	Export string      `yaml:"export,omitempty"` // a folder that outlives this server, where the page is written as files; in this folder or absolute
+	Places []PlaceConf `yaml:"places,omitempty"` // object stores that it is published to as well
+	Posts  []PostConf  `yaml:"posts,omitempty"`  // accounts on other networks
 }
 
 const configName = "writ.yaml"

@@ -178,3 +178,11 @@ func (a *App) readExports(context.Context) (rs []watch.Reading, err error) {
 	}
 	return rs, nil
 }
+
+// readCopies gives the minutes since each copy of the status page was brought up to date.
+func (a *App) readCopies(context.Context) (rs []watch.Reading, err error) {
+	for name, minutes := range a.status.Behind() {
+		rs = append(rs, watch.Reading{Meter: "status.behind", Label: name, Value: minutes})
+	}
+	return rs, nil
+}

@@ -34,7 +34,11 @@ func (a *App) buildIncidents() (err error) {
 		folder = a.path(folder)
 	}
 	people := incidentPeople{a.identity}
-	if a.status, err = status.New(status.Deps{DB: a.db, Ring: a.ring, Letters: a.mail, Courier: a.mail, Hooks: a.notify, Jobs: a.jobs, Access: a.access, Company: company, Origin: a.config.Origin(), Now: a.now, Log: log, Names: people.names, Folder: folder, Closed: a.gateClosed}); err != nil {
+	places, err := a.places()
+	if err != nil {
+		return err
+	}
+	if a.status, err = status.New(status.Deps{DB: a.db, Ring: a.ring, Letters: a.mail, Courier: a.mail, Hooks: a.notify, Jobs: a.jobs, Access: a.access, Company: company, Origin: a.config.Origin(), Now: a.now, Log: log, Names: people.names, Folder: folder, Places: places, Record: a.journal, Closed: a.gateClosed}); err != nil {
 		return err
 	}
 	outlets, err := a.outlets()

@@ -43,13 +43,18 @@ func (c StatusConf) check(bad func(key, got, want string) error) error {
 		}
 		names = append(names, p.Name)
 	}
-	return nil
+	return c.checkPlaces(bad)
+}
+
+// guarded is a client that goes where webhooks may go, and follows nobody.
+func (a *App) guarded() *http.Client {
+	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{Proxy: nil, DialContext: a.notify.Dial, TLSHandshakeTimeout: 5 * time.Second, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10}}
 }
 
 // outlets opens the accounts on other networks, behind the guard of webhooks.
 func (a *App) outlets() ([]incident.Outlet, error) {
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{Proxy: nil, DialContext: a.notify.Dial, TLSHandshakeTimeout: 5 * time.Second, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10}}
+	client := a.guarded()
 	var out []incident.Outlet
 	for _, p := range a.config.Status.Posts {
 		b, err := a.readSecret(p.Secret)

@@ -33,6 +33,9 @@ func (c Config) outbound() []gateway.Outbound {
 	for _, p := range c.Status.Posts {
 		add("posts "+p.Name, p.URL, func(u *url.URL) bool { return u.Scheme == "https" })
 	}
+	for _, p := range c.Status.Places {
+		add("copy of the status page "+p.Name, p.URL, func(u *url.URL) bool { return u.Scheme == "https" })
+	}
 	// Without sslmode the driver falls back to a clear connection when the server asks.
 	verified := func(u *url.URL) bool {
 		return slices.Contains([]string{"require", "verify-ca", "verify-full"}, u.Query().Get("sslmode"))

@@ -89,6 +89,7 @@ func (a *App) buildWatch() (err error) {
 			{Name: "queue", Every: time.Minute, Read: a.readQueue},
 			{Name: "journal", Every: 30 * time.Second, Read: a.readJournal},
 			{Name: "certificate", Every: time.Hour, Read: a.readCertificate},
+			{Name: "status-page", Every: time.Minute, Read: a.readCopies},
 			{Name: "exports", Every: time.Minute, Read: a.readExports},
 			{Name: rota.Looked, Every: rota.Every, Read: a.readRotas},
 		}...), History: watchPast{a}, Maintenance: a.inMaintenance, Node: nodeName(), Outside: a.outside(), Now: a.now, Log: a.log.With("module", "watch")})

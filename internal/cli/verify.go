@@ -15,8 +15,9 @@ func (a *app) verifyCommand() *cobra.Command {
 	var keys []string
 	var since string
 	c := &cobra.Command{
-		Use: "verify BUNDLE", Short: "Check an evidence bundle or a certificate, without a server",
-		Long: `Checks an evidence zip, or the certificate of a destroyed key (writ vault shred --certificate), on this machine alone: sums, signature of the checkpoint, every
+		Use: "verify BUNDLE", Short: "Check an evidence bundle, a certificate or a copy of a status page, without a server",
+		Long: `Checks an evidence zip, the certificate of a destroyed key (writ vault shred --certificate), or a folder
+with a copy of a status page, on this machine alone: sums, signature of the checkpoint, every
 entry's place in the tree, former checkpoints, opened values, numbers without a gap. Trust
 comes from the keys you bring with --key; without one the bundle's own key is used and shown
 as self-asserted. --since FILE is a checkpoint that you kept: the journal must be a
@@ -24,7 +25,7 @@ continuation of it. The bundle holds the proof of that when it was made with
 writ journal export --since SIZE.
 
 Exit status: 0 true, 1 false, 2 usage or unreadable, 5 true but declared incomplete.`,
-		Example: "  writ verify evidence.zip\n  writ verify evidence.zip --key journal.key --since checkpoint.txt", Args: cobra.ExactArgs(1), Annotations: offlineCommand,
+		Example: "  writ verify evidence.zip\n  writ verify evidence.zip --key journal.key --since checkpoint.txt\n  writ verify status-copy", Args: cobra.ExactArgs(1), Annotations: offlineCommand,
 		RunE: run(func(_ *cobra.Command, args []string) error {
 			opt := verify.Options{}
 			var err error
@@ -57,12 +58,16 @@ func (a *app) verify(name string, opt verify.Options) error {
 	if err != nil {
 		return unreadable(name, err)
 	}
-	if !info.Mode().IsRegular() {
-		return &exit{exitUsage, fmt.Errorf("%s is no file", name)}
-	}
-	r, err := examine(f, info.Size(), opt)
-	if err != nil {
-		return err
+	var r verify.Report
+	switch {
+	case info.IsDir() && opt.Since == nil:
+		r = verify.Page(os.DirFS(name), opt)
+	case !info.Mode().IsRegular():
+		return &exit{exitUsage, fmt.Errorf("%s is no file, or --since is given for the copy of a page", name)}
+	default:
+		if r, err = examine(f, info.Size(), opt); err != nil {
+			return err
+		}
 	}
 	if a.json() {
 		if err := a.encode(r); err != nil {
@@ -102,15 +107,15 @@ func (a *app) printBundle(r verify.Report) {
 	}
 	switch r.Code {
 	case verify.True:
-		if r.Complete == "certificate" {
-			a.say("True: it is the certificate that the journal %s recorded.", visible(r.Origin))
+		if what := map[string]string{"certificate": "certificate", "page": "status page"}[r.Complete]; what != "" {
+			a.say("True: it is the %s that the journal %s recorded.", what, visible(r.Origin))
 			break
 		}
 		a.say("True: %d entries stand in the journal %s of %d entries (%s).", r.Leaves, visible(r.Origin), r.Size, visible(r.Complete))
 	case verify.Incomplete:
 		a.say("True, and incomplete as it says itself: %d entries of the journal %s of %d entries (%s).", r.Leaves, visible(r.Origin), r.Size, visible(r.Complete))
 	case verify.Unreadable:
-		a.say("This is no evidence bundle, and no certificate.")
+		a.say("This is no evidence bundle, no certificate, and no copy of a status page.")
 		return
 	default:
 		a.say("False: %s.", count(len(r.Problems), "problem", "problems"))

@@ -35,7 +35,7 @@ func (noHooks) Call(context.Context, notify.Call) notify.Reply { return notify.R
 // incidents makes the module and its page.
 func (w *world) incidents() {
 	company, now := func() string { return "Harbour Ltd" }, w.kit.Clock.Now
-	w.status = must[*status.Service](w.t)(status.New(status.Deps{DB: w.kit.DB, Ring: w.kit.Ring, Letters: w.mail, Courier: w.mail, Hooks: noHooks{}, Jobs: w.jobs, Access: w.access, Company: company, Origin: "https://app.example.test", Now: now, Log: slog.New(slog.DiscardHandler)}))
+	w.status = must[*status.Service](w.t)(status.New(status.Deps{DB: w.kit.DB, Ring: w.kit.Ring, Letters: w.mail, Courier: w.mail, Hooks: noHooks{}, Jobs: w.jobs, Record: w.journal, Access: w.access, Company: company, Origin: "https://app.example.test", Now: now, Log: slog.New(slog.DiscardHandler)}))
 	w.incident = must[*incident.Service](w.t)(incident.New(incident.Deps{DB: w.kit.DB, Ring: w.kit.Ring, Access: w.access, People: staffOf{w.people}, Letters: w.mail, Queue: w.jobs, Record: w.journal, Page: w.status,
 		Rules: clause.NewLive[incident.Rules](now), Company: company, Origin: "https://app.example.test", Now: now, Seam: &incident.Seam{Pause: func(d time.Duration) { w.kit.Clock.Advance(d) }}, Log: slog.New(slog.DiscardHandler)}))
 }

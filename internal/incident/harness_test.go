@@ -176,7 +176,7 @@ func within(t testing.TB, kit *ledgertest.Kit, seam *incident.Seam, reach func(*
 	w.journal, err = journal.New(journal.Deps{DB: kit.DB, Ring: kit.Ring, Jobs: w.queue, Access: w.access, Origin: "https://app.example.test", Now: now, Log: log, Revision: func() string { return "" }})
 	fail(err)
 	company := func() string { return "Harbour" }
-	w.page, err = status.New(status.Deps{DB: kit.DB, Ring: kit.Ring, Letters: w.post, Courier: w.post, Hooks: w.hooks, Jobs: w.queue, Access: w.access, Company: company, Origin: "https://app.example.test", Now: now, Log: log,
+	w.page, err = status.New(status.Deps{DB: kit.DB, Ring: kit.Ring, Letters: w.post, Courier: w.post, Hooks: w.hooks, Jobs: w.queue, Record: w.journal, Access: w.access, Company: company, Origin: "https://app.example.test", Now: now, Log: log,
 		Names: func(context.Context) ([]string, error) { return w.names, nil }, Folder: t.TempDir()})
 	fail(err)
 	d := incident.Deps{DB: kit.DB, Ring: kit.Ring, Access: w.access, People: staff{}, Real: incident.World{Customers: w.customers, Reads: w.breach, Concerned: w.breach, Post: w.breach, Cuts: w.breach}, Letters: w.post, Queue: w.queue, Record: w.journal, Page: w.page, Rules: w.rules,

@@ -182,6 +182,9 @@ func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { _ = jobs.Tend(ctx, time.Second, s.Log, "letters of incidents", s.TendLetters) }) // a slow mail host holds up no deadline
+	for _, p := range s.Page.Publishers() {
+		wg.Go(func() { _ = jobs.Tend(ctx, time.Second, s.Log, "copies of the status page", p) })
+	}
 	return jobs.Tend(ctx, time.Second, s.Log, "incidents", func(ctx context.Context) error {
 		return errors.Join(s.Tend(ctx), s.Page.Tend(ctx))
 	})

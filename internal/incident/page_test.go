@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -364,37 +362,6 @@ func TestMaintenance(t *testing.T) {
 	}
 	if !strings.Contains(w.get("/-/status/history.atom").Body.String(), "New disks") {
 		t.Error("not in the feed")
-	}
-}
-
-// The folder holds the whole page as files that lead to one another, and follows a change.
-func TestExport(t *testing.T) {
-	w := open(t)
-	c := w.active()
-	w.says(c.Ref(), status.Investigating)
-	if err := w.page.Tend(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	read := func(name string) string {
-		b, err := os.ReadFile(filepath.Join(w.page.Folder, name))
-		if err != nil {
-			t.Error(err)
-		}
-		return string(b)
-	}
-	id := w.show(c.Ref()).Posts[0].Public
-	if got := read("index.html"); !strings.Contains(got, `href="incidents/`+id+`.html"`) || !strings.Contains(got, `href="status.css"`) || strings.Contains(got, "/-/status/") {
-		t.Errorf("%s", got)
-	}
-	if got := read("incidents/" + id + ".html"); !strings.Contains(got, `href="../status.css"`) || !strings.Contains(got, `href="../index.html"`) {
-		t.Errorf("%s", got)
-	}
-	w.says(c.Ref(), status.Identified)
-	if err := w.page.Tend(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(read("api/v2/summary.json"), `"identified"`) || !json.Valid([]byte(read("api/v2/summary.json"))) {
-		t.Error("the folder does not follow")
 	}
 }
 

@@ -111,6 +111,7 @@ var scraped = []struct {
 	{"watch.behind", "writ_watch_behind_entries", "Entries that no rule has looked at yet.", "", 1},
 	{"certificate.used", "writ_certificate_expired_seconds", "Time since the certificate ended; below zero while it lasts.", "listener", 24 * 60 * 60},
 	{"export.behind", "writ_export_waiting_seconds", "How long an entry has waited to be taken by another system.", "to", 60},
+	{"status.behind", "writ_status_copy_age_seconds", "Since when a copy of the status page was not brought up to date.", "place", 60},
 }
 
 // Families are what is scraped now, for scrapers.

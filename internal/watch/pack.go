@@ -215,6 +215,8 @@ func metaRules() []Rule { // clause: mon.alarms
 			Next: "See who is on call (Alarms, Who is on call) and set the rota anew; until then engineers are told, and owners with them.", Reads: "oncall.gap", Above: 0.5, Clear: 0.5, fire: reads("first")},
 		{ID: "export-behind", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "Another system no longer takes entries", Says: "An entry has waited for more than ten minutes to be taken",
 			Next: "writ watch exports says why. Nothing is lost: it goes on where it stopped.", Reads: "export.behind", Above: 10, Clear: 1, fire: reads("siem")},
+		{ID: "status-behind", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "A copy of the status page is old", Says: "A place that the page is published to was not brought up to date for more than ten minutes",
+			Next: "The label names the place; the log says why it cannot be written. The page itself answers.", Reads: "status.behind", Above: 10, Clear: 6, fire: reads("folder")},
 		{ID: "export-dropped", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "Another system refused entries for good", Says: "A receiver answered that it will never take an entry",
 			Next: "The entries are in the journal still; the receiver's own log says what it dislikes.", Streams: []string{"watch.export-dropped"}, By: byField("to"), Quiet: 6 * time.Hour, fire: seen("watch.export-dropped", "to", "siem")},
 		{ID: "rule-imprecise", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "A rule cries wolf", Says: "Of the last 20 verdicts on it fewer than 80 % were true or benign",

@@ -3,7 +3,8 @@
 //
 //	Check (words, estimate, leak guard) ─► Put (in the change of the incident) ─► turn + 1
 //	turn ─► every node, within a second: all pages, JSON and feeds made once ─► memory ─► GET
-//	                                                                       └─► folder, outside
+//	                                                                       └─► copies outside: a folder, object stores;
+//	                                                                           sums ─► entry ─► proof, for writ verify
 //	change ─► a notice for each subscriber, the newest alone ─► job ─► letter │ signed webhook ─► told, refused, unknown
 //	minute ─► seen: a hole in it is time that nobody saw, and is shown so
 //

@@ -125,7 +125,7 @@ func (s *Service) Refresh(ctx context.Context) error {
 }
 
 // Tend keeps the page: a change of another node shows within a second, ages and bars within a
-// minute; what is seen is written down, and the folder is filled.
+// minute; what is seen is written down.
 func (s *Service) Tend(ctx context.Context) error {
 	errs := []error{s.see(ctx), s.turnDue(ctx), s.remind(ctx)}
 	var turn int64
@@ -135,7 +135,7 @@ func (s *Service) Tend(ctx context.Context) error {
 	if x := s.shown.Load(); x == nil || x.turn != turn || s.Now().Sub(x.made) >= time.Minute {
 		errs = append(errs, s.Refresh(ctx))
 	}
-	return errors.Join(append(errs, s.export(ctx))...)
+	return errors.Join(errs...)
 }
 
 func (s *Service) look(ctx context.Context, now time.Time) (world, error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,7 +48,7 @@ type Queue interface {
 	Handle(kind string, h jobs.Handler)
 }
 
-// Deps are what a Service is made of. Names, Folder and Closed may be empty.
+// Deps are what a Service is made of. Names, Folder, Places and Closed may be empty.
 type Deps struct {
 	DB      *ledger.DB
 	Ring    *keyring.Ring
@@ -63,28 +64,33 @@ type Deps struct {
 
 	Names  func(ctx context.Context) ([]string, error) // of customers, which no text may hold
 	Folder string                                      // where the page is written as files
-	Closed func() bool                                 // the gate lets nobody in
+	Places map[string]Put                              // other places that it is published to, by name
+	Record Record
+	Closed func() bool // the gate lets nobody in
 }
 
 // Service is the status page. It is safe for concurrent use.
 type Service struct {
 	Deps
-	shown atomic.Pointer[shown]
-	forms *web.Pages
+	shown  atomic.Pointer[shown]
+	forms  *web.Pages
+	copies []*copied
 
-	exported, exportedTurn atomic.Int64 // when the folder was last written, µs, and which turn
+	proofMu sync.Mutex
+	proofOf string // sum of the sums
+	proof   map[string]file
 }
 
 // New makes a Service.
 func New(d Deps) (*Service, error) {
-	if d.DB == nil || d.Ring == nil || d.Letters == nil || d.Courier == nil || d.Hooks == nil || d.Jobs == nil || d.Access == nil || d.Company == nil || !strings.HasPrefix(d.Origin, "https://") || d.Now == nil || d.Log == nil {
+	if d.DB == nil || d.Ring == nil || d.Letters == nil || d.Courier == nil || d.Hooks == nil || d.Jobs == nil || d.Record == nil || d.Access == nil || d.Company == nil || !strings.HasPrefix(d.Origin, "https://") || d.Now == nil || d.Log == nil {
 		return nil, errors.New("status: a dependency is missing")
 	}
 	forms, err := web.NewPages(formFS, web.Funcs{Now: d.Now})
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{Deps: d, forms: forms}
+	s := &Service{Deps: d, forms: forms, copies: copies(d)}
 	d.Jobs.Handle(noticeKind, jobs.Handler{Run: s.notify, Tries: 2 * mostNotices, Wait: 15 * time.Second, Limit: 45 * time.Second})
 	d.Jobs.Handle(spreadKind, jobs.Handler{Run: s.spread, Tries: 30, Wait: time.Second, Limit: 10 * time.Minute})
 	d.Jobs.Handle(challengeKind, jobs.Handler{Run: s.challenge, Tries: 5, Wait: 10 * time.Second, Limit: 45 * time.Second})

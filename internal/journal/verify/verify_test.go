@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"writ/internal/journal/verify"
 	"writ/internal/ledger"
@@ -235,6 +236,18 @@ func FuzzCertificate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r := verify.Certificate(b, verify.Options{}); r.Code != verify.False && r.Code != verify.Unreadable {
 			t.Fatalf("taken: %s", b)
+		}
+	})
+}
+
+// Whatever is given as a copy of a page is read or refused; nothing but a real one is true.
+func FuzzPage(f *testing.F) {
+	f.Add([]byte(`{"entry":0,"leaf":"","proof":"","key":""}`), []byte(strings.Repeat("0", 64)+"  a.json\n"))
+	f.Add([]byte(`{}`), []byte("x  ../a\n"))
+	f.Fuzz(func(t *testing.T, proof, sums []byte) {
+		dir := fstest.MapFS{"proof.json": {Data: proof}, "SHA256SUMS": {Data: sums}, "a.json": {Data: []byte("{}")}}
+		if r := verify.Page(dir, verify.Options{}); r.Code != verify.False && r.Code != verify.Unreadable {
+			t.Fatalf("taken: %s %s", proof, sums)
 		}
 	})
 }
