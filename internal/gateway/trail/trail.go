@@ -218,7 +218,7 @@ func (t *Trail) flush(ctx context.Context) error {
 	}
 	t.mu.Lock()
 	rs, fresh := t.waiting, t.waiting[t.shown:]
-	t.waiting, t.shown = nil, 0
+	t.waiting, t.shown = make([]Record, 0, min(len(rs), maxChunk)), 0 // as many may come again: it need not grow to that
 	t.mu.Unlock()
 	t.show(fresh)
 	for len(rs) > 0 {
