@@ -202,7 +202,7 @@ func (a *App) buildGateway() error {
 	}
 	if a.trail, err = trail.New(trail.Deps{DB: a.db, Keys: a.ring, Access: a.access, Dir: a.path("segments"), Now: a.now, Log: a.log.With("module", "gateway"),
 		Held:     func(ctx context.Context) (bool, error) { return a.incident.HoldStands(ctx) },
-		Revision: func(at time.Time) string { return a.policy.VersionAt(at) }}); err != nil {
+		Revision: func(at time.Time) string { return a.policy.VersionAt(at) }, Seen: a.countRequest}); err != nil {
 		return err
 	}
 	a.jobs.Every("gateway-records", 24*time.Hour, a.trail.Sweep)
@@ -218,7 +218,7 @@ func (a *App) buildGateway() error {
 		DB: a.db, Rules: clause.NewLive[gateway.Rules](a.now), Sessions: gateSessions{a.identity}, Tokens: a.identity, Access: a.access, Keys: a.ring,
 		Origin: a.origin, Upstreams: upstreams, Zones: gateway.Zones{Local: a.config.Gateway.Zone, Health: a.config.Gateway.Health, Sticky: a.config.Gateway.Sticky},
 		CacheMax: int64(a.config.Gateway.Cache) << 20, RoutesFile: a.path("routes.yaml"), Now: a.now, Log: a.log.With("module", "gateway"),
-		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound, Programs: programs, Trail: metered{a.trail, a.watch}, WAF: a.config.Gateway.WAF.settings(), Egress: out,
+		Fail: func(w http.ResponseWriter, r *http.Request, err error) { a.web.Fail(w, r, err) }, Listening: a.listening, Proxies: a.config.proxies(), Hosts: a.config.Hosts, Outbound: a.config.outbound, Programs: programs, Trail: a.trail, WAF: a.config.Gateway.WAF.settings(), Egress: out,
 		Stores: a.stores, Look: a.identity.WhenLooked, Plant: func(ctx context.Context, door *canary.Door, control string) (gateway.Planted, func(), error) {
 			p, end, err := a.identity.Plant(ctx, door, control)
 			return gateway.Planted{Email: p.Email, Password: p.Password}, end, err

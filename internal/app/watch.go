@@ -270,28 +270,22 @@ func (a *App) readCertificate(context.Context) ([]watch.Reading, error) {
 	return []watch.Reading{{Meter: "certificate.used", Label: "https", Value: -c.Leaf.NotAfter.Sub(a.now()).Hours() / 24}}, nil
 }
 
-// metered counts each request that has an access record, but those of canaries.
-type metered struct {
-	*trail.Trail
-	watch *watch.Service
-}
-
 var canaryNet = netip.MustParsePrefix("127.77.0.0/16")
 
 // streamed is longer than an answer takes: what lasts longer is a stream, and not late.
 const streamed = 2 * time.Minute
 
-// Add implements gateway.Trail.
-func (m metered) Add(r trail.Record) { // clause: mon.load
-	m.Trail.Add(r)
+// countRequest counts each request that has an access record, but those of canaries. The trail has
+// the one inlet of requests; nothing is done here while one is under way.
+func (a *App) countRequest(r *trail.Record) { // clause: mon.load
 	if canaryNet.Contains(r.Addr.Unmap()) || strings.HasPrefix(r.Who.TeamKind, "canary") {
 		return
 	}
-	m.watch.Answered(requestOf(&r))
-	m.watch.Tally().Add(r.Route, r.Method, r.Status, r.Took)
-	if m.watch.WantsRecords() {
-		f := m.Show(&r)
-		m.watch.Record(answered(&f))
+	a.watch.Answered(requestOf(r))
+	a.watch.Tally().Add(r.Route, r.Method, r.Status, r.Took)
+	if a.watch.WantsRecords() {
+		f := a.trail.Show(r)
+		a.watch.Record(answered(&f))
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -318,17 +317,20 @@ var refuseStoreLost = func() *refusal {
 // (structured fields): how many in how many seconds, how many are left, and in how many
 // seconds all are there again.
 func setLimits(h http.Header, all []spent) {
-	var policy, now strings.Builder
+	var rooms [2][128]byte // on the stack: this stands on every answer to a program
+	policy, now := rooms[0][:0], rooms[1][:0]
 	for i, s := range all {
 		if i > 0 {
-			policy.WriteString(", ")
-			now.WriteString(", ")
+			policy, now = append(policy, ", "...), append(now, ", "...)
 		}
-		fmt.Fprintf(&policy, "%q;q=%d;w=%d", s.name, s.rate.N, int64(s.rate.Per/time.Second))
-		now.WriteString(strconv.Quote(s.name) + ";r=" + strconv.FormatInt(s.v.Left, 10) + ";t=" + strconv.FormatInt(int64(math.Ceil(s.v.Back.Seconds())), 10))
+		policy, now = strconv.AppendQuote(policy, s.name), strconv.AppendQuote(now, s.name)
+		policy = strconv.AppendInt(append(policy, ";q="...), s.rate.N, 10)
+		policy = strconv.AppendInt(append(policy, ";w="...), int64(s.rate.Per/time.Second), 10)
+		now = strconv.AppendInt(append(now, ";r="...), s.v.Left, 10)
+		now = strconv.AppendInt(append(now, ";t="...), int64(math.Ceil(s.v.Back.Seconds())), 10)
 	}
-	h["Ratelimit-Policy"] = []string{policy.String()}
-	h["Ratelimit"] = []string{now.String()}
+	lines := []string{string(policy), string(now)} // one allocation for both
+	h["Ratelimit-Policy"], h["Ratelimit"] = lines[0:1:1], lines[1:2:2]
 }
 
 // tellLimits puts what is left on the answer, for callers who have a limit of their own.

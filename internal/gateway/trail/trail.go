@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	every       = time.Second      // between two chunks
+	every       = time.Second // between two chunks
+	told        = 250 * time.Millisecond
 	maxWaiting  = 65_536           // records in memory
 	maxChunk    = 8192             // records that are sealed together, so that the longest can be read again
 	maxSegment  = 8 << 20          // bytes, then it is closed
@@ -43,7 +44,7 @@ type Access interface {
 	Allow(ctx context.Context, who actor.Actor, action access.Action, object string) error
 }
 
-// Deps are what a Trail is made of. Held and Revision may be nil.
+// Deps are what a Trail is made of. Held, Revision and Seen may be nil.
 type Deps struct {
 	DB     *ledger.DB
 	Keys   Keys
@@ -54,14 +55,18 @@ type Deps struct {
 	Held   func(ctx context.Context) (bool, error) // a legal hold stands: nothing is removed
 	// Revision names the revision of the policy that held at a time.
 	Revision func(at time.Time) string
+	// Seen is shown each record once, in their order, soon after its request and not by it; for
+	// who counts requests. It must be quick, and keep nothing of it.
+	Seen func(*Record)
 }
 
 // Trail keeps access records. It is safe for concurrent use.
 type Trail struct {
 	Deps
 	folder  string     // its name, which lies in it
-	mu      sync.Mutex // guards waiting
+	mu      sync.Mutex // guards the two below
 	waiting []Record
+	shown   int          // of waiting
 	dropped atomic.Int64 // not yet an entry
 	since   atomic.Int64 // when the first of them was, µs; 0 = none
 	added   atomic.Int64 // since the start
@@ -125,6 +130,37 @@ func (t *Trail) pseudonym(person string) string {
 	return p
 }
 
+// tell shows what was not shown yet.
+func (t *Trail) tell() {
+	t.mu.Lock()
+	rs := t.waiting[t.shown:]
+	t.shown = len(t.waiting)
+	t.mu.Unlock()
+	t.show(rs)
+}
+
+func (t *Trail) show(rs []Record) { // clause: mon.load
+	if t.Seen == nil {
+		return
+	}
+	for i := range rs {
+		t.Seen(&rs[i])
+	}
+}
+
+func (t *Trail) runTell(ctx context.Context) {
+	tick := time.NewTicker(told)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			t.tell()
+		}
+	}
+}
+
 // Run writes chunks and closes segments until ctx ends, then closes the last.
 func (t *Trail) Run(ctx context.Context) error {
 	if err := t.Recover(ctx); err != nil {
@@ -132,6 +168,9 @@ func (t *Trail) Run(ctx context.Context) error {
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	var wg sync.WaitGroup
+	wg.Go(func() { t.runTell(ctx) })
+	defer wg.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -178,14 +217,15 @@ func (t *Trail) flush(ctx context.Context) error {
 		}
 	}
 	t.mu.Lock()
-	rs := t.waiting
-	t.waiting = nil
+	rs, fresh := t.waiting, t.waiting[t.shown:]
+	t.waiting, t.shown = make([]Record, 0, min(len(rs), maxChunk)), 0 // as many may come again: it need not grow to that
 	t.mu.Unlock()
+	t.show(fresh)
 	for len(rs) > 0 {
 		n := min(len(rs), maxChunk)
 		if err := t.chunk(ctx, rs[:n]); err != nil {
 			t.mu.Lock()
-			t.waiting = append(rs, t.waiting...)
+			t.waiting, t.shown = append(rs, t.waiting...), t.shown+len(rs)
 			t.mu.Unlock()
 			return err
 		}
