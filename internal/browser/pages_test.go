@@ -246,7 +246,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "own-rule", route: "GET " + desk + "/watch/own/{id}", path: desk + "/watch/own/" + ownRule, words: "What it would have fired on", picture: true},
 		{name: "on-call", route: "GET " + desk + "/watch/oncall", path: desk + "/watch/oncall", words: "The weeks ahead", picture: true},
 		{name: "silences", route: "GET " + desk + "/watch/silences", path: desk + "/watch/silences", words: "Silence them", picture: true},
-		{name: "silence", route: "GET " + desk + "/watch/silences/{id}", path: desk + "/watch/silences/" + f.silence, words: "Alarms that it kept quiet", picture: true},
+		{name: "silence", route: "GET " + desk + "/watch/silences/{id}", path: desk + "/watch/silences/" + f.silence, words: "It kept nothing quiet", picture: true},
 		{name: "deliveries", route: "GET " + desk + "/watch/deliveries", path: desk + "/watch/deliveries", words: "Ways by which people are told", picture: true},
 		{name: "mail", route: "GET " + desk + "/mail", path: desk + "/mail", words: "", picture: true},
 		{name: "find", route: "GET " + desk + "/find", path: desk + "/find?q=reset", words: "", picture: true},

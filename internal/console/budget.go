@@ -160,6 +160,17 @@ func (c *Console) budgetsPage(w http.ResponseWriter, r *http.Request, who actor.
 	return c.answer(w, r, st, "budget", web.View{Title: "Budgets", Lead: lead, Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: p})
 }
 
+// planTable is how budgets stand, among the views.
+func (c *Console) planTable(ms []*spend.Month) *web.Table {
+	t := &web.Table{Caption: "Budgets", Columns: []web.Column{{Name: "Budget"}, {Name: "How it stands"}, {Name: "Used", Figure: true}, {Name: "Plan", Figure: true}},
+		Empty: web.Empty{Says: "Nothing is planned, so nobody is told when it is spent.", Next: web.Link{Text: "Plan a month", Href: atBudgets}}}
+	for _, m := range ms {
+		mark := c.budgetMark(m)
+		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: m.Name, Href: atBudgets + "/" + m.Name, Sub: budgetOf(&m.Budget)}, {Mark: &mark}, {Text: thousands(m.Show(m.Actual)), Sub: strconv.FormatInt(m.Percent, 10) + " %"}, {Text: thousands(m.Show(m.Plan)), Sub: m.Unit}}})
+	}
+	return t
+}
+
 // billTables are where costs come from.
 func (c *Console) billTables(ctx context.Context, who actor.Actor) ([]web.Table, error) {
 	xs, err := c.Spending.Bills(ctx, who)

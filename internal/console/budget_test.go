@@ -112,6 +112,9 @@ func TestBudgetsInTheConsole(t *testing.T) { // breaks: mon.budget, mon.budget-i
 	holds("/-/console/watch", `href="`+at+`"`)
 	holds("/-/console/watch/a4", `href="`+at+`/cloud"`, "7200.00 of 9000.00 EUR")
 	holds(at+"/cloud", "<desc>4800.00 of 9000.00 EUR are used after 12 of 30 days. At the end of the month 12000.00 are likely", `href="/-/console/incidents/I-4"`, `points="0,200 `)
+	if body := w.get("dev", "/-/console/watch/views").want(200, "Budgets", "will not do").Body.String(); !strings.Contains(body, `href="/-/console/watch/budgets/cloud"`) {
+		t.Error("no budget is among the views")
+	}
 	w.get("dev", at).want(200, "1 plan used up", "4,800.00", "9,000.00", "12,000.00", "four in five such months: 11,000.00 to 13,000.00", "will not do", "used up", "learning", "the bill is in USD", "aws/4711", "day 12, partial", "0.4 EUR", "Plan the month", "Bring the bill")
 	body := w.get("emil", at).want(200, "This month").Body.String()
 	if strings.Contains(body, "Plan the month") || strings.Contains(body, "Bring the bill") {

@@ -68,14 +68,16 @@ func (c *Console) onCallPage(w http.ResponseWriter, r *http.Request, who actor.A
 		if len(b.Overrides) > 0 {
 			p.Tables = append(p.Tables, c.overrideTable(r.Context(), &b, place))
 		}
-		p.Forms = c.wordForms(r.Context(), who, &b, place)
+		if p.Last = c.wordForms(r.Context(), who, &b, place); len(p.Last) > 0 {
+			lead += " Somebody waits for your word about a turn, below."
+		}
 	}
 	pulse, err := c.Watch.PulseFor(r.Context(), who)
 	if err != nil {
 		return err
 	}
 	p.Facts = append(p.Facts, pulseFacts(&pulse)...)
-	p.Last = c.onCallForms(r.Context(), who, &b, t)
+	p.Last = append(p.Last, c.onCallForms(r.Context(), who, &b, t)...)
 	return c.answer(w, r, st, "watch", web.View{Title: "Who is on call", Lead: lead, Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: p})
 }
 
@@ -209,6 +211,9 @@ func (c *Console) wordForms(ctx context.Context, who actor.Actor, b *rota.Board,
 		if mine || who.String() == o.MadeBy {
 			decline = append(decline, opt)
 		}
+	}
+	if len(agree) == 1 {
+		agree[0].Chosen = true
 	}
 	if len(agree) > 0 {
 		out = append(out, web.Form{Part: "agree", Action: atOnCall + "/agree", Act: "I agree", Fields: []web.Field{{Name: "override", Label: "You are asked", Type: "radio", Required: true, Options: agree}}})

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/http"
@@ -37,8 +38,8 @@ func (c *Console) usualPage(w http.ResponseWriter, r *http.Request, who actor.Ac
 			expected, band = "not yet known", "not yet known"
 		}
 		m := usualMark(u)
-		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: u.Series}, {Mark: &m}, {Text: figure(u.Value, u.Unit)}, {Text: expected}, {Text: band}}})
-		options = append(options, web.Option{Value: u.Series, Text: u.Series, Chosen: u.Series == typed["series"]})
+		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: c.seriesCalled(r.Context(), u.Series)}, {Mark: &m}, {Text: figure(u.Value, u.Unit)}, {Text: expected}, {Text: band}}})
+		options = append(options, web.Option{Value: u.Series, Text: c.seriesCalled(r.Context(), u.Series), Chosen: u.Series == typed["series"]})
 	}
 	p := watchPage{Tables: []web.Table{t}, Facts: []fact{{Name: "Learned", Text: fmt.Sprintf("%d days of %d", min(g.Days, g.Need), g.Need), Sub: "of the requests, before they are judged"},
 		{Name: "Habits known", Text: web.Count(g.People, "person"), Sub: "networks, browsers and hours, sealed under each one's key"}}}
@@ -58,6 +59,22 @@ func (c *Console) usualPage(w http.ResponseWriter, r *http.Request, who actor.Ac
 		lead += fmt.Sprintf(" These are the %d least usual of %d; writ watch baselines lists them all.", mostUsual, len(us))
 	}
 	return c.answer(w, r, st, "watch", web.View{Title: "What is usual", Lead: lead, Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: p})
+}
+
+// seriesCalled is the name of a series, with the name of its team.
+func (c *Console) seriesCalled(ctx context.Context, name string) string {
+	if meter, id, ok := strings.Cut(name, " team "); ok {
+		return meter + " team " + c.teamLabel(ctx, id)
+	}
+	return name
+}
+
+// teamLabel is a team as a label: its name, or what there is of its id.
+func (c *Console) teamLabel(ctx context.Context, id string) string {
+	if n := c.Identity.TeamName(ctx, id); n != "" {
+		return n
+	}
+	return cutID(id)
 }
 
 const mostUsual = 40 // the least usual of them

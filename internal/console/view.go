@@ -36,8 +36,9 @@ type drawn struct {
 }
 
 type viewsPage struct {
-	Spans  []web.Link
-	Charts []drawn
+	Spans   []web.Link
+	Charts  []drawn
+	Budgets *web.Table
 }
 
 type viewPage struct {
@@ -104,6 +105,13 @@ func (c *Console) showViews(w http.ResponseWriter, r *http.Request, who actor.Ac
 		d.Title, d.Href = view.Title, with(atViews+"/"+view.ID, url.Values{"from": v["from"], "until": v["until"]})
 		p.Charts = append(p.Charts, d)
 	}
+	if c.Spending != nil {
+		ms, err := c.Spending.Months(r.Context(), who)
+		if err != nil {
+			return err
+		}
+		p.Budgets = c.planTable(ms)
+	}
 	return c.show(w, r, "views", web.View{Title: "What goes on", Lead: "Choose a part, then a stretch of its chart, then a group: the records behind it are one click further. Grey is what nobody observed.",
 		Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: p})
 }
@@ -158,11 +166,11 @@ func (c *Console) showView(w http.ResponseWriter, r *http.Request, who actor.Act
 		p.Records = &web.Link{Text: text, Href: href}
 	}
 	if q.By != "" && q.Label == "" {
-		p.Groups = groups(at, v, &a)
+		p.Groups = groups(at, v, &a, func(label string) string { return c.labelText(r.Context(), q.By, label) })
 	}
 	title := view.Title
 	if q.Label != "" {
-		title += ": " + labelText(q.By, q.Label)
+		title += ": " + c.labelText(r.Context(), q.By, q.Label)
 	}
 	return c.show(w, r, "view", web.View{Title: title, Lead: view.Says, Up: &web.Link{Text: "What goes on", Href: with(atViews, url.Values{"from": v["from"], "until": v["until"]})}, Data: p})
 }
@@ -195,8 +203,11 @@ func saysOf(meter string) string {
 	return meter
 }
 
-func labelText(by, label string) string {
-	if personalBy[by] || by == "team" {
+func (c *Console) labelText(ctx context.Context, by, label string) string {
+	switch {
+	case by == "team":
+		return c.teamLabel(ctx, label)
+	case personalBy[by]:
 		return cutID(label)
 	}
 	return label
@@ -289,7 +300,7 @@ func recordsOf(a *watch.Picture, by, label string) (href, text string) {
 }
 
 // groups is the table of what the greatest shares are.
-func groups(at string, v url.Values, a *watch.Picture) *web.Table {
+func groups(at string, v url.Values, a *watch.Picture, called func(label string) string) *web.Table {
 	t := &web.Table{Caption: "The greatest first", Columns: []web.Column{{Name: byWords[a.By]}}, Empty: web.Empty{Says: "Nothing was counted apart in this time."},
 		Export: []web.Link{{Text: "CSV", Href: with(at, v) + "&as=csv&table=2"}}}
 	for _, name := range valueNames(&a.Of) {
@@ -297,7 +308,7 @@ func groups(at string, v url.Values, a *watch.Picture) *web.Table {
 	}
 	t.Columns = append(t.Columns, web.Column{Name: "Behind it"})
 	for _, g := range a.Groups {
-		row := web.Row{Cells: []web.Cell{{Text: labelText(a.By, g.Label), Href: with(at, v, "by", a.By, "label", g.Label), Code: true}}}
+		row := web.Row{Cells: []web.Cell{{Text: called(g.Label), Href: with(at, v, "by", a.By, "label", g.Label), Code: true}}}
 		for _, s := range valuesOf(&a.Of, &g.Point) {
 			row.Cells = append(row.Cells, web.Cell{Text: s})
 		}
@@ -313,6 +324,9 @@ func figures(a *watch.Picture, cols []chart.Column) web.Table {
 	for _, name := range valueNames(&a.Of) {
 		t.Columns = append(t.Columns, web.Column{Name: name, Figure: true})
 	}
+	if len(a.Usual) > 0 {
+		t.Columns = append(t.Columns, web.Column{Name: "Usually", Figure: true})
+	}
 	t.Columns = append(t.Columns, web.Column{Name: "Observed", Figure: true})
 	for _, k := range cols {
 		row := web.Row{Cells: []web.Cell{{Text: k.Name, Href: k.Href}}}
@@ -323,6 +337,9 @@ func figures(a *watch.Picture, cols []chart.Column) web.Table {
 			}
 			row.Cells = append(row.Cells, web.Cell{Text: s})
 		}
+		if len(a.Usual) > 0 {
+			row.Cells = append(row.Cells, usually(a, k.From, k.Until))
+		}
 		seen := "nobody looked"
 		if n > 0 && sum.Observed > 0 {
 			seen = strconv.Itoa(int(100*sum.Observed+0.5)) + " %"
@@ -330,6 +347,21 @@ func figures(a *watch.Picture, cols []chart.Column) web.Table {
 		t.Rows = append(t.Rows, web.Row{Cells: append(row.Cells, web.Cell{Text: seen})})
 	}
 	return t
+}
+
+// usually is what is usual of a stretch.
+func usually(a *watch.Picture, from, until time.Time) web.Cell {
+	sum := watch.Expect{Known: true}
+	for i := range a.Usual {
+		e := &a.Usual[i]
+		if middle := e.At.Add(a.Step / 2); !middle.Before(from) && middle.Before(until) {
+			sum.Low, sum.Expected, sum.High, sum.Known = sum.Low+e.Low, sum.Expected+e.Expected, sum.High+e.High, sum.Known && e.Known
+		}
+	}
+	if !sum.Known {
+		return web.Cell{Text: "not yet known"}
+	}
+	return web.Cell{Text: amount(&a.Of, sum.Expected), Sub: amount(&a.Of, sum.Low) + " to " + amount(&a.Of, sum.High)}
 }
 
 // fold adds up the points of a stretch. Quantiles do not add up: the highest of them is told.
@@ -372,12 +404,21 @@ func (c *Console) draw(id string, a *watch.Picture, cols []chart.Column, tiny bo
 		}
 		k.Points = append(k.Points, x)
 	}
+	if k.Bars && !tiny {
+		for _, e := range a.Usual {
+			k.Usual = append(k.Usual, chart.Point{At: e.At, Value: e.Expected, Low: e.Low, High: e.High, Gap: !e.Known})
+		}
+	}
 	sum, _ := fold(&a.Of, a.Points, a.Step, a.From.Add(-a.Step), a.Until.Add(a.Step))
 	says := valuesOf(&a.Of, &sum)[0]
 	if sum.Gap() {
 		says = "nobody looked"
 	}
 	k.Desc = a.Of.Says + ", " + spanWords(a.From, a.Until) + " UTC: " + says + "."
+	if len(k.Usual) > 0 {
+		k.Desc += " The quiet area is what is usual at those hours of the week."
+		says += "; the quiet area is usual"
+	}
 	return drawn{Title: k.Title, Says: says, SVG: template.HTML(k.SVG())} //nolint:gosec // every text in it is escaped; TestCharts reads it as XML
 }
 

@@ -47,6 +47,31 @@ func TestDrillDown(t *testing.T) { // breaks: mon.drill-down
 	w.get("dev", at+"/traffic?from=yesterday").want(422)
 }
 
+// What is usual lies behind what was, and stands in the figures; teams have their names.
+func TestViewShowsUsual(t *testing.T) { // breaks: mon.abnormal
+	w, a := watched(t)
+	const at = "/-/console/watch/views/traffic"
+	if body := w.get("dev", at).want(200).Body.String(); strings.Contains(body, `class="usual"`) || strings.Contains(body, "Usually") {
+		t.Error("what nobody has learned is drawn")
+	}
+	a.usual = true
+	body := w.get("dev", at).want(200, "Usually", "the quiet area is usual").Body.String()
+	if strings.Count(body, `class="usual"`) != 1 || strings.Index(body, `class="usual"`) > strings.Index(body, `class="bar"`) {
+		t.Error("what is usual does not lie behind the bars")
+	}
+	if body := w.get("dev", "/-/console/watch/views").want(200).Body.String(); strings.Contains(body, `class="usual"`) {
+		t.Error("small charts are crowded")
+	}
+	if err := w.people.RenameTeam(t.Context(), w.as("ana"), "staff", "Orchard & Sons"); err != nil {
+		t.Fatal(err)
+	}
+	a.team = "staff"
+	if body := w.get("dev", "/-/console/watch/usual").want(200, "requests team Orchard & Sons").Body.String(); !strings.Contains(body, `value="requests team staff"`) {
+		t.Error("what is accepted is not named as it is kept")
+	}
+	w.get("dev", at+"?by=team&label=staff").want(200, "Traffic: Orchard & Sons")
+}
+
 func link(t *testing.T, body, pattern string) string {
 	t.Helper()
 	m := regexp.MustCompile(pattern).FindStringSubmatch(body)

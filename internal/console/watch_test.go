@@ -24,6 +24,8 @@ type alarmed struct {
 	silences []watch.Silence
 	own      []watch.Version
 	pulse    watch.Pulse
+	usual    bool   // what is usual is known
+	team     string // of which something is learned
 	did      []string
 	looked   []watch.Question
 }
@@ -74,6 +76,9 @@ func (a *alarmed) Look(_ context.Context, _ actor.Actor, q watch.Question) (watc
 			p = series.Point{At: p.At}
 		}
 		out.Points = append(out.Points, p)
+		if a.usual {
+			out.Usual = append(out.Usual, watch.Expect{At: p.At, Low: 5, Expected: 40, High: 90, Known: true})
+		}
 	}
 	if q.By != "" && q.Label == "" {
 		out.Groups = []series.Row{{Meter: q.Meter, Dimension: q.By, Label: "/orders/{id}?<x>", Point: series.Point{Value: 1234, Count: 1234, P50: 4000, P95: 9000}}, {Label: "other", Point: series.Point{Value: 5, Count: 5}}}
@@ -128,7 +133,7 @@ func (a *alarmed) EndSilence(_ context.Context, _ actor.Actor, id string) error 
 }
 
 func (a *alarmed) Usuals(context.Context, actor.Actor) ([]watch.Usual, watch.Learning, error) {
-	return []watch.Usual{{Series: "requests", Days: 20, Known: true, Value: 900, Low: 80, Expected: 120, High: 300, Above: 2.5, Drift: 1}, {Series: "latency route /orders", Unit: "µs", Days: 3, Value: 41_500, Drift: 1}},
+	return []watch.Usual{{Series: "requests", Days: 20, Known: true, Value: 900, Low: 80, Expected: 120, High: 300, Above: 2.5, Drift: 1}, {Series: "latency route /orders", Unit: "µs", Days: 3, Value: 41_500, Drift: 1}, {Series: "requests team " + a.team, Days: 3, Drift: 1}},
 		watch.Learning{Days: 9, Need: 14, People: 3, Unbound: []string{"impossible-travel: there is no table of where networks are"}}, nil
 }
 

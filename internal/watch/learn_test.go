@@ -77,6 +77,14 @@ func (w *world) minute(n int64, more ...series.Event) {
 	must(w.t, w.s.Step(w.t.Context()))
 }
 
+// looked is all requests over a span until now.
+func (w *world) looked(t *testing.T, span time.Duration) watch.Picture {
+	t.Helper()
+	a, err := w.s.Look(t.Context(), operator, watch.Question{Meter: "requests", From: w.Clock.Now().Add(-span), Until: w.Clock.Now()})
+	must(t, err)
+	return a
+}
+
 // From rows to alarms: a spike that lasts, a drop, what fell silent, and what was accepted; all
 // of it again after a restart.
 func TestUsual(t *testing.T) { // breaks: mon.abnormal
@@ -89,7 +97,30 @@ func TestUsual(t *testing.T) { // breaks: mon.abnormal
 		t.Fatalf("judged after 13 days: %+v", as)
 	}
 	w.want("watch.usual-learned", clause.Unknown, "learning 13/14 days")
+	if a := w.looked(t, 24*time.Hour); len(a.Usual) != 0 {
+		t.Errorf("after 13 days this is usual: %+v", a.Usual)
+	}
 	w.learn(2)
+	for _, span := range []time.Duration{2 * time.Hour, 7 * 24 * time.Hour} { // by the minute, and by the hour
+		a := w.looked(t, span)
+		if len(a.Usual) != len(a.Points) || len(a.Usual) < 10 {
+			t.Fatalf("%d points, and what is usual of %d", len(a.Points), len(a.Usual))
+		}
+		known, off := 0, 0
+		for _, e := range a.Usual {
+			if !e.Known { // a day was left out
+				continue
+			}
+			known++
+			n, mid := a.Step.Minutes(), float64(rate(e.At.Add(a.Step/2)))
+			if e.Low > n*mid || e.High < n*mid || e.Expected < 0.7*n*mid-10*n || e.Expected > 1.4*n*mid+10*n {
+off++ // five minutes of another day were planted as no usual ones
+			}
+		}
+		if known < len(a.Usual)/2 || off > known/20 {
+			t.Errorf("of %d points %d are known, and %d of them are not as usual", len(a.Usual), known, off)
+		}
+	}
 	w.want("watch.usual-learned", clause.Pass, "compared with the 28 days before")
 	for range 6 {
 		w.minute(rate(w.Clock.Now()))

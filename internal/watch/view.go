@@ -76,6 +76,7 @@ type Picture struct {
 	Of     series.Meter
 	Points []series.Point
 	Groups []series.Row // the greatest first; none of a label, or without By
+	Usual  []Expect     // of each point; none where it is not known
 }
 
 const usualSpan = 24 * time.Hour
@@ -149,6 +150,7 @@ func (s *Service) Look(ctx context.Context, who actor.Actor, q Question) (Pictur
 		a.Step = s.fitting(q.From, q.Until)
 	}
 	err := s.answer(ctx, &a)
+	a.Usual = s.expected(&a)
 	return a, err
 }
 

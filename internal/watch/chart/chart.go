@@ -34,7 +34,8 @@ type Chart struct {
 	From, Until time.Time
 	Step        time.Duration // of the points
 	Points      []Point
-	Bars        bool // counts are bars, levels are lines
+	Usual       []Point // a quiet area behind them: what is usual
+	Bars        bool    // counts are bars, levels are lines
 	Columns     []Column
 	Small       bool                 // without axes, to stand in a list
 	Format      func(float64) string // of labels; nil = short numbers
@@ -75,11 +76,13 @@ func (c *Chart) SVG() string {
 	fmt.Fprintf(&d.b, `<svg viewBox="0 0 %d %d" role="%s" aria-labelledby="%s-t %s-d"><title id="%s-t">%s</title><desc id="%s-d">%s</desc>`,
 		width, h, role, c.ID, c.ID, c.ID, html.EscapeString(c.Title), c.ID, html.EscapeString(c.Desc))
 	points := reduce(c.Points, mostDrawn)
-	d.highest = nice(highestOf(points))
+	usual := thin(c.Usual)
+	d.highest = nice(max(highestOf(points), usualRoom(points, usual)))
 	if !c.Small {
 		d.axes()
 	}
 	d.gaps(points)
+	d.usual(usual)
 	if c.Bars {
 		d.bars(points)
 	} else {
@@ -181,6 +184,27 @@ func (d *drawing) bars(points []Point) {
 		fmt.Fprintf(&d.b, "M%s %sV%sH%sV%sz", num(x0), num(d.y0), num(min(d.y(p.Value), d.y0-0.5)), num(max(x1, x0+0.5)), num(d.y0))
 	}
 	d.b.WriteString(`"/>`)
+}
+
+// usual draws what is usual, and the middle of it.
+func (d *drawing) usual(points []Point) {
+	var area, middle strings.Builder
+	for i := 0; i < len(points); i++ {
+		j := i
+		for j < len(points) && !points[j].gap() {
+			j++
+		}
+		if run := points[i:j]; len(run) > 1 {
+			d.band(&area, run)
+			for k := range run {
+				fmt.Fprintf(&middle, "%c%s %s", "ML"[min(k, 1)], num(d.middle(&run[k])), num(d.y(run[k].Value)))
+			}
+		}
+		i = j
+	}
+	if middle.Len() > 0 {
+		d.b.WriteString(`<path class="usual" d="` + area.String() + `"/><path class="middle" d="` + middle.String() + `"/>`)
+	}
 }
 
 // lines draws one line for each stretch that was observed, with its band behind it; a point

@@ -90,8 +90,15 @@ func TestCharts(t *testing.T) {
 	bars := drawn(t, "bars", &chart.Chart{Points: gap, Bars: true, Format: func(v float64) string { return fmt.Sprint(v, " <s>") }})
 	drawn(t, "band", &chart.Chart{Points: banded})
 	drawn(t, "small", &chart.Chart{Points: banded, Small: true})
+	flooded := drawn(t, "usual", &chart.Chart{Points: hourly(5, 6, 7, 30), Usual: banded, Bars: true})
 	drawn(t, "zero", &chart.Chart{Points: hourly(0, 0, 0)})
 
+	if a, b := strings.Index(flooded, `class="usual"`), strings.Index(flooded, `class="bar"`); a < 0 || b < a || strings.Count(flooded, `class="middle"`) != 1 {
+		t.Errorf("what is usual does not lie behind: %s", flooded)
+	}
+	if strings.Contains(bars, `class="usual"`) {
+		t.Error("an area where nothing is known to be usual")
+	}
 	if strings.Count(none, `class="gap"`) != 1 || !strings.Contains(none, "not observed") {
 		t.Error("where there is nothing, nothing was observed")
 	}

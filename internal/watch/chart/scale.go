@@ -22,6 +22,31 @@ func highestOf(points []Point) float64 {
 	return h
 }
 
+const mostUsual = 120 // points of the quiet area
+
+// thin leaves out points of what is usual, which goes slowly.
+func thin(points []Point) (out []Point) {
+	every := (len(points) + mostUsual - 1) / mostUsual
+	for i := range points {
+		if i%every == 0 || i == len(points)-1 {
+			out = append(out, points[i])
+		}
+	}
+	return out
+}
+
+// usualRoom is how high the axis must reach for what is usual: its edge, as long as that does
+// not press down what was.
+func usualRoom(points, usual []Point) float64 {
+	middle := 0.0
+	for i := range usual {
+		if !usual[i].gap() {
+			middle = max(middle, usual[i].Value)
+		}
+	}
+	return min(highestOf(usual), 3*max(highestOf(points), middle))
+}
+
 // nice is the round number above: 1, 2 or 5 times a power of ten.
 func nice(v float64) float64 {
 	if v <= 0 {
