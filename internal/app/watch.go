@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"writ/internal/gateway"
 	"writ/internal/gateway/trail"
 	"writ/internal/identity"
+	"writ/internal/journal"
 	"writ/internal/notify"
 	"writ/internal/watch"
 	"writ/internal/watch/feed"
@@ -28,14 +31,22 @@ import (
 
 // WatchConf holds machine settings of watching and telling.
 type WatchConf struct {
-	Allow     []string `yaml:"allow,omitempty"`         // own networks that webhooks may lead to, such as 10.0.7.9 or 10.0.7.0/24
-	Heartbeat string   `yaml:"heartbeat_url,omitempty"` // asked for each minute; whoever is there raises the alarm when that ends
+	Allow     []string          `yaml:"allow,omitempty"`         // own networks that webhooks may lead to, such as 10.0.7.9 or 10.0.7.0/24
+	Heartbeat string            `yaml:"heartbeat_url,omitempty"` // asked for each minute; whoever is there raises the alarm when that ends
+	Commands  map[string]string `yaml:"commands,omitempty"`      // programs that a channel may start, by a name: pager: /usr/local/bin/page
 }
+
+var goodCommand = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
 
 func (c WatchConf) check(bad func(key, got, want string) error) error {
 	for _, s := range c.Allow {
 		if n, err := proxyNet(s); err != nil || n.Bits() == 0 {
 			return bad("watch.allow", s, "an address, or a prefix such as 10.0.7.0/24, and not everything")
+		}
+	}
+	for name, path := range c.Commands {
+		if !goodCommand.MatchString(name) || !filepath.IsAbs(path) || filepath.Clean(path) != path {
+			return bad("watch.commands", name+": "+path, "a name of small letters, digits and hyphens, and the whole path of a program without arguments")
 		}
 	}
 	if c.Heartbeat == "" {
@@ -66,8 +77,9 @@ const alarmFolder = "alarms"
 func (a *App) buildWatch() (err error) {
 	company := func() string { return a.config.Company }
 	d := notify.Deps{DB: a.db, Keys: a.ring, Mail: a.mail, Jobs: a.jobs, Company: company, Now: a.now, Log: a.log.With("module", "notify"),
-		Tester:  func(ctx context.Context) (string, error) { return a.watch.Tester(ctx) },
-		Keepers: func() []notify.Keeper { return []notify.Keeper{a.incident, a.status} }}
+		Tester:   func(ctx context.Context) (string, error) { return a.watch.Tester(ctx) },
+		Commands: a.config.Watch.Commands,
+		Keepers:  func() []notify.Keeper { return []notify.Keeper{a.incident, a.status} }}
 	if !a.mail.Outside() {
 		d.Folder = a.path(alarmFolder)
 	}
@@ -97,6 +109,7 @@ func (a *App) buildWatch() (err error) {
 		return err
 	}
 	a.journal.Follow(watch.Followed, a.watch.Follow)
+	a.journal.Follow("notify", a.followAlarms)
 	if err := a.buildSpend(); err != nil {
 		return err
 	}
@@ -150,6 +163,19 @@ func (a *App) outside() func(ctx context.Context) error { // clause: mon.alarms
 func (a *App) inMaintenance() bool {
 	mode, _ := a.gateway.Mode()
 	return mode == gateway.Maintenance
+}
+
+// followAlarms tells ways that keep alarms of their own what became of one.
+func (a *App) followAlarms(ctx context.Context, es []journal.Entry) error { // clause: mon.notify
+	acts := map[string]string{"watch.alarm-acknowledged": notify.Acknowledge, "watch.alarm-cleared": notify.Resolve, "watch.alarm-closed": notify.Resolve}
+	for i := range es {
+		if act := acts[es[i].Stream]; act != "" {
+			if err := a.notify.Follow(ctx, es[i].Object, act, es[i].N); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // audience is who is told of alarms: whose turn it is, where there is a rota; else engineers

@@ -54,7 +54,7 @@ var rare = []struct {
 	{"unsafe", "", "not needed"},
 	{"plugin", "", "not needed"},
 	{"C", "", "builds without cgo"},
-	{"os/exec", "demo cli", "the server starts no programs; writ run becomes one"},
+	{"os/exec", "demo cli notify", "the server starts no programs but those that the machine's settings name as a way to tell people; writ run becomes one"},
 }
 
 // pure are packages that ground may not import: it has no I/O, no SQL, no network.

@@ -23,6 +23,7 @@ func BenchmarkLetters(b *testing.B) {
 		w.scoped("I-1")
 		b.StartTimer()
 		w.notifying("I-1")
+		w.svc.PerHost = 1 << 40 // unpaced
 		for w.exposure("I-1").Letters["accepted"] < people {
 			for range 20 {
 				if err := w.svc.TendLetters(b.Context()); err != nil {

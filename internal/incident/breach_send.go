@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,14 +88,23 @@ func (s *Service) refill(ctx context.Context) error {
 }
 
 func (s *Service) sendSome(ctx context.Context) error {
-	due, err := s.outgoing(ctx, dueLetters, us(s.Now()))
-	if err != nil {
-		return err
-	}
 	texts := map[string]*LetterText{}
-	for _, o := range due {
-		if err := s.sendOne(ctx, o, texts); err != nil {
+	for turn, sent := 0, 0; turn < mostTurns; turn++ {
+		due, err := s.outgoing(ctx, dueLetters, us(s.Now()))
+		if err != nil {
 			return err
+		}
+		for _, o := range due[:min(len(due), lettersATick-sent)] {
+			off, err := s.sendOne(ctx, o, texts)
+			if err != nil {
+				return err
+			}
+			if !off {
+				sent++
+			}
+		}
+		if sent == lettersATick || len(due) < lettersATick {
+			return nil
 		}
 	}
 	return nil
@@ -117,19 +127,30 @@ func (s *Service) outgoing(ctx context.Context, query string, now int64) ([]outg
 }
 
 // sendOne takes a letter for itself, sends it, and writes down what became of it. Whoever
-// finds it taken leaves it.
-func (s *Service) sendOne(ctx context.Context, o outgoing, texts map[string]*LetterText) error {
+// finds it taken leaves it. off = it was put off, because its host has had enough for now.
+func (s *Service) sendOne(ctx context.Context, o outgoing, texts map[string]*LetterText) (off bool, err error) {
 	c, err := s.find(ctx, s.DB, o.caseID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	post := s.world(c).Post
 	if post == nil {
-		return fault.Newf(fault.Unavailable, "no_post", "Nobody sends letters of %s.", c.Ref())
+		return false, fault.Newf(fault.Unavailable, "no_post", "Nobody sends letters of %s.", c.Ref())
 	}
 	m, err := s.letterOf(ctx, c, o, texts)
 	if err != nil {
-		return err
+		return false, err
+	}
+	reached := true
+	if r := s.world(c).Reach; r != nil {
+		if reached, err = r.Reaches(ctx, m.To); err != nil {
+			return false, err
+		}
+	}
+	if reached {
+		if until := s.pace.at(hostOf(m.To), s.Now(), cmp.Or(s.PerHost, perHost)); until.After(s.Now()) {
+			return true, s.putOff(ctx, o.id, until)
+		}
 	}
 	mine := false
 	if err := s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
@@ -137,7 +158,10 @@ func (s *Service) sendOne(ctx context.Context, o outgoing, texts map[string]*Let
 		mine = n == 1
 		return err
 	}); err != nil || !mine {
-		return err
+		return false, err
+	}
+	if !reached { // its person is told in another way
+		return false, s.settle(ctx, o, letterNoWay, mail.Answer{Text: "letters came back from this address before"}, "")
 	}
 	o.tries++
 	s.point("sending")
@@ -149,7 +173,7 @@ func (s *Service) sendOne(ctx context.Context, o outgoing, texts map[string]*Let
 	if state == letterQueued && s.Now().Sub(o.at) > lettersLive {
 		state = letterFailed
 	}
-	return s.settle(context.WithoutCancel(ctx), o, state, a, digest(m.Subject, m.Text))
+	return false, s.settle(context.WithoutCancel(ctx), o, state, a, digest(m.Subject, m.Text))
 }
 
 // stateOf is what an answer of a mail host means. Without a code, once the whole letter was

@@ -3,6 +3,7 @@ package incident
 import (
 	"context"
 	"errors"
+	"time"
 
 	"writ/internal/ledger"
 	"writ/internal/secret"
@@ -21,4 +22,10 @@ func (s *Service) Republish(ctx context.Context) error {
 		err = errors.Join(err, s.publish(ctx, secret.NewBytes([]byte(id))))
 	}
 	return err
+}
+
+// Paced is when a letter may go to a host, at so many a minute.
+func Paced(most int64) func(host string, now time.Time) time.Time {
+	p := &pacing{}
+	return func(host string, now time.Time) time.Time { return p.at(host, now, most) }
 }

@@ -119,6 +119,7 @@ type World struct {
 	Reads     Reads
 	Concerned Concerned
 	Post      Post
+	Reach     Reach // nil = nothing is known of addresses
 	Cuts      Cuts
 }
 
@@ -143,6 +144,7 @@ type Deps struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 	Seam    *Seam
+	PerHost int64 // letters about a breach to one receiving host in a minute; 0 = 300
 }
 
 // Seam is for tests only.
@@ -155,6 +157,7 @@ type Seam struct {
 type Service struct {
 	Deps
 	acts  map[string]act
+	pace  pacing
 	stage Stage // nil = lost data is practised at the table
 }
 

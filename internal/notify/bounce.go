@@ -288,7 +288,7 @@ func (s *Service) Reachable(ctx context.Context, who actor.Actor, mark string) e
 		if err == nil && n == 0 {
 			err = fault.New(fault.NotFound, "address_unknown", fault.Public{Problem: "There is no such address that letters do not reach.", Next: "Look at: writ notify unreachable"})
 		}
-		return AddressReachable{Mark: mark}, err
+		return AddressRestored{Mark: mark}, err
 	})
 	return err //nolint:wrapcheck // the ledger says what failed
 }

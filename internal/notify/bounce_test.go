@@ -78,7 +78,7 @@ func TestHardBounce(t *testing.T) { // breaks: mon.notify
 			w.t.Errorf("failing: %v %v", fs, err)
 		}
 		must(w.t, w.s.Reachable(w.t.Context(), postmaster, dead[0].Mark))
-		if !w.reaches("ana@example.test") || len(w.Recorded("notify.address-reachable")) != 1 {
+		if !w.reaches("ana@example.test") || len(w.Recorded("notify.address-restored")) != 1 {
 			w.t.Error("somebody said that letters reach it, and it counts as unreachable")
 		}
 		if err := w.s.Reachable(w.t.Context(), postmaster, dead[0].Mark); !errors.Is(err, fault.NotFound) {

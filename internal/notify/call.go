@@ -12,6 +12,8 @@ type Call struct {
 	URL  secret.Text
 	Key  secret.Bytes
 	Body []byte // JSON
+
+	head map[string]secret.Text // further fields of its head
 }
 
 // Reply is what came of it.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,8 @@ type channel struct {
 	secret secret.Bytes
 }
 
+var kinds = []string{Webhook, Slack, Teams, PagerDuty, Ntfy, Gotify, Command, File}
+
 var channelKey = keyring.Class("notify.channel")
 
 // opener is what lies in the box of a channel.
@@ -70,17 +73,18 @@ func (s *Service) AddChannel(ctx context.Context, who actor.Actor, name, kind st
 	switch {
 	case !goodChannel.MatchString(name) || name == Mail:
 		return Channel{}, secret.Text{}, bad("name", "A channel cannot have this name.", "Small letters, digits and hyphens, at most 40, and not mail.")
-	case kind == File && s.Folder == "", kind != Webhook && kind != Slack && kind != File:
-		return Channel{}, secret.Text{}, bad("kind", "There is no such kind of channel here.", "webhook or slack.")
+	case kind == File && s.Folder == "", kind == Command && len(s.Commands) == 0, !slices.Contains(kinds, kind):
+		return Channel{}, secret.Text{}, bad("kind", "There is no such kind of channel here.", "webhook, slack, teams, pagerduty, ntfy, gotify, or command where writ.yaml names some.")
 	}
+	o := opener{}
 	if kind != File {
-		if want := s.goodURL(address.Reveal()); want != "" {
+		var want string
+		if o, want = s.readOpener(kind, address); want != "" {
 			return Channel{}, secret.Text{}, bad("url", "The address of the channel is not good.", want)
 		}
 	}
 	c := Channel{ID: s.DB.ID(), Name: name, Kind: kind, MadeBy: who.String()}
 	var key secret.Bytes
-	o := opener{URL: address.Reveal()}
 	if kind == Webhook {
 		key = secret.Random(32)
 		o.Secret = key.Reveal()

@@ -115,12 +115,12 @@ func (e ReportRefused) About() ledger.About {
 	return ledger.About{Name: "notify.report-refused", Clause: clauseNotify}
 }
 
-// AddressReachable is somebody's word that letters reach an address again.
-type AddressReachable struct {
+// AddressRestored is somebody's word that letters reach an address again.
+type AddressRestored struct {
 	Mark string `class:"public"`
 }
 
 // About implements ledger.Event.
-func (e AddressReachable) About() ledger.About {
-	return ledger.About{Name: "notify.address-reachable", Clause: clauseNotify, Object: "address/" + e.Mark}
+func (e AddressRestored) About() ledger.About {
+	return ledger.About{Name: "notify.address-restored", Clause: clauseNotify, Object: "address/" + e.Mark}
 }

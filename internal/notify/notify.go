@@ -64,11 +64,12 @@ type Deps struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 
-	Folder  string                                                       // of the channel kind file; "" = there is none
-	Allow   []netip.Prefix                                               // own networks that webhooks may lead to
-	Resolve func(ctx context.Context, host string) ([]netip.Addr, error) // nil = the system's
-	Tester  func(ctx context.Context) (string, error)                    // who gets the weekly letter; nil = no tests by themselves
-	Keepers func() []Keeper                                              // of letters of their own; nil = there are none
+	Folder   string                                                       // of the channel kind file; "" = there is none
+	Allow    []netip.Prefix                                               // own networks that webhooks may lead to
+	Resolve  func(ctx context.Context, host string) ([]netip.Addr, error) // nil = the system's
+	Tester   func(ctx context.Context) (string, error)                    // who gets the weekly letter; nil = no tests by themselves
+	Commands map[string]string                                            // programs of this machine that a channel may start: name → path
+	Keepers  func() []Keeper                                              // of letters of their own; nil = there are none
 }
 
 // Service is the kit. It is safe for concurrent use.
@@ -113,6 +114,8 @@ type Message struct {
 	About    string // kind/id that it is about; public
 	Thread   string // messages with the same one belong together
 	Repeat   bool   // sent again where nobody knows whether it arrived: alarms alone
+
+	act string // of Follow
 }
 
 // Prepared is a message that Queue takes: sealed, with its job.
@@ -131,6 +134,7 @@ type said struct {
 	Severity string     `json:"severity"`
 	About    string     `json:"about"`
 	Thread   string     `json:"thread"`
+	Act      string     `json:"act,omitempty"` // acknowledge or resolve; "" = something is told
 }
 
 var messageKey = keyring.Class("notify.message")
@@ -148,7 +152,7 @@ func (s *Service) Prepare(ctx context.Context, msgs ...Message) ([]Prepared, err
 		if err := m.check(); err != nil {
 			return nil, err
 		}
-		body, err := json.Marshal(said{m.Subject, m.Text, m.Link, m.Severity, m.About, m.Thread})
+		body, err := json.Marshal(said{m.Subject, m.Text, m.Link, m.Severity, m.About, m.Thread, m.act})
 		if err != nil {
 			return nil, fmt.Errorf("encode a message: %w", err)
 		}

@@ -134,6 +134,11 @@ func (s *Service) ready(ctx context.Context, d *Delivery) (*try, *channel, *outc
 	if err == nil && d.Tries > 1 && s.Now().Sub(d.Made) > giveUp {
 		return nil, nil, &outcome{state: Rejected, code: "too_late", text: "it was tried for a day"}, nil
 	}
+	if err == nil && t.Act != "" {
+		if wait, err := s.early(ctx, d); err != nil || wait {
+			return nil, nil, &outcome{state: Deferred, code: "in_order", text: "the message about the alarm itself still waits"}, err
+		}
+	}
 	return t, c, nil, err
 }
 
@@ -157,8 +162,10 @@ func (s *Service) send(ctx context.Context, c *channel, t *try) outcome {
 		return s.letter(ctx, t)
 	case File:
 		return s.file(t)
+	case Command:
+		return s.command(ctx, c, t)
 	}
-	return s.webhook(ctx, c, t)
+	return s.direct(ctx, c, t)
 }
 
 // letter sends it by mail. The id of the letter comes from the delivery, so that a mailbox

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -45,29 +44,6 @@ type hookData struct {
 	Again    bool   `json:"may_repeat,omitempty"` // the answer to a try before was not heard
 }
 
-// webhook sends one message to one address.
-func (s *Service) webhook(ctx context.Context, c *channel, t *try) outcome {
-	var v any
-	if c.Kind == Slack {
-		v = map[string]string{"text": slackText(t)}
-	} else {
-		d := hookData{Subject: t.Subject, Text: t.Text, Severity: t.Severity, About: t.About, Dedup: t.Thread, Again: t.again}
-		if t.Link != nil {
-			d.URL = t.Link.URL
-		}
-		v = hook{Type: "writ." + t.Severity, At: t.made, Data: d}
-	}
-	body, err := json.Marshal(v)
-	if err != nil || len(body) > mostBody {
-		return outcome{state: Rejected, code: "too_long"}
-	}
-	call := Call{ID: t.id, URL: c.url, Body: body}
-	if c.Kind == Webhook {
-		call.Key = c.secret
-	}
-	return s.hand(ctx, call)
-}
-
 // hand sends a body to an address, signed where there is a key.
 func (s *Service) hand(ctx context.Context, c Call) outcome {
 	ctx, cancel := context.WithTimeout(ctx, mostTime)
@@ -80,6 +56,9 @@ func (s *Service) hand(ctx context.Context, c Call) outcome {
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "Writ")
+	for k, v := range c.head {
+		r.Header.Set(k, v.Reveal())
+	}
 	if c.Key.Len() > 0 {
 		sign(r.Header, c.Key, c.ID, s.Now(), c.Body)
 	}

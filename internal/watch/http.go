@@ -157,7 +157,7 @@ type (
 	}
 	channelIn struct {
 		Name string      `json:"name"`
-		Kind string      `json:"kind"` // webhook, slack
+		Kind string      `json:"kind"` // webhook, slack, teams, pagerduty, ntfy, gotify, command
 		URL  secret.Text `json:"url,omitzero"`
 	}
 	channelOut struct {

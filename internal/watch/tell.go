@@ -57,7 +57,7 @@ func (s *Service) deliver(ctx context.Context, as []*Alarm, level int64, base no
 		m := base
 		m.Channel = c.Name
 		if c.Kind != notify.Mail {
-			m.Link = &mail.Link{Text: "See the alarm", URL: s.Origin + atAlarm + first.ID}
+			m.Link = &mail.Link{Text: "Acknowledge it", URL: s.Origin + atAlarm + first.ID}
 			ms = append(ms, m)
 			continue
 		}
