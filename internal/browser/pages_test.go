@@ -70,6 +70,7 @@ func strangers(h *house, t *testing.T) []sheet {
 		{name: "status-webhook", route: "GET /-/status/subscribe/webhook", path: "/-/status/subscribe/webhook", words: "Send updates there", picture: true},
 		{name: "status-confirm", route: "GET /-/status/confirm/{token}", path: "/-/status/confirm/none", words: "Yes, send them"},
 		{name: "status-unsubscribe", route: "GET /-/status/unsubscribe/{token}", path: "/-/status/unsubscribe/none", words: "End them"},
+		{name: "status-report", route: "GET /-/status/report", path: "/-/status/report", words: "Send the report", picture: true},
 		{name: "status-manage", route: "GET /-/status/manage/{token}", path: "/-/status/manage/none", words: "This link works no more", refused: true},
 		{name: "break-glass", path: "/-/break-glass", words: "Break the glass", picture: true},
 		{name: "break-glass-drill", path: "/-/break-glass?drill=yes", words: "Practise"},

@@ -12,3 +12,11 @@ func (a *app) incidentSplit() *cobra.Command {
 	c.Flags().StringVar(&reason, "reason", "", "why")
 	return c
 }
+
+func (a *app) incidentAnswer() *cobra.Command {
+	return &cobra.Command{Use: "answer INCIDENT REPORT TEXT", Short: "Write to whoever reported something", Long: "Sends an answer to the address that whoever reported something gave, under the reference of the report.",
+		Example: "  writ incident answer I-1 R-7K2M9QT4 \"Thank you: it is mended.\"", Args: cobra.ExactArgs(3),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			return a.tell(c, args[0], "answers", map[string]any{"report": args[1], "text": args[2]})
+		})}
+}

@@ -37,6 +37,7 @@ type Incidents interface {
 	Posted(ctx context.Context, who actor.Actor, ref, channel, address string) (incident.Case, error)
 	OfSignal(ctx context.Context, who actor.Actor, signal string) ([]incident.Case, error)
 	Split(ctx context.Context, who actor.Actor, ref, signal, reason string) (incident.Case, error)
+	AnswerReport(ctx context.Context, who actor.Actor, ref, report, text string) (incident.Case, error)
 	ToldOtherwise(ctx context.Context, who actor.Actor, ref, team, how string) (incident.Case, error)
 	Breaches
 	Losses
@@ -66,6 +67,7 @@ func (c *Console) incidentRoutes(staff func(string, access.Action, string, web.H
 		staff("POST /-/console/incidents/{ref}/waive", access.IncidentAct, atIncidents, c.onIncident(c.waiveIncident)),
 		staff("POST /-/console/incidents/{ref}/posted", access.IncidentAct, atIncidents, c.onIncident(c.postedIncident)),
 		staff("POST /-/console/incidents/{ref}/split", access.IncidentAct, atIncidents, c.onIncident(c.splitIncident)),
+		staff("POST /-/console/incidents/{ref}/answer", access.IncidentAct, atIncidents, c.onIncident(c.answerIncident)),
 		staff("POST /-/console/incidents/{ref}/told", access.IncidentAct, atIncidents, c.onIncident(c.toldIncident)),
 		note, learn,
 	}...)

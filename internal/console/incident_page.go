@@ -24,6 +24,7 @@ type incidentView struct {
 	Stands   []incidentStand
 	Forms    []incidentForm // further acts, each folded
 	Signals  web.Table
+	Reports  web.Table
 	Sent     web.Table
 	Roles    web.Table
 	Timeline []web.Moment
@@ -115,6 +116,7 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 		}
 	}
 	p.signals(v, at, may)
+	p.reports(v, at)
 	p.elsewhere(v)
 	if v.States[engine.B] != "" {
 		p.Breach = at + "/breach"

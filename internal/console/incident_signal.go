@@ -29,6 +29,32 @@ func (p *incidentView) signals(v incident.View, at string, may bool) {
 	}
 }
 
+// reports shows what people outside wrote, with the means to answer.
+func (p *incidentView) reports(v incident.View, at string) {
+	p.Reports = web.Table{Caption: "Reported from outside", Columns: []web.Column{{Name: "Report"}, {Name: "What they write"}, {Name: "Answer to"}, {Name: "When"}}}
+	one := web.Field{Name: "report", Label: "Report", Type: "select"}
+	for _, x := range v.Reports {
+		to := web.Cell{Text: "no address"}
+		if x.Email != "" {
+			to.Text = x.Email
+			one.Options = append(one.Options, web.Option{Value: x.ID, Text: x.ID + ", " + x.At.UTC().Format("2 Jan 15:04 UTC")})
+		}
+		if !x.Answered.IsZero() {
+			to.Sub = "answered " + x.Answered.UTC().Format("2 Jan 15:04 UTC")
+		}
+		p.Reports.Rows = append(p.Reports.Rows, web.Row{Cells: []web.Cell{{Text: x.ID, Sub: x.Kind}, {Text: x.Text, Sub: x.Person}, to, {At: x.At}}})
+	}
+	if len(one.Options) > 0 {
+		p.Forms = append(p.Forms, incidentForm{"Answer a report", web.Form{Action: at + "/answer", Act: "Send the answer", Quiet: true, Part: "answer",
+			Fields: []web.Field{one, {Name: "answer", Label: "Answer", Type: "textarea", Rows: 4, Required: true, Max: 4000}}}})
+	}
+}
+
+func (c *Console) answerIncident(r *http.Request, who actor.Actor, ref string, f formValues) (incident.Case, string, error) {
+	x, err := c.Incidents.AnswerReport(r.Context(), who, ref, f.get("report"), f.get("answer"))
+	return x, "The answer is on its way.", err
+}
+
 // elsewhere shows posts on other networks, where there are any.
 func (p *incidentView) elsewhere(v incident.View) {
 	p.Sent = web.Table{Caption: "On other networks", Columns: []web.Column{{Name: "Account"}, {Name: "State"}, {Name: "Tries", Figure: true}, {Name: "When"}}}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"writ/internal/actor"
 	"writ/internal/clause"
 	"writ/internal/identity"
 	"writ/internal/incident"
@@ -85,4 +86,27 @@ func TestIncidentPages(t *testing.T) { // breaks: inc.process
 	w.get("dev", one).want(200, "overdue, late", "Next: Post an update")
 	w.get("dev", one+"/map").want(200, "L2 active", "Public communication", "acknowledge")
 	w.get("dev", at+"/I-9").want(404)
+}
+
+// What people outside wrote is shown, escaped, to who may act, who answers it there; others see
+// that something was reported, and no words of it.
+func TestReportsInTheConsole(t *testing.T) { // breaks: inc.categorise
+	w := newWorld(t)
+	stamp, err := w.incident.Stamp(t.Context(), "192.0.2.0/24")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := w.incident.Report(t.Context(), actor.Actor{Kind: actor.Stranger, ID: "192.0.2.0/24"}, incident.NewReport{Kind: "weakness", Text: "Counting up shows <b>all</b> invoices.", Email: "joe@example.test", Network: "192.0.2.0/24", Stamp: stamp})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const one = "/-/console/incidents/I-1"
+	w.get("dev", one).want(200, "Reported from outside", id, "Counting up shows <b>all</b> invoices.", "joe@example.test", "Send the answer")
+	if got := w.get("emil", one).want(200, id).Body.String(); strings.Contains(got, "Counting up") || strings.Contains(got, "joe@example.test") {
+		t.Error("an auditor reads it")
+	}
+	w.post("emil", one+"/answer", url.Values{"report": {id}, "answer": {"Thank you: it is mended."}}).want(403)
+	w.post("dev", one+"/answer", url.Values{"report": {id}, "answer": {"Thanks"}}).want(422, "10 to 4,000 characters")
+	w.post("dev", one+"/answer", url.Values{"report": {id}, "answer": {"Thank you: it is mended."}}).want(303)
+	w.get("dev", one).want(200, "answered 2 Nov")
 }

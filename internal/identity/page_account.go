@@ -168,6 +168,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request, who actor.Actor
 	if who.TeamKind != Staff || p.TeamName(r.Context(), who.Team) != "" {
 		d.Areas = append(d.Areas, area{Link: web.Link{Text: "Team", Href: atTeam}, Says: p.teamWords(r.Context(), who), Anchors: []string{"teams"}})
 	}
+	d.Areas = append(d.Areas, area{Link: web.Link{Text: "Report a problem", Href: "/-/status/report"}, Says: "Something that does not work, or a weakness that you found."})
 	v := ownView("Your account", atAccount, d)
 	v.Lead = me.Email
 	if me.Name != "" {

@@ -81,7 +81,7 @@ func (s *Service) Follow(ctx context.Context, entries []journal.Entry) error { /
 		for n < len(all) && n < mostTold && all[n].Kind == all[0].Kind {
 			n++
 		}
-		if err := s.tell(ctx, all[:n]); err != nil {
+		if err := s.tell(ctx, all[:n], nil); err != nil {
 			return err
 		}
 		all = all[n:]
@@ -127,8 +127,9 @@ func cutTo(v string, n int) string {
 	return string(r[:min(len(r), n)])
 }
 
-// tell adds signals of one kind to the incident that they belong to, or begins it.
-func (s *Service) tell(ctx context.Context, all []Told) error {
+// tell adds signals of one kind to the incident that they belong to, or begins it; also, which may
+// be nil, writes what belongs to that change.
+func (s *Service) tell(ctx context.Context, all []Told, also func(tx *ledger.Tx, id string) error) error {
 	near, err := s.cases(ctx, s.DB, suggested, all[0].Kind, us(s.Now().Add(-alike)))
 	if err != nil {
 		return err
@@ -138,7 +139,11 @@ func (s *Service) tell(ctx context.Context, all []Told) error {
 			if !c.Open() {
 				return nil, fault.Newf(fault.Conflict, "over", "It is over meanwhile.")
 			}
-			return s.add(ctx, tx, c.ID, all)
+			ev, err := s.add(ctx, tx, c.ID, all)
+			if err == nil && also != nil {
+				err = also(tx, c.ID)
+			}
+			return ev, err
 		})
 		if fault.KindOf(err) == fault.Conflict {
 			continue // the next one, or one of their own
@@ -150,6 +155,9 @@ func (s *Service) tell(ctx context.Context, all []Told) error {
 		ev, err := s.add(ctx, tx, id, all)
 		if err == nil {
 			tx.Also(ev)
+		}
+		if err == nil && also != nil {
+			err = also(tx, id)
 		}
 		return err
 	})
@@ -178,7 +186,7 @@ func (s *Service) overrun(ctx context.Context) error {
 	for _, w := range late {
 		t := Told{ID: "window/" + w.ID + "/" + w.Ends.UTC().Format(time.RFC3339), Kind: "usability", Says: cutTo("Maintenance is not over in time: "+w.Title, 160), At: w.Ends}
 		if err := ledger.One(ctx, s.DB, signalRow, []any{new(string)}, t.ID); errors.Is(err, fault.NotFound) {
-			err = s.tell(ctx, []Told{t})
+			err = s.tell(ctx, []Told{t}, nil)
 			if err != nil {
 				return err
 			}
@@ -275,6 +283,9 @@ func (s *Service) Split(ctx context.Context, who actor.Actor, ref, signal, reaso
 		n, err := tx.Exec(ctx, moveSignal, signal, c.ID, id)
 		if err == nil && n == 0 {
 			err = fault.Newf(fault.Conflict, "signal_known", "Somebody was first.")
+		}
+		if report, ok := strings.CutPrefix(signal, "report/"); ok && err == nil {
+			_, err = tx.Exec(ctx, moveReport, report, id)
 		}
 		tx.Also(SignalMoved{Incident: c.ID, Into: id, Signal: signal, reason: reason})
 		return err

@@ -135,7 +135,7 @@ func (s *Service) Join(ctx context.Context, who actor.Actor, ref, into, reason s
 		if err != nil {
 			return nil, err
 		}
-		for _, q := range []string{setJoined, moveSignals} { // what told of it tells of the other one now
+		for _, q := range []string{setJoined, moveSignals, moveReports} { // what told of it tells of the other one now
 			if _, err := tx.Exec(ctx, q, c.ID, to.ID); err != nil {
 				return nil, err
 			}

@@ -27,7 +27,7 @@ func (s *Service) Routes() []web.Route {
 		return web.Route{Pattern: pattern, Who: web.Staff, Limit: limit, Handle: told(h), Doc: d}
 	}
 	const few, many = 16 << 10, 128 << 10
-	return append(s.breachRoutes(on), []web.Route{
+	return append(append(s.breachRoutes(on), s.reportRoutes()...), []web.Route{
 		on("GET "+v1, few, s.getList, web.Doc{Summary: "Incidents, the newest first", Query: []string{"open", "signal"}, Out: listOut{}}),
 		on("POST "+v1, few, s.postDeclare, web.Doc{Summary: "Declare an incident", In: declareIn{}, Out: declaredOut{}, Status: http.StatusCreated, Errors: []string{"incident_title", "incident_onset", "incident_component"}}),
 		on("GET "+v1+"/{ref}", few, s.getShow, web.Doc{Summary: "One incident: where it stands, what is next, who does it", Out: viewOut{}}),
@@ -45,6 +45,7 @@ func (s *Service) Routes() []web.Route {
 		on("POST "+v1+"/{ref}/told", few, s.postTold, web.Doc{Summary: "A team that letters do not reach was told otherwise", In: toldIn{}, Out: caseOut{}, Errors: []string{"audience_not_failed", "reason_missing"}}),
 		on("POST "+v1+"/{ref}/posted", few, s.postPosted, web.Doc{Summary: "Say where the public was told on another channel", In: postedIn{}, Out: caseOut{}, Errors: []string{"channel_unknown", "url", "posted"}}),
 		on("POST "+v1+"/{ref}/split", few, s.postSplit, web.Doc{Summary: "Make what told of it an incident of its own", In: splitIn{}, Out: caseOut{}, Errors: []string{"signal_alone", "reason_missing"}}),
+		on("POST "+v1+"/{ref}/answers", few, s.postAnswer, web.Doc{Summary: "Write to whoever reported something", In: answerIn{}, Out: caseOut{}, Errors: []string{"report_unknown", "report_no_address", "report_text"}}),
 		on("POST "+v1+"/{ref}/join", few, s.postJoin, web.Doc{Summary: "Make it part of another incident", In: joinIn{}, Out: caseOut{}, Errors: []string{"join_other"}}),
 		on("GET "+v1+"/{ref}/loss", few, s.getLoss, web.Doc{Summary: "Lost data: the checks, the plan, who has signed it, what is to be done by hand", Out: lossOut{}, Errors: []string{"no_loss"}}),
 		on("POST "+v1+"/{ref}/loss/plan", few, s.postPlan, web.Doc{Summary: "Make the plan of a restore, and sign it by that", In: planIn{}, Out: caseOut{}, Errors: []string{"ledger_target", "no_point", "plan_onset", "plan_rule", "plan_at", "plan_point", "plan_target", "plan_says", "step_up_required"}}),
@@ -219,6 +220,7 @@ type (
 		Sent     []sentOut     `json:"posts_elsewhere"`
 		Source   string        `json:"source"` // person, operator, alarm, spending, report
 		Told     []toldOut     `json:"signals"`
+		Reports  []reportOut   `json:"reports"` // of people outside, for who may act
 		Posts    []postOut     `json:"posts"`
 		Stands   []standOut    `json:"regions"`
 		Next     *wayOut       `json:"next"`
@@ -345,7 +347,7 @@ func wireWay(w Way) wayOut {
 }
 
 func wireView(v View) viewOut {
-	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Sent: []sentOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
+	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Reports: wireReports(v.Reports), Sent: []sentOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
 	for _, x := range v.Stands {
 		st := standOut{Region: string(x.Machine.Region), Name: x.Machine.Name, State: x.State.ID, Word: x.State.Name, Says: x.State.Says, Due: known(x.Due), Late: x.Missed, Ways: []wayOut{}}
 		for _, w := range x.Ways {

@@ -176,7 +176,7 @@ func (s *Service) owe(ctx context.Context, u under) error {
 		return err
 	}
 	if len(cs) == 0 {
-		return s.tell(ctx, []Told{{ID: impact + u.id, Kind: "usability", Says: s.impactSays(u.kind), At: u.since}})
+		return s.tell(ctx, []Told{{ID: impact + u.id, Kind: "usability", Says: s.impactSays(u.kind), At: u.since}}, nil)
 	}
 	if at := cs[0].States[engine.L]; cs[0].States[engine.C] != "" || at != "L2" && at != "L3" {
 		return nil

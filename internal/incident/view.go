@@ -52,6 +52,7 @@ type View struct {
 	Near     []Case
 	Sent     []Sent   // posts on other networks
 	Told     []Told   // what told of it
+	Reports  []Report // of people outside, for who may act
 	Notice   string   // a first notice, from what the gate saw
 	Suggests []string // kinds: those decided, before that what the first signal suggests
 	Kinds    []string
@@ -132,6 +133,12 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 		func() (err error) {
 			v.Told, err = s.told(ctx, c.ID)
 			v.Suggests, v.Notice = suggestedKinds(c, v.Told), suggestion(v.Told)
+			return err
+		},
+		func() (err error) {
+			if s.mayReport(who) {
+				v.Reports, err = s.reports(ctx, c.ID)
+			}
 			return err
 		},
 		func() (err error) { v.Sent, err = s.sent(ctx, c.ID); return err },

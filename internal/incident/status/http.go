@@ -84,6 +84,11 @@ func (s *Service) ask(w http.ResponseWriter, r *http.Request, status int, title,
 	return s.forms.Render(w, r, status, "ask", web.View{Title: title, Lead: lead, Frame: web.Plain, Data: formPage{form, home}})
 }
 
+// Ask answers with a page that has one question, in the frame of those that subscribe.
+func (s *Service) Ask(w http.ResponseWriter, r *http.Request, status int, title, lead string, form *web.Form) error {
+	return s.ask(w, r, status, title, lead, form)
+}
+
 // partFields ask which parts of the service somebody is told of, where there are several.
 func (s *Service) partFields(r *http.Request, chosen []string) ([]web.Field, error) {
 	cs, err := s.Components(r.Context())
