@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -265,4 +266,21 @@ func (g *Gateway) Stamped(tag []byte, to string) (text string, good bool) {
 	text = v.stamp(tag)
 	mark, trap := inQuery(strings.NewReplacer(`<input type="hidden" name="`+formField+`" value="`, formField+"=", `">`, "&").Replace(text))
 	return text, trap == "" && g.forms.check(mark, g.now().Add(formSoon), to, v.bearer()) == nil
+}
+
+// Habit is what was seen of a network.
+type Habit struct {
+	Seen, Missed int64
+	Paths        []string
+}
+
+// Score is how much a network with such a habit behaves like a program.
+func (g *Gateway) Score(ip netip.Addr, seen Habit) int64 {
+	h := &habit{}
+	for _, p := range seen.Paths {
+		h.note(&visit{g: g, r: &http.Request{Header: http.Header{"User-Agent": {"shop/1.0"}}}, target: target{path: p}})
+	}
+	h.seen.Store(seen.Seen)
+	h.missed.Store(seen.Missed)
+	return h.score(g.bots.named(ip))
 }
