@@ -44,7 +44,7 @@ func (k *talker) incidents(t *testing.T) {
 	t.Helper()
 	k.begun(t, "break-glass-used")
 	k.tried["incident answer"] = true // nobody outside has reported anything
-	k.tried["incident split"] = true // there is one alarm to split off, and it is alone
+	k.tried["incident split"] = true  // there is one alarm to split off, and it is alone
 	const ben, chloe = "ben@example.test", "chloe@example.test"
 	part := decode[struct{ ID string }](t, k.ask(t, "status", "add", "Sign-in", "--group", "Accounts"))
 	k.ask(t, "status", "set", part.ID, "degraded_performance")

@@ -114,7 +114,7 @@ func TestUsual(t *testing.T) { // breaks: mon.abnormal
 			known++
 			n, mid := a.Step.Minutes(), float64(rate(e.At.Add(a.Step/2)))
 			if e.Low > n*mid || e.High < n*mid || e.Expected < 0.7*n*mid-10*n || e.Expected > 1.4*n*mid+10*n {
-off++ // five minutes of another day were planted as no usual ones
+				off++ // five minutes of another day were planted as no usual ones
 			}
 		}
 		if known < len(a.Usual)/2 || off > known/20 {
