@@ -4,6 +4,7 @@ go 1.26.4
 
 require (
 	github.com/adhocore/gronx v1.20.4
+	github.com/andybalholm/brotli v1.2.6
 	github.com/boombuler/barcode v1.0.1-0.20190219062509-6c824513bacc
 	github.com/c2sp/wycheproof v0.0.0-20260902155932-3fa63dd0344a
 	github.com/caddyserver/certmagic v0.25.6

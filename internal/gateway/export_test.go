@@ -284,3 +284,12 @@ func (g *Gateway) Score(ip netip.Addr, seen Habit) int64 {
 	h.missed.Store(seen.Missed)
 	return h.score(g.bots.named(ip))
 }
+
+// FillRoom takes all room for bodies; what it returns gives it back.
+func (g *Gateway) FillRoom() func() {
+	g.room.used.Add(heldAtOnce)
+	return func() { g.room.used.Add(-heldAtOnce) }
+}
+
+// RoomUsed is how much of it is taken.
+func (g *Gateway) RoomUsed() int64 { return g.room.used.Load() }

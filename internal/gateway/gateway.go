@@ -322,6 +322,7 @@ type visit struct {
 	failed  *refusal     // what the upstream step met
 	out     early        // v.w for the proxy
 	held    *heldBody    // the body, where a step wanted all of it
+	roomy   *roomyBody   // the body, where reading it takes much
 	habit   *habit       // of the network; nil = not counted
 	listed  bool         // it is among those where machines are at home
 	lease   *lease       // what is held of files that are looked into
@@ -370,6 +371,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v.keepRecord()
 		if v.held != nil {
 			v.held.free()
+		}
+		if v.roomy != nil {
+			v.roomy.free()
 		}
 		if v.lease != nil {
 			v.lease.free()

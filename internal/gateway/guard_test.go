@@ -160,7 +160,7 @@ func TestCardsAreStopped(t *testing.T) { // breaks: data.no-card
 	if whole, _ := app.take(); len(whole) != 1 || whole[0] != `/open/a?q=4111111111111112 {"n":4111111111111112}` {
 		t.Errorf("the application got %q", whole)
 	}
-	if status, _ := k.post(k.client(), "/open/a", "text/plain", strings.NewReader("x"), "Content-Encoding: br"); status != 415 {
+	if status, _ := k.post(k.client(), "/open/a", "text/plain", strings.NewReader("x"), "Content-Encoding: zstd"); status != 415 {
 		t.Errorf("a body that cannot be looked into: %d", status)
 	}
 	if err := k.g.Flush(t.Context()); err != nil {
@@ -265,6 +265,9 @@ func answers(w http.ResponseWriter, r *http.Request) {
 	case "/open/br":
 		h.Set("Content-Encoding", "br")
 		io.WriteString(w, body)
+	case "/open/brotli":
+		h.Set("Content-Encoding", "br")
+		io.WriteString(w, brotlied(body, 22))
 	case "/open/part":
 		h.Set("Content-Range", "bytes 0-9/100")
 		w.WriteHeader(206)
@@ -314,6 +317,9 @@ func TestAnswersAreMasked(t *testing.T) { // breaks: data.card-summary
 	}
 	if a := k.do(c, "GET", "/open/packed-long", zip); strings.Count(unpack(a), clean) != 3000 || strings.Contains(unpack(a), "4111111111111111") {
 		t.Errorf("packed and long: %d of 3000 are masked, in %d bytes: %.300q", strings.Count(unpack(a), clean), len(unpack(a)), unpack(a))
+	}
+	if a := k.do(c, "GET", "/open/brotli", zip); a.body != clean || a.Header.Get("Content-Encoding") != "" || a.Header.Get("Etag") != `W/"v1"` {
+		t.Errorf("packed as br: %q %v", a.body, a.Header)
 	}
 	if a := k.do(c, "GET", "/open/whole", "Accept-Encoding: br"); a.Header.Get("Seen-Accept-Encoding") != "identity" {
 		t.Errorf("asked for %q", a.Header.Get("Seen-Accept-Encoding"))

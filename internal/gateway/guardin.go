@@ -28,7 +28,7 @@ const (
 )
 
 var refuseEncoding = refuse(noCard, http.StatusUnsupportedMediaType, fault.Media, "content_encoding", fault.Public{
-	Problem: "The body is packed in a way that cannot be looked into here.", Expected: "Content-Encoding: gzip, or none."})
+	Problem: "The body is packed in a way that cannot be looked into here.", Expected: "Content-Encoding: gzip or br, or none."})
 
 // guards are what the policy says of bytes that pass.
 type guards struct {
@@ -146,6 +146,13 @@ func fewDigits(s string) bool {
 	return n < 9
 }
 
+// plainBody says that a body is not packed any more.
+func plainBody(r *http.Request) {
+	r.ContentLength = -1
+	r.Header.Del("Content-Encoding")
+	r.Header.Del("Content-Length")
+}
+
 // guardBody looks at a short body before the application hears of the request, and at a
 // longer one as it goes by.
 func (v *visit) guardBody(w *watcher) *refusal {
@@ -166,11 +173,17 @@ func (v *visit) guardBody(w *watcher) *refusal {
 	case bare:
 	case gzipped:
 		r.Body = &boundBody{Reader: guard.Unpack(r.Body, requestRatio), Closer: r.Body, left: v.need.most()}
-		r.ContentLength = -1
-		r.Header.Del("Content-Encoding")
-		r.Header.Del("Content-Length")
+		plainBody(r)
+	case brotlied:
+		b, err := v.g.unbrotli(r.Body, requestRatio)
+		if err != nil {
+			return refuseFull
+		}
+		v.roomy = b
+		r.Body = &boundBody{Reader: b, Closer: b, left: v.need.most()}
+		plainBody(r)
 	default:
-		v.w.Header()["Accept-Encoding"] = takesGzip // of requests: RFC 9110 section 15.5.16
+		v.w.Header()["Accept-Encoding"] = takesAll // of requests: RFC 9110 section 15.5.16
 		return refuseEncoding
 	}
 	if r.ContentLength < 0 || r.ContentLength > wholeBody {

@@ -34,6 +34,7 @@ var (
 
 var (
 	takesGzip  = []string{"gzip, identity"}
+	takesAll   = []string{"br, gzip, identity"}
 	takesPlain = []string{"identity"}
 )
 
@@ -129,6 +130,11 @@ func (v *visit) guardOut(res *http.Response) error { // clause: data.no-card, da
 	if how == foreign {
 		return guard.ErrPacked
 	}
+	if how == brotlied {
+		if err := v.plainly(res, how); err != nil {
+			return err
+		}
+	}
 	packed := how == gzipped
 	if res.ContentLength >= 0 && res.ContentLength <= int64(len([32 << 10]byte{})) {
 		return v.guardWhole(res, packed, page)
@@ -139,7 +145,7 @@ func (v *visit) guardOut(res *http.Response) error { // clause: data.no-card, da
 		res.ContentLength = -1
 	}
 	a := v.guarded(res, page)
-	a.packed, a.events = packed, strings.HasPrefix(kind, "text/event-stream")
+	a.packed, a.opened, a.events = packed, how != bare, strings.HasPrefix(kind, "text/event-stream")
 	res.Body = a
 	return a.begin()
 }
@@ -173,8 +179,9 @@ type guardedAnswer struct {
 	g      *Gateway
 	from   io.ReadCloser
 	plain  io.Reader // from, unpacked
-	packed bool
-	page   bool // gets a notice
+	packed bool      // and is packed again
+	opened bool      // what comes of plain may show that it cannot be unpacked
+	page   bool      // gets a notice
 	events bool
 	found  bool
 	cancel func()
@@ -281,11 +288,10 @@ func (a *guardedAnswer) stages(dst, text []byte, last bool) []byte {
 // events are not waited for.
 func (a *guardedAnswer) begin() error {
 	a.in, a.plain, a.later = a.g.buffers.Get(), a.from, make(chan read, 1)
-	if !a.packed {
-		return nil
+	if a.packed {
+		a.plain, a.packer = guard.Unpack(a.from, answerRatio), guard.NewPacker()
 	}
-	a.plain, a.packer = guard.Unpack(a.from, answerRatio), guard.NewPacker()
-	if a.events {
+	if !a.opened || a.events {
 		return nil
 	}
 	a.fill()

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/andybalholm/brotli"
 )
 
 // However a body is packed, and however that is said, no number of a card passes unread.
@@ -25,17 +27,25 @@ func TestPackedBodies(t *testing.T) { // breaks: data.no-card
 		status     int
 		code       string
 	}{
-		"gzip with a card":        {"/open/a", card, []string{"gzip"}, 422, "sensitive_data"},
-		"by its old name":         {"/open/a", card, []string{"X-GZIP"}, 422, "sensitive_data"},
-		"behind identity":         {"/open/a", card, []string{"identity, gzip"}, 422, "sensitive_data"},
-		"behind a line before it": {"/open/a", card, []string{"identity", "gzip"}, 422, "sensitive_data"},
-		"br":                      {"/open/a", "\x0b\x02\x80abc\x03", []string{"br"}, 415, "content_encoding"},
-		"br behind a line":        {"/open/a", "\x0b\x02\x80abc\x03", []string{"identity", "br"}, 415, "content_encoding"},
-		"packed twice":            {"/open/a", packed(card), []string{"gzip, gzip"}, 415, "content_encoding"},
-		"no gzip at all":          {"/open/a", `{"n":4111111111111111}`, []string{"gzip"}, 400, "body"},
-		"cut":                     {"/open/a", card[:len(card)/2], []string{"gzip"}, 400, "body"},
-		"longer than the route":   {"/open/small", packed(words.String()), []string{"gzip"}, 413, "body_too_large"},
-		"harmless":                {"/open/a", harmless, []string{"gzip"}, 200, ""},
+		"gzip with a card":          {"/open/a", card, []string{"gzip"}, 422, "sensitive_data"},
+		"by its old name":           {"/open/a", card, []string{"X-GZIP"}, 422, "sensitive_data"},
+		"behind identity":           {"/open/a", card, []string{"identity, gzip"}, 422, "sensitive_data"},
+		"behind a line before it":   {"/open/a", card, []string{"identity", "gzip"}, 422, "sensitive_data"},
+		"br with a card":            {"/open/a", brotlied(`{"n":4111111111111111}`, 22), []string{"br"}, 422, "sensitive_data"},
+		"br behind a line":          {"/open/a", brotlied(`{"n":4111111111111111}`, 22), []string{"identity", "BR"}, 422, "sensitive_data"},
+		"br, harmless":              {"/open/a", brotlied(`{"n":17}`, 22), []string{"br"}, 200, ""},
+		"br of a large window":      {"/open/a", brotlied(`{"n":17}`, 23), []string{"br"}, 400, "body"},
+		"br that grows":             {"/open/a", brotlied(strings.Repeat(" ", 8<<20), 18), []string{"br"}, 400, "body"},
+		"br, cut":                   {"/open/a", brotlied(words.String(), 18)[:999], []string{"br"}, 400, "body"},
+		"no br at all":              {"/open/a", `{"n":4111111111111111}`, []string{"br"}, 400, "body"},
+		"br, longer than the route": {"/open/small", brotlied(words.String(), 18), []string{"br"}, 413, "body_too_large"},
+		"br in gzip":                {"/open/a", packed(brotlied(`{"n":4111111111111111}`, 18)), []string{"br, gzip"}, 415, "content_encoding"},
+		"zstd":                      {"/open/a", "x", []string{"zstd"}, 415, "content_encoding"},
+		"packed twice":              {"/open/a", packed(card), []string{"gzip, gzip"}, 415, "content_encoding"},
+		"no gzip at all":            {"/open/a", `{"n":4111111111111111}`, []string{"gzip"}, 400, "body"},
+		"cut":                       {"/open/a", card[:len(card)/2], []string{"gzip"}, 400, "body"},
+		"longer than the route":     {"/open/small", packed(words.String()), []string{"gzip"}, 413, "body_too_large"},
+		"harmless":                  {"/open/a", harmless, []string{"gzip"}, 200, ""},
 	} {
 		req, _ := http.NewRequest("POST", k.base+c.path, strings.NewReader(c.body))
 		req.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}, "Content-Encoding": c.said}
@@ -52,6 +62,34 @@ func TestPackedBodies(t *testing.T) { // breaks: data.no-card
 		if c.status == 200 != (len(whole) == 1) || strings.Contains(some, "1111") || c.status == 200 && whole[0] != `/open/a {"n":17}` {
 			t.Errorf("%s: the application got %.100q of %.100q", name, whole, some)
 		}
+	}
+}
+
+// brotlied packs as Brotli, with a window of so many bits.
+func brotlied(text string, bits int) string {
+	var b strings.Builder
+	z := brotli.NewWriterOptions(&b, brotli.WriterOptions{Quality: 5, LGWin: bits})
+	io.WriteString(z, text)
+	z.Close()
+	return b.String()
+}
+
+// Reading Brotli takes memory before much has come: of so many at a time that it is bound.
+func TestBrotliHasRoom(t *testing.T) {
+	app := &kept{}
+	k := open(t, options{upstream: app})
+	free := k.g.FillRoom()
+	if status, text := k.post(k.client(), "/open/a", "application/json", strings.NewReader(brotlied(`{"n":17}`, 22)), "Content-Encoding: br"); status != 503 {
+		t.Errorf("without room: %d %s", status, text)
+	}
+	free()
+	for range 3 { // each gives its room back
+		if status, text := k.post(k.client(), "/open/a", "application/json", strings.NewReader(brotlied(`{"n":17}`, 22)), "Content-Encoding: br"); status != 200 {
+			t.Fatalf("%d %s", status, text)
+		}
+	}
+	if n := k.g.RoomUsed(); n != 0 {
+		t.Errorf("%d bytes of room are not given back", n)
 	}
 }
 

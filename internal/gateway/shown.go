@@ -12,7 +12,6 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/fault"
-	"writ/internal/gateway/guard"
 	"writ/internal/gateway/trail"
 )
 
@@ -108,17 +107,7 @@ func (v *visit) hear(res *http.Response) error { // clause: use.need-to-see
 	if !v.alone() || v.r.Method == http.MethodHead || res.ContentLength == 0 {
 		return nil
 	}
-	if packing(res.Header) == gzipped { // it was asked not to, and the bytes count as they are read
-		res.Body = struct {
-			io.Reader
-			io.Closer
-		}{guard.Unpack(res.Body, answerRatio), res.Body}
-		changed(res.Header)
-		delete(res.Header, "Content-Encoding")
-		delete(res.Header, "Content-Length")
-		res.ContentLength = -1
-	}
-	return nil
+	return v.plainly(res, packing(res.Header)) // it was asked not to be packed, and the bytes count as they are read
 }
 
 // alone reports whether a member of staff looks as a customer without a second person's yes.

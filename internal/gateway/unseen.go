@@ -31,15 +31,14 @@ func (v *visit) maskFields(res *http.Response) error { // clause: use.need-to-se
 	if len(tagged) == 0 || v.r.Method == http.MethodHead {
 		return nil
 	}
-	var from io.Reader = res.Body
-	switch packing(res.Header) {
-	case bare:
-	case gzipped:
-		from = guard.Unpack(res.Body, answerRatio)
-	default:
+	how := packing(res.Header)
+	if how == foreign {
 		return errUnseen
 	}
-	text, err := io.ReadAll(io.LimitReader(from, mostUnseen+1))
+	if err := v.plainly(res, how); err != nil {
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(res.Body, mostUnseen+1))
 	if err = errors.Join(err, res.Body.Close()); err != nil {
 		return err
 	}

@@ -2,19 +2,18 @@ package gateway
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"writ/internal/fault"
+	"writ/internal/gateway/guard"
 	"writ/internal/gateway/waf"
 )
 
@@ -316,7 +315,7 @@ func (v *visit) pageFound(res *http.Response) error {
 func (v *visit) judgePage(status int, h http.Header, page []byte) bool {
 	e, err := v.g.watch.wait(v.r.Context())
 	if err == nil {
-		page, h, err = unpacked(h, page)
+		page, h, err = v.unpacked(h, page)
 	}
 	if err != nil {
 		v.g.watch.complain(v, err)
@@ -332,13 +331,20 @@ func (v *visit) judgePage(status int, h http.Header, page []byte) bool {
 
 // unpacked is a page as a browser reads it, up to what is looked at, and its headers without those
 // of the packing: the rules leave alone what they are told is packed.
-func unpacked(h http.Header, page []byte) ([]byte, http.Header, error) {
-	if !strings.EqualFold(h.Get("Content-Encoding"), "gzip") {
+func (v *visit) unpacked(h http.Header, page []byte) ([]byte, http.Header, error) {
+	var z io.Reader
+	switch packing(h) {
+	case gzipped:
+		z = guard.Unpack(bytes.NewReader(page), answerRatio)
+	case brotlied:
+		r, err := v.g.unbrotli(io.NopCloser(bytes.NewReader(page)), answerRatio)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer r.Close()
+		z = r
+	default:
 		return page, h, nil
-	}
-	z, err := gzip.NewReader(bytes.NewReader(page))
-	if err != nil {
-		return nil, nil, fmt.Errorf("unpack page: %w", err)
 	}
 	b, err := io.ReadAll(io.LimitReader(z, waf.MaxAnswer))
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {

@@ -1,11 +1,14 @@
 package guard
 
 import (
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
+
+	"github.com/andybalholm/brotli"
 )
 
 // ErrPacked says that something packed cannot be unpacked, or grows beyond its ratio.
@@ -13,29 +16,54 @@ var ErrPacked = errors.New("guard: cannot be unpacked")
 
 const slack = 64 << 10 // bytes that may come out whatever went in
 
-// Unpacked reads gzip. What comes out is no more than ratio times what went in.
+// Unpacked reads gzip or Brotli. What comes out is no more than ratio times what went in.
 type Unpacked struct {
 	from  counted
-	zip   *gzip.Reader
+	open  func(io.Reader) (io.Reader, error)
+	plain io.Reader
 	ratio int64
 	out   int64
 }
 
 // Unpack makes an Unpacked. The head is read with the first bytes.
 func Unpack(from io.Reader, ratio int64) *Unpacked {
-	return &Unpacked{from: counted{from: from}, ratio: ratio}
+	return &Unpacked{from: counted{from: from}, ratio: ratio, open: func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }} //nolint:wrapcheck // by why
+}
+
+// BrotliRoom is what reading Brotli takes of memory at most, in bytes: the window that a stream
+// may ask for, 4 MiB (RFC 7932 allows 16), and its tables.
+const (
+	BrotliRoom    = 5 << 20
+	brotliWindows = 22 // bits, which is what compressors take by themselves
+)
+
+// Unbrotli is Unpack for Brotli.
+func Unbrotli(from io.Reader, ratio int64) *Unpacked {
+	return &Unpacked{from: counted{from: from}, ratio: ratio, open: openBrotli}
+}
+
+// openBrotli looks at the window first, which stands in the first byte (RFC 7932, 9.1).
+func openBrotli(r io.Reader) (io.Reader, error) {
+	var head [1]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err //nolint:wrapcheck // by why
+	}
+	if n := head[0] >> 1 & 7; head[0]&1 == 1 && 17+int(n) > brotliWindows {
+		return nil, fmt.Errorf("a window of 2^%d bytes", 17+n)
+	}
+	return brotli.NewReader(io.MultiReader(bytes.NewReader(head[:]), r)), nil
 }
 
 // Read implements io.Reader. Errors of the source come as they are; others are ErrPacked.
 func (u *Unpacked) Read(p []byte) (int, error) {
-	if u.zip == nil {
-		z, err := gzip.NewReader(&u.from)
+	if u.plain == nil {
+		z, err := u.open(&u.from)
 		if err != nil {
 			return 0, u.why(err)
 		}
-		u.zip = z
+		u.plain = z
 	}
-	n, err := u.zip.Read(p)
+	n, err := u.plain.Read(p)
 	if u.out += int64(n); u.out > slack+u.ratio*u.from.n {
 		return 0, fmt.Errorf("%w: it grows more than %d-fold", ErrPacked, u.ratio)
 	}
