@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Clients of the OpenID provider, of the vault and of alarms that are too heavy for go.mod, each built
-# apart, and the tests that let them judge.
+# apart, mail servers of Debian, and the tests that let them judge.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}
@@ -46,5 +46,6 @@ scripts/tool.sh amtool github.com/prometheus/alertmanager/cmd/amtool v0.34.2 || 
 "$go" test -count=1 -v -run '^TestJudge' ./internal/incident # readers of status pages
 "$go" test -count=1 -v -run '^TestText$' ./internal/watch/export # promtool check metrics, where Debian's prometheus is installed
 "$go" test -count=1 -v -run '^(TestOAuth2Proxy|TestZitadelRP)$' ./internal/identity/oidc
+"$go" test -count=1 -v -run '^TestJudge' ./internal/notify # opensmtpd (as root) and python3-aiosmtpd of Debian
 "$go" test -count=1 -v -run '^TestJudge' ./internal/vault/... ./internal/e2e
 scripts/edge.sh

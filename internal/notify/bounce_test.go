@@ -210,6 +210,15 @@ func (k *keeper) Returned(_ context.Context, _ actor.Actor, r notify.Report) (bo
 	return true, nil
 }
 
+// OpenSMTPD calls its notice multipart/mixed, and names the letter in what came back alone.
+func TestReportOfOpenSMTPD(t *testing.T) {
+	raw := strings.Replace(returned("", "id-1@writ", "ana@example.test", "failed", "5.0.0"), "multipart/report; report-type=delivery-status; boundary", "multipart/mixed;boundary", 1)
+	rs, err := notify.ReadReport(strings.NewReader(raw))
+	if err != nil || len(rs) != 1 || rs[0].Letter != "id-1" || rs[0].Address != "ana@example.test" || !notify.Hard(rs[0].Status) {
+		t.Errorf("%+v: %v", rs, err)
+	}
+}
+
 // Who keeps letters of their own is told what becomes of them, and when an address is lost.
 func TestKeepers(t *testing.T) { // breaks: mon.notify
 	k := &keeper{}

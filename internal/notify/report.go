@@ -52,8 +52,8 @@ func ReadReport(r io.Reader) ([]Report, error) {
 		return nil, noReport("it is no letter")
 	}
 	kind, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
-	if err != nil || kind != "multipart/report" || !strings.EqualFold(params["report-type"], "delivery-status") || params["boundary"] == "" {
-		return nil, noReport("it is not of the kind multipart/report about a delivery")
+	if err != nil || !strings.HasPrefix(kind, "multipart/") || params["boundary"] == "" { // OpenSMTPD says multipart/mixed; the part below decides
+		return nil, noReport("it has no part about a delivery")
 	}
 	var out []Report
 	var back string // the id in the letter that came back
