@@ -21,8 +21,8 @@ const mostLetters = 50_000
 
 // bundled is what a bundle says of an incident, beside the entries of the journal about it.
 type bundled struct {
-	Incident viewOut     `json:"incident"`
-	Timeline []lineOut   `json:"timeline"`
+	Incident viewOut    `json:"incident"`
+	Timeline []lineOut  `json:"timeline"`
 	Letters  []stoodOut `json:"letters"` // of a breach: how each stands, and no names
 }
 
