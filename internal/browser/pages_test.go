@@ -308,6 +308,7 @@ var noPage = map[string]string{
 	"GET /-/account/factors/picture/{name}":       "a picture, once",
 	"GET /.well-known/change-password":            "leads to /-/account/security",
 	"GET /-/console/encryption/certificates/{id}": "a file",
+	"GET /-/console/incidents/{ref}/files/{id}":   "a file",
 	"GET /-/console/sessions":                     "leads to /-/account",
 	"GET /-/console/policy.yaml":                  "a file",
 	"GET /-/console/revisions/{version}/text":     "a text to sign",

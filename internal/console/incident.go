@@ -15,6 +15,7 @@ import (
 	"writ/internal/incident"
 	"writ/internal/incident/engine"
 	page "writ/internal/incident/status"
+	"writ/internal/secret"
 	"writ/internal/web"
 )
 
@@ -37,6 +38,8 @@ type Incidents interface {
 	Posted(ctx context.Context, who actor.Actor, ref, channel, address string) (incident.Case, error)
 	OfSignal(ctx context.Context, who actor.Actor, signal string) ([]incident.Case, error)
 	Split(ctx context.Context, who actor.Actor, ref, signal, reason string) (incident.Case, error)
+	Attach(ctx context.Context, who actor.Actor, ref, name string, body []byte) (incident.Case, error)
+	Fetch(ctx context.Context, who actor.Actor, ref, id string) (incident.File, secret.Bytes, error)
 	AnswerReport(ctx context.Context, who actor.Actor, ref, report, text string) (incident.Case, error)
 	ToldOtherwise(ctx context.Context, who actor.Actor, ref, team, how string) (incident.Case, error)
 	Breaches
@@ -53,6 +56,8 @@ func (c *Console) incidentRoutes(staff func(string, access.Action, string, web.H
 	note := staff("POST /-/console/incidents/{ref}/note", access.IncidentAct, atIncidents, c.onIncident(c.noteIncident))
 	learn := staff("POST /-/console/incidents/{ref}/review", access.IncidentAct, atIncidents, c.onIncident(c.reviewIncident))
 	note.Limit, learn.Limit = 256<<10, 256<<10
+	keep := staff("POST /-/console/incidents/{ref}/file", access.IncidentAct, atIncidents, c.attachToIncident)
+	keep.Limit = incident.FileLimit
 	return append(append(c.breachRoutes(staff), c.lossRoutes(staff)...), []web.Route{
 		staff("GET /-/console/incidents", access.IncidentRead, atIncidents, c.showIncidents),
 		staff("POST /-/console/incidents", access.IncidentAct, atIncidents, c.declareIncident),
@@ -68,6 +73,8 @@ func (c *Console) incidentRoutes(staff func(string, access.Action, string, web.H
 		staff("POST /-/console/incidents/{ref}/posted", access.IncidentAct, atIncidents, c.onIncident(c.postedIncident)),
 		staff("POST /-/console/incidents/{ref}/split", access.IncidentAct, atIncidents, c.onIncident(c.splitIncident)),
 		staff("POST /-/console/incidents/{ref}/answer", access.IncidentAct, atIncidents, c.onIncident(c.answerIncident)),
+		keep,
+		staff("GET /-/console/incidents/{ref}/files/{id}", access.IncidentAct, atIncidents, c.fileOfIncident),
 		staff("POST /-/console/incidents/{ref}/told", access.IncidentAct, atIncidents, c.onIncident(c.toldIncident)),
 		note, learn,
 	}...)

@@ -25,6 +25,7 @@ type incidentView struct {
 	Forms    []incidentForm // further acts, each folded
 	Signals  web.Table
 	Reports  web.Table
+	Files    web.Table
 	Sent     web.Table
 	Roles    web.Table
 	Timeline []web.Moment
@@ -117,6 +118,9 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 	}
 	p.signals(v, at, may)
 	p.reports(v, at)
+	if may {
+		p.files(v, at)
+	}
 	p.elsewhere(v)
 	if v.States[engine.B] != "" {
 		p.Breach = at + "/breach"

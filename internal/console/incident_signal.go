@@ -7,6 +7,7 @@ import (
 
 	"writ/internal/access"
 	"writ/internal/actor"
+	"writ/internal/fault"
 	"writ/internal/incident"
 	"writ/internal/web"
 )
@@ -53,6 +54,41 @@ func (p *incidentView) reports(v incident.View, at string) {
 func (c *Console) answerIncident(r *http.Request, who actor.Actor, ref string, f formValues) (incident.Case, string, error) {
 	x, err := c.Incidents.AnswerReport(r.Context(), who, ref, f.get("report"), f.get("answer"))
 	return x, "The answer is on its way.", err
+}
+
+// files shows what is kept with it, with the means to add to it.
+func (p *incidentView) files(v incident.View, at string) {
+	p.Files = web.Table{Caption: "Files, sealed", Columns: []web.Column{{Name: "File"}, {Name: "Looks like"}, {Name: "Bytes", Figure: true}, {Name: "SHA-256"}, {Name: "Added"}}}
+	for _, f := range v.Files {
+		p.Files.Rows = append(p.Files.Rows, web.Row{Cells: []web.Cell{{Text: f.Name, Href: at + "/files/" + f.ID}, {Text: f.Kind}, {Text: strconv.FormatInt(f.Size, 10)}, {Text: f.Hash[:12], Code: true}, {At: f.At, Sub: f.By}}})
+	}
+	p.Forms = append(p.Forms, incidentForm{"Keep a file with it", web.Form{Action: at + "/file", Act: "Keep the file", Quiet: true, Part: "file", Upload: true,
+		Fields: []web.Field{{Name: "file", Label: "File", Type: "file", Required: true, Hint: "At most 25 MiB. Its hash is in the timeline; who takes it is recorded."}}}})
+}
+
+func (c *Console) attachToIncident(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	_, files, err := web.ReadUpload(r)
+	if err != nil {
+		return err
+	}
+	ref := r.PathValue("ref")
+	x, err := c.Incidents.Attach(r.Context(), who, ref, files["file"].Name, files["file"].Body)
+	if k := fault.KindOf(err); k == fault.Invalid || k == fault.TooLarge || k == fault.Limited {
+		return c.incidentPage(w, r, who, ref, k.Status(), err)
+	}
+	if err != nil {
+		return err
+	}
+	return c.done(w, r, atIncidents+"/"+x.Ref(), "The file is kept with it.")
+}
+
+func (c *Console) fileOfIncident(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	f, body, err := c.Incidents.Fetch(r.Context(), who, r.PathValue("ref"), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	defer body.Wipe()
+	return incident.WriteFile(w, f, body)
 }
 
 // elsewhere shows posts on other networks, where there are any.

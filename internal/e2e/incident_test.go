@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -54,6 +56,15 @@ func (k *talker) incidents(t *testing.T) {
 	// An alarm of this machine may have begun one before.
 	one := decode[struct{ Ref string }](t, k.ask(t, "incident", "declare", "nobody can sign in", "--component", "Sign-in", "--since", "20m")).Ref
 	k.ask(t, "incident", "list", "--open")
+	shot := filepath.Join(t.TempDir(), "shot.txt")
+	if err := os.WriteFile(shot, []byte("what it looked like"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.ask(t, "incident", "attach", one, shot)
+	k.ask(t, "incident", "files", one)
+	whole := filepath.Join(t.TempDir(), "whole.zip")
+	k.ask(t, "incident", "bundle", one, "--out", whole)
+	k.ask(t, "verify", whole)
 	k.json(t, 1, k.writ("incident", "status"))
 	k.ask(t, "incident", "step", one, "acknowledge")
 	for _, r := range []string{"communications", "technical-lead"} {

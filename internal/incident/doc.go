@@ -37,7 +37,7 @@
 // Tables: incident_*; the schema says who may export and erase each.
 //
 // For: engineers, owners. Read engine, status; then incident.go, case.go, step.go, facts.go;
-// declare.go, alarm.go, report.go, impact.go, sort.go, role.go, note.go, public.go, publish.go, fix.go, review.go, waive.go; clock.go,
+// declare.go, alarm.go, report.go, impact.go, sort.go, role.go, note.go, file.go, bundle.go, public.go, publish.go, fix.go, review.go, waive.go; clock.go,
 // told.go, work.go; http.go, clauses.go. Of lost data: loss.go and the files beside it; drill.go,
 // drill_play.go. Of a breach: breach.go, breach_scope.go, breach_clock.go, breach_paper.go,
 // breach_letter.go, breach_send.go.

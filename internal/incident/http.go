@@ -27,6 +27,8 @@ func (s *Service) Routes() []web.Route {
 		return web.Route{Pattern: pattern, Who: web.Staff, Limit: limit, Handle: told(h), Doc: d}
 	}
 	const few, many = 16 << 10, 128 << 10
+	bundle := on("GET "+v1+"/{ref}/bundle", few, s.getWhole, web.Doc{Summary: "All of it as a zip that writ verify checks without this server"})
+	bundle.Time = -time.Second // as long as it takes
 	return append(append(s.breachRoutes(on), s.reportRoutes()...), []web.Route{
 		on("GET "+v1, few, s.getList, web.Doc{Summary: "Incidents, the newest first", Query: []string{"open", "signal"}, Out: listOut{}}),
 		on("POST "+v1, few, s.postDeclare, web.Doc{Summary: "Declare an incident", In: declareIn{}, Out: declaredOut{}, Status: http.StatusCreated, Errors: []string{"incident_title", "incident_onset", "incident_component"}}),
@@ -46,6 +48,9 @@ func (s *Service) Routes() []web.Route {
 		on("POST "+v1+"/{ref}/posted", few, s.postPosted, web.Doc{Summary: "Say where the public was told on another channel", In: postedIn{}, Out: caseOut{}, Errors: []string{"channel_unknown", "url", "posted"}}),
 		on("POST "+v1+"/{ref}/split", few, s.postSplit, web.Doc{Summary: "Make what told of it an incident of its own", In: splitIn{}, Out: caseOut{}, Errors: []string{"signal_alone", "reason_missing"}}),
 		on("POST "+v1+"/{ref}/answers", few, s.postAnswer, web.Doc{Summary: "Write to whoever reported something", In: answerIn{}, Out: caseOut{}, Errors: []string{"report_unknown", "report_no_address", "report_text"}}),
+		on("POST "+v1+"/{ref}/files", FileLimit, s.postFile, web.Doc{Summary: "Keep a file with it, of at most 25 MiB", In: fileIn{}, Out: caseOut{}, Errors: []string{"file_bad", "file_large", "files_full"}}),
+		on("GET "+v1+"/{ref}/files/{id}", few, s.getFile, web.Doc{Summary: "A file of it, to keep; that somebody took it is recorded", Errors: []string{"file_unknown"}}),
+		bundle,
 		on("POST "+v1+"/{ref}/join", few, s.postJoin, web.Doc{Summary: "Make it part of another incident", In: joinIn{}, Out: caseOut{}, Errors: []string{"join_other"}}),
 		on("GET "+v1+"/{ref}/loss", few, s.getLoss, web.Doc{Summary: "Lost data: the checks, the plan, who has signed it, what is to be done by hand", Out: lossOut{}, Errors: []string{"no_loss"}}),
 		on("POST "+v1+"/{ref}/loss/plan", few, s.postPlan, web.Doc{Summary: "Make the plan of a restore, and sign it by that", In: planIn{}, Out: caseOut{}, Errors: []string{"ledger_target", "no_point", "plan_onset", "plan_rule", "plan_at", "plan_point", "plan_target", "plan_says", "step_up_required"}}),
@@ -221,6 +226,7 @@ type (
 		Source   string        `json:"source"` // person, operator, alarm, spending, report
 		Told     []toldOut     `json:"signals"`
 		Reports  []reportOut   `json:"reports"` // of people outside, for who may act
+		Files    []fileOut     `json:"files"`   // likewise
 		Posts    []postOut     `json:"posts"`
 		Stands   []standOut    `json:"regions"`
 		Next     *wayOut       `json:"next"`
@@ -347,7 +353,7 @@ func wireWay(w Way) wayOut {
 }
 
 func wireView(v View) viewOut {
-	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Reports: wireReports(v.Reports), Sent: []sentOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
+	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Reports: wireReports(v.Reports), Files: wireFiles(v.Files), Sent: []sentOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
 	for _, x := range v.Stands {
 		st := standOut{Region: string(x.Machine.Region), Name: x.Machine.Name, State: x.State.ID, Word: x.State.Name, Says: x.State.Says, Due: known(x.Due), Late: x.Missed, Ways: []wayOut{}}
 		for _, w := range x.Ways {
@@ -432,11 +438,15 @@ func (s *Service) getTimeline(w http.ResponseWriter, r *http.Request, who actor.
 	if err != nil {
 		return err
 	}
-	out := timelineOut{Lines: []lineOut{}}
+	return web.WriteJSON(w, http.StatusOK, timelineOut{wireLines(ls)})
+}
+
+func wireLines(ls []Line) []lineOut {
+	out := []lineOut{}
 	for _, l := range ls {
-		out.Lines = append(out.Lines, lineOut{l.N, l.At, l.Who, l.What, l.Detail})
+		out = append(out, lineOut{l.N, l.At, l.Who, l.What, l.Detail})
 	}
-	return web.WriteJSON(w, http.StatusOK, out)
+	return out
 }
 
 // acted reads the body, acts, and answers with the incident as it is then.

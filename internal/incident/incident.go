@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"strings"
@@ -108,6 +109,8 @@ type Queue interface {
 // Record is what it needs of journal.Journal.
 type Record interface {
 	List(ctx context.Context, q journal.Query) ([]journal.Entry, error)
+	Wait(ctx context.Context, id string) (journal.Entry, error)
+	Export(ctx context.Context, who actor.Actor, ev journal.Evidence, w io.Writer) error
 }
 
 // World is what an incident can reach beyond this package. What is nil is reached by nobody.

@@ -53,6 +53,7 @@ type View struct {
 	Sent     []Sent   // posts on other networks
 	Told     []Told   // what told of it
 	Reports  []Report // of people outside, for who may act
+	Files    []File   // likewise
 	Notice   string   // a first notice, from what the gate saw
 	Suggests []string // kinds: those decided, before that what the first signal suggests
 	Kinds    []string
@@ -137,6 +138,9 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 		},
 		func() (err error) {
 			if s.mayReport(who) {
+				v.Files, err = s.files(ctx, c.ID)
+			}
+			if s.mayReport(who) && err == nil {
 				v.Reports, err = s.reports(ctx, c.ID)
 			}
 			return err

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +38,8 @@ type Evidence struct {
 	Reason string // why; recorded
 	Closed bool   // leave hidden values closed
 	Since  int64  // size of a checkpoint the receiver kept: prove that it is a beginning
+
+	Beside map[string][]byte // of an incident: what lies in it under incident/; an entry that is in it too has the sums
 }
 
 // complete says what the bundle can prove to be complete: every entry of a range,
@@ -199,6 +202,9 @@ func (x *export) write(ctx context.Context) error {
 	for _, f := range []struct{ name, text string }{{"README.txt", readme}, {"key.txt", x.vkey + "\n"},
 		{"checkpoint", string(x.head.Note)}, {"selection.txt", string(x.selection())}} {
 		x.out.add(f.name, []byte(f.text))
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.Beside)) {
+		x.out.add("incident/"+name, x.Beside[name])
 	}
 	totals := map[string]any{}
 	for _, t := range x.Totals {

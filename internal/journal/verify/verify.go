@@ -86,6 +86,7 @@ type bundle struct {
 	seen     map[int64]Leaf  // envelopes of the proved leaves, without bodies
 	receipt  Leaf
 	receipts bool
+	told     []any  // what entries say of files under incident/
 	lastName string // the entry bundle that was read last, for again
 	last     [][]byte
 }
@@ -128,6 +129,7 @@ func (b *bundle) run(r io.ReaderAt, size int64, opt Options) (err error) {
 	b.history(opt.Since)
 	b.openings()
 	b.population()
+	b.incident()
 	return nil
 }
 
@@ -265,6 +267,9 @@ func (b *bundle) leaf(file string, n int64, raw []byte) bool {
 	default:
 		if n == b.number("receipt") {
 			b.receipt, b.receipts = l, true
+		}
+		if l.Stream == incidentBundled {
+			b.told = append(b.told, l.Field("files"))
 		}
 		l.Body = nil
 		b.seen[n] = l
