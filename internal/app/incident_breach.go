@@ -400,14 +400,19 @@ func CheckSet(ctx context.Context, file io.ReaderAt, size int64) (cli.SetResult,
 
 // banner says what stands above every page: a session that ends, or word of a breach that no
 // letter brought.
-func (a *App) banner(ctx context.Context, who actor.Actor) (web.Banner, bool) { // clause: inc.breach-notify
+func (a *App) banner(ctx context.Context, who actor.Actor) (web.Banner, bool) {
 	if b, ok := a.glass.Banner(ctx, who); ok {
 		return b, true
 	}
+	return owedBanner(ctx, a.incident.Owed, who)
+}
+
+// owedBanner is word of a breach for a person whom no letter about it reached.
+func owedBanner(ctx context.Context, owed func(ctx context.Context, person string) (bool, error), who actor.Actor) (web.Banner, bool) { // clause: inc.breach-notify
 	if who.Kind != actor.Person {
 		return web.Banner{}, false
 	}
-	if owed, err := a.incident.Owed(ctx, who.ID); err != nil || !owed {
+	if is, err := owed(ctx, who.ID); err != nil || !is {
 		return web.Banner{}, false
 	}
 	return web.Banner{Says: "Data of yours was exposed, and our letter about it did not reach you. Write to us, and mend your address in your account."}, true

@@ -20,10 +20,12 @@ var heldThings = []string{"access-records", "journal", "recordings"}
 // alarms are the hours after which a time of the law is told of, if it is longer than that.
 var alarms = []time.Duration{24 * time.Hour, 48 * time.Hour, 60 * time.Hour, 68 * time.Hour}
 
-// The clocks that each breach has.
+// The clocks that each breach has: what the law gives for the report to the authority, which no
+// policy loosens or tightens, and what the policy gives for word to customers.
 const (
 	clockAuthority = "authority"
 	clockCustomers = "customers"
+	authorityTime  = 72 * time.Hour // Article 33(1)
 )
 
 // Wall is a time of a law or a contract. It runs in wall hours and is never paused.
@@ -80,14 +82,21 @@ func (s *Service) breachMoved(ctx context.Context, tx *ledger.Tx, c Case, st eng
 	return nil
 }
 
-// beginWalls begins the times that the policy sets.
+// beginWalls begins the time of the law and that of the policy.
 func (s *Service) beginWalls(ctx context.Context, tx *ledger.Tx, id string, aware time.Time) error {
-	for i, name := range []string{clockAuthority, clockCustomers} {
-		if _, err := tx.Exec(ctx, insertWall, tx.ID()+string(rune('a'+i)), id, name, us(aware), s.Rules.Get().Notify.Microseconds()); err != nil {
-			return err
-		}
+	_, err := tx.Exec(ctx, insertWall, tx.ID()+"a", id, clockAuthority, us(aware), authorityTime.Microseconds())
+	_, err2 := tx.Exec(ctx, insertWall, tx.ID()+"b", id, clockCustomers, us(aware), s.Rules.Get().Notify.Microseconds())
+	return errors.Join(err, err2)
+}
+
+// timeIn is how long after a breach is known one of its states must be left: what comes before
+// the report also within the time of the law, all within that of the policy.
+func (s *Service) timeIn(c Case) time.Duration {
+	within := s.Rules.Get().Notify
+	if slices.Contains([]string{"B1", "B2", "B3"}, c.States[engine.B]) {
+		within = min(within, authorityTime)
 	}
-	return nil
+	return within
 }
 
 // lawful is when a state of a breach must be left once it is known: the time of the law does
@@ -98,7 +107,7 @@ func (s *Service) lawful(ctx context.Context, tx *ledger.Tx, c Case) (due time.T
 	if errors.Is(err, fault.NotFound) {
 		return time.Time{}, false, nil
 	}
-	return when(aware).Add(s.Rules.Get().Notify), aware != nil, err
+	return when(aware).Add(s.timeIn(c)), aware != nil, err
 }
 
 // HoldStands reports whether a legal hold stands: then nothing that tells of a breach is removed.
@@ -212,7 +221,7 @@ func (s *Service) moveAware(ctx context.Context, tx *ledger.Tx, c Case, to time.
 	if _, err := tx.Exec(ctx, stopClock, c.ID, string(engine.B), us(tx.Now())); err != nil {
 		return err
 	}
-	return s.startAt(ctx, tx, c, engine.B, to.Add(s.Rules.Get().Notify), late.Due)
+	return s.startAt(ctx, tx, c, engine.B, to.Add(s.timeIn(c)), late.Due)
 }
 
 // AddClock begins a time of another law, or of a contract, from when the breach was known.

@@ -7,20 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"writ/internal/incident"
 	"writ/internal/incident/breach"
 	"writ/internal/incident/engine"
-	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/mail"
-	"writ/internal/pgtest"
 )
 
 // boxes is a mail host whose boxes outlive the server that writes to it.
@@ -46,34 +41,16 @@ func (b boxes) have() []string {
 	return strings.Fields(string(text))
 }
 
-// exposedNode is a server with a breach to deal with.
-func exposedNode(t *testing.T, dir, url string, later time.Duration, step func(string)) (*world, boxes) {
-	t.Helper()
-	w := node(t, dir, url, later, step)
-	w.breach.burst(ledgertest.NewClock().Now())
-	w.breach.alive = map[string]bool{}
-	b := boxes{w.breach, filepath.Join(dir, "boxes")}
-	w.svc.Real.Post = b
-	return w, b
-}
-
-// breachChild is the server that is killed.
-func breachChild(t *testing.T, job []string) {
-	left, err := strconv.Atoi(job[2])
-	kills, err2 := strconv.Atoi(job[3])
-	if err := errors.Join(err, err2); err != nil {
-		t.Fatal(err)
-	}
-	var mu sync.Mutex
-	w, b := exposedNode(t, job[0], job[1], time.Duration(kills)*7*time.Minute, func(string) {
-		mu.Lock()
-		defer mu.Unlock()
-		if left--; left < 0 {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
-		}
-	})
-	w.leadBreach(b)
+func breachCourse() course {
+	return course{folder: ringed, want: []string{"[admin-t3@example.test ann@example.test bob@example.test]", "B:B8"}, open: func(t *testing.T, dir, url string, step func(string)) (func(), func() string) {
+		kit, point := reached(t, dir, url, step)
+		w := with(t, kit, &incident.Seam{Step: point})
+		w.breach.burst(ledgertest.NewClock().Now())
+		w.breach.alive = map[string]bool{}
+		b := boxes{w.breach, filepath.Join(dir, "boxes")}
+		w.svc.Real.Post = b
+		return func() { w.leadBreach(b) }, func() string { return w.breachSummary(b) }
+	}}
 }
 
 // leadBreach leads a breach to its end, going on from wherever it stands.
@@ -162,8 +139,8 @@ func (w *world) leadBreach(b boxes) {
 				w.step("eve", ref, "notify", "")
 			}
 		case "B5":
-			w.kit.Clock.Advance(3 * time.Minute) // what a killed node held is free
-			w.worked()
+			w.kit.Clock.Advance(3 * time.Minute) // nobody waits longer to hear of a letter that was being handed over
+			w.resumed()
 			w.sendAll()
 			w.decideUnknown(ref, b)
 			if w.free(ref, "told") {
@@ -188,8 +165,7 @@ func (w *world) leadBreach(b boxes) {
 			if !slices.ContainsFunc(v.Acts, func(a incident.Act) bool { return a.State != "done" }) {
 				return
 			}
-			w.kit.Clock.Advance(3 * time.Minute)
-			w.worked()
+			w.resumed()
 		}
 	}
 	w.t.Fatal("it does not come to an end")
@@ -227,63 +203,9 @@ func (w *world) breachSummary(b boxes) string {
 	boxes := b.have()
 	slices.Sort(boxes)
 	out := []string{fmt.Sprint(x.Case.States, x.Scope.Hash, x.Scope.Counts, x.Contained, x.Lifted.IsZero(), x.Letters["accepted"]+x.Letters["told"]), fmt.Sprint(boxes)}
-	var entries []string
-	if err := w.kit.DB.Each(w.t.Context(), `SELECT name, body FROM ledger_pending WHERE name LIKE 'incident.%' AND name NOT IN ('incident.deadline-lost', 'incident.breach-seen', 'incident.letter-followed', 'incident.clock-told')`, func(scan ledger.Scan) error {
-		var name string
-		var body []byte
-		err := scan(&name, &body)
-		for _, word := range []string{`"to":"`, `"kind":"`, `"object":"`} {
-			if _, rest, ok := strings.Cut(string(body), word); ok {
-				value, _, _ := strings.Cut(rest, `"`)
-				if !strings.Contains(value, "/") {
-					name += " " + value
-				}
-			}
-		}
-		entries = append(entries, name)
-		return err
-	}); err != nil {
-		w.t.Fatal(err)
-	}
-	slices.Sort(entries)
-	return strings.Join(append(out, entries...), "\n")
+	return strings.Join(out, "\n") + "\n" + w.named([]string{"deadline-lost", "breach-seen", "letter-followed", "clock-told"}, "to", "kind", "object")
 }
 
 // Killed again and again, at every point of every step, a breach ends as if nothing had
 // happened: the same set, each step and paper once, and one letter in each box.
-func TestBreachSurvivesKills(t *testing.T) { // breaks: inc.breach-notify, inc.breach-scope
-	if ledgertest.Job(childEnv) != nil {
-		return
-	}
-	calm, b := exposedNode(t, ringed(t), "sqlite:"+filepath.Join(t.TempDir(), "writ.db"), 0, nil)
-	calm.leadBreach(b)
-	want := calm.breachSummary(b)
-	if !strings.Contains(want, "[admin-t3@example.test ann@example.test bob@example.test]") || !strings.Contains(want, "B:B8") {
-		t.Fatalf("undisturbed:\n%s", want)
-	}
-	for _, c := range []struct {
-		engine string
-		points int
-	}{{"sqlite", 3}, {"sqlite", 5}, {"postgres", 4}} {
-		t.Run(fmt.Sprint(c.engine, c.points), func(t *testing.T) {
-			dir, url := ringed(t), "sqlite:"+filepath.Join(t.TempDir(), "writ.db")
-			if c.engine == "postgres" {
-				url = pgtest.URL(t)
-			}
-			kills := 0
-			for ledgertest.Killed(t, childEnv, dir, url, strconv.Itoa(c.points), strconv.Itoa(kills), "breach") {
-				if kills++; kills > 120 {
-					w, b := exposedNode(t, dir, url, 20*time.Hour, nil)
-					t.Fatalf("it does not come to an end:\n%s\n%+v", w.breachSummary(b), w.show("I-1").Acts)
-				}
-			}
-			if kills < 4 {
-				t.Errorf("killed only %d times", kills)
-			}
-			w, b := exposedNode(t, dir, url, 20*time.Hour, nil)
-			if got := w.breachSummary(b); got != want {
-				t.Errorf("after %d kills:\n%s\nwant:\n%s", kills, got, want)
-			}
-		})
-	}
-}
+func TestBreachSurvivesKills(t *testing.T) { survives(t, "breach") } // breaks: inc.breach-notify, inc.breach-scope

@@ -280,7 +280,7 @@ func (s *Service) FileReceipt(ctx context.Context, who actor.Actor, ref string, 
 		if err := ledger.One(ctx, tx, awareOf, []any{&aware}, c.ID); err != nil {
 			return err
 		}
-		late := aware != nil && tx.Now().After(at(*aware).Add(s.Rules.Get().Notify))
+		late := aware != nil && tx.Now().After(at(*aware).Add(authorityTime))
 		good := !late || utf8.RuneCountInString(in.Reason) >= 20
 		if !good {
 			says = "it is late, and no reason for the delay is given"

@@ -297,7 +297,7 @@ func (w *world) worked() {
 		if err != nil {
 			w.t.Error(err)
 		}
-		if !slices.ContainsFunc(q, func(j jobs.Waiting) bool { return j.State == "waiting" }) || time.Now().After(until) {
+		if !slices.ContainsFunc(q, func(j jobs.Waiting) bool { return j.State == "waiting" && !j.Due.After(w.kit.Clock.Now()) }) || time.Now().After(until) { // its clock stands still
 			break
 		}
 		w.queue.Nudge()

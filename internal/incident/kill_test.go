@@ -1,8 +1,10 @@
 package incident_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,15 +24,102 @@ import (
 	"writ/internal/pgtest"
 )
 
-// childEnv makes the test binary a server that is going to be killed: folder, database, after
-// how many points.
+// course is what is led from its beginning to its end by servers that are killed on the way.
+type course struct {
+	// folder has keys, and whatever else outlives a server.
+	folder func(t *testing.T) string
+	// open is a server that starts on what lies in a folder and a database. lead goes on from
+	// wherever it stands; end is what stands at last, without ids and times.
+	open func(t *testing.T, dir, url string, step func(string)) (lead func(), end func() string)
+	want []string // in the end of an undisturbed one
+}
+
+func courses() map[string]course {
+	return map[string]course{"incident": incidentCourse(), "loss": lossCourse(), "breach": breachCourse()}
+}
+
+// childEnv makes the test binary a server that is going to be killed: course, folder,
+// database, after how many points.
 const childEnv = "WRIT_INCIDENT_TEST_CHILD"
 
-// node opens what lies in a folder and a database, as a server does that starts.
-func node(t *testing.T, dir, url string, later time.Duration, step func(string)) *world {
+// TestChild is the server that is killed, and does nothing otherwise.
+func TestChild(t *testing.T) {
+	job := ledgertest.Job(childEnv)
+	if job == nil {
+		return
+	}
+	left, err := strconv.Atoi(job[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	lead, _ := courses()[job[0]].open(t, job[1], job[2], func(string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if left--; left < 0 {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+	})
+	lead()
+}
+
+// survives leads a course undisturbed, and then on each database by servers that are killed
+// after a few points, as a seed says, one after the other: it ends as the undisturbed one.
+func survives(t *testing.T, name string) {
+	t.Helper()
+	if ledgertest.Job(childEnv) != nil {
+		return
+	}
+	c := courses()[name]
+	lead, end := c.open(t, c.folder(t), "sqlite:"+filepath.Join(t.TempDir(), "writ.db"), nil)
+	lead()
+	want := end()
+	for _, words := range c.want {
+		if !strings.Contains(want, words) {
+			t.Fatalf("undisturbed, without %q:\n%s", words, want)
+		}
+	}
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel() // servers that start wait for the disk and for PostgreSQL
+			dir, url := c.folder(t), "sqlite:"+filepath.Join(t.TempDir(), "writ.db")
+			if engine == "postgres" {
+				url = pgtest.URL(t)
+			}
+			kills, luck := 0, rand.New(rand.NewPCG(1, uint64(len(engine))))
+			for ledgertest.Killed(t, childEnv, name, dir, url, strconv.Itoa(1+luck.IntN(5))) { // some live long enough to get on
+				if kills++; kills > 150 {
+					_, end := c.open(t, dir, url, nil)
+					t.Fatalf("it does not come to an end:\n%s", end())
+				}
+			}
+			if kills < 6 {
+				t.Errorf("killed only %d times", kills)
+			}
+			if _, end := c.open(t, dir, url, nil); end() != want {
+				t.Errorf("after %d kills:\n%s\nwant:\n%s", kills, end(), want)
+			}
+			t.Logf("%d kills", kills)
+		})
+	}
+}
+
+// clockFile is where the time to which a server has come outlives it.
+const clockFile = "clock"
+
+// reached opens what lies in a folder and a database, at the time to which it had come, as a
+// server does that starts. point writes that time down, and is the step of a test.
+func reached(t *testing.T, dir, url string, step func(string)) (kit *ledgertest.Kit, point func(string)) {
 	t.Helper()
 	clock := ledgertest.NewClock()
-	clock.Advance(later)
+	if b, err := os.ReadFile(filepath.Join(dir, clockFile)); err == nil {
+		at, err := time.Parse(time.RFC3339Nano, string(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		clock.Set(at.Add(time.Second)) // it takes a moment to start
+	}
 	ring, err := keyring.Open(t.Context(), keyring.Options{Dir: dir, Now: clock.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +133,40 @@ func node(t *testing.T, dir, url string, later time.Duration, step func(string))
 			t.Error(err)
 		}
 	})
-	return with(t, &ledgertest.Kit{DB: db, Ring: ring, Clock: clock}, &incident.Seam{Step: step})
+	return &ledgertest.Kit{DB: db, Ring: ring, Clock: clock}, func(name string) {
+		keepClock(t, dir, clock)
+		if step != nil {
+			step(name)
+		}
+	}
+}
+
+// keepClock writes it whole or not at all: a server may be killed while it does.
+func keepClock(t *testing.T, dir string, clock *ledgertest.Clock) {
+	t.Helper()
+	f, err := os.CreateTemp(dir, clockFile)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	_, err = f.WriteString(clock.Now().Format(time.RFC3339Nano))
+	if err := errors.Join(err, f.Close(), os.Rename(f.Name(), filepath.Join(dir, clockFile))); err != nil {
+		t.Error(err)
+	}
+}
+
+// resumed lets the queue do all that is due, also what a server held that was killed: its hold
+// has ended by then.
+func (w *world) resumed() {
+	w.t.Helper()
+	var held int64
+	if err := ledger.One(w.t.Context(), w.kit.DB, `SELECT COALESCE(MAX(held), 0) FROM job_work`, []any{&held}); err != nil {
+		w.t.Fatal(err)
+	}
+	if free := time.UnixMicro(held).UTC(); free.After(w.kit.Clock.Now()) {
+		w.kit.Clock.Set(free)
+	}
+	w.worked()
 }
 
 // ringed is a folder with a key ring.
@@ -57,32 +179,40 @@ func ringed(t *testing.T) string {
 	return dir
 }
 
-// TestChild is the server that is killed, and does nothing otherwise.
-func TestChild(t *testing.T) {
-	job := ledgertest.Job(childEnv)
-	if len(job) == 5 {
-		breachChild(t, job)
-	}
-	if len(job) == 3 {
-		lossChild(t, job)
-	}
-	if len(job) != 4 {
-		return
-	}
-	left, err := strconv.Atoi(job[2])
-	kills, err2 := strconv.Atoi(job[3])
-	if err := errors.Join(err, err2); err != nil {
-		t.Fatal(err)
-	}
-	var mu sync.Mutex
-	node(t, job[0], job[1], time.Duration(kills)*10*time.Second, func(string) { // a clock goes on
-		mu.Lock()
-		defer mu.Unlock()
-		if left--; left < 0 {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
+// named are the entries of incidents but those of some names, sorted, with the values of some
+// fields, so that one is told from another.
+func (w *world) named(but []string, fields ...string) string {
+	w.t.Helper()
+	var out []string
+	if err := w.kit.DB.Each(w.t.Context(), `SELECT name, body FROM ledger_pending WHERE name LIKE 'incident.%'`, func(scan ledger.Scan) error {
+		var name string
+		var raw []byte
+		var body struct{ F map[string]any }
+		if err := errors.Join(scan(&name, &raw), json.Unmarshal(raw, &body)); err != nil {
+			return err
 		}
-	}).lead()
+		for _, f := range fields {
+			if v, has := body.F[f]; has {
+				name += fmt.Sprint(" ", v)
+			}
+		}
+		if !slices.ContainsFunc(but, func(n string) bool { return "incident."+n == name || strings.HasPrefix(name, "incident."+n+" ") }) {
+			out = append(out, name)
+		}
+		return nil
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	slices.Sort(out)
+	return strings.Join(out, "\n")
+}
+
+func incidentCourse() course {
+	return course{folder: ringed, want: []string{"t2 handed-over"}, open: func(t *testing.T, dir, url string, step func(string)) (func(), func() string) {
+		kit, point := reached(t, dir, url, step)
+		w := with(t, kit, &incident.Seam{Step: point})
+		return w.lead, w.summary
+	}}
 }
 
 // lead leads one incident to its end, going on from wherever it stands.
@@ -132,8 +262,7 @@ func (w *world) lead() {
 		case at == "L3":
 			w.step("dev", "I-1", "resolve", "")
 		case at == "L4":
-			w.kit.Clock.Advance(3 * time.Minute) // what a killed node held is free
-			w.worked()
+			w.resumed()
 			w.tend()
 		case at == "L5" && v.Learned.Hash == "":
 			w.ok(w.svc.Learn(ctx, w.as("dev"), "I-1", w.review()))
@@ -159,59 +288,9 @@ func (w *world) summary() string {
 	for _, a := range v.Acts {
 		out = append(out, a.Act+" "+a.State+" "+a.Output)
 	}
-	var entries []string
-	if err := w.kit.DB.Each(w.t.Context(), `SELECT name, body FROM ledger_pending WHERE name LIKE 'incident.%' AND name <> 'incident.deadline-lost'`, func(scan ledger.Scan) error {
-		var name string
-		var body []byte
-		err := scan(&name, &body)
-		for _, word := range []string{`"to":"`, `"team":"`, `"state":"`} {
-			if _, rest, ok := strings.Cut(string(body), word); ok {
-				value, _, _ := strings.Cut(rest, `"`)
-				name += " " + value
-			}
-		}
-		entries = append(entries, name)
-		return err
-	}); err != nil {
-		w.t.Fatal(err)
-	}
-	slices.Sort(entries)
-	return strings.Join(append(out, entries...), "\n")
+	return strings.Join(out, "\n") + "\n" + w.named([]string{"deadline-lost"}, "to", "team", "state")
 }
 
 // Killed again and again, at every point of every step, an
 // incident ends as if nothing had happened: each step, message and act once.
-func TestIncidentSurvivesKills(t *testing.T) { // breaks: inc.process, inc.tell-affected
-	if ledgertest.Job(childEnv) != nil {
-		return
-	}
-	calm := node(t, ringed(t), "sqlite:"+filepath.Join(t.TempDir(), "writ.db"), 0, nil)
-	calm.lead()
-	want := calm.summary()
-	if !strings.Contains(want, "t2 handed-over") || strings.Count(want, "incident.affected-told") != 3 {
-		t.Fatalf("undisturbed:\n%s", want)
-	}
-	for _, c := range []struct {
-		engine string
-		points int
-	}{{"sqlite", 2}, {"sqlite", 5}, {"postgres", 3}} {
-		t.Run(fmt.Sprint(c.engine, c.points), func(t *testing.T) {
-			dir, url := ringed(t), "sqlite:"+filepath.Join(t.TempDir(), "writ.db")
-			if c.engine == "postgres" {
-				url = pgtest.URL(t)
-			}
-			kills := 0
-			for ledgertest.Killed(t, childEnv, dir, url, strconv.Itoa(c.points), strconv.Itoa(kills)) {
-				if kills++; kills > 120 {
-					t.Fatal("it does not come to an end")
-				}
-			}
-			if kills < 4 {
-				t.Errorf("killed only %d times", kills)
-			}
-			if got := node(t, dir, url, time.Hour, nil).summary(); got != want {
-				t.Errorf("after %d kills:\n%s\nwant:\n%s", kills, got, want)
-			}
-		})
-	}
-}
+func TestIncidentSurvivesKills(t *testing.T) { survives(t, "incident") } // breaks: inc.process, inc.tell-affected

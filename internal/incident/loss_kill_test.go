@@ -2,15 +2,10 @@ package incident_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,10 +13,7 @@ import (
 	"writ/internal/demo/sample"
 	"writ/internal/incident"
 	"writ/internal/incident/engine"
-	"writ/internal/keyring"
-	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
-	"writ/internal/pgtest"
 )
 
 // mortalGate and mortalRecovery are points at which a process may end: what was done is done,
@@ -66,41 +58,14 @@ func (r mortalRecovery) Reconcile(ctx context.Context, p incident.Plan, since []
 	return n, checks, err
 }
 
-// lossNode opens what lies in a folder and a database, at the time to which it had come.
-func lossNode(t *testing.T, dir, url string, step func(string)) *lossy {
-	t.Helper()
-	clock := ledgertest.NewClock()
-	if b, err := os.ReadFile(filepath.Join(dir, "clock")); err == nil {
-		at, err := time.Parse(time.RFC3339Nano, string(b))
-		if err != nil {
-			t.Fatal(err)
-		}
-		clock.Set(at)
-	}
-	ring, err := keyring.Open(t.Context(), keyring.Options{Dir: dir, Now: clock.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := ledger.Open(t.Context(), ledger.Config{URL: url, Keys: ring, Now: clock.Now, Log: quiet(), Schemas: tables, Seam: &ledger.Seam{Limit: 5 * time.Second, PendingAge: -1}})
-	if err != nil {
-		t.Fatal(errors.Join(err, ring.Close()))
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(db.Close(), ring.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	point := func(name string) {
-		if err := os.WriteFile(filepath.Join(dir, "clock"), []byte(clock.Now().Format(time.RFC3339Nano)), 0o600); err != nil {
-			t.Error(err)
-		}
-		if step != nil {
-			step(name)
-		}
-	}
-	return lostWorld(t, &ledgertest.Kit{DB: db, Ring: ring, Clock: clock}, dir, &incident.Seam{Step: point}, func(_ *lossy, w *incident.World) {
-		w.Gate, w.Recovery = mortalGate{w.Gate, point}, mortalRecovery{w.Recovery, point}
-	})
+func lossCourse() course {
+	return course{folder: damagedFolder, want: []string{"incident.loss-made-known", "[1 2 3 4 5]", "[-1 0 5 100]"}, open: func(t *testing.T, dir, url string, step func(string)) (func(), func() string) {
+		kit, point := reached(t, dir, url, step)
+		l := lostWorld(t, kit, dir, &incident.Seam{Step: point}, func(_ *lossy, w *incident.World) {
+			w.Gate, w.Recovery = mortalGate{w.Gate, point}, mortalRecovery{w.Recovery, point}
+		})
+		return l.on, l.recovered
+	}}
 }
 
 // on leads it to its end, going on from wherever it stands.
@@ -143,7 +108,7 @@ func (l *lossy) recovered() string {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	out := []string{fmt.Sprint(v.States, l.gate.read().Calls, ids, v.Loss.RPO, v.Loss.Share, len(v.Loss.Signers))}
+	out := []string{fmt.Sprint(v.States, l.gate.read().Calls, ids, v.Loss.RPO, v.Loss.Share)} // who signed is among the entries
 	for _, p := range v.Proofs {
 		out = append(out, fmt.Sprint(p.Guard, p.Act, p.Good))
 	}
@@ -154,49 +119,7 @@ func (l *lossy) recovered() string {
 		out = append(out, fmt.Sprint(x.Team, x.Writes))
 	}
 	slices.Sort(out)
-	return strings.Join(out, "\n") + "\n" + l.world.named()
-}
-
-// named are the entries of incidents, sorted, with what tells one from another.
-func (w *world) named() string {
-	w.t.Helper()
-	var out []string
-	if err := w.kit.DB.Each(w.t.Context(), `SELECT name, body FROM ledger_pending WHERE name LIKE 'incident.%' AND name <> 'incident.deadline-lost'`, func(scan ledger.Scan) error {
-		var name string
-		var body []byte
-		err := scan(&name, &body)
-		for _, word := range []string{`"to":"`, `"act":"`, `"team":"`, `"letters":`, `"share":`} {
-			if _, rest, ok := strings.Cut(string(body), word); ok {
-				value, _, _ := strings.Cut(rest, `"`)
-				name += " " + strings.TrimRight(value, "},:")
-			}
-		}
-		out = append(out, name)
-		return err
-	}); err != nil {
-		w.t.Fatal(err)
-	}
-	slices.Sort(out)
-	return strings.Join(out, "\n")
-}
-
-// lossChild is a server that is killed while it brings data back: folder, database, after how
-// many points.
-func lossChild(t *testing.T, job []string) {
-	t.Helper()
-	left, err := strconv.Atoi(job[2])
-	if err != nil {
-		t.Fatal(err)
-	}
-	var mu sync.Mutex
-	lossNode(t, job[0], job[1], func(string) {
-		mu.Lock()
-		defer mu.Unlock()
-		if left--; left < 0 {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
-		}
-	}).on()
+	return strings.Join(out, "\n") + "\n" + l.named([]string{"deadline-lost"}, "to", "act", "team", "letters", "share")
 }
 
 // damagedFolder has keys, and an application that has lost data.
@@ -208,46 +131,14 @@ func damagedFolder(t *testing.T) string {
 		t.Fatal(err)
 	}
 	harm(t, store, clock)
-	if err := errors.Join(store.Close(), os.WriteFile(filepath.Join(dir, "clock"), []byte(clock.Now().Format(time.RFC3339Nano)), 0o600)); err != nil {
+	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
+	keepClock(t, dir, clock)
 	return dir
 }
 
 // Killed again and again, before and after each change and right after the gate or the restore
 // has acted, data is brought back as if nothing had happened: each step and letter once, and no
 // guard left out.
-func TestLossSurvivesKills(t *testing.T) { // breaks: inc.loss-restore, inc.loss-reopen
-	if ledgertest.Job(childEnv) != nil {
-		return
-	}
-	calm := lossNode(t, damagedFolder(t), "sqlite:"+filepath.Join(t.TempDir(), "writ.db"), nil)
-	calm.on()
-	want := calm.recovered()
-	if !strings.Contains(want, "incident.loss-made-known") || !strings.Contains(want, "[1 2 3 4 5]") || !strings.Contains(want, "[-1 0 5 100]") {
-		t.Fatalf("undisturbed:\n%s", want)
-	}
-	for _, c := range []struct {
-		engine string
-		points int
-	}{{"sqlite", 3}, {"sqlite", 8}, {"postgres", 5}} {
-		t.Run(fmt.Sprint(c.engine, c.points), func(t *testing.T) {
-			dir, url := damagedFolder(t), "sqlite:"+filepath.Join(t.TempDir(), "writ.db")
-			if c.engine == "postgres" {
-				url = pgtest.URL(t)
-			}
-			kills := 0
-			for ledgertest.Killed(t, childEnv, dir, url, strconv.Itoa(c.points)) {
-				if kills++; kills > 150 {
-					t.Fatal("it does not come to an end")
-				}
-			}
-			if kills < 6 {
-				t.Errorf("killed only %d times", kills)
-			}
-			if got := lossNode(t, dir, url, nil).recovered(); got != want {
-				t.Errorf("after %d kills:\n%s\nwant:\n%s", kills, got, want)
-			}
-		})
-	}
-}
+func TestLossSurvivesKills(t *testing.T) { survives(t, "loss") } // breaks: inc.loss-restore, inc.loss-reopen

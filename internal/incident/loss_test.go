@@ -176,8 +176,7 @@ func (l *lossy) lead(v incident.View) {
 		l.tend()
 		return
 	case v.Loss.Running != "":
-		l.kit.Clock.Advance(3 * time.Minute) // what a killed node held is free
-		l.worked()
+		l.resumed()
 		return
 	case v.Loss.Red != "":
 		l.t.Fatalf("red at %s: %s", at, v.Loss.Red)
