@@ -111,7 +111,7 @@ func (g *Gateway) tryUndescribed(ctx context.Context, door *canary.Door) (clause
 		return clause.Result{}, fmt.Errorf("make a program for the trial: %w", err)
 	}
 	defer end()
-	other, endOther, err := g.programs.Plant(ctx, door, "gateway.undescribed", []string{"canary:read"})
+	other, endOther, err := g.programs.Plant(ctx, door, "gateway.undescribed-scope", []string{"canary:read"})
 	if err != nil {
 		return clause.Result{}, fmt.Errorf("make a program for the trial: %w", err)
 	}

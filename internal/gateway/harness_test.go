@@ -329,9 +329,9 @@ func (k *gate) describe(text string) {
 	}
 }
 
-// plant makes a program for a control.
-func (k *gate) plant(_ context.Context, _ *canary.Door, _ string, scopes []string) (secret.Text, func(), error) {
-	token := "writ_svc_" + strings.NewReplacer(":", "", "-", "").Replace(strings.Join(scopes, ""))
+// plant makes a program for a control, and ends the one that the control made before.
+func (k *gate) plant(_ context.Context, _ *canary.Door, control string, scopes []string) (secret.Text, func(), error) {
+	token := "writ_svc_" + strings.NewReplacer(".", "", "-", "").Replace(control)
 	k.program(token, machine("planted", []string{"member"}, scopes...))
 	return secret.NewText(token), func() {
 		k.sessions.mu.Lock()
