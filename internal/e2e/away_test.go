@@ -122,7 +122,7 @@ func TestDiskFull(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mount("writ-e2e", dir, "tmpfs", 0, "size=12m,mode=0700"); err != nil {
+	if err := unix.Mount("writ-e2e", dir, "tmpfs", 0, "size=20m,mode=0700"); err != nil {
 		t.Skipf("not tested on a full disk: a small file system cannot be mounted: %v", err)
 	}
 	t.Cleanup(func() {

@@ -107,7 +107,10 @@ func (k *talker) incidents(t *testing.T) {
 	}](t, k.ask(t, "incident", "show", one)).Review.Actions
 	k.ask(t, "incident", "done", one, actions[0].ID)
 	k.ask(t, "incident", "reopen", one, "--reason", "it came back")
-	k.ask(t, "incident", "cancel", decode[struct{ Ref string }](t, k.ask(t, "incident", "drill", "the database is gone")).Ref, "--reason", "enough practised")
+	drill := decode[struct{ Ref string }](t, k.ask(t, "incident", "drill", "the database is gone")).Ref
+	k.ask(t, "incident", "cancel", drill, "--reason", "enough practised")
+	must(t, 1, k.as(ben, "incident", "followed", drill), "is no drill of a kind") // those are in TestDemo
+	k.tried["incident followed"] = true
 	k.losses(t)
 	two := decode[struct{ Ref string }](t, k.ask(t, "incident", "declare", "sign-in is slow")).Ref
 	k.ask(t, "incident", "join", two, one, "--reason", "the same")
