@@ -29,6 +29,7 @@ import (
 // The limits of reports from outside.
 const (
 	reportsPerHour = 5 // of one network
+	thanksPerHour  = 3 // letters to one address, whichever networks it was given from
 	maxReport      = 4000
 	reportClass    = "incident.reports" // marks of networks, and stamps of forms
 	reportFor      = 24 * time.Hour     // how long a form may be filled in
@@ -124,7 +125,10 @@ func (s *Service) Report(ctx context.Context, who actor.Actor, in NewReport) (st
 	}
 	box := own.Seal(raw, reportBox(id))
 	var thanks []jobs.Job
+	address := ""
 	if in.Email != "" {
+		mac := key.MAC("address", strings.ToLower(in.Email))
+		address = hex.EncodeToString(mac[:16])
 		j, err := s.prepare(ctx, in.Email, thanksLetter(s, id))
 		if err != nil {
 			return "", err
@@ -140,10 +144,17 @@ func (s *Service) Report(ctx context.Context, who actor.Actor, in NewReport) (st
 		if err := s.fewReports(ctx, tx, mark, tx.Now()); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, insertReport, id, of, kind.ID, person, mark, us(tx.Now()), box); err != nil {
+		var told int64
+		if err := ledger.One(ctx, tx, countThanks, []any{&told}, address, us(tx.Now().Add(-time.Hour))); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, insertReport, id, of, kind.ID, person, mark, us(tx.Now()), box, address); err != nil {
 			return err
 		}
 		tx.Also(Reported{Incident: of, Report: id, Kind: kind.ID, TextHash: digest(in.Text), Person: person, Network: in.Network})
+		if told >= thanksPerHour { // whoever gave it may not have it: nobody's box is filled from here
+			return nil
+		}
 		return s.enqueue(ctx, tx, thanks)
 	})
 	if errors.Is(err, fault.Limited) {
@@ -312,7 +323,8 @@ func (e ReportAnswered) About() ledger.About {
 }
 
 const (
-	insertReport = `INSERT INTO incident_report (id, case_id, kind, person, network, at, box, answered) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)`
+	insertReport = `INSERT INTO incident_report (id, case_id, kind, person, network, at, box, address, answered) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL)`
+	countThanks  = `SELECT COUNT(*) FROM incident_report WHERE address = $1 AND at > $2`
 	countReports = `SELECT COUNT(*) FROM incident_report WHERE network = $1 AND at > $2`
 	reportsOf    = `SELECT id, kind, person, at, answered, box FROM incident_report WHERE case_id = $1 ORDER BY at, id LIMIT 200`
 	answerReport = `UPDATE incident_report SET answered = $2 WHERE id = $1`

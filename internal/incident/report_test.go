@@ -1,6 +1,7 @@
 package incident_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -184,5 +185,35 @@ func TestReportsAreBounded(t *testing.T) { // breaks: inc.categorise
 	}
 	if v := w.show(w.open()[0].Ref()); len(v.Reports) != 1 || v.Reports[0].Person != "Name of ana" {
 		t.Errorf("who was signed in: %+v", v.Reports)
+	}
+}
+
+// Whoever gives somebody else's address, from as many networks as they like, fills no box.
+func TestFewLettersForReports(t *testing.T) {
+	w := open(t)
+	thanked := func() int { return len(w.post.to("incident.reported")) }
+	report := func(network, email string) {
+		t.Helper()
+		stamp, err := w.svc.Stamp(t.Context(), network)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.svc.Report(t.Context(), actor.Actor{Kind: actor.Stranger, ID: network, Via: "https"}, incident.NewReport{Kind: "broken", Text: "Nothing loads since today.", Email: email, Network: network, Stamp: stamp}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 6 {
+		report(fmt.Sprintf("192.0.%d.0/24", i), []string{"joe@example.test", "Joe@example.test"}[i%2])
+	}
+	report("198.51.100.0/24", "zoe@example.test")
+	w.worked()
+	if n := thanked(); n != 4 || w.count(`SELECT COUNT(*) FROM incident_report`) != 7 {
+		t.Errorf("%d letters for six reports of one address and one of another", n)
+	}
+	w.kit.Clock.Advance(61 * time.Minute)
+	report("192.0.2.0/24", "joe@example.test")
+	w.worked()
+	if n := thanked(); n != 5 {
+		t.Errorf("%d letters an hour later", n)
 	}
 }
