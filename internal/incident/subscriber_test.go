@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -254,7 +255,7 @@ func TestUnsentUpdatesCollapse(t *testing.T) { // breaks: inc.updates
 	}, tables...)
 }
 
-// Who refuses five messages one after another is told nothing more, which is recorded and shown,
+// Who refuses five messages one after another, or takes them without a word, is told nothing more, which is recorded and shown,
 // until they confirm again; one that answers 410 wants no more; one that never answers is given
 // up, and what may have arrived is not sent again.
 func TestSubscribersThatRefuse(t *testing.T) {
@@ -295,10 +296,10 @@ func TestSubscribersThatRefuse(t *testing.T) {
 		w.says(c.Ref(), status.Identified)
 		w.settled()
 	}
-	if to("no") != 5 {
-		t.Errorf("told %d times although it refuses", to("no"))
+	if to("no") != 5 || to("silent") != 5 {
+		t.Errorf("told %d and %d times although it refuses, or says nothing", to("no"), to("silent"))
 	}
-	if a, err := w.page.Subscribers(t.Context()); err != nil || a.Suspended != 2 || a.Hooks != 1 || w.entries("subscription-suspended") != 2 {
+	if a, err := w.page.Subscribers(t.Context()); err != nil || a.Suspended != 3 || a.Hooks != 0 || w.entries("subscription-suspended") != 3 {
 		t.Errorf("%+v %v", a, err)
 	}
 	w.hooks.mu.Lock()
@@ -309,8 +310,51 @@ func TestSubscribersThatRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.worked()
-	if a, err := w.page.Subscribers(t.Context()); err != nil || a.Suspended != 1 || a.Hooks != 2 {
+	if a, err := w.page.Subscribers(t.Context()); err != nil || a.Suspended != 2 || a.Hooks != 1 {
 		t.Errorf("after it has confirmed again: %+v %v", a, err)
+	}
+}
+
+// Anybody may subscribe webhooks that never answer: they hold one hand of the server, and a
+// letter goes out meanwhile.
+func TestHangingHooksHoldNobodyUp(t *testing.T) {
+	w := open(t)
+	w.hooks.answer = echo
+	for i := range 6 {
+		if err := w.page.SubscribeHook(t.Context(), stranger, fmt.Sprintf("https://hooks.example.net/%d", i), nil, stranger.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.worked()
+	w.subscribed("uma@example.test")
+	let := make(chan struct{})
+	var at, most atomic.Int64
+	w.hooks.mu.Lock()
+	w.hooks.answer = func(notify.Call) notify.Reply {
+		most.Store(max(most.Load(), at.Add(1)))
+		<-let
+		at.Add(-1)
+		return notify.Reply{State: notify.Accepted, Code: "200"}
+	}
+	w.hooks.mu.Unlock()
+	w.says(w.active().Ref(), status.Investigating)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.queue.Run(ctx) }()
+	until := time.Now().Add(30 * time.Second)
+	for (at.Load() == 0 || len(w.post.to("incident.update")) == 0) && time.Now().Before(until) {
+		w.queue.Nudge()
+		time.Sleep(5 * time.Millisecond)
+	}
+	if got := w.post.to("incident.update"); !slices.Equal(got, []string{"uma"}) || at.Load() != 1 {
+		t.Errorf("while %d webhooks hang, told by letter: %v", at.Load(), got)
+	}
+	close(let)
+	stop()
+	<-done
+	w.turn()
+	if n := len(w.called("status.incident")); n != 6 || most.Load() != 1 {
+		t.Errorf("%d of 6 webhooks were called, %d at once", n, most.Load())
 	}
 }
 

@@ -24,7 +24,8 @@ import (
 )
 
 const (
-	noticeKind  = "incident.notice"  // of the jobs that tell a subscriber
+	noticeKind  = "incident.notice"  // of the jobs that tell a subscriber by letter
+	hookKind    = "incident.hook"    // of those that call a webhook: anybody may name one that never answers
 	spreadKind  = "incident.notices" // of those that queue them for all
 	atOnce      = 100                // subscribers in one change, whose time is limited
 	mostNotices = 12                 // tries of one notice
@@ -81,11 +82,11 @@ func (s *Service) tellOf(ctx context.Context, w Window, what string) (Telling, e
 func (s *Service) telling(ctx context.Context, x spreading) (t Telling, err error) {
 	x.Made = us(s.Now())
 	for after, more := "", true; more; {
-		var ids []string
-		if ids, after, more, err = s.listeners(ctx, x.Touched, after); err != nil {
+		var some []listener
+		if some, after, more, err = s.listeners(ctx, x.Touched, after); err != nil {
 			return Telling{}, err
 		}
-		t.n += int64(len(ids))
+		t.n += int64(len(some))
 	}
 	b, err := json.Marshal(x)
 	if err != nil {
@@ -95,26 +96,33 @@ func (s *Service) telling(ctx context.Context, x spreading) (t Telling, err erro
 	return t, err
 }
 
+// listener is a subscriber, and the kind of the job that tells it.
+type listener struct{ id, job string }
+
 // listeners are some of those who want to hear of one of the components, after a subscriber.
 // What touches none that is known goes to everybody.
-func (s *Service) listeners(ctx context.Context, touched []string, after string) (ids []string, last string, more bool, err error) {
+func (s *Service) listeners(ctx context.Context, touched []string, after string) (out []listener, last string, more bool, err error) {
 	seen := 0
 	err = s.DB.Each(ctx, listening, func(scan ledger.Scan) error {
-		var parts string
-		if err := scan(&last, &parts); err != nil {
+		var parts, kind string
+		if err := scan(&last, &parts, &kind); err != nil {
 			return err
 		}
 		seen++
+		job := noticeKind
+		if kind == byHook {
+			job = hookKind
+		}
 		wants := strings.Fields(parts)
 		if len(wants) == 0 || len(touched) == 0 || slices.ContainsFunc(wants, func(c string) bool { return slices.Contains(touched, c) }) {
-			ids = append(ids, last)
+			out = append(out, listener{last, job})
 		}
 		return nil
 	}, after, atOnce)
 	if err != nil {
 		return nil, "", false, fmt.Errorf("read subscribers: %w", err)
 	}
-	return ids, last, seen == atOnce, nil
+	return out, last, seen == atOnce, nil
 }
 
 // Queue puts what was prepared into its change.
@@ -140,22 +148,22 @@ func (s *Service) spread(ctx context.Context, payload secret.Bytes) error {
 		}
 	}
 	for after, more := "", true; more; {
-		ids, last, again, err := s.listeners(ctx, x.Touched, after)
+		some, last, again, err := s.listeners(ctx, x.Touched, after)
 		if err != nil {
 			return err
 		}
-		if after, more = last, again; len(ids) == 0 {
+		if after, more = last, again; len(some) == 0 {
 			continue
 		}
-		each := make([]jobs.Job, len(ids))
-		for i, id := range ids {
-			if each[i], err = s.Jobs.Prepare(ctx, noticeKind, []byte(id+" "+x.About)); err != nil {
+		each := make([]jobs.Job, len(some))
+		for i, l := range some {
+			if each[i], err = s.Jobs.Prepare(ctx, l.job, []byte(l.id+" "+x.About)); err != nil {
 				return err
 			}
 		}
 		if err := s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
-			for i, id := range ids {
-				n, err := tx.Exec(ctx, putNotice, id, x.About, x.What, x.Made)
+			for i, l := range some {
+				n, err := tx.Exec(ctx, putNotice, l.id, x.About, x.What, x.Made)
 				if err == nil && n == 1 {
 					err = s.Jobs.Enqueue(ctx, tx, each[i])
 				}
@@ -257,7 +265,8 @@ func (s *Service) endNotice(ctx context.Context, n notice, out outcome) error {
 		_, err := tx.Exec(ctx, endNotice, n.subscriber, n.about, n.what, out.state, out.code, us(tx.Now()))
 		return err
 	}
-	if out.state != wasRefused {
+	silent := n.kind == byHook && out.state == wasHanded // it took the message, and our time
+	if out.state != wasRefused && !silent {
 		return s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
 			_, err := tx.Exec(ctx, heard, n.subscriber)
 			return errors.Join(err, write(tx))
@@ -395,7 +404,7 @@ func (e SubscriptionSuspended) About() ledger.About {
 }
 
 const (
-	listening = `SELECT id, parts FROM incident_status_subscriber WHERE confirmed IS NOT NULL AND suspended IS NULL AND id > $1 ORDER BY id LIMIT $2`
+	listening = `SELECT id, parts, kind FROM incident_status_subscriber WHERE confirmed IS NOT NULL AND suspended IS NULL AND id > $1 ORDER BY id LIMIT $2`
 	putNotice = `INSERT INTO incident_status_notice (subscriber, about, what, state, code, tries, made, ended) VALUES ($1, $2, $3, 'queued', '', 0, $4, NULL)
 		ON CONFLICT (subscriber, about) DO UPDATE SET what = excluded.what, state = 'queued', code = '', tries = 0, ended = NULL,
 		made = CASE WHEN incident_status_notice.state = 'queued' THEN incident_status_notice.made ELSE excluded.made END

@@ -91,9 +91,12 @@ func New(d Deps) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{Deps: d, forms: forms, copies: copies(d)}
-	d.Jobs.Handle(noticeKind, jobs.Handler{Run: s.notify, Tries: 2 * mostNotices, Wait: 15 * time.Second, Limit: 45 * time.Second})
+	tell := jobs.Handler{Run: s.notify, Tries: 2 * mostNotices, Wait: 15 * time.Second, Limit: 45 * time.Second, Hands: 2}
+	d.Jobs.Handle(noticeKind, tell)
+	tell.Hands = 1
+	d.Jobs.Handle(hookKind, tell)
 	d.Jobs.Handle(spreadKind, jobs.Handler{Run: s.spread, Tries: 30, Wait: time.Second, Limit: 10 * time.Minute})
-	d.Jobs.Handle(challengeKind, jobs.Handler{Run: s.challenge, Tries: 5, Wait: 10 * time.Second, Limit: 45 * time.Second})
+	d.Jobs.Handle(challengeKind, jobs.Handler{Run: s.challenge, Tries: 5, Wait: 10 * time.Second, Limit: 45 * time.Second, Hands: 1})
 	return s, nil
 }
 
