@@ -62,17 +62,20 @@ func (p *problem) Error() string { return p.Detail }
 
 // lines are what a person reads, one thought a line.
 func (p *problem) lines() []string {
-	out := []string{p.Detail}
+	out, expected := []string{p.Detail}, p.Expected
 	for _, e := range p.Errors {
 		if e.Detail != "" && e.Detail != p.Detail {
 			line := e.Detail
+			if e.Detail == p.Expected { // said of its field
+				expected = ""
+			}
 			if e.Field != "" && !strings.Contains(e.Detail, e.Field) {
 				line = e.Field + ": " + line
 			}
 			out = append(out, "  "+line)
 		}
 	}
-	out = append(out, p.Expected, p.Next)
+	out = append(out, expected, p.Next)
 	if p.Status >= http.StatusInternalServerError && p.RequestID != "" {
 		out = append(out, "Request "+p.RequestID+".")
 	}
@@ -158,7 +161,9 @@ func lines(err error) []string {
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Public.Problem != "" {
 		out := []string{f.Public.Problem}
 		for _, x := range f.Public.Fields {
-			out = append(out, "  "+x.Problem)
+			if x.Problem != f.Public.Problem && x.Problem != f.Public.Expected { // said once is enough
+				out = append(out, "  "+x.Problem)
+			}
 		}
 		return append(out, f.Public.Expected, f.Public.Next)
 	}

@@ -128,7 +128,7 @@ func (c *Console) chain(ctx context.Context, b *rota.Board, place *time.Location
 func pulseFacts(p *watch.Pulse) []fact {
 	beat := fact{Name: "Heartbeat", Text: "none has arrived yet", Sub: "each ten seconds one takes the way of an alarm, to nobody"}
 	if !p.At.IsZero() {
-		beat.Mark, beat.Sub = &web.Mark{State: web.Holds, Word: "arrives", At: p.At}, fmt.Sprintf("took %d ms from its reading to the end of an alarm's way", p.Took.Milliseconds())
+		beat.Text, beat.Mark, beat.Sub = "", &web.Mark{State: web.Holds, Word: "arrives", At: p.At}, fmt.Sprintf("took %d ms from its reading to the end of an alarm's way", p.Took.Milliseconds())
 	}
 	if p.Missed > 2 {
 		beat.Mark = &web.Mark{State: web.Broken, Word: "does not arrive", At: p.At}

@@ -69,7 +69,7 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 		staff("POST /-/console/watch/usual", access.WatchAct, atWatch, c.acceptUsual),
 		staff("GET /-/console/watch/silences", access.WatchRead, atWatch, c.showSilences),
 		staff("POST /-/console/watch/silences", access.WatchAct, atWatch, c.makeSilence),
-		staff("GET /-/console/watch/silences/{id}", access.WatchRead, atSilences, c.showSilence),
+		staff("GET /-/console/watch/silences/{id}", access.WatchRead, atWatch, c.showSilence),
 		staff("POST /-/console/watch/silences/approve", access.WatchManage, atSilences, c.approveSilence),
 		staff("POST /-/console/watch/silences/end", access.WatchAct, atWatch, c.endSilence),
 		staff("GET /-/console/watch/deliveries", access.WatchRead, atWatch, c.showDeliveries),
