@@ -75,6 +75,7 @@ type plan struct {
 	first   time.Time // after start
 	ran     bool      // since start
 	retry   time.Time // zero: no error yet
+	looked  time.Time // when it last ran
 	running bool
 }
 
@@ -82,6 +83,7 @@ const (
 	pulse   = 5 * time.Second // how often due controls are looked for
 	limit   = 60 * time.Second
 	again   = 30 * time.Second // after an error
+	early   = time.Minute      // after a look that could not tell yet: it mostly waits for what has just begun
 	atOnce  = 2
 	spread  = 18 * time.Second // in which canaries first run after start
 	maxSays = 500              // characters of a summary
@@ -212,7 +214,11 @@ func (p *plan) next(c clause.Control, m policy.Moment, last finding, now time.Ti
 	case last.Observed.After(now.Add(ahead)):
 		return time.Time{} // the clock was set back: nothing new would be seen until it catches up
 	}
-	return last.Observed.Add(jitter(c, last.Observed))
+	due := last.Observed.Add(jitter(c, last.Observed))
+	if soon := p.looked.Add(early); last.Outcome == clause.Unknown && c.Kind == clause.Probe && soon.Before(due) {
+		return soon
+	}
+	return due
 }
 
 // jitter is the interval ± 10 %, the same for the same run on every node.

@@ -209,6 +209,32 @@ func TestStaleIsFoundAtReading(t *testing.T) {
 	b.is(clause.Fail, "too old") // age does not make it better
 }
 
+// What waits for something that has just begun is seen soon after, and the journal does not
+// fill with what nobody can tell yet.
+func TestUnknownIsLookedAtAgainSoon(t *testing.T) {
+	k := &knob{res: clause.Result{Outcome: clause.Unknown, Summary: "nothing was tried yet"}}
+	b := newBench(t, nil, k.control())
+	b.tick()
+	b.is(clause.Unknown, "nothing was tried yet")
+	for range 5 {
+		b.kit.Clock.Advance(time.Minute)
+		b.tick()
+		b.tick()
+	}
+	if k.n != 6 || b.recorded("check.ran") != 1 {
+		t.Errorf("looked %d times in five minutes, with %d entries; want 6 and 1", k.n, b.recorded("check.ran"))
+	}
+	k.turn(clause.Passed("tried"), nil)
+	b.kit.Clock.Advance(time.Minute)
+	b.tick()
+	b.is(clause.Pass, "")
+	b.kit.Clock.Advance(time.Minute)
+	b.tick()
+	if k.n != 7 {
+		t.Error("a pass is looked at again each minute")
+	}
+}
+
 func TestErrorIsTriedAgainThenUnknown(t *testing.T) {
 	k := &knob{err: errors.New("secret detail")}
 	b := newBench(t, nil, k.control())

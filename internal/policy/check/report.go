@@ -214,7 +214,7 @@ func (r *Runner) refresh(ctx context.Context, m policy.Moment, id string, latest
 			defer func() { <-slots }()
 			res, err := r.run(ctx, c)
 			if ctx.Err() == nil {
-				r.settle(context.WithoutCancel(ctx), r.found(c, m, res, err), latest[c.ID])
+				r.settle(context.WithoutCancel(ctx), c, r.found(c, m, res, err), latest[c.ID])
 			}
 		})
 	}

@@ -50,21 +50,26 @@ func (r *Runner) once(ctx context.Context, c clause.Control, m policy.Moment, la
 		r.mu.Unlock()
 		return
 	}
-	p.ran, p.retry = true, time.Time{}
+	p.ran, p.retry, p.looked = true, time.Time{}, r.now()
 	r.mu.Unlock()
-	r.settle(context.WithoutCancel(ctx), r.found(c, m, res, err), last)
+	r.settle(context.WithoutCancel(ctx), c, r.found(c, m, res, err), last)
 }
 
 // settle records a finding: a pass that follows a pass with the next batch, and what a
-// probe that still fails in the same words says, not again within a minute.
-func (r *Runner) settle(ctx context.Context, f, last finding) {
+// probe that still fails in the same words says, not again within a minute; what it still
+// cannot tell, not again before its own interval is over.
+func (r *Runner) settle(ctx context.Context, c clause.Control, f, last finding) {
 	if f.Outcome == clause.Pass && last.Outcome == clause.Pass && last.Revision == f.Revision && last.values == f.values {
 		r.mu.Lock()
 		r.waiting[f.Control] = f // only the newest of a batch counts
 		r.mu.Unlock()
 		return
 	}
-	if f.Outcome == last.Outcome && f.Summary == last.Summary && f.values == last.values && f.Observed.Sub(last.Observed).Abs() < time.Minute {
+	quiet := time.Minute
+	if f.Outcome == clause.Unknown {
+		quiet = max(quiet, c.Every-c.Every/10)
+	}
+	if f.Outcome == last.Outcome && f.Summary == last.Summary && f.values == last.values && f.Observed.Sub(last.Observed).Abs() < quiet {
 		return
 	}
 	if _, err := r.record(ctx, f); err != nil {
