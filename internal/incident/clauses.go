@@ -278,6 +278,14 @@ func (s *Service) replayTold(ctx context.Context) (clause.Result, error) { // cl
 	}); err != nil {
 		return clause.Result{}, fmt.Errorf("read messages: %w", err)
 	}
+	if err := s.DB.Each(ctx, unheard, func(scan ledger.Scan) error {
+		var number, waits int64
+		err := scan(&number, &waits)
+		bad = append(bad, fmt.Sprintf("I-%d went into its review while %s still waited for what was posted", number, web.Count(waits, "subscriber")))
+		return err
+	}); err != nil {
+		return clause.Result{}, fmt.Errorf("read notices: %w", err)
+	}
 	var n int64
 	err := ledger.One(ctx, s.DB, countTold, []any{&n})
 	return verdict(fmt.Sprintf("each of %s to teams has its final state", web.Count(n, "message")), n, bad), err
@@ -299,5 +307,8 @@ const (
 	untold         = `SELECT c.number, (SELECT COUNT(*) FROM incident_audience a WHERE a.case_id = c.id AND a.round = c.round AND a.state IN ('owed', 'queued', 'failed')) FROM incident_case c
 		WHERE NOT c.drill AND c.l IN ('L5', 'L6') AND (NOT c.decided OR EXISTS (SELECT 1 FROM incident_audience a WHERE a.case_id = c.id AND a.round = c.round AND a.state IN ('owed', 'queued', 'failed')))
 		AND NOT EXISTS (SELECT 1 FROM incident_waiver v WHERE v.case_id = c.id AND v.round = c.round AND v.guard = 'affected-told' AND v.agreed IS NOT NULL) ORDER BY c.number LIMIT 100`
+	unheard = `SELECT c.number, COUNT(*) FROM incident_case c JOIN incident_status_notice n ON n.about = 'incident/' || c.id JOIN incident_status_subscriber s ON s.id = n.subscriber
+		WHERE NOT c.drill AND c.l IN ('L5', 'L6') AND n.state = 'queued' AND s.suspended IS NULL AND n.made < c.review
+		AND NOT EXISTS (SELECT 1 FROM incident_waiver v WHERE v.case_id = c.id AND v.round = c.round AND v.guard = 'subscribers-told' AND v.agreed IS NOT NULL) GROUP BY c.number ORDER BY c.number LIMIT 100`
 	countTold = `SELECT COUNT(*) FROM incident_audience`
 )

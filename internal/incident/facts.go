@@ -49,6 +49,11 @@ func (s *Service) facts(ctx context.Context, r ledger.Reader, who actor.Actor, c
 }
 
 func (s *Service) publicFacts(ctx context.Context, r ledger.Reader, c Case, f *engine.Facts) error {
+	waiting, err := s.Page.Waiting(ctx, r, c.ID)
+	if err != nil {
+		return err
+	}
+	f.Subscribers = int(waiting)
 	newest, err := s.Page.Newest(ctx, r, c.ID)
 	if errors.Is(err, fault.NotFound) {
 		return nil

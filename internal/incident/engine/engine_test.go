@@ -152,7 +152,7 @@ func someFacts(r *rand.Rand, states map[engine.Region]string) *engine.Facts {
 	yes := func() bool { return r.IntN(4) > 0 }
 	now := time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC)
 	f := &engine.Facts{Now: now, Reason: yes(), Severity: r.IntN(5), Roles: map[engine.Role]bool{}, States: states, Waived: map[string]bool{}, Green: yes(), GreenSince: now.Add(-time.Duration(r.IntN(40)) * time.Minute),
-		Soak: 15 * time.Minute, Public: !yes(), Monitoring: yes(), Estimate: yes(), Leak: !yes(), NextDue: now.Add(time.Duration(r.IntN(40)-30) * time.Minute), AudienceOwe: r.IntN(2), Audience: yes(),
+		Soak: 15 * time.Minute, Public: !yes(), Monitoring: yes(), Estimate: yes(), Leak: !yes(), NextDue: now.Add(time.Duration(r.IntN(40)-30) * time.Minute), AudienceOwe: r.IntN(2), Audience: yes(), Subscribers: max(0, r.IntN(6)-4),
 		Author: "a", Actor: []string{"a", "b"}[r.IntN(2)], ReviewSigned: yes(), Measures: yes(), Expiry: now.Add(time.Duration(r.IntN(60)-10) * 24 * time.Hour), LongestFix: 30 * 24 * time.Hour,
 		LastingOwned: yes(), Test: yes(), Proved: map[string]bool{}}
 	if yes() {

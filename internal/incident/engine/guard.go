@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -26,6 +27,7 @@ type Facts struct {
 	NextDue     time.Time
 	AudienceOwe int  // of those affected, without a final message
 	Audience    bool // who is affected was decided
+	Subscribers int  // whose notice has no end yet; -1 = they are being looked for
 
 	Author, Actor string // of what is to be approved, and who approves now
 	ReviewSigned  bool
@@ -47,9 +49,10 @@ type Lack struct {
 
 // guard is one condition.
 type guard struct {
-	words string // what is missing while it does not hold
-	who   string // who can mend it
-	firm  bool   // cannot be waived
+	words string                // what is missing while it does not hold
+	says  func(f *Facts) string // instead of words, where there is something to count; nil = nothing
+	who   string                // who can mend it
+	firm  bool                  // cannot be waived
 	holds func(f *Facts) bool
 }
 
@@ -71,7 +74,11 @@ func Unmet(r Region, s Step, f *Facts) (out []Lack) { // clause: inc.process
 			out = append(out, Lack{Guard: name, Words: "This guard is not known.", Who: "nobody"})
 		case g.holds(f), !g.firm && f.Waived[WaiverOf(r, name)]:
 		default:
-			out = append(out, Lack{Guard: name, Words: g.words, Who: g.who})
+			l := Lack{Guard: name, Words: g.words, Who: g.who}
+			if g.says != nil {
+				l.Words = g.says(f)
+			}
+			out = append(out, l)
 		}
 	}
 	return out
@@ -108,6 +115,29 @@ func (f *Facts) past(r Region, states ...string) bool {
 	return f.States[r] == "" || slices.Contains(states, f.States[r])
 }
 
+// owed says of how many teams it is not known that they were told.
+func owed(f *Facts) string {
+	if !f.Audience {
+		return "Who is affected is not decided yet."
+	}
+	return count(f.AudienceOwe, "team that is affected has", "teams that are affected have") + " no message in its final state."
+}
+
+// waiting says how many subscribers wait.
+func waiting(f *Facts) string {
+	if f.Subscribers < 0 {
+		return "Those who subscribe to the status page are being looked for."
+	}
+	return count(f.Subscribers, "subscriber of the status page waits", "subscribers of the status page wait") + " for the newest update."
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
 const (
 	operator = "the recovery operator"
 	officer  = "the privacy officer"
@@ -131,22 +161,23 @@ var guards = map[string]guard{
 	"fixed-or-up": {words: "No fix is in place or planned, and the application was not opened again.", who: lead, holds: func(f *Facts) bool {
 		return slices.Contains([]string{"F3", "F4", "F5"}, f.States[F]) || slices.Contains([]string{"R10", "R11", "R12"}, f.States[R])
 	}},
-	"told-monitoring": {words: "The status page does not say yet that the impact is over and is being watched.", who: comms, holds: func(f *Facts) bool { return f.States[C] == "" || f.Monitoring }},
-	"soaked":          {words: "It has not been quiet long enough.", who: "time", holds: func(f *Facts) bool { return !f.GreenSince.IsZero() && f.Now.Sub(f.GreenSince) >= f.Soak }},
-	"public-ended":    {words: "The status page does not say yet that it is resolved.", who: comms, holds: func(f *Facts) bool { return f.ended(C) }},
-	"data-back":       {words: "The application is not up with its data restored.", who: operator, holds: func(f *Facts) bool { return f.past(R, "R10", "R11", "R12") }},
-	"affected-told":   {words: "Not everybody who is affected has a message in its final state, or who is affected was not decided.", who: comms, holds: func(f *Facts) bool { return f.Audience && f.AudienceOwe == 0 }}, // clause: inc.tell-affected
-	"review-approved": {words: "The review is not approved by somebody who did not write it.", who: "anybody who may act and is not its author", firm: true, holds: func(f *Facts) bool { return f.ReviewSigned }},
-	"measures":        {words: "A root cause has no action that prevents it, with an owner and a date.", who: "the author of the review", firm: true, holds: func(f *Facts) bool { return f.Measures }}, // clause: inc.learn
-	"breach-ended":    {words: "The breach is not dealt with to its end.", who: officer, holds: func(f *Facts) bool { return f.ended(B) }},
-	"fix-lasts":       {words: "The fix is a temporary one, without a lasting repair that has an owner and a date.", who: lead, holds: func(f *Facts) bool { return f.past(F, "F0", "F4", "F5") }},   // clause: inc.patch
-	"estimate-given":  {words: "The text says neither when service returns nor when the next update comes.", who: "whoever writes it", firm: true, holds: func(f *Facts) bool { return f.Estimate }}, // clause: inc.eta
-	"no-leak":         {words: "The text holds something that must not be public.", who: two, holds: func(f *Facts) bool { return !f.Leak }},
-	"interval-over":   {words: "The next update is not late yet.", who: "time", firm: true, holds: func(f *Facts) bool { return !f.NextDue.IsZero() && !f.Now.Before(f.NextDue) }}, // clause: inc.updates
-	"other-person":    {words: "Whoever proposed it does not approve it.", who: "anybody else who may act in incidents", firm: true, holds: func(f *Facts) bool { return f.Author != "" && f.Actor != "" && f.Author != f.Actor }},
-	"expiry-set":      {words: "The temporary fix has no end, or a later one than the policy allows.", who: lead, firm: true, holds: func(f *Facts) bool { return f.Expiry.After(f.Now) && !f.Expiry.After(f.Now.Add(f.LongestFix)) }}, // clause: inc.patch
-	"lasting-owned":   {words: "The lasting repair has no owner or no date.", who: lead, firm: true, holds: func(f *Facts) bool { return f.LastingOwned }},
-	"regression-test": {words: "No test is named that would fail if it came back.", who: lead, firm: true, holds: func(f *Facts) bool { return f.Test }},
+	"told-monitoring":  {words: "The status page does not say yet that the impact is over and is being watched.", who: comms, holds: func(f *Facts) bool { return f.States[C] == "" || f.Monitoring }},
+	"soaked":           {words: "It has not been quiet long enough.", who: "time", holds: func(f *Facts) bool { return !f.GreenSince.IsZero() && f.Now.Sub(f.GreenSince) >= f.Soak }},
+	"public-ended":     {words: "The status page does not say yet that it is resolved.", who: comms, holds: func(f *Facts) bool { return f.ended(C) }},
+	"data-back":        {words: "The application is not up with its data restored.", who: operator, holds: func(f *Facts) bool { return f.past(R, "R10", "R11", "R12") }},
+	"affected-told":    {says: owed, who: comms, holds: func(f *Facts) bool { return f.Audience && f.AudienceOwe == 0 }},                               // clause: inc.tell-affected
+	"subscribers-told": {says: waiting, who: "time: each is told, refuses, or is suspended", holds: func(f *Facts) bool { return f.Subscribers == 0 }}, // clause: inc.tell-affected
+	"review-approved":  {words: "The review is not approved by somebody who did not write it.", who: "anybody who may act and is not its author", firm: true, holds: func(f *Facts) bool { return f.ReviewSigned }},
+	"measures":         {words: "A root cause has no action that prevents it, with an owner and a date.", who: "the author of the review", firm: true, holds: func(f *Facts) bool { return f.Measures }}, // clause: inc.learn
+	"breach-ended":     {words: "The breach is not dealt with to its end.", who: officer, holds: func(f *Facts) bool { return f.ended(B) }},
+	"fix-lasts":        {words: "The fix is a temporary one, without a lasting repair that has an owner and a date.", who: lead, holds: func(f *Facts) bool { return f.past(F, "F0", "F4", "F5") }},   // clause: inc.patch
+	"estimate-given":   {words: "The text says neither when service returns nor when the next update comes.", who: "whoever writes it", firm: true, holds: func(f *Facts) bool { return f.Estimate }}, // clause: inc.eta
+	"no-leak":          {words: "The text holds something that must not be public.", who: two, holds: func(f *Facts) bool { return !f.Leak }},
+	"interval-over":    {words: "The next update is not late yet.", who: "time", firm: true, holds: func(f *Facts) bool { return !f.NextDue.IsZero() && !f.Now.Before(f.NextDue) }}, // clause: inc.updates
+	"other-person":     {words: "Whoever proposed it does not approve it.", who: "anybody else who may act in incidents", firm: true, holds: func(f *Facts) bool { return f.Author != "" && f.Actor != "" && f.Author != f.Actor }},
+	"expiry-set":       {words: "The temporary fix has no end, or a later one than the policy allows.", who: lead, firm: true, holds: func(f *Facts) bool { return f.Expiry.After(f.Now) && !f.Expiry.After(f.Now.Add(f.LongestFix)) }}, // clause: inc.patch
+	"lasting-owned":    {words: "The lasting repair has no owner or no date.", who: lead, firm: true, holds: func(f *Facts) bool { return f.LastingOwned }},
+	"regression-test":  {words: "No test is named that would fail if it came back.", who: lead, firm: true, holds: func(f *Facts) bool { return f.Test }},
 
 	"gate-closed":        proved("gate-closed", "The gate is not closed on every node.", operator, true),
 	"frozen-proved":      proved("frozen-proved", "It is not proved that nothing is written.", operator, true),

@@ -34,7 +34,7 @@ var life = Machine{Region: L, Name: "Lifecycle", Start: "L0", // clause: inc.pro
 		{From: "L2", Event: "cancel", To: "LX", Says: "Cancel it", Guards: []string{reason, "not-public"}, Role: Commander, Proof: "reason", Duty: Sort, Clause: "inc.process"},
 		{From: "L3", Event: "relapse", To: "L2", Says: "It is back", Proof: "who or what saw it", Duty: Contain, Clause: "inc.process"},
 		{From: "L3", Event: "resolve", To: "L4", Says: "It is resolved", Guards: []string{green, "soaked", "public-ended", "data-back"}, Role: Commander, Act: "tell-affected", Proof: "time without impact", Duty: Inform, Clause: "inc.process"},
-		{From: "L4", Event: "review", To: "L5", Says: "Begin the review", Guards: []string{"public-ended", "affected-told"}, Proof: "messages delivered", Duty: Inform, Clause: "inc.tell-affected"},
+		{From: "L4", Event: "review", To: "L5", Says: "Begin the review", Guards: []string{"public-ended", "affected-told", "subscribers-told"}, Proof: "messages delivered", Duty: Inform, Clause: "inc.tell-affected"},
 		{From: "L4", Event: "reopen", To: "L2", Says: "Reopen it", Guards: []string{reason}, Act: "open-regions", Proof: "reason", Duty: Contain, Clause: "inc.process"},
 		{From: "L5", Event: "close", To: "L6", Says: "Close it", Guards: []string{"review-approved", "measures", "breach-ended", "fix-lasts"}, Role: Commander, Due: learn, Proof: "hash of the review", Duty: Repair, Clause: "inc.learn"},
 		{From: "L5", Event: "reopen", To: "L2", Says: "Reopen it", Guards: []string{reason}, Act: "open-regions", Proof: "reason", Duty: Contain, Clause: "inc.process"},

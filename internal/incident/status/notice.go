@@ -176,7 +176,23 @@ func (s *Service) spread(ctx context.Context, payload secret.Bytes) error {
 			return err
 		}
 	}
-	return nil
+	return s.quietly(ctx, setSpread, x.What, us(s.Now()))
+}
+
+// Waiting counts the subscribers whose notice about an incident has no end yet: it is neither
+// told nor refused, and they are not suspended. -1: a job has not looked for them all yet.
+func (s *Service) Waiting(ctx context.Context, r ledger.Reader, caseID string) (n int64, err error) { // clause: inc.tell-affected
+	var spread *int64
+	if err := ledger.One(ctx, r, newestSpread, []any{&spread}, caseID); errors.Is(err, fault.NotFound) {
+		return 0, nil
+	} else if err != nil {
+		return 0, fmt.Errorf("read posts: %w", err)
+	}
+	if spread == nil {
+		return -1, nil
+	}
+	err = ledger.One(ctx, r, countWaiting, []any{&n}, "incident/"+caseID)
+	return n, err
 }
 
 // notice is one row, with whom it goes to.
@@ -420,5 +436,8 @@ const (
 	countRefused   = `UPDATE incident_status_subscriber SET refused = refused + 1 WHERE id = $1`
 	suspend        = `UPDATE incident_status_subscriber SET refused = refused + 1, suspended = $2 WHERE id = $1`
 	publicRow      = `SELECT id, title, impact, made, ended FROM incident_status_public WHERE case_id = $1`
+	setSpread      = `UPDATE incident_status_update SET spread = $2 WHERE id = $1 AND spread IS NULL`
+	newestSpread   = `SELECT u.spread FROM incident_status_update u JOIN incident_status_public p ON p.id = u.public_id WHERE p.case_id = $1 ORDER BY u.at DESC, u.id DESC LIMIT 1`
+	countWaiting   = `SELECT COUNT(*) FROM incident_status_notice n JOIN incident_status_subscriber s ON s.id = n.subscriber WHERE n.about = $1 AND n.state = 'queued' AND s.suspended IS NULL`
 	onePost        = postColumns + ` WHERE u.id = $1`
 )
