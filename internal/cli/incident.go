@@ -341,7 +341,8 @@ func (a *app) incidentUpdate() *cobra.Command {
 	var title, state, estimate, next, impact, corrects string
 	var components map[string]string
 	c := &cobra.Command{Use: "update INCIDENT TEXT", Short: "Post to the status page", Long: `Posts to the status page and to its subscribers. An update says when service returns (--estimate), or
-when the next one comes (--next); both are times from now such as 45m, or RFC 3339. The first one needs a title.`,
+when the next one comes (--next); both are times from now such as 45m, or RFC 3339. The first one needs a title.
+A false alarm that was posted is taken back by --state retracted, before it is cancelled.`,
 		Example: "  writ incident update I-1 \"Some people cannot sign in.\" --title \"Sign-in fails\" --state investigating --next 45m", Args: cobra.ExactArgs(2),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			in := map[string]any{"title": title, "state": state, "body": args[1], "impact": impact, "components": components, "corrects": corrects}
@@ -358,7 +359,7 @@ when the next one comes (--next); both are times from now such as 45m, or RFC 33
 			return a.tell(c, args[0], "updates", in)
 		})}
 	c.Flags().StringVar(&title, "title", "", "what the public reads as the title")
-	c.Flags().StringVar(&state, "state", "investigating", "investigating, identified, monitoring, resolved or postmortem")
+	c.Flags().StringVar(&state, "state", "investigating", "investigating, identified, monitoring, resolved, postmortem or retracted")
 	c.Flags().StringVar(&estimate, "estimate", "", "when service returns")
 	c.Flags().StringVar(&next, "next", "", "when the next update comes at the latest")
 	c.Flags().StringVar(&impact, "impact", "", "none, minor, major or critical")

@@ -177,7 +177,7 @@ func formOf(v incident.View, st engine.Step, at string, components []web.Option)
 	switch st.Event {
 	case "categorise":
 		f.Action, f.Fields = at+"/kind", kindFields(v)
-	case "post", "update", "finish", "publish-review":
+	case "post", "update", "finish", "publish-review", "retract":
 		f.Action, f.Fields = at+"/update", postFields(v, st.Event, components)
 	case "propose", "approve-fix", "deploy", "plan", "replace":
 		f.Action = at + "/fix"
@@ -195,6 +195,9 @@ func formOf(v incident.View, st engine.Step, at string, components []web.Option)
 		f.Action = at + "/step"
 		if slices.Contains(st.Guards, "reason-given") || st.Event == "withdraw-fix" || st.Event == "relapse" {
 			f.Fields = []web.Field{{Name: "reason", Label: "Why", Required: true, Max: 500, Complete: "off"}}
+			if st.Event == "cancel" && len(v.Posts) > 0 && v.Posts[0].State != page.Retracted {
+				f.Fields[0].Hint = "Something was posted about it: take the notice back first."
+			}
 		}
 	}
 	return f
@@ -219,7 +222,7 @@ func postFields(v incident.View, event string, components []web.Option) []web.Fi
 	}
 	words := web.Field{Name: "state", Label: "How it stands", Type: "select"}
 	for _, w := range page.Words() {
-		fits := map[string]bool{"finish": w == page.Resolved, "publish-review": w == page.Postmortem}[event] || (event == "post" || event == "update") && w != page.Resolved && w != page.Postmortem
+		fits := map[string]bool{"finish": w == page.Resolved, "publish-review": w == page.Postmortem, "retract": w == page.Retracted}[event] || (event == "post" || event == "update") && !page.Over(w)
 		if fits {
 			words.Options = append(words.Options, web.Option{Value: w, Text: page.Word(w), Chosen: len(v.Posts) > 0 && v.Posts[0].State == w})
 		}
@@ -236,7 +239,7 @@ func postFields(v incident.View, event string, components []web.Option) []web.Fi
 	if len(components) > 1 && event != "publish-review" {
 		is := web.Field{Name: "is", Label: "How that part is", Type: "select"}
 		for _, s := range page.States() {
-			is.Options = append(is.Options, web.Option{Value: s, Text: page.Word(s), Chosen: event != "finish" && s == page.PartialOutage})
+			is.Options = append(is.Options, web.Option{Value: s, Text: page.Word(s), Chosen: event != "finish" && event != "retract" && s == page.PartialOutage})
 		}
 		out = append(out, web.Field{Name: "component", Label: "Which part it concerns", Type: "select", Options: components}, is)
 	}
@@ -248,7 +251,7 @@ func otherForms(v incident.View, at string, components []web.Option) (out []inci
 	next := v.Next()
 	for _, x := range v.Stands {
 		for _, w := range x.Ways {
-			if next != nil && w.Step.From == next.Step.From && w.Step.Event == next.Step.Event || !w.Mine || w.Step.Event == "draft" {
+			if next != nil && w.Step.From == next.Step.From && w.Step.Event == next.Step.Event || !w.Mine || w.Step.Event == "draft" || lacks(w, "was-public") {
 				continue
 			}
 			f := formOf(v, w.Step, at, components)
@@ -298,6 +301,10 @@ func otherForms(v incident.View, at string, components []web.Option) (out []inci
 			{Name: "owner", Label: "Who does it", Required: true, Max: 254, Complete: "off"}, {Name: "days", Label: "In how many days", Mode: "numeric", Required: true, Max: 3, Complete: "off"}}}})
 	}
 	return out
+}
+
+func lacks(w incident.Way, guard string) bool {
+	return slices.ContainsFunc(w.Unmet, func(l engine.Lack) bool { return l.Guard == guard })
 }
 
 func (p *incidentView) tables(c *Console, v incident.View, at string, may bool) {

@@ -86,6 +86,13 @@ func TestIncidentPages(t *testing.T) { // breaks: inc.process
 	w.get("dev", one).want(200, "overdue, late", "Next: Post an update")
 	w.get("dev", one+"/map").want(200, "L2 active", "Public communication", "acknowledge")
 	w.get("dev", at+"/I-9").want(404)
+	w.get("dev", one).want(200, "take the notice back first")
+	w.post("dev", one+"/step", url.Values{"event": {"cancel"}, "reason": {"it came from a test"}}).want(409, "nobody has taken back", "--state retracted", "Public communication: take the notice back")
+	w.post("dev", one+"/update", url.Values{"state": {"retracted"}, "body": {"It was a false alarm: everybody can sign in."}}).want(303)
+	if got := w.get("dev", one).want(200, "Retracted").Body.String(); strings.Contains(got, "take the notice back first") {
+		t.Error("what was taken back is to be taken back first")
+	}
+	w.post("dev", one+"/step", url.Values{"event": {"cancel"}, "reason": {"it came from a test"}}).want(303)
 }
 
 // What people outside wrote is shown, escaped, to who may act, who answers it there; others see

@@ -214,7 +214,7 @@ func (s *Service) probeUpdates(ctx context.Context) (clause.Result, error) { // 
 
 func (s *Service) replayEstimates(ctx context.Context) (clause.Result, error) { // clause: inc.eta
 	var n, without int64
-	if err := ledger.One(ctx, s.DB, countEstimates, []any{&n, &without}, status.Resolved, status.Postmortem); err != nil {
+	if err := ledger.One(ctx, s.DB, countEstimates, []any{&n, &without}, status.Resolved, status.Postmortem, status.Retracted); err != nil {
 		return clause.Result{}, fmt.Errorf("count estimates: %w", err)
 	}
 	var bad []string
@@ -298,7 +298,7 @@ const (
 
 	notElsewhere = `SELECT c.number FROM incident_case c JOIN incident_status_public p ON p.case_id = c.id
 		WHERE NOT c.drill AND p.made > $2 AND p.made <= $3 AND NOT EXISTS (SELECT 1 FROM incident_elsewhere e WHERE e.case_id = c.id AND e.channel = $1) ORDER BY c.number LIMIT 100`
-	countEstimates = `SELECT COUNT(*), COALESCE(SUM(CASE WHEN estimate IS NULL AND next IS NULL AND state NOT IN ($1, $2) THEN 1 ELSE 0 END), 0) FROM incident_status_update`
+	countEstimates = `SELECT COUNT(*), COALESCE(SUM(CASE WHEN estimate IS NULL AND next IS NULL AND state NOT IN ($1, $2, $3) THEN 1 ELSE 0 END), 0) FROM incident_status_update`
 	overdueActions = `SELECT c.number FROM incident_action x JOIN incident_case c ON c.id = x.case_id WHERE NOT c.drill AND x.done IS NULL AND x.due <= $1 ORDER BY c.number LIMIT 100`
 	closedBare     = `SELECT c.number FROM incident_case c WHERE NOT c.drill AND c.l = 'L6' AND c.declared <= $1 AND NOT EXISTS (SELECT 1 FROM incident_action x WHERE x.case_id = c.id AND x.prevent) ORDER BY c.number LIMIT 100`
 	countReviews   = `SELECT COUNT(*) FROM incident_review`

@@ -61,8 +61,8 @@ func (s *Service) publicFacts(ctx context.Context, r ledger.Reader, c Case, f *e
 	if err != nil {
 		return err
 	}
-	f.Public = newest.State != status.Resolved && newest.State != status.Postmortem
-	f.Monitoring = newest.State == status.Monitoring || !f.Public
+	f.Public = newest.State != status.Retracted
+	f.Monitoring = newest.State == status.Monitoring || status.Over(newest.State)
 	f.NextDue = s.nextDue(c, newest)
 	return nil
 }

@@ -7,8 +7,10 @@ import (
 	"testing"
 
 	"writ/internal/clause"
+	"writ/internal/fault"
 	"writ/internal/incident"
 	"writ/internal/incident/engine"
+	"writ/internal/incident/status"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/notify"
 )
@@ -86,5 +88,85 @@ func TestWaitingSubscribersAreLetPass(t *testing.T) {
 	_, err := w.svc.Take(t.Context(), w.as("dev"), c.Ref(), incident.Step{Event: "review"})
 	if guards, _ := w.kept(err); !slices.Equal(guards, []string{"affected-told"}) {
 		t.Errorf("%v", guards)
+	}
+}
+
+// What was posted is taken back before its incident is cancelled: to say that it is resolved is
+// not enough, and only whoever speaks for it takes it back. The public reads that it was.
+func TestFalseAlarmIsTakenBack(t *testing.T) { // breaks: inc.public-notice
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit, nil)
+		c := w.active()
+		cancel := func() error {
+			_, err := w.svc.Take(t.Context(), w.as("dev"), c.Ref(), incident.Step{Event: "cancel", Reason: "it came from a test"})
+			return err
+		}
+		retract := func(who string) error {
+			_, err := w.svc.Update(t.Context(), w.as(who), c.Ref(), status.Post{Title: "Sign-in fails", State: status.Retracted, Body: "It was a false alarm: everybody can sign in."}, 0)
+			return err
+		}
+		if guards, _ := w.kept(retract("dev")); !slices.Equal(guards, []string{"was-public"}) {
+			t.Errorf("what was never posted is taken back: %v", guards)
+		}
+		w.says(c.Ref(), status.Investigating)
+		err := cancel()
+		if guards, _ := w.kept(err); !slices.Equal(guards, []string{"not-public"}) {
+			t.Errorf("after a post: %v", guards)
+		}
+		if _, p := fault.PublicOf(err); !strings.Contains(p.Next, "writ incident update I-1") || !strings.Contains(p.Next, "--state retracted") {
+			t.Errorf("the way out is not said: %q", p.Next)
+		}
+		w.step("dev", c.Ref(), "impact-over", "")
+		w.says(c.Ref(), status.Resolved)
+		if guards, _ := w.kept(cancel()); !slices.Equal(guards, []string{"not-public"}) {
+			t.Errorf("after it was called resolved: %v", guards)
+		}
+		if _, code := w.kept(retract("eve")); code != "role_needed" {
+			t.Errorf("somebody else takes it back: %s", code)
+		}
+		if err := retract("dev"); err != nil {
+			t.Fatal(err)
+		}
+		if err := cancel(); err != nil {
+			t.Fatal(err)
+		}
+		v := w.show(c.Ref())
+		if v.State() != "cancelled" || v.States[engine.C] != "C4" || v.Posts[0].State != status.Retracted || len(v.Posts) != 3 {
+			t.Errorf("%s %v %v", v.State(), v.States, v.Posts)
+		}
+		if body := w.get("/-/status/incidents/" + v.Posts[0].Public).Body.String(); !strings.Contains(body, "Retracted") || !strings.Contains(body, "Some people cannot sign in") {
+			t.Errorf("the page: %s", body)
+		}
+		if body := w.get("/-/status/api/v2/incidents.json").Body.String(); strings.Contains(body, "retracted") || !strings.Contains(body, `"status":"resolved"`) {
+			t.Errorf("a word that readers do not know: %s", body)
+		}
+		w.expect("updates-estimated", clause.Pass, "")
+	}, tables...)
+}
+
+// What comes back after the page called it resolved is told to the public again, in time.
+func TestRelapseIsPublicAgain(t *testing.T) { // breaks: inc.public-notice, inc.updates
+	w := open(t)
+	c := w.active()
+	w.says(c.Ref(), status.Investigating)
+	w.fixed(c.Ref())
+	w.says(c.Ref(), status.Monitoring)
+	w.step("dev", c.Ref(), "mitigate", "")
+	w.says(c.Ref(), status.Resolved)
+	c = w.step("dev", c.Ref(), "relapse", "it fails again")
+	if c.States[engine.C] != "C0" {
+		t.Fatalf("after it came back: %v", c.States)
+	}
+	w.kit.Clock.Advance(w.rules.Get().Notice)
+	w.tend()
+	if w.entries("deadline-lost") != 1 {
+		t.Error("that nobody tells the public is not late")
+	}
+	if c = w.says(c.Ref(), status.Identified); c.States[engine.C] != "C2" {
+		t.Errorf("%v", c.States)
+	}
+	w.ok(w.svc.Update(t.Context(), w.as("dev"), c.Ref(), status.Post{State: status.Retracted, Body: "It was a false alarm."}, 0))
+	if c = w.says(c.Ref(), status.Identified); c.States[engine.C] != "C2" {
+		t.Errorf("what was taken back and is true after all: %v", c.States)
 	}
 }

@@ -50,7 +50,7 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, ref string, p sta
 	}
 	var lacks []status.Leak
 	c, err = s.change(ctx, who, c.ID, version, func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
-		if err := s.mustOpen(ctx, tx, c); err != nil {
+		if err := s.mustOpen(ctx, tx, c, p); err != nil {
 			return nil, err
 		}
 		if len(leaks) > 0 {
@@ -86,15 +86,31 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, ref string, p sta
 	return c, s.Page.Refresh(ctx)
 }
 
-// mustOpen begins public communication by hand, once the kind is decided.
-func (s *Service) mustOpen(ctx context.Context, tx *ledger.Tx, c *Case) error {
-	if c.States[engine.C] != "" {
-		return nil
+// mustOpen begins public communication by hand, once the kind is decided, and again where what
+// was said to be over or a false alarm is neither.
+func (s *Service) mustOpen(ctx context.Context, tx *ledger.Tx, c *Case, p status.Post) error {
+	if at := c.States[engine.C]; at != "" {
+		if c.States[engine.L] != "L2" || status.Over(p.State) {
+			return nil
+		}
+		return s.publicAgain(ctx, tx, c)
 	}
 	if at := c.States[engine.L]; at != "L2" && at != "L3" {
 		return kept(*c, engine.C, "post", []engine.Lack{{Guard: "kind-decided", Words: "The kind of incident is not decided yet, and nothing else starts before it.", Who: "anybody who may act in incidents"}})
 	}
 	return s.begin(ctx, tx, c, engine.C)
+}
+
+// publicAgain opens public communication that has ended, because the impact lasts.
+func (s *Service) publicAgain(ctx context.Context, tx *ledger.Tx, c *Case) error { // clause: inc.updates
+	if at := c.States[engine.C]; at != "C4" && at != "C5" {
+		return nil
+	}
+	again, err := s.take(ctx, tx, actor.System("incident"), c, engine.C, "reopen", nil)
+	if err == nil {
+		tx.Also(again.event)
+	}
+	return err
 }
 
 // eventOf is the step that a post is where the communication stands.
@@ -104,6 +120,8 @@ func eventOf(p status.Post, at string) string {
 		return "finish"
 	case p.State == status.Postmortem:
 		return "publish-review"
+	case p.State == status.Retracted:
+		return "retract"
 	case at == "C0" || at == "C1":
 		return "post"
 	}

@@ -58,6 +58,9 @@ func kept(c Case, r engine.Region, event string, lacks []engine.Lack) *Kept {
 		p.Next = "Look at it again; somebody may have done it."
 	}
 	for _, l := range lacks {
+		if l.Guard == "not-public" {
+			p.Next = "Take the notice back first: writ incident update " + c.Ref() + " \"…\" --state retracted"
+		}
 		p.Fields = append(p.Fields, fault.Field{Name: l.Guard, Code: "guard", Problem: l.Words + " Who can mend it: " + l.Who + "."})
 	}
 	k.Fault = fault.New(fault.Conflict, code, p)
@@ -270,13 +273,9 @@ func (s *Service) takeLife(ctx context.Context, tx *ledger.Tx, who actor.Actor, 
 		}
 		c.Round++
 		t.event.Round = c.Round
-		if at := c.States[engine.C]; at == "C4" || at == "C5" {
-			again, err := s.take(ctx, tx, actor.System("incident"), c, engine.C, "reopen", nil)
-			if err != nil {
-				return nil, err
-			}
-			tx.Also(again.event)
-		}
+	}
+	if event == "relapse" || event == "reopen" {
+		return t.event, s.publicAgain(ctx, tx, c)
 	}
 	return t.event, nil
 }

@@ -100,7 +100,7 @@ func askable(w *Way) bool {
 // forward are the steps that lead on, of those that a tired person is to be shown first.
 func forward(c Case, r engine.Region, st engine.Step) bool {
 	switch st.Event {
-	case "cancel", "relapse", "reopen", "draft", "lapse", "publish-review", "false-alarm", "fail", "red", "lost-again", "dismiss", "withdraw-fix":
+	case "cancel", "relapse", "reopen", "draft", "lapse", "publish-review", "false-alarm", "fail", "red", "lost-again", "dismiss", "withdraw-fix", "retract":
 		return false
 	case "update": // only when it is owed, or the word changes
 		return c.States[engine.C] == "C3'" || c.States[engine.C] == "C2" && c.States[engine.L] == "L2"

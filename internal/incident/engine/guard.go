@@ -155,7 +155,8 @@ var guards = map[string]guard{
 	"has-operator":  has(Recovery, "Nobody is recovery operator."),
 	"has-officer":   has(Privacy, "Nobody is privacy officer."),
 	"kind-decided":  {words: "The kind of incident is not decided yet, and nothing else starts before it.", who: everyone, firm: true, holds: func(f *Facts) bool { return f.past(L, "L2", "L3", "L4", "L5") && f.States[L] != "" }},
-	"not-public":    {words: "Something was posted about it. Post that it is resolved, or that it was a false alarm, first.", who: comms, firm: true, holds: func(f *Facts) bool { return !f.Public }},
+	"not-public":    {words: "Something was posted about it that nobody has taken back.", who: comms, firm: true, holds: func(f *Facts) bool { return !f.Public }},
+	"was-public":    {words: "Nothing stands on the status page that could be taken back.", who: "nobody: there is nothing to do", firm: true, holds: func(f *Facts) bool { return f.Public }},
 	"impact-over":   {words: "The impact is not over.", who: "the commander, who says so once it is seen", holds: func(f *Facts) bool { return f.Green }},
 	"impact-back":   {words: "The incident is not active.", who: "the commander, by reopening it", firm: true, holds: func(f *Facts) bool { return f.States[L] == "L2" }},
 	"fixed-or-up": {words: "No fix is in place or planned, and the application was not opened again.", who: lead, holds: func(f *Facts) bool {

@@ -50,7 +50,7 @@ var public = Machine{Region: C, Name: "Public communication", Start: "C0",
 		{ID: "C2", Name: "posted", Says: "The first notice stands on the status page."},
 		{ID: "C3", Name: "current", Says: "The status page is up to date."},
 		{ID: "C3'", Name: "overdue", Says: "The next update is late, and the status page says so."},
-		{ID: "C4", Name: "final", Says: "The last update stands: it is resolved.", Rest: true},
+		{ID: "C4", Name: "final", Says: "The last update stands: it is resolved, or was a false alarm.", Rest: true},
 		{ID: "C5", Name: "reviewed", Says: "What was learned is published.", Rest: true},
 	},
 	Steps: []Step{
@@ -58,10 +58,12 @@ var public = Machine{Region: C, Name: "Public communication", Start: "C0",
 		{From: "C0", Event: "post", To: "C2", Says: "Post the notice", Guards: estimated, Role: Communications, Due: first, Act: "publish", Proof: "hash of the text", Duty: Inform, Clause: "inc.public-notice"},
 		{From: "C1", Event: "draft", To: "C1", Says: "Change the draft", Role: Communications, Proof: "hash of the text", Duty: Inform, Clause: "inc.public-notice"},
 		{From: "C1", Event: "post", To: "C2", Says: "Post the notice", Guards: estimated, Role: Communications, Due: first, Act: "publish", Proof: "hash of the text", Duty: Inform, Clause: "inc.public-notice"},
-		update("C2"), lapse("C2"), final("C2"),
-		update("C3"), lapse("C3"), final("C3"),
-		update("C3'"), final("C3'"),
+		retract("C0"), retract("C1"),
+		update("C2"), lapse("C2"), final("C2"), retract("C2"),
+		update("C3"), lapse("C3"), final("C3"), retract("C3"),
+		update("C3'"), final("C3'"), retract("C3'"),
 		{From: "C4", Event: "publish-review", To: "C5", Says: "Publish what was learned", Guards: []string{"no-leak", "review-approved"}, Role: Communications, Act: "publish", Proof: "hash of the text", Duty: Learn, Clause: "inc.learn"},
+		retract("C4"),
 		{From: "C4", Event: "reopen", To: "C0", Says: "Open it again", Guards: []string{"impact-back"}, Role: Writ, Proof: "round", Duty: Inform, Clause: "inc.public-notice"},
 		{From: "C5", Event: "reopen", To: "C0", Says: "Open it again", Guards: []string{"impact-back"}, Role: Writ, Proof: "round", Duty: Inform, Clause: "inc.public-notice"},
 	},
@@ -79,6 +81,11 @@ func lapse(from string) Step {
 
 func final(from string) Step {
 	return Step{From: from, Event: "finish", To: "C4", Says: "Post that it is resolved", Guards: []string{green, "no-leak"}, Role: Communications, Act: "publish", Proof: "hash of the text", Duty: Inform, Clause: "inc.updates"}
+}
+
+// retract takes back what stands there. It asks for no end of the impact: there was none.
+func retract(from string) Step {
+	return Step{From: from, Event: "retract", To: "C4", Says: "Take the notice back", Guards: []string{"was-public", "no-leak"}, Role: Communications, Act: "publish", Proof: "hash of the text", Duty: Inform, Clause: "inc.public-notice"}
 }
 
 // fix is the repair: a temporary one first if needed, then one that lasts.

@@ -23,10 +23,11 @@ const (
 	Monitoring    = "monitoring"
 	Resolved      = "resolved"
 	Postmortem    = "postmortem"
+	Retracted     = "retracted" // it was a false alarm: what was posted before is taken back
 )
 
 // Words are those that a post may say, in their order.
-func Words() []string { return []string{Investigating, Identified, Monitoring, Resolved, Postmortem} }
+func Words() []string { return []string{Investigating, Identified, Monitoring, Resolved, Postmortem, Retracted} }
 
 // Impacts are how much it touches, the least first.
 func Impacts() []string { return []string{"none", "minor", "major", "critical"} }
@@ -51,7 +52,10 @@ func (p Post) Estimated() bool { // clause: inc.eta
 	return !p.Estimate.IsZero() || !p.Next.IsZero() || p.over()
 }
 
-func (p Post) over() bool { return p.State == Resolved || p.State == Postmortem }
+func (p Post) over() bool { return Over(p.State) }
+
+// Over reports whether a post of that word is the last one that the public waits for.
+func Over(state string) bool { return state == Resolved || state == Postmortem || state == Retracted }
 
 // Hash is what an approval of the text is bound to.
 func (p Post) Hash() string {

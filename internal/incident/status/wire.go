@@ -143,6 +143,14 @@ func (w world) changed() (t time.Time) {
 	return t
 }
 
+// wireState is a word as readers of such pages know it: they have none for what was taken back.
+func wireState(state string) string {
+	if state == Retracted {
+		return Resolved
+	}
+	return state
+}
+
 // groupID is the id of a group, which has no row of its own.
 func groupID(name string) string {
 	const n = 12
@@ -186,11 +194,11 @@ func (w world) wireComponents() []wireComponent {
 }
 
 func (w world) wireIncident(p Public) wireIncident {
-	out := wireIncident{ID: p.ID, Name: p.Title, Status: p.State(), Impact: p.Impact, Shortlink: w.Origin + At + "/incidents/" + p.ID, CreatedAt: p.Made, UpdatedAt: p.Changed(), ResolvedAt: known(p.Ended), StartedAt: p.Made, PageID: pageID,
+	out := wireIncident{ID: p.ID, Name: p.Title, Status: wireState(p.State()), Impact: p.Impact, Shortlink: w.Origin + At + "/incidents/" + p.ID, CreatedAt: p.Made, UpdatedAt: p.Changed(), ResolvedAt: known(p.Ended), StartedAt: p.Made, PageID: pageID,
 		IncidentUpdates: []wireUpdate{}, Components: []wireComponent{}, Overdue: p.Overdue}
 	touched := map[string]bool{}
 	for _, u := range p.Posts {
-		x := wireUpdate{ID: u.ID, Status: u.State, Body: u.Body, IncidentID: p.ID, CreatedAt: u.At, UpdatedAt: u.At, DisplayAt: u.At, AffectedComponents: []wireAffected{}, Estimate: known(u.Estimate), NextUpdate: known(u.Next)}
+		x := wireUpdate{ID: u.ID, Status: wireState(u.State), Body: u.Body, IncidentID: p.ID, CreatedAt: u.At, UpdatedAt: u.At, DisplayAt: u.At, AffectedComponents: []wireAffected{}, Estimate: known(u.Estimate), NextUpdate: known(u.Next)}
 		for _, t := range u.Touched {
 			id, state := split(t)
 			touched[id] = true
