@@ -169,7 +169,12 @@ func (a *app) incidentShow() *cobra.Command {
 				Next    *incidentWay
 				Roles   []struct{ Role, Name string }
 				Signals []struct{ Signal, Says string }
-				Sent    []struct{ Account, Network, State, URL, Code string } `json:"posts_elsewhere"`
+				Fix     struct {
+					What, Hash, Author string
+					Second             string     `json:"second_review_by"`
+					Due                *time.Time `json:"second_review_due"`
+				}
+				Sent []struct{ Account, Network, State, URL, Code string } `json:"posts_elsewhere"`
 			}
 			if err := decode(raw, &x); err != nil {
 				return err
@@ -181,6 +186,12 @@ func (a *app) incidentShow() *cobra.Command {
 					late = " LATE."
 				}
 				a.say("%s: %s%s", r.Name, r.Says, late)
+			}
+			if x.Fix.What != "" {
+				a.say("fix for now, by %s: %s", visible(x.Fix.Author), visible(x.Fix.What))
+			}
+			if x.Fix.Due != nil {
+				a.say("a second person reviews it by %s: writ incident approve %s fix %.12s", a.when(*x.Fix.Due), x.Ref, x.Fix.Hash)
 			}
 			for _, p := range x.Sent {
 				a.say("on %s (%s): %s %s", visible(p.Account), p.Network, p.State, visible(p.URL+p.Code))
@@ -453,7 +464,7 @@ func (a *app) incidentReview() *cobra.Command {
 }
 
 func (a *app) incidentApprove() *cobra.Command {
-	return &cobra.Command{Use: "approve INCIDENT review|text|plan [HASH]", Short: "Approve the review, a text or a plan", Long: "Approves the review as it stands, the plan of a restore (for half an hour), or by its hash a text that holds what usually\nis not public. Whoever wrote it does not approve it; a change voids it.",
+	return &cobra.Command{Use: "approve INCIDENT review|text|plan|fix [HASH]", Short: "Approve the review, a text, a plan or a fix", Long: "Approves the review as it stands, the plan of a restore (for half an hour), a temporary fix as its second reviewer, or by\nits hash a text that holds what usually is not public. Whoever wrote it does not approve it; a change voids it.",
 		Example: "  writ incident approve I-1 review --as ben@example.com", Args: cobra.RangeArgs(2, 3),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			in := map[string]any{"object": args[1]}

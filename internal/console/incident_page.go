@@ -96,7 +96,11 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 		case !x.Due.IsZero():
 			m = web.Mark{State: web.StaleNow, Word: x.State.Name + ", due", At: x.Due}
 		}
-		p.Stands = append(p.Stands, incidentStand{x.Machine.Name, x.State.Says, m})
+		says := x.State.Says
+		if x.Machine.Region == engine.F {
+			says = strings.TrimSpace(says + " " + v.Fix.Says(func(t time.Time) string { return t.UTC().Format("2 January, 15:04 UTC") }))
+		}
+		p.Stands = append(p.Stands, incidentStand{x.Machine.Name, says, m})
 	}
 	may := c.Access.May(who, access.IncidentAct)
 	components, err := c.componentOptions(r)
@@ -262,6 +266,9 @@ func otherForms(v incident.View, at string, components []web.Option) (out []inci
 	}
 	if v.States[engine.L] == "L2" || v.States[engine.L] == "L3" {
 		out = append(out, incidentForm{"Change kind or severity", web.Form{Action: at + "/kind", Act: "Decide it anew", Quiet: true, Part: "kind", Fields: kindFields(v)}})
+	}
+	if !v.Fix.SecondDue().IsZero() {
+		out = append(out, incidentForm{"Fix: review it as the second person", web.Form{Action: at + "/approve", Act: "I have reviewed the fix", Quiet: true, Part: "second", Hidden: []web.Pair{{Name: "object", Value: "fix"}, {Name: "hash", Value: v.Fix.Hash}}}})
 	}
 	if v.Open() {
 		roles := web.Field{Name: "role", Label: "Role", Type: "select"}

@@ -79,6 +79,11 @@ func TestIncidentPages(t *testing.T) { // breaks: inc.process
 	w.get("dev", one).want(200, "Investigating", "Some people cannot sign in.", "next by", "Post it on social too")
 	w.post("dev", one+"/note", url.Values{"text": {"rang the provider"}}).want(303)
 	w.post("dev", one+"/posted", url.Values{"channel": {"social"}, "url": {"https://social.example.test/1"}}).want(303)
+	w.post("dev", one+"/role", url.Values{"role": {"technical-lead"}}).want(303)
+	w.post("dev", one+"/fix", url.Values{"event": {"propose"}, "what": {"Turn the check off"}}).want(303)
+	w.post("ana", one+"/fix", url.Values{"event": {"approve-fix"}}).want(303)
+	w.get("ana", one).want(200, "For now: Turn the check off (by ", "A second person reviews it by 3 November, ", "I have reviewed the fix")
+	w.post("ana", one+"/approve", url.Values{"object": {"fix"}}).want(409, "are not the second")
 	w.kit.Clock.Advance(time.Hour)
 	if err := w.incident.Tend(t.Context()); err != nil {
 		t.Fatal(err)

@@ -34,7 +34,7 @@ func (s *Service) Controls(*canary.Door) []clause.Control {
 		look("incident.updates-in-time", "inc.updates", "Looks whether an update is overdue, or was lately", clause.Probe, s.probeUpdates),
 		look("incident.updates-estimated", "inc.eta", "Counts updates on the status page that say neither when service returns nor when the next one comes", clause.Replay, s.replayEstimates),
 		look("incident.reviewed", "inc.learn", "Looks for reviews that are late, actions that are overdue, and incidents closed without what prevents the next one", clause.Probe, s.probeLearned),
-		look("incident.fixes-last", "inc.patch", "Looks for temporary fixes that outlived their end", clause.Probe, s.probeFixes),
+		look("incident.fixes-last", "inc.patch", "Looks for temporary fixes that outlived their end, or that no second person has reviewed within a day", clause.Probe, s.probeFixes),
 		look("incident.affected-told", "inc.tell-affected", "Holds every reviewed incident against the messages to those it affected", clause.Replay, s.replayTold),
 	}...)
 }
@@ -263,9 +263,14 @@ func (s *Service) probeFixes(ctx context.Context) (clause.Result, error) { // cl
 	}, us(s.Now())); err != nil {
 		return clause.Result{}, fmt.Errorf("read fixes: %w", err)
 	}
+	late, err := s.unreviewedFixes(ctx)
+	if err != nil {
+		return clause.Result{}, fmt.Errorf("read fixes: %w", err)
+	}
+	bad = append(bad, late...)
 	var n int64
-	err := ledger.One(ctx, s.DB, countFixes, []any{&n})
-	return verdict(fmt.Sprintf("%s, none beyond its end", web.Count(n, "temporary fix in place")), n, bad), err
+	err = ledger.One(ctx, s.DB, countFixes, []any{&n})
+	return verdict(fmt.Sprintf("%s, none beyond its end or without its second review", web.Count(n, "temporary fix in place")), n, bad), err
 }
 
 func (s *Service) replayTold(ctx context.Context) (clause.Result, error) { // clause: inc.tell-affected

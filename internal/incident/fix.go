@@ -11,6 +11,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/incident/engine"
+	"writ/internal/jobs"
 	"writ/internal/ledger"
 )
 
@@ -20,6 +21,10 @@ type Fix struct {
 	Name     string
 	Hash     string
 	What     string
+	Approver string // who let it in; another person reviews it within a day
+	Approved time.Time
+	Second   string
+	Seconded time.Time
 	Deployed time.Time
 	Expires  time.Time
 	Owner    string // of the lasting one
@@ -27,6 +32,8 @@ type Fix struct {
 	Plan     string
 	Test     string
 	Gone     time.Time // since when the temporary one is gone
+
+	ApproverName, SecondName, OwnerName string
 
 	told      time.Time
 	what, lay []byte
@@ -68,6 +75,12 @@ func (s *Service) Mend(ctx context.Context, who actor.Actor, ref string, in NewF
 	if err != nil {
 		return Case{}, err
 	}
+	var ask []jobs.Job
+	if in.Event == "approve-fix" {
+		if ask, err = s.askSecond(ctx, c, who.ID); err != nil {
+			return Case{}, err
+		}
+	}
 	box, err := s.seal(ctx, c.ID, "incident_fix.box", c.ID+"/"+in.Event, in.What)
 	if err != nil {
 		return Case{}, err
@@ -86,7 +99,7 @@ func (s *Service) Mend(ctx context.Context, who actor.Actor, ref string, in NewF
 		if err != nil {
 			return nil, err
 		}
-		return t.event, s.writeFix(ctx, tx, who, c, in, owner, box, &t.event)
+		return t.event, errors.Join(s.writeFix(ctx, tx, who, c, in, owner, box, &t.event), s.enqueue(ctx, tx, ask))
 	})
 }
 
@@ -105,7 +118,7 @@ func (s *Service) writeFix(ctx context.Context, tx *ledger.Tx, who actor.Actor, 
 		if err != nil {
 			return err
 		}
-		return exec(insertApproval, tx.ID(), objectFix, x.Hash, who.ID, now)
+		return errors.Join(exec(approveFix, who.ID, now), exec(insertApproval, tx.ID(), objectFix, x.Hash, who.ID, now))
 	case "deploy":
 		return exec(deployFix, now, us(in.Ends))
 	case "plan":
@@ -118,8 +131,9 @@ func (s *Service) writeFix(ctx context.Context, tx *ledger.Tx, who actor.Actor, 
 
 func readFix(ctx context.Context, r ledger.Reader, id string) (Fix, error) {
 	var x Fix
-	var deployed, expires, due, gone, told *int64
-	err := ledger.One(ctx, r, fixOf, []any{&x.Author, &x.Hash, &x.what, &deployed, &expires, &x.Owner, &due, &x.lay, &x.Test, &gone, &told}, id)
+	var approved, seconded, deployed, expires, due, gone, told *int64
+	err := ledger.One(ctx, r, fixOf, []any{&x.Author, &x.Hash, &x.what, &deployed, &expires, &x.Owner, &due, &x.lay, &x.Test, &gone, &told, &x.Approver, &approved, &x.Second, &seconded}, id)
+	x.Approved, x.Seconded = when(approved), when(seconded)
 	x.Deployed, x.Expires, x.Due, x.Gone, x.told = when(deployed), when(expires), when(due), when(gone), when(told)
 	return x, err
 }
@@ -139,15 +153,16 @@ func (s *Service) fix(ctx context.Context, id string) (Fix, error) {
 	if x.Plan, err = s.open(ctx, "incident_fix.box", id+"/plan", x.lay); err != nil {
 		return Fix{}, err
 	}
-	x.Name = s.name(ctx, x.Author)
+	x.Name, x.ApproverName, x.SecondName, x.OwnerName = s.name(ctx, x.Author), s.name(ctx, x.Approver), s.name(ctx, x.Second), s.name(ctx, x.Owner)
 	return x, nil
 }
 
 const (
-	fixOf      = `SELECT author, hash, box, deployed, expires, owner, due, plan, test, gone, told FROM incident_fix WHERE case_id = $1`
+	fixOf      = `SELECT author, hash, box, deployed, expires, owner, due, plan, test, gone, told, approver, approved, second, seconded FROM incident_fix WHERE case_id = $1`
 	proposeFix = `INSERT INTO incident_fix (case_id, author, hash, box, deployed, expires, owner, due, plan, test, gone, told)
 		VALUES ($1, $2, $3, $4, NULL, NULL, '', NULL, NULL, '', NULL, NULL)
-		ON CONFLICT (case_id) DO UPDATE SET author = excluded.author, hash = excluded.hash, box = excluded.box, deployed = NULL, expires = NULL, told = NULL`
+		ON CONFLICT (case_id) DO UPDATE SET author = excluded.author, hash = excluded.hash, box = excluded.box, deployed = NULL, expires = NULL, told = NULL, gone = NULL,
+		approver = '', approved = NULL, second = '', seconded = NULL, overdue = NULL`
 	deployFix = `UPDATE incident_fix SET deployed = $2, expires = $3, told = NULL WHERE case_id = $1`
 	planFix   = `INSERT INTO incident_fix (case_id, author, hash, box, deployed, expires, owner, due, plan, test, gone, told)
 		VALUES ($1, $2, '', NULL, NULL, NULL, $3, $4, $5, '', NULL, NULL)

@@ -42,7 +42,7 @@ func (s *Service) Routes() []web.Route {
 		on("POST "+v1+"/{ref}/updates", few, s.postUpdate, web.Doc{Summary: "Post to the status page", In: updateIn{}, Out: caseOut{}, Errors: []string{"post_state", "post_body", "post_title", "drill_public"}}),
 		on("POST "+v1+"/{ref}/fix", few, s.postFix, web.Doc{Summary: "Take a step of the repair", In: fixIn{}, Out: caseOut{}, Errors: []string{"fix_what", "step_up_required"}}),
 		on("POST "+v1+"/{ref}/review", many, s.postReview, web.Doc{Summary: "Write what was learned, with root causes and actions", In: reviewIn{}, Out: caseOut{}, Errors: []string{"review_text", "review_causes", "review_actions"}}),
-		on("POST "+v1+"/{ref}/approvals", few, s.postApproval, web.Doc{Summary: "Approve the review, or a text, as it stands", In: approvalIn{}, Out: caseOut{}, Errors: []string{"no_person", "object_unknown", "approval_void", "approved", "no_plan", "step_up_required"}}),
+		on("POST "+v1+"/{ref}/approvals", few, s.postApproval, web.Doc{Summary: "Approve the review, a text, or as the second reviewer the temporary fix, as it stands", In: approvalIn{}, Out: caseOut{}, Errors: []string{"no_person", "object_unknown", "approval_void", "approved", "no_plan", "step_up_required"}}),
 		on("POST "+v1+"/{ref}/waivers", few, s.postWaiver, web.Doc{Summary: "Let a guard pass: the first asks, a second person agrees", In: waiverIn{}, Out: caseOut{}, Errors: []string{"no_person", "guard_unknown", "guard_firm", "waived", "step_up_required"}}),
 		on("POST "+v1+"/{ref}/told", few, s.postTold, web.Doc{Summary: "A team that letters do not reach was told otherwise", In: toldIn{}, Out: caseOut{}, Errors: []string{"audience_not_failed", "reason_missing"}}),
 		on("POST "+v1+"/{ref}/posted", few, s.postPosted, web.Doc{Summary: "Say where the public was told on another channel", In: postedIn{}, Out: caseOut{}, Errors: []string{"channel_unknown", "url", "posted"}}),
@@ -234,6 +234,7 @@ type (
 		Notes    []noteOut     `json:"notes"`
 		Audience []audienceOut `json:"audience"`
 		Review   *reviewOut    `json:"review,omitempty"`
+		Fix      *fixOut       `json:"fix,omitempty"`
 	}
 	lineOut struct {
 		Entry  int64     `json:"entry"`
@@ -383,6 +384,7 @@ func wireView(v View) viewOut {
 	for _, a := range v.Audience {
 		out.Audience = append(out.Audience, audienceOut(a))
 	}
+	out.Fix = wireFix(v.Fix)
 	if l := v.Learned; l.Hash != "" {
 		out.Review = &reviewOut{Author: l.Name, At: l.At, Hash: l.Hash, Text: l.Text, Causes: append([]string{}, l.Causes...), Actions: []actionOut{}, Approved: append([]string{}, l.Approved...)}
 		for _, a := range l.Actions {

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"writ/internal/actor"
 	"writ/internal/clause"
 	"writ/internal/fault"
 	"writ/internal/incident"
@@ -168,5 +170,90 @@ func TestRelapseIsPublicAgain(t *testing.T) { // breaks: inc.public-notice, inc.
 	w.ok(w.svc.Update(t.Context(), w.as("dev"), c.Ref(), status.Post{State: status.Retracted, Body: "It was a false alarm."}, 0))
 	if c = w.says(c.Ref(), status.Identified); c.States[engine.C] != "C2" {
 		t.Errorf("what was taken back and is true after all: %v", c.States)
+	}
+}
+
+// A temporary fix that one person let in is reviewed by another one within a day, who is neither
+// that person nor its author. Both are recorded; late is told of, once, and breaks the clause.
+func TestFixIsReviewedTwice(t *testing.T) { // breaks: inc.patch
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit, nil)
+		c := w.active()
+		mend := func(name string, in incident.NewFix) {
+			t.Helper()
+			w.ok(w.svc.Mend(t.Context(), w.as(name), c.Ref(), in))
+		}
+		second := func(who actor.Actor) error {
+			_, err := w.svc.Approve(t.Context(), who, c.Ref(), "fix", "")
+			return err
+		}
+		refused := func(who actor.Actor, guard string) {
+			t.Helper()
+			if guards, _ := w.kept(second(who)); !slices.Equal(guards, []string{guard}) {
+				t.Errorf("%s: %v", who.ID, guards)
+			}
+		}
+		mend("dev", incident.NewFix{Event: "propose", What: "Turn the check off"})
+		refused(w.as("ana"), "fix-approved")
+		mend("eve", incident.NewFix{Event: "approve-fix"})
+		if got := w.post.to("incident.fix-review"); !slices.Equal(got, []string{"ana", "ben"}) {
+			t.Errorf("asked for the second review: %v", got)
+		}
+		refused(w.as("dev"), "other-person")
+		refused(w.as("eve"), "other-person")
+		stale := w.as("ana")
+		stale.FactorAt = time.Time{}
+		for name, who := range map[string]actor.Actor{"the operator": operator, "without a factor": stale} {
+			if err := second(who); fault.KindOf(err) != fault.Denied {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		mend("dev", incident.NewFix{Event: "deploy", Ends: w.kit.Clock.Now().Add(72 * time.Hour)})
+		w.kit.Clock.Advance(24*time.Hour - time.Second)
+		w.tend()
+		w.expect("fixes-last", clause.Pass, "")
+		if w.entries("fix-unreviewed") != 0 {
+			t.Error("late before its time")
+		}
+		w.kit.Clock.Advance(time.Second)
+		w.tend()
+		w.tend()
+		w.expect("fixes-last", clause.Fail, "the temporary fix of I-1 waits for its second review since 3 November 2026")
+		if n := w.entries("fix-unreviewed"); n != 1 || len(w.post.to("incident.fix-review")) != 6 {
+			t.Errorf("%d entries, letters %v", n, w.post.to("incident.fix-review"))
+		}
+		if err := second(w.as("ana")); err != nil {
+			t.Fatal(err)
+		}
+		w.expect("fixes-last", clause.Pass, "none beyond its end or without its second review")
+		if err := second(w.as("ben")); fault.KindOf(err) != fault.Conflict {
+			t.Errorf("a third one: %v", err)
+		}
+		v := w.show(c.Ref())
+		if e := w.kit.Recorded("incident.approved"); v.Fix.Approver != "eve" || v.Fix.Second != "ana" || len(e) != 1 || e[0].Fields["object"] != "fix" {
+			t.Errorf("%+v", v.Fix)
+		}
+	}, tables...)
+}
+
+// A fix that was withdrawn owes nobody a review, and the next one has its own.
+func TestWithdrawnFixOwesNothing(t *testing.T) {
+	w := open(t)
+	c := w.active()
+	for _, e := range []struct{ who, event string }{{"dev", "propose"}, {"eve", "approve-fix"}} {
+		w.ok(w.svc.Mend(t.Context(), w.as(e.who), c.Ref(), incident.NewFix{Event: e.event, What: "Turn the check off"}))
+	}
+	w.step("dev", c.Ref(), "withdraw-fix", "it makes it worse")
+	w.kit.Clock.Advance(25 * time.Hour)
+	w.tend()
+	w.expect("fixes-last", clause.Pass, "")
+	if w.entries("fix-unreviewed") != 0 || !w.show(c.Ref()).Fix.SecondDue().IsZero() {
+		t.Error("a fix that is gone is late")
+	}
+	for _, e := range []struct{ who, event string }{{"dev", "propose"}, {"ana", "approve-fix"}} {
+		w.ok(w.svc.Mend(t.Context(), w.as(e.who), c.Ref(), incident.NewFix{Event: e.event, What: "Turn the check off"}))
+	}
+	if due := w.show(c.Ref()).Fix.SecondDue(); !due.Equal(w.kit.Clock.Now().Add(24 * time.Hour)) {
+		t.Errorf("due %s", due)
 	}
 }

@@ -143,8 +143,8 @@ func (s *Service) Approve(ctx context.Context, who actor.Actor, ref, object, has
 	if who.Kind != actor.Person || who.ByToken() {
 		return Case{}, fault.New(fault.Denied, "no_person", fault.Public{Problem: "Only a person who is signed in approves.", Next: "Sign in: --as ADDRESS"})
 	}
-	if object != objectReview && object != objectText && object != objectPlan {
-		return Case{}, fault.New(fault.NotFound, "object_unknown", fault.Public{Problem: fmt.Sprintf("There is nothing called %q to approve.", object), Expected: "review, text or plan; a fix is approved by its step."})
+	if object != objectReview && object != objectText && object != objectPlan && object != objectFix {
+		return Case{}, fault.New(fault.NotFound, "object_unknown", fault.Public{Problem: fmt.Sprintf("There is nothing called %q to approve.", object), Expected: "review, text, plan, or fix by its second reviewer; the first one takes its step."})
 	}
 	if err := s.Access.Allow(ctx, who, access.IncidentAct, ""); err != nil {
 		return Case{}, err
@@ -156,6 +156,9 @@ func (s *Service) Approve(ctx context.Context, who actor.Actor, ref, object, has
 		return s.SignPlan(ctx, who, ref, hash)
 	}
 	return s.change(ctx, who, ref, 0, func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
+		if object == objectFix {
+			return s.reviewFix(ctx, tx, who, c, hash)
+		}
 		if object == objectReview {
 			x, err := readReview(ctx, tx, c.ID)
 			if errors.Is(err, fault.NotFound) {

@@ -195,14 +195,9 @@ func (s *Service) enqueue(ctx context.Context, tx *ledger.Tx, letters []jobs.Job
 // letters prepares one to each of the people; nil = everybody who may act in incidents.
 func (s *Service) letters(ctx context.Context, to []Person, l letter) ([]jobs.Job, error) {
 	if len(to) == 0 {
-		all, err := s.People.Staff(ctx)
-		if err != nil {
+		var err error
+		if to, err = s.may(ctx); err != nil {
 			return nil, err
-		}
-		for _, p := range all {
-			if s.Access.May(actor.Actor{Kind: actor.Person, ID: p.ID, Team: "staff", TeamKind: "staff", Roles: p.Roles, Session: "letter", ACR: 3, FactorAt: s.Now()}, access.IncidentAct) {
-				to = append(to, p)
-			}
 		}
 	}
 	var out []jobs.Job
@@ -217,6 +212,17 @@ func (s *Service) letters(ctx context.Context, to []Person, l letter) ([]jobs.Jo
 		out = append(out, j)
 	}
 	return out, nil
+}
+
+// may are the members of staff who may act in incidents.
+func (s *Service) may(ctx context.Context) (out []Person, err error) {
+	all, err := s.People.Staff(ctx)
+	for _, p := range all {
+		if s.Access.May(actor.Actor{Kind: actor.Person, ID: p.ID, Team: "staff", TeamKind: "staff", Roles: p.Roles, Session: "letter", ACR: 3, FactorAt: s.Now()}, access.IncidentAct) {
+			out = append(out, p)
+		}
+	}
+	return out, err
 }
 
 // holders are the people who have one of the roles; none = everybody is told.

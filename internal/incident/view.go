@@ -126,7 +126,12 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 		func() (err error) { v.Held, err = s.held(ctx, s.DB, c.ID); return err },
 		func() (err error) { v.Notes, err = s.notes(ctx, c.ID); return err },
 		func() (err error) { v.Posts, err = s.shown(ctx, c); return err },
-		func() (err error) { v.Fix, err = s.fix(ctx, c.ID); return err },
+		func() (err error) {
+			if c.States[engine.F] != "F0" { // a withdrawn one is history
+				v.Fix, err = s.fix(ctx, c.ID)
+			}
+			return err
+		},
 		func() (err error) { v.Learned, err = s.review(ctx, c.ID); return err },
 		func() (err error) { v.Waivers, err = s.waivers(ctx, c); return err },
 		func() (err error) { v.Audience, err = s.audience(ctx, c); return err },

@@ -27,7 +27,9 @@ const (
 )
 
 // Words are those that a post may say, in their order.
-func Words() []string { return []string{Investigating, Identified, Monitoring, Resolved, Postmortem, Retracted} }
+func Words() []string {
+	return []string{Investigating, Identified, Monitoring, Resolved, Postmortem, Retracted}
+}
 
 // Impacts are how much it touches, the least first.
 func Impacts() []string { return []string{"none", "minor", "major", "critical"} }
