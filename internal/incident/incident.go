@@ -172,7 +172,7 @@ func New(d Deps) (*Service, error) {
 	}
 	s := &Service{Deps: d}
 	s.acts = s.allActs()
-	d.Queue.Handle(postKind, jobs.Handler{Run: s.publish, Tries: 2 * mostPosts, Wait: 15 * time.Second, Limit: time.Minute})
+	d.Queue.Handle(postKind, jobs.Handler{Run: s.publish, Tries: 2 * mostPosts, Wait: 15 * time.Second, Limit: time.Minute, Hands: 1, Lanes: true})
 	d.Queue.Handle(workKind, jobs.Handler{Run: s.work, Tries: 12, Limit: 5 * time.Minute})
 	return s, nil
 }

@@ -16,7 +16,7 @@ import (
 	"writ/internal/secret"
 )
 
-// postKind is the kind of the jobs that post to another network.
+// postKind is the kind of the jobs that post to another network, with a lane for each account.
 const postKind = "incident.post"
 
 const mostPosts = 12 // tries of one post
@@ -50,7 +50,7 @@ func (s *Service) dispatches(ctx context.Context) ([]dispatch, error) {
 	for _, o := range s.Outlets {
 		d := dispatch{id: s.DB.ID(), out: o}
 		var err error
-		if d.job, err = s.Queue.Prepare(ctx, postKind, []byte(d.id)); err != nil {
+		if d.job, err = s.Queue.Prepare(ctx, postKind+"/"+o.Name, []byte(d.id)); err != nil {
 			return nil, err
 		}
 		all = append(all, d)

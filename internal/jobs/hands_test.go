@@ -57,3 +57,52 @@ func TestHandsOfAKind(t *testing.T) {
 		}
 	}, jobs.Schema())
 }
+
+// What hangs in a lane holds up neither another lane, nor the rest of the queue; and lanes go on
+// when every hand that all share is taken.
+func TestLanes(t *testing.T) {
+	ledgertest.Both(t, func(t *testing.T, k *ledgertest.Kit) {
+		j := open(k)
+		var hanging, most, good, shared atomic.Int64
+		let := make(chan struct{})
+		hang := func(n *atomic.Int64) func(context.Context, secret.Bytes) error {
+			return func(_ context.Context, payload secret.Bytes) error {
+				if string(payload.Reveal()) == "good" {
+					good.Add(1)
+					return nil
+				}
+				if at := n.Add(1); n == &hanging {
+					most.Store(max(most.Load(), at))
+				}
+				<-let
+				n.Add(-1)
+				return nil
+			}
+		}
+		j.Handle("told", jobs.Handler{Hands: 1, Lanes: true, Run: hang(&hanging)})
+		j.Handle("work", jobs.Handler{Run: hang(&shared)})
+		for _, lane := range []string{"a", "b", "c", "d", "e", "f"} {
+			for range 8 {
+				enqueue(t, k, j, "told/"+lane, "hangs", nil)
+			}
+		}
+		for range 40 { // before the good one in the queue, more than one look finds
+			enqueue(t, k, j, "work", "hangs", nil)
+		}
+		k.Clock.Advance(time.Second)
+		enqueue(t, k, j, "told/good", "good", nil)
+		enqueue(t, k, j, "told", "good", nil) // queued before there were lanes
+		run(t, j)
+		eventually(t, "all lanes and all hands hang, and a good lane does not wait", func() bool {
+			return hanging.Load() == 6 && shared.Load() == 4 && good.Load() == 1
+		})
+		close(let)
+		eventually(t, "all are done", func() bool { ws, err := j.Queue(t.Context()); return err == nil && len(ws) == 0 })
+		if most.Load() != 6 {
+			t.Errorf("%d of six lanes ran at once", most.Load())
+		}
+		if good.Load() != 2 {
+			t.Error("what was queued without a lane is lost")
+		}
+	}, jobs.Schema())
+}

@@ -6,7 +6,8 @@
 //
 // Promises: queued work survives a crash and is tried again until it succeeds or
 // its tries are used up, and then it stays to be seen; a handler runs at least
-// once, so it must bear a second run; a scheduled run happens on one node, once
+// once, so it must bear a second run; work of a kind with lanes waits for no other lane, and
+// takes no hand from other work; a scheduled run happens on one node, once
 // after a downtime and not once for each missed time; a panic is that run's error.
 //
 // Threats: personal data at rest in the queue (payloads are sealed under the class
@@ -99,6 +100,11 @@ type Handler struct {
 	Wait  time.Duration // before the second try, doubled each time up to an hour; 0 = 5 s
 	Limit time.Duration // of one run; 0 = 60 s
 	Hands int           // how many run at once on a node, so that one kind leaves room for others; 0 = as many as there are
+
+	// Work whose kind goes on after a slash, KIND/LANE, has Hands of its own for each lane, beside
+	// those that all share: what hangs in one lane delays neither another nor other kinds. How
+	// many lanes there are is bounded by whoever makes them.
+	Lanes bool
 }
 
 // Job is prepared work: its payload is sealed already.
@@ -127,8 +133,8 @@ func New(d Deps) *Jobs {
 func (j *Jobs) Handle(kind string, h Handler) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, ok := j.handlers[kind]; ok || h.Run == nil {
-		panic("jobs: handler of " + kind + " is there already or does nothing")
+	if _, ok := j.handlers[kind]; ok || h.Run == nil || h.Lanes && h.Hands == 0 || strings.Contains(kind, "/") {
+		panic("jobs: handler of " + kind + " is there already, does nothing, or has no bound")
 	}
 	if h.Tries == 0 {
 		h.Tries = 10
@@ -277,8 +283,22 @@ type claimed struct {
 	mine  bool // nobody was quicker
 }
 
+// handler is that of a kind, or of the kind that a lane belongs to.
+func (j *Jobs) handler(kind string) (h Handler, ok bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.handlerOf(kind)
+}
+
+func (j *Jobs) handlerOf(kind string) (h Handler, ok bool) {
+	family, _, lane := strings.Cut(kind, "/")
+	h, ok = j.handlers[family]
+	return h, ok && (h.Lanes || !lane)
+}
+
 // drain starts every job that is due, as far as there are free hands. Kinds that have all
-// they may are looked past, so that others behind them get their turn.
+// they may are looked past, so that others behind them get their turn; lanes have theirs when
+// no other hand is free.
 func (j *Jobs) drain(ctx context.Context, wg *sync.WaitGroup, slots chan struct{}) error {
 	j.more.Store(false)
 	for {
@@ -289,7 +309,7 @@ func (j *Jobs) drain(ctx context.Context, wg *sync.WaitGroup, slots chan struct{
 	}
 }
 
-// start begins what one look finds; again = a kind stood before others in it.
+// start begins what one look finds; again = something in it stood before others.
 func (j *Jobs) start(ctx context.Context, wg *sync.WaitGroup, slots chan struct{}) (again bool, err error) {
 	var found []due
 	now := j.d.Now()
@@ -300,15 +320,13 @@ func (j *Jobs) start(ctx context.Context, wg *sync.WaitGroup, slots chan struct{
 		}
 		found = append(found, d)
 		return nil
-	}, now.UnixMicro(), now.Add(wrong).UnixMicro(), now.Add(longestWait+wrong).UnixMicro(), j.absurd(now), j.full(), mostDue)
+	}, now.UnixMicro(), now.Add(wrong).UnixMicro(), now.Add(longestWait+wrong).UnixMicro(), j.absurd(now), j.full(), mostDue, j.free(slots))
 	if err != nil {
 		return false, err
 	}
 	var taken []*claimed
 	for _, d := range found {
-		j.mu.Lock()
-		h, ok := j.handlers[d.kind]
-		j.mu.Unlock()
+		h, ok := j.handler(d.kind)
 		if !ok { // another version of the program may know it; it must not stand before the rest
 			j.settle(ctx, d.id, sqlPutOff, d.id, now.Add(putOff).UnixMicro(), now.UnixMicro())
 			continue
@@ -317,25 +335,29 @@ func (j *Jobs) start(ctx context.Context, wg *sync.WaitGroup, slots chan struct{
 			again = len(found) == mostDue
 			continue
 		}
-		if !j.hand(slots) {
+		if !h.Lanes && !j.hand(slots) {
 			j.end(d.kind, h)
-			again = false
-			break
+			again = true // lanes alone are looked at next
+			continue
 		}
 		taken = append(taken, &claimed{due: d, h: h, until: now.Add(max(hold, h.Limit+hold/2)).UnixMicro()})
 	}
 	err = j.claim(ctx, taken, now)
-	free := func(c *claimed) {
-		<-slots
+	back := func(c *claimed) {
+		if !c.h.Lanes {
+			<-slots
+		}
 		j.end(c.kind, c.h)
+	}
+	free := func(c *claimed) {
+		back(c)
 		if j.more.Load() {
 			j.Nudge()
 		}
 	}
 	for _, c := range taken {
 		if err != nil {
-			<-slots
-			j.end(c.kind, c.h)
+			back(c)
 			continue
 		}
 		if !c.mine {
@@ -372,7 +394,9 @@ func (j *Jobs) end(kind string, h Handler) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.busy[kind]--
+	if j.busy[kind]--; j.busy[kind] <= 0 {
+		delete(j.busy, kind)
+	}
 }
 
 // full names the kinds that have all the hands they may, each between commas.
@@ -381,12 +405,22 @@ func (j *Jobs) full() string {
 	defer j.mu.Unlock()
 	out := ","
 	for kind, n := range j.busy {
-		if n >= j.handlers[kind].Hands {
+		if h, _ := j.handlerOf(kind); n >= h.Hands {
 			j.more.Store(true)
 			out += kind + ","
 		}
 	}
 	return out
+}
+
+// free reports whether one of the hands that all share is free. Where none is, the next one that
+// becomes free looks for work, as in hand.
+func (j *Jobs) free(slots chan struct{}) bool {
+	if len(slots) < cap(slots) {
+		return true
+	}
+	j.more.Store(true)
+	return len(slots) < cap(slots)
 }
 
 // hand takes a free hand. When there is none, the next one that becomes free looks for
@@ -514,7 +548,7 @@ func jitter(d time.Duration) time.Duration {
 const (
 	sqlEnqueue = `INSERT INTO job_work (id, kind, payload, state, made, due, held, tries, problem) VALUES ($1, $2, $3, 'waiting', $4, $5, 0, 0, '')`
 	sqlDue     = `SELECT id, kind, payload, tries FROM job_work WHERE state = 'waiting'
-		AND (due <= $1 OR made > $2 OR tries > 0 AND due > $3) AND (held <= $1 OR held > $4) AND $5 NOT LIKE '%,' || kind || ',%' ORDER BY due LIMIT $6`
+		AND (due <= $1 OR made > $2 OR tries > 0 AND due > $3) AND (held <= $1 OR held > $4) AND $5 NOT LIKE '%,' || kind || ',%' AND ($7 OR kind LIKE '%/%') ORDER BY due LIMIT $6`
 	sqlClaim     = `UPDATE job_work SET held = $2, tries = tries + 1 WHERE id = $1 AND state = 'waiting' AND (held <= $3 OR held > $4)`
 	sqlDone      = `DELETE FROM job_work WHERE id = $1 AND held = $2`
 	sqlPutOff    = `UPDATE job_work SET due = $2 WHERE id = $1 AND state = 'waiting' AND held <= $3`

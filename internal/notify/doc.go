@@ -24,9 +24,11 @@
 // Threats: a webhook that leads inside (the address that was checked is the one that is
 // dialled, so a name that changes its mind gains nothing); a stolen database (addresses,
 // secrets and texts are sealed); a process that dies between sending and writing it down
-// (unknown), two nodes (an epoch fences each try); a slow receiver (10 s, 64 KiB, two at a time).
+// (unknown), two nodes (an epoch fences each try); a slow receiver (10 s, 64 KiB, two at a time
+// of each channel, which hold no other's hands); one that is away (after five tries in vain it
+// rests, and one try looks whether it is back), or that asks to be left alone.
 //
-// Tables: see schema/. Read notify.go, channel.go, delivery.go, send.go; then guard.go, webhook.go,
+// Tables: see schema/. Read notify.go, channel.go, delivery.go, send.go, rest.go; then guard.go, webhook.go,
 // ways.go, command.go, follow.go; // report.go, bounce.go, intake.go.
 //
 // For: owners and engineers, who are told; every module with something to tell.

@@ -76,6 +76,8 @@ type Deps struct {
 type Service struct {
 	Deps
 
+	peers breaker
+
 	mu     sync.Mutex
 	hour   time.Time // since when strays are counted
 	strays int
@@ -90,7 +92,7 @@ func New(d Deps) (*Service, error) {
 		return nil, errors.New("notify: a dependency is missing")
 	}
 	s := &Service{Deps: d}
-	d.Jobs.Handle(jobKind, jobs.Handler{Run: s.run, Tries: 20, Limit: sendLimit, Hands: sending})
+	d.Jobs.Handle(jobKind, jobs.Handler{Run: s.run, Tries: 20, Limit: sendLimit, Hands: sending, Lanes: true})
 	d.Jobs.Every("notify.tend", 10*time.Minute, s.tend)
 	return s, nil
 }
@@ -158,13 +160,16 @@ func (s *Service) Prepare(ctx context.Context, msgs ...Message) ([]Prepared, err
 		}
 		p := Prepared{id: s.DB.ID(), message: s.DB.ID(), channel: m.Channel, about: m.About, severity: m.Severity, repeat: m.Repeat, mark: m.mark()}
 		p.body, p.to = k.Seal(body, place("notify_message", p.message)), k.Seal([]byte(m.To), place("notify_delivery", p.id))
-		if p.job, err = s.Jobs.Prepare(ctx, jobKind, []byte(p.id)); err != nil {
+		if p.job, err = s.Jobs.Prepare(ctx, lane(m.Channel), []byte(p.id)); err != nil {
 			return nil, err //nolint:wrapcheck // says which act
 		}
 		out = append(out, p)
 	}
 	return out, nil
 }
+
+// lane is the kind of the jobs of a channel.
+func lane(channel string) string { return jobKind + "/" + channel }
 
 func place(table, row string) envelope.AAD {
 	return envelope.AAD{Table: table, Column: "box", Row: row, Version: 1}

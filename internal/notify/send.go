@@ -21,8 +21,9 @@ const (
 	jobKind   = "notify.send"
 	sendLimit = 45 * time.Second
 	holdFor   = sendLimit + 15*time.Second
-	giveUp    = 24 * time.Hour // after the message was made
-	mostText  = 512            // bytes of an answer that are kept
+	giveUp    = 24 * time.Hour     // after the message was made
+	keepOn    = 5 * 24 * time.Hour // likewise, of a letter that is no alarm: mail servers try as long
+	mostText  = 512                // bytes of an answer that are kept
 	repeats   = "This may repeat an earlier message: no answer came to that one."
 )
 
@@ -62,11 +63,16 @@ func (s *Service) run(ctx context.Context, payload secret.Bytes) error {
 	}
 	began := s.Now()
 	if out == nil {
+		if wait := s.peers.wait(began, c.peer(), atChannel+c.Name); wait > 0 {
+			return s.putOff(ctx, d, wait)
+		}
 		if err := s.mark(ctx, d, Sent); err != nil {
 			return err
 		}
 		o := s.send(ctx, c, t)
 		out = &o
+		s.peers.heard(s.Now(), c.peer(), out)
+		s.peers.asked(s.Now(), atChannel+c.Name, out.wait)
 	}
 	return s.settle(context.WithoutCancel(ctx), d, out, began)
 }
@@ -131,8 +137,8 @@ func (s *Service) ready(ctx context.Context, d *Delivery) (*try, *channel, *outc
 	if errors.Is(err, fault.NotFound) {
 		return nil, nil, &outcome{state: Rejected, code: "no_channel", text: "the channel was removed"}, nil
 	}
-	if err == nil && d.Tries > 1 && s.Now().Sub(d.Made) > giveUp {
-		return nil, nil, &outcome{state: Rejected, code: "too_late", text: "it was tried for a day"}, nil
+	if err == nil && d.Tries > 1 && s.Now().Sub(d.Made) > d.patience() {
+		return nil, nil, &outcome{state: Rejected, code: "too_late", text: "it was tried for as long as it may be"}, nil
 	}
 	if err == nil && t.Act != "" {
 		if wait, err := s.early(ctx, d); err != nil || wait {
@@ -140,6 +146,31 @@ func (s *Service) ready(ctx context.Context, d *Delivery) (*try, *channel, *outc
 		}
 	}
 	return t, c, nil, err
+}
+
+// patience is for how long it is tried. What is an alarm helps nobody days later.
+func (d *Delivery) patience() time.Duration {
+	if d.Channel == Mail && !d.Repeat {
+		return keepOn
+	}
+	return giveUp
+}
+
+// putOff leaves a delivery for later without a try, because its peer rests. What waits for the
+// same rest does not come back in the same moment.
+func (s *Service) putOff(ctx context.Context, d *Delivery, wait time.Duration) error {
+	wait += rand.N(wait/10 + time.Second)
+	job, err := s.Jobs.Prepare(ctx, lane(d.Channel), []byte(d.ID))
+	if err != nil {
+		return err //nolint:wrapcheck // says which act
+	}
+	return s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error { //nolint:wrapcheck // the ledger says what failed
+		n, err := tx.Exec(ctx, putOffDelivery, d.ID, d.epoch, us(tx.Now().Add(wait)))
+		if err != nil || n == 0 {
+			return err // somebody else is at it: the fence
+		}
+		return s.Jobs.Enqueue(ctx, tx, job.In(wait))
+	})
 }
 
 // mark writes a state down, under the fence.
@@ -211,7 +242,7 @@ func (s *Service) settle(ctx context.Context, d *Delivery, out *outcome, began t
 	}
 	text := strings.ToValidUTF8(out.text[:min(len(out.text), mostText)], "")
 	box := k.Seal([]byte(text), place("notify_attempt", d.ID))
-	job, err := s.Jobs.Prepare(ctx, jobKind, []byte(d.ID))
+	job, err := s.Jobs.Prepare(ctx, lane(d.Channel), []byte(d.ID))
 	if err != nil {
 		return err //nolint:wrapcheck // says which act
 	}
@@ -273,6 +304,7 @@ const (
 		state = CASE WHEN state = 'sent' THEN 'sent' ELSE 'claimed' END,
 		tries = CASE WHEN state = 'sent' THEN tries ELSE tries + 1 END
 		WHERE id = $1 AND epoch = $2 AND (state IN ('queued', 'deferred') OR state IN ('claimed', 'sent') AND held <= $4)`
+	putOffDelivery = `UPDATE notify_delivery SET state = 'deferred', due = $3, code = 'peer_rests', tries = tries - 1, held = 0 WHERE id = $1 AND epoch = $2 AND state = 'claimed'`
 	settleDelivery = `UPDATE notify_delivery SET state = $3, due = $4, ended = $5, code = $6, tries = $7, held = 0 WHERE id = $1 AND epoch = $2 AND state IN ('claimed', 'sent')`
 	insertAttempt  = `INSERT INTO notify_attempt (delivery, n, at, took, peer, outcome, code, enhanced, box)
 		VALUES ($1, (SELECT count(*) + 1 FROM notify_attempt WHERE delivery = $1), $2, $3, $4, $5, $6, $7, $8)`
