@@ -76,6 +76,18 @@ func (b *BackTest) Says() string {
 	return s
 }
 
+// SaysKept is how it does on incidents that are kept, in sentences.
+func (b *BackTest) SaysKept() string {
+	says := "It fires on none of them."
+	if len(b.Sees) > 0 {
+		says = "It fires on " + few(b.Sees) + "."
+	}
+	if len(b.Loses) > 0 {
+		says += " With it nothing of your own would see " + few(b.Loses) + ": it cannot take the place of the version that watches."
+	}
+	return says
+}
+
 // TestRule asks a rule about what is stored since a time; zero = 30 days. A text that is the
 // one of a version on its way makes that version tested, where it was asked about 30 days or
 // more. kept is its number, 0 = none.
