@@ -49,7 +49,7 @@ func (a *App) buildIncidents() (err error) {
 	if err != nil {
 		return err
 	}
-	a.incident, err = incident.New(incident.Deps{DB: a.db, Ring: a.ring, Access: a.access, People: people, Real: a.realWorld(), Sandbox: incident.World{Reads: v, Concerned: v, Post: v, Cuts: v}, Letters: a.mail, Queue: a.jobs, Record: a.journal, Alarms: alarmsOf{a.watch}, Outlets: outlets, Gauge: gauge{a.watch.Meter(), a.gateway}, Page: a.status,
+	a.incident, err = incident.New(incident.Deps{DB: a.db, Ring: a.ring, Access: a.access, People: people, Real: a.realWorld(), Sandbox: incident.World{Reads: v, Concerned: v, Post: v, Cuts: v, Detectors: v}, Letters: a.mail, Queue: a.jobs, Record: a.journal, Alarms: alarmsOf{a.watch}, Outlets: outlets, Gauge: gauge{a.watch.Meter(), a.gateway}, Page: a.status,
 		Rules: clause.NewLive[incident.Rules](a.now), Company: company, Origin: a.config.Origin(), Now: a.now, Log: log})
 	if err == nil {
 		a.journal.Follow(incident.Followed, a.incident.Follow)
@@ -60,7 +60,7 @@ func (a *App) buildIncidents() (err error) {
 // realWorld is what incidents reach.
 func (a *App) realWorld() incident.World {
 	s := seen{a.db, a.ring, a.identity, a.trail, a.journal, a.gateway}
-	return incident.World{Customers: touched{a.identity, a.trail}, Gate: lossGate{a}, Writes: ackWrites{a.trail}, Reads: s, Concerned: s, Post: a.mail, Reach: a.notify, Cuts: ends{a.identity, a.vault, a.gateway, a.now}}
+	return incident.World{Customers: touched{a.identity, a.trail}, Gate: lossGate{a}, Writes: ackWrites{a.trail}, Reads: s, Concerned: s, Post: a.mail, Reach: a.notify, Cuts: ends{a.identity, a.vault, a.gateway, a.now}, Detectors: detectors{a.watch}}
 }
 
 // incidentPeople gives incidents the members of staff.

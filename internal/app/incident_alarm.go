@@ -7,6 +7,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/gateway"
 	"writ/internal/incident"
+	"writ/internal/incident/breach"
 	"writ/internal/watch"
 )
 
@@ -29,6 +30,43 @@ func (a alarmsOf) False(ctx context.Context, id, why string) error {
 		return nil
 	}
 	return err
+}
+
+// detectors are the rules that watch, for incidents.
+type detectors struct{ *watch.Service }
+
+// Keep implements incident.Detectors.
+func (d detectors) Keep(ctx context.Context, l incident.Lesson) (int64, string, error) {
+	return d.KeepLesson(ctx, incidentOf(l))
+}
+
+// Fires implements incident.Detectors.
+func (d detectors) Fires(ctx context.Context, rule string, l incident.Lesson) (incident.Fired, error) { // clause: inc.breach-research
+	f, err := d.FiresOn(ctx, rule, incidentOf(l))
+	if err != nil {
+		return incident.Fired{}, err
+	}
+	return incident.Fired{Hits: f.Hits, Hash: f.SHA256, Says: f.Says()}, nil
+}
+
+// incidentOf is a lesson as watch takes it.
+func incidentOf(l incident.Lesson) watch.Incident {
+	out := watch.Incident{ID: l.ID, Name: l.Ref, Alarms: l.Alarms}
+	if l.Reads != nil {
+		out.Reads = func(ctx context.Context, fn func(*watch.Handled, int64) error) error {
+			return l.Reads(ctx, func(r *breach.Record) error { return fn(handledOf(r), r.Entry) })
+		}
+	}
+	return out
+}
+
+// handledOf is an access of a breach as rules see it.
+func handledOf(r *breach.Record) *watch.Handled {
+	h := &watch.Handled{At: r.At, Who: r.Who, For: r.For, Team: r.Team, Staff: r.Staff, Session: r.Session, Token: r.Token, Network: r.Network, Route: r.Route, Method: r.Method, Status: r.Status, Code: r.Code, Out: r.Out, Resource: r.Resource}
+	if r.Person {
+		h.Kind = string(actor.Person)
+	}
+	return h
 }
 
 // gauge tells incidents what the gate sees.

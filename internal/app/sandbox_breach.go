@@ -14,6 +14,7 @@ import (
 	"writ/internal/incident/breach"
 	"writ/internal/jobs"
 	"writ/internal/mail"
+	"writ/internal/watch"
 )
 
 // inventedHost is where the people of a drill have their boxes: a name that no host can have.
@@ -127,4 +128,36 @@ func (v invented) Again(_ context.Context, _, id string) (refused bool, says str
 		return false, "shown again, the planted session still works", nil
 	}
 	return true, "shown again, the planted session is refused", nil
+}
+
+// drillRule fires on what the sandbox planted.
+const drillRule = `title: A planted session reads contacts
+id: ` + incident.DrillRule + `
+logsource: {category: webserver}
+level: high
+detection:
+  read: {session: ` + incident.DrillSession + `, cs-uri-stem: ` + incident.DrillRoute + `, sc-status: 200}
+  condition: read
+`
+
+// Keep implements incident.Detectors: of a drill nothing is kept.
+func (invented) Keep(context.Context, incident.Lesson) (int64, string, error) { return 0, "", nil }
+
+// Fires implements incident.Detectors, by the rule of the drill.
+func (invented) Fires(ctx context.Context, rule string, l incident.Lesson) (incident.Fired, error) {
+	if rule != incident.DrillRule || l.Reads == nil {
+		return incident.Fired{}, fault.Newf(fault.NotFound, "rule_unknown", "A drill has one rule, and asks it about the planted record.")
+	}
+	var all []watch.Handled
+	if err := l.Reads(ctx, func(r *breach.Record) error {
+		all = append(all, *handledOf(r))
+		return nil
+	}); err != nil {
+		return incident.Fired{}, err
+	}
+	f, err := watch.Ask(drillRule, all)
+	if err != nil {
+		return incident.Fired{}, err
+	}
+	return incident.Fired{Hits: f.Hits, Hash: f.SHA256, Says: f.Says()}, nil
 }

@@ -34,7 +34,7 @@ func (a *app) incidentBreach() *cobra.Command {
 		`Deals with a breach. What it tells of people is for those who have a role in the incident; each look is recorded.
 docs/breach.md goes through it step by step.`,
 		"  writ incident breach show I-3\n  writ incident breach scope I-3 --since 48h --principal eva@example.com\n  writ incident breach check breach-i-3.zip",
-		a.breachShow(), a.breachScope(), a.breachCheck(), a.breachLines(), a.breachSign(), a.breachPaper("paper", "", "Write down what was decided or found", "research way=\"a session was taken over\" first=2026-11-02T08:00:00Z last=2026-11-02T09:00:00Z cause=\"an open laptop\" unseen=\"nobody looks at nights\""),
+		a.breachShow(), a.breachScope(), a.breachCheck(), a.breachLines(), a.breachSign(), a.breachPaper("paper", "", "Write down what was decided or found", "research way=\"a session was taken over\" first=2026-11-02T08:00:00Z last=2026-11-02T09:00:00Z cause=\"an open laptop\" unseen=\"nobody looks at nights\" rule=7d3b0b3e-0c0f-4a53-9d6e-1f5d0a3c9e01"),
 		a.breachPaper("risk", "risk", "Decide how great the risk is", "level=high reason=\"contacts can be used to deceive customers\""),
 		a.breachPaper("vendor", "vendor", "Write down that a third party is involved", "name=\"Cloud Co\" contact=security@cloud.example case=C-9 questions=\"Which of your people could read it?\""),
 		a.breachTask(), a.breachCut(), a.breachPack(), a.breachLetters(), a.breachLetter(), a.breachRegister())
@@ -325,7 +325,7 @@ func (a *app) breachPaper(use, kind, short, example string) *cobra.Command {
 	}
 	c := &cobra.Command{Use: words, Short: short, Long: `Writes something down under its hash, sealed. A new paper of a kind replaces the former, which stays.
 Kinds: dismissal (reason) · vendor (name contact case questions) · statement (vendor text) · risk (level reason exemption) ·
-receipt (phase pack number reason contact) · research (way first last cause unseen) · measure (what link test failed passes) ·
+receipt (phase pack number reason contact) · research (way first last cause unseen rule) · measure (what link test failed passes) ·
 letter (subject body, with --class) · untold (reason, with --class). A value @FILE is read from a file.`,
 		Example: "  writ incident breach " + use + " I-3 " + example, Args: cobra.MinimumNArgs(n),
 		RunE: run(func(c *cobra.Command, args []string) error {

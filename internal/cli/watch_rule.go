@@ -49,7 +49,7 @@ func (a *app) watchRule() *cobra.Command {
 		"  writ watch rule test exports.yml --since 30d\n  writ watch rule add exports.yml",
 		a.watchRuleAdd(), a.watchRuleTest(),
 		step("approve", "Approve a version that somebody else wrote", "Approves the version that is on its way. Who wrote it cannot, nor can the server's own account: sign in with --as.", "is approved. Let it watch: writ watch rule enable ID"),
-		step("enable", "Let an approved version watch", "Lets the approved version watch from now on, in place of the one before. Without a back-test or an approval it is refused, and that is recorded.", "watches."),
+		step("enable", "Let an approved version watch", "Lets the approved version watch from now on, in place of the one before. It is refused without a back-test of 30 days that is less than a week old, without an approval, where an incident that is kept would be seen by none of your own rules any more, and where more than a fifth of five or more alarms would have come while nothing was wrong. A refusal is recorded.", "watches."),
 		a.watchRuleRetire(), a.watchRuleList(), a.watchRuleShow())
 }
 
@@ -85,7 +85,7 @@ func (a *app) watchRuleTest() *cobra.Command {
 	var since string
 	c := &cobra.Command{
 		Use: "test FILE|ID", Short: "See how often a rule would have fired",
-		Long:    "Asks a rule about the journal and the access records of the last days, and says how often it would have fired, how often inside known incidents, and on what. A file need not be kept first; a version with the same text is tested then.",
+		Long:    "Asks a rule about the journal and the access records of the last days, and says how often it would have fired, how often inside known incidents, and on what; and which of the incidents that are kept it sees, or would leave unseen. A file need not be kept first; a version with the same text is tested then, by a test of 30 days or more.",
 		Example: "  writ watch rule test exports.yml --since 30d", Args: cobra.ExactArgs(1),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			hours, err := hoursOf(since)
@@ -142,6 +142,8 @@ func (a *app) printTest(raw json.RawMessage) error {
 		Result  struct {
 			Events   int64
 			Warnings []string
+			Sees     []string
+			Loses    []string
 			Examples []struct {
 				At          time.Time
 				About, Says string
@@ -156,6 +158,12 @@ func (a *app) printTest(raw json.RawMessage) error {
 		a.say("Note: %s.", w)
 	}
 	a.say("The rule %s; it was asked about %d events.", out.Says, out.Result.Events)
+	if len(out.Result.Sees) > 0 {
+		a.say("Of the incidents that are kept it fires on %s.", strings.Join(out.Result.Sees, ", "))
+	}
+	if len(out.Result.Loses) > 0 {
+		a.say("Nothing of your own would see %s any more: it cannot take the place of the version that watches.", strings.Join(out.Result.Loses, ", "))
+	}
 	if len(out.Result.Examples) > 0 {
 		t := newTable(a.out, "AT", "ABOUT", "ENTRY", "WHAT")
 		for _, e := range out.Result.Examples {
@@ -227,6 +235,43 @@ func (a *app) watchRuleShow() *cobra.Command {
 				}
 				_, err := fmt.Fprint(a.out, out.Rules[0].Text)
 				return err
+			})
+		}),
+	}
+}
+
+func (a *app) watchLessons() *cobra.Command {
+	return &cobra.Command{
+		Use: "lessons", Short: "List what is kept of incidents, and which of your own rules see each",
+		Long:    "When an incident is closed, the events that its alarms rest on, and the accesses of a breach, are kept under pseudonyms. Every change of a rule of your own is held against them.",
+		Example: "  writ watch lessons", Args: cobra.NoArgs,
+		RunE: run(func(c *cobra.Command, _ []string) error {
+			return a.watchCall(c, http.MethodGet, "lessons", nil, func(raw json.RawMessage) error {
+				var out struct {
+					Lessons []struct {
+						Name       string
+						Kept       time.Time
+						Events     int64
+						Missed     int64
+						Erased     bool
+						Told, Seen []string
+					}
+				}
+				if err := decode(raw, &out); err != nil {
+					return err
+				}
+				t := newTable(a.out, "INCIDENT", "KEPT", "EVENTS", "TOLD BY", "SEEN BY")
+				for _, l := range out.Lessons {
+					events := strconv.FormatInt(l.Events, 10)
+					if l.Missed > 0 {
+						events += fmt.Sprintf(" of %d", l.Events+l.Missed)
+					}
+					if l.Erased {
+						events = "erased"
+					}
+					t.row(l.Name, a.when(l.Kept), events, strings.Join(l.Told, " "), strings.Join(l.Seen, " "))
+				}
+				return t.flush()
 			})
 		}),
 	}

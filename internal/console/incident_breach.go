@@ -262,7 +262,7 @@ func breachForms(v incident.Exposure, at string, now time.Time) (out []incidentF
 	}
 	if in("B6", "B7") {
 		add("Write down how it happened", "research", "Write it down", area("way", "Which way it took", ""), web.Field{Name: "first", Label: "First access", Required: true, Max: 40, Complete: "off", Value: stamp(v.Case.OnsetFrom)}, web.Field{Name: "last", Label: "Last access", Required: true, Max: 40, Complete: "off", Value: stamp(now)},
-			area("cause", "Root cause", ""), area("unseen", "Why nobody saw it before", ""))
+			area("cause", "Root cause", ""), area("unseen", "Why nobody saw it before", ""), word("rule", "Id of a rule of your own that fires on it", "It is asked about the events of this incident, and must fire on one of them.", true))
 		add("Write down what prevents it", "measure", "Write it down", area("what", "What it is", ""), word("link", "Clause, change or check that it is tied to", "", true), word("test", "The test", "", true), word("failed", "Evidence that it failed before", "", true), word("passes", "Evidence that it passes now", "", true))
 	}
 	if !v.Aware.IsZero() && !in("B8") {
@@ -478,7 +478,7 @@ func (c *Console) paperAct(ctx context.Context, who actor.Actor, ref string, f f
 	case "receipt":
 		return c.Incidents.FileReceipt(ctx, who, ref, incident.Receipt{Phase: f.get("phase"), Pack: strings.TrimSpace(f.get("pack")), Number: strings.TrimSpace(f.get("number")), Reason: strings.TrimSpace(f.get("reason")), Contact: f.get("contact")})
 	case "research":
-		return c.Incidents.FindOut(ctx, who, ref, incident.Research{Way: f.get("way"), First: f.at("first"), Last: f.at("last"), Cause: f.get("cause"), Unseen: f.get("unseen")})
+		return c.Incidents.FindOut(ctx, who, ref, incident.Research{Way: f.get("way"), First: f.at("first"), Last: f.at("last"), Cause: f.get("cause"), Unseen: f.get("unseen"), Rule: strings.TrimSpace(f.get("rule"))})
 	case "measure":
 		return c.Incidents.Prevent(ctx, who, ref, incident.Measure{What: f.get("what"), Link: f.get("link"), Test: f.get("test"), Failed: f.get("failed"), Passes: f.get("passes")})
 	}

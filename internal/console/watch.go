@@ -34,6 +34,7 @@ type Watch interface {
 	ApproveSilence(ctx context.Context, who actor.Actor, id string) error
 	OwnRules(ctx context.Context, who actor.Actor) ([]watch.Version, error)
 	OwnRule(ctx context.Context, who actor.Actor, id string) ([]watch.Version, error)
+	Lessons(ctx context.Context, who actor.Actor) ([]watch.Lesson, error)
 	AddRule(ctx context.Context, who actor.Actor, text string) (watch.Version, []string, error)
 	TestRule(ctx context.Context, who actor.Actor, text string, since time.Duration) (watch.BackTest, int64, error)
 	ApproveRule(ctx context.Context, who actor.Actor, id string) (watch.Version, error)

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"writ/internal/access"
@@ -13,8 +14,9 @@ import (
 )
 
 const (
-	atOwn    = atWatch + "/own"
-	ruleForm = 600 << 10 // a rule of 256 KiB, as forms send it
+	atOwn     = atWatch + "/own"
+	atLessons = atWatch + "/lessons"
+	ruleForm  = 600 << 10 // a rule of 256 KiB, as forms send it
 )
 
 // ownRoutes are the pages of rules that a company writes itself.
@@ -24,6 +26,7 @@ func (c *Console) ownRoutes(staff func(string, access.Action, string, web.Handle
 	add.Limit, test.Time = ruleForm, 10*time.Minute
 	return []web.Route{
 		staff("GET /-/console/watch/own", access.WatchRead, atWatch, c.showOwn),
+		staff("GET /-/console/watch/lessons", access.WatchRead, atWatch, c.showLessons),
 		staff("GET /-/console/watch/own/{id}", access.WatchRead, atWatch, c.showOwnRule),
 		add, test,
 		staff("POST /-/console/watch/own/{id}/approve", access.WatchManage, atWatch, c.approveOwn),
@@ -66,7 +69,7 @@ func (c *Console) ownPage(w http.ResponseWriter, r *http.Request, who actor.Acto
 		}
 		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: v.Title, Href: atOwn + "/" + v.Rule, Sub: "version " + strconv.FormatInt(v.N, 10)}, {Mark: &m}, says, {Text: c.acted(r.Context(), v.Author)}}})
 	}
-	p := watchPage{Tables: []web.Table{t}}
+	p := watchPage{Acts: []web.Link{{Text: "Incidents that are kept", Href: atLessons}}, Tables: []web.Table{t}}
 	if c.Access.May(who, access.WatchManage) {
 		p.Last = []web.Form{{Part: "rule", Action: atOwn, Act: "Keep it as a draft", Fault: failed, Fields: []web.Field{
 			{Name: "text", Label: "A rule of Sigma, or a new version of one", Type: "textarea", Rows: 12, Value: typed, Required: true, Complete: "off", Hint: "With an id of its own. Nothing watches before it was tested on what is stored, and somebody else approved it."}}}}
@@ -117,6 +120,9 @@ func (c *Console) ownRulePage(w http.ResponseWriter, r *http.Request, who actor.
 			}
 			p.Facts = append(p.Facts, f)
 		}
+		if v.Result.Weighed {
+			p.Facts = append(p.Facts, fact{Name: "On incidents that are kept", Text: v.Result.SaysKept(), Href: atLessons})
+		}
 		p.Tables = append(p.Tables, c.examples(v.Result))
 	}
 	p.Facts = append(p.Facts, fact{Name: "Recorded", Text: "each step of it", Href: atJournal + "?object=rule/" + v.Rule}, fact{Name: "Rule", Text: v.Rule, Code: true})
@@ -162,6 +168,9 @@ func ownForms(v *watch.Version, who actor.Actor, failed error) (first, last []we
 	case watch.Approved:
 		first = []web.Form{{Part: "enable", Action: at + "/enable", Act: "Let it watch"}}
 	}
+	if failed != nil && fault.KindOf(failed) == fault.Conflict && len(first) > 0 {
+		first[0].Fault, failed = failed, nil
+	}
 	if v.State == watch.Tested || v.State == watch.Approved {
 		test.Quiet = len(first) > 0
 		last = append(last, test)
@@ -202,10 +211,54 @@ func (c *Console) retireOwn(w http.ResponseWriter, r *http.Request, who actor.Ac
 func (c *Console) moveOwn(w http.ResponseWriter, r *http.Request, who actor.Actor, says string, do func(string) (watch.Version, error)) error {
 	v, err := do(r.PathValue("id"))
 	if err != nil {
-		if fault.KindOf(err) != fault.Invalid {
+		if code, _ := fault.PublicOf(err); fault.KindOf(err) != fault.Invalid && code != "rule_loses" && code != "rule_imprecise" && code != "rule_untested" {
 			return err
 		}
 		return c.ownRulePage(w, r, who, status(err), err)
 	}
 	return c.done(w, r, atOwn+"/"+v.Rule, says)
+}
+
+// showLessons are the incidents that a change of the rules is held against.
+func (c *Console) showLessons(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	ls, err := c.Watch.Lessons(r.Context(), who)
+	if err != nil {
+		return err
+	}
+	t := web.Table{Caption: "Incidents that are kept", Columns: []web.Column{{Name: "Incident"}, {Name: "Closed"}, {Name: "Events"}, {Name: "Told by"}, {Name: "Seen by your own rules"}},
+		Empty: web.Empty{Says: "No incident was closed yet.", Next: web.Link{Text: "See the incidents", Href: atIncidents}}}
+	rules, err := c.rulesByID(r.Context(), who)
+	if err != nil {
+		return err
+	}
+	for i := range ls {
+		l := &ls[i]
+		var told, seen []string
+		for _, id := range l.Alarms {
+			if rule, is := rules[id]; is {
+				id = rule.Title
+			}
+			told = append(told, id)
+		}
+		for _, rule := range l.Seen {
+			seen = append(seen, rule.Title)
+		}
+		events := web.Cell{Text: strconv.FormatInt(l.Events, 10)}
+		switch {
+		case l.Erased:
+			events = web.Cell{Text: "erased"}
+		case l.Missed > 0:
+			events.Sub = strconv.FormatInt(l.Missed, 10) + " more found no room"
+		}
+		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: l.Name, Href: atIncidents + "/" + l.Name}, {At: l.At}, events, {Text: orNone(told, "no alarm")}, {Text: orNone(seen, "none")}}})
+	}
+	return c.show(w, r, "watch", web.View{Title: "Incidents that are kept", Lead: "What each closed incident rested on, under pseudonyms. A rule of your own that sees one may change or end only while another still sees it.",
+		Up: &web.Link{Text: "Rules of your own", Href: atOwn}, Data: watchPage{Tables: []web.Table{t}}})
+}
+
+func orNone(words []string, none string) string {
+	if len(words) == 0 {
+		return none
+	}
+	return strings.Join(words, ", ")
 }

@@ -17,7 +17,7 @@ const ownID = "7d3b0b3e-0c0f-4a53-9d6e-1f5d0a3c9e01"
 // owned are the rules of one's own that the pages show: one that watches, with the next version
 // of it under way, and a draft.
 func owned(now time.Time) []watch.Version {
-	res := &watch.BackTest{From: now.Add(-30 * 24 * time.Hour), Until: now, Events: 81_213, Hits: 20, Fires: 14, InIncidents: 3, Incidents: []string{"I-3"}, Warnings: []string{"Exports: nothing here has the field cs-user-agent; what asks for it never matches"},
+	res := &watch.BackTest{From: now.Add(-30 * 24 * time.Hour), Until: now, Events: 81_213, Hits: 20, Fires: 14, InIncidents: 3, Incidents: []string{"I-3"}, Sees: []string{"I-3"}, Loses: []string{"I-2"}, Before: 1, Weighed: true, Warnings: []string{"Exports: nothing here has the field cs-user-agent; what asks for it never matches"},
 		Examples: []watch.Example{{At: now.Add(-time.Hour), About: "p:5f1c", Entry: 7, Says: "identity.token-issued"}, {At: now.Add(-2 * time.Hour), About: "s:0760", Entry: -1, Says: "GET /export/ answered 200"}}}
 	return []watch.Version{
 		{Rule: ownID, N: 2, Title: "A token at night", Text: "title: A token at night\n", State: watch.Tested, Author: "operator/0", Made: now, Tested: now, Result: res},
@@ -34,6 +34,12 @@ func (a *alarmed) OwnRule(_ context.Context, _ actor.Actor, id string) ([]watch.
 		return nil, fault.New(fault.NotFound, "rule_unknown", fault.Public{Problem: "There is no such rule of your own."})
 	}
 	return a.own, nil
+}
+
+func (a *alarmed) Lessons(context.Context, actor.Actor) ([]watch.Lesson, error) {
+	at := a.own[0].Made
+	return []watch.Lesson{{Incident: "i3", Name: "I-3", At: at, From: at.Add(-2 * time.Hour), Until: at, Alarms: []string{ownID, "password-spray"}, Events: 2000, Missed: 7, Seen: []watch.Rule{{ID: ownID, Title: "A token at night"}}},
+		{Incident: "i2", Name: "I-2", At: at, Events: 1, Erased: true}}, nil
 }
 
 func (a *alarmed) AddRule(_ context.Context, _ actor.Actor, text string) (watch.Version, []string, error) {
@@ -59,6 +65,9 @@ func (a *alarmed) ApproveRule(_ context.Context, _ actor.Actor, id string) (watc
 }
 
 func (a *alarmed) EnableRule(_ context.Context, _ actor.Actor, id string) (watch.Version, error) {
+	if a.own[0].State == watch.Approved {
+		return watch.Version{}, fault.New(fault.Conflict, "rule_loses", fault.Public{Problem: "Nothing would see I-2 any more."})
+	}
 	return a.step("enable", id)
 }
 
@@ -106,4 +115,19 @@ func TestOwnRulesInTheConsole(t *testing.T) { // breaks: mon.alarms
 	if got, want := strings.Join(a.did, "; "), "add title: x; test title: A token at night\n; approve 7d3b; enable 7d3b; retire 7d3b"; got != want {
 		t.Errorf("did %s\nwant %s", got, want)
 	}
+}
+
+// What is kept of incidents is shown with the rules that see it, and a change that would lose one
+// says so on the page of its rule.
+func TestLessonsInTheConsole(t *testing.T) { // breaks: mon.alarms
+	w, a := watched(t)
+	const at = "/-/console/watch/own"
+	if !strings.Contains(w.get("emil", at).want(200).Body.String(), `href="/-/console/watch/lessons"`) {
+		t.Error("no way leads to what is kept")
+	}
+	w.get("emil", "/-/console/watch/lessons").want(200, "I-3", "7 more found no room", "One password is tried on many accounts", "A token at night", "erased", "no alarm")
+	w.get("customer", "/-/console/watch/lessons").want(403)
+	w.get("dev", at+"/"+ownID).want(200, "It fires on I-3.", "nothing of your own would see I-2")
+	a.own[0].State = watch.Approved
+	w.post("dev", at+"/"+ownID+"/enable", url.Values{}).want(409, "Nothing would see I-2 any more.", "Let it watch")
 }

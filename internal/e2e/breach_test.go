@@ -2,11 +2,15 @@ package e2e
 
 import (
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
+
+// breachRule fires on what was read.
+const breachRule = "7d3b0b3e-0c0f-4a53-9d6e-1f5d0a3c9e09"
 
 // breaches leads exposed data from the first signal to the last letter by commands: the set is
 // computed from what the gate and the journal recorded, runs again offline, and each of those
@@ -131,7 +135,13 @@ func (k *talker) breaches(t *testing.T, second *visitor) {
 		}
 	}
 	now := time.Now().UTC()
-	k.ask(t, "incident", "breach", "paper", one, "research", "way=A session was taken over.", "first="+now.Add(-2*time.Hour).Format(time.RFC3339), "last="+now.Add(-time.Minute).Format(time.RFC3339), "cause=A laptop was left open.", "unseen=Nobody looks at night.")
+	sees := filepath.Join(t.TempDir(), "sees.yml")
+	if err := os.WriteFile(sees, []byte("title: Somebody is answered\nid: "+breachRule+"\nlogsource: {category: webserver}\ndetection:\n  s: {sc-status: 200}\n  condition: s\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, 1, k.writ("incident", "breach", "paper", one, "research", "way=A session was taken over.", "first="+now.Add(-2*time.Hour).Format(time.RFC3339), "last="+now.Add(-time.Minute).Format(time.RFC3339), "cause=A laptop was left open.", "unseen=Nobody looks at night.", "rule="+breachRule)) // there is no such rule yet
+	k.ask(t, "watch", "rule", "add", sees)
+	k.ask(t, "incident", "breach", "paper", one, "research", "way=A session was taken over.", "first="+now.Add(-2*time.Hour).Format(time.RFC3339), "last="+now.Add(-time.Minute).Format(time.RFC3339), "cause=A laptop was left open.", "unseen=Nobody looks at night.", "rule="+breachRule)
 	sign("research")
 	first.want(http.StatusOK, "POST", "incidents/"+one+"/steps", obj{"event": "research"})
 	k.ask(t, "incident", "breach", "paper", one, "measure", "what=Sessions end after ten minutes", "link=auth.best-practice", "test=TestIdle", "failed=run 17: failed", "passes=run 18: passed")

@@ -152,6 +152,7 @@ func (k *talker) watch(t *testing.T) {
 	k.ask(t, "watch", "ack", fired.Alarm, "--note", "a test")
 	k.ask(t, "watch", "close", fired.Alarm, "--verdict", "test")
 	k.ask(t, "watch", "rules")
+	k.ask(t, "watch", "lessons")
 	k.ask(t, "watch", "baselines")
 	must(t, 1, k.writ("watch", "baselines", "accept", "weather", "--reason", "a test of the commands", "--format", "json"), "Nothing is learned of such a series.")
 	k.tried["watch baselines accept"] = true // nothing is learned before the first minutes

@@ -67,7 +67,7 @@ var asks = map[string]access.Action{
 	"GET watch/baselines": access.WatchRead, "POST watch/baselines/accept": access.WatchAct,
 	"GET watch/rules": access.WatchRead, "POST watch/rules/{id}/fire": access.WatchAct, "GET watch/silences": access.WatchRead, "POST watch/silences": access.WatchAct, "DELETE watch/silences/{id}": access.WatchAct,
 	"GET watch/channels": access.WatchRead, "POST watch/channels": access.WatchManage, "DELETE watch/channels/{name}": access.WatchManage, "POST watch/channels/{name}/test": access.WatchAct,
-	"GET watch/own": access.WatchRead, "GET watch/own/{id}": access.WatchRead, "POST watch/own": access.WatchManage, "POST watch/own/test": access.WatchManage,
+	"GET watch/lessons": access.WatchRead, "GET watch/own": access.WatchRead, "GET watch/own/{id}": access.WatchRead, "POST watch/own": access.WatchManage, "POST watch/own/test": access.WatchManage,
 	"POST watch/own/{id}/approve": access.WatchManage, "POST watch/own/{id}/enable": access.WatchManage, "POST watch/own/{id}/retire": access.WatchManage,
 	"GET watch/budgets": access.WatchRead, "GET watch/budgets/{name}": access.WatchRead, "PUT watch/budgets/{name}": access.WatchManage, "DELETE watch/budgets/{name}": access.WatchManage,
 	"GET watch/silences/{id}": access.WatchRead, "POST watch/silences/{id}/approve": access.WatchManage,

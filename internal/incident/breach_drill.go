@@ -128,6 +128,7 @@ const (
 	DrillThief   = "drill-thief"
 	DrillRoute   = "/contacts/"
 	DrillSession = "drill-session"
+	DrillRule    = "4f1c6f0e-51d5-4c0e-9f5e-6d8a3b1c7e20" // fires on it
 )
 
 func (s *Service) playReport(ctx context.Context, d *drill) (string, error) {
@@ -177,7 +178,7 @@ func (s *Service) playResearch(ctx context.Context, d *drill) (string, error) {
 		return "ends the planted session, and tries it again", err
 	}
 	return s.playPaper(ctx, d, paperResearch, pairs, "research", func() error {
-		_, err := s.FindOut(ctx, d.who, d.v.ID, Research{Way: "A planted session read planted contacts.", First: d.v.OnsetFrom.Add(-time.Hour), Last: s.Now(), Cause: "It was a practice of exposed data", Unseen: "Nothing looks for it in a sandbox."})
+		_, err := s.FindOut(ctx, d.who, d.v.ID, Research{Way: "A planted session read planted contacts.", First: d.v.OnsetFrom.Add(-time.Hour), Last: s.Now(), Cause: "It was a practice of exposed data", Unseen: "Nothing looks for it in a sandbox.", Rule: DrillRule})
 		return err
 	})
 }

@@ -18,7 +18,7 @@ func TestBreachDrill(t *testing.T) { // breaks: inc.breach-notify, inc.prepared
 	for i, who := range []string{"drill-ada", "drill-bela"} {
 		box.records = append(box.records, breach.Record{At: now.Add(-time.Duration(i+1) * time.Minute), Who: incident.DrillThief, For: who, Staff: true, Session: incident.DrillSession, Route: incident.DrillRoute, Method: "GET", Status: 200, Out: 9})
 	}
-	w.svc.Sandbox = incident.World{Reads: box, Concerned: box, Post: box, Cuts: box}
+	w.svc.Sandbox = incident.World{Reads: box, Concerned: box, Post: box, Cuts: box, Detectors: box}
 	c, err := w.svc.Drill(t.Context(), w.as("dev"), incident.NewDrill{Kind: "breach", Play: true})
 	if err != nil {
 		t.Fatal(err)

@@ -151,7 +151,7 @@ func (w *world) leadBreach(b boxes) {
 			case !x.Contained:
 				w.ok(w.svc.Contain(ctx, w.as("dev"), ref, "session", "s1"))
 			case !has("research"):
-				w.ok(w.svc.FindOut(ctx, w.as("dev"), ref, incident.Research{Way: "A session was taken over.", First: start.Add(-2 * time.Hour), Last: start, Cause: "A laptop was open.", Unseen: "No alarm looks at nights."}))
+				w.ok(w.svc.FindOut(ctx, w.as("dev"), ref, incident.Research{Way: "A session was taken over.", First: start.Add(-2 * time.Hour), Last: start, Cause: "A laptop was open.", Unseen: "No alarm looks at nights.", Rule: rule}))
 			case signed("research", "dev", "eve"):
 				w.step("dev", ref, "research", "")
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/incident/engine"
@@ -68,6 +69,7 @@ type Research struct {
 	Last   time.Time `json:"last"`
 	Cause  string    `json:"cause"`
 	Unseen string    `json:"unseen"` // why nobody saw it before
+	Rule   string    `json:"rule"`   // of one's own, that fires on what happened
 }
 
 // Measure is what keeps it from happening again, with the test that shows it.
@@ -289,8 +291,12 @@ func (s *Service) FileReceipt(ctx context.Context, who actor.Actor, ref string, 
 	})
 }
 
-// FindOut writes down how it happened. Whoever wrote it and another person sign it.
-func (s *Service) FindOut(ctx context.Context, who actor.Actor, ref string, in Research) (Case, error) { // clause: inc.breach-research
+// FindOut writes down how it happened, with a rule that fires on it: the next one like it is seen.
+// Whoever wrote it and another person sign it.
+func (s *Service) FindOut(ctx context.Context, who actor.Actor, ref string, in Research) (out Case, err error) { // clause: inc.breach-research
+	if err := s.Access.Allow(ctx, who, access.IncidentAct, ""); err != nil {
+		return Case{}, err
+	}
 	if err := linesOf(paperResearch, 10, 4000, map[string]*string{"way": &in.Way, "cause": &in.Cause, "unseen": &in.Unseen}); err != nil {
 		return Case{}, err
 	}
@@ -298,7 +304,21 @@ func (s *Service) FindOut(ctx context.Context, who actor.Actor, ref string, in R
 	if in.First.IsZero() || in.Last.Before(in.First) || in.Last.After(s.Now()) {
 		return Case{}, badPaper(paperResearch, "first", "The first access, and the last one after it.")
 	}
-	return s.write(ctx, who, ref, paperResearch, in, nil)
+	if in.Rule, err = line(paperResearch, "rule", in.Rule, 1, 100); err != nil {
+		return Case{}, err
+	}
+	c, err := s.find(ctx, s.DB, ref)
+	if err != nil {
+		return Case{}, err
+	}
+	if err := s.insider(ctx, s.DB, who, c); err != nil {
+		return Case{}, err
+	}
+	fires, err := s.firesOn(ctx, c, in.Rule)
+	if err != nil {
+		return Case{}, err
+	}
+	return s.write(ctx, who, ref, paperResearch, in, func(tx *ledger.Tx, c *Case) error { return prove(ctx, tx, *c, "", fires) })
 }
 
 // Prevent writes down what keeps it from happening again: with a test that failed before, and

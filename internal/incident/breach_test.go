@@ -33,6 +33,8 @@ type exposed struct {
 	letters  []mail.Message
 	alive    map[string]bool // sessions
 	stubborn bool            // a session that is cut lives on
+	lost     error           // nothing can be kept
+	lessons  []incident.Lesson
 }
 
 func (x *exposed) Walk(_ context.Context, _ breach.Selector, _ int64, fn func(*breach.Record) error) (breach.Coverage, error) {
@@ -96,6 +98,45 @@ func (x *exposed) Deliver(_ context.Context, m mail.Message) (mail.Answer, error
 		x.letters = append(x.letters, m)
 	}
 	return a, err
+}
+
+// rule is the one that fires on what was read.
+const (
+	rule  = "7d3b0b3e-0c0f-4a53-9d6e-1f5d0a3c9e01"
+	blind = "7d3b0b3e-0c0f-4a53-9d6e-1f5d0a3c9e02"
+)
+
+func (x *exposed) Fires(ctx context.Context, id string, l incident.Lesson) (incident.Fired, error) {
+	if id == blind {
+		return incident.Fired{}, nil
+	}
+	if id != rule && id != incident.DrillRule {
+		return incident.Fired{}, fault.Newf(fault.NotFound, "rule_unknown", "There is no such rule.")
+	}
+	f := incident.Fired{Hash: strings.Repeat("ab", 32)}
+	if l.Reads != nil {
+		if err := l.Reads(ctx, func(*breach.Record) error { f.Hits++; return nil }); err != nil {
+			return f, err
+		}
+	}
+	f.Says = fmt.Sprintf("A rule fires on %d requests", f.Hits)
+	return f, nil
+}
+
+func (x *exposed) Keep(ctx context.Context, l incident.Lesson) (int64, string, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.lost != nil {
+		return 0, "", x.lost
+	}
+	n := int64(len(l.Alarms))
+	if l.Reads != nil {
+		if err := l.Reads(ctx, func(*breach.Record) error { n++; return nil }); err != nil {
+			return 0, "", err
+		}
+	}
+	x.lessons = append(x.lessons, l)
+	return n, strings.Repeat("cd", 32), nil
 }
 
 func (x *exposed) Kinds() []string { return []string{"session"} }
@@ -219,7 +260,7 @@ func (w *world) finished(ref string) {
 	w.step("eve", ref, "told", "")
 	w.breach.alive = map[string]bool{"s1": true}
 	w.ok(w.svc.Contain(ctx, w.as("dev"), ref, "session", "s1"))
-	w.ok(w.svc.FindOut(ctx, w.as("dev"), ref, incident.Research{Way: "A session of support was taken over.", First: now.Add(-3 * time.Hour), Last: now.Add(-time.Hour), Cause: "The laptop was not locked.", Unseen: "No alarm looks at nights."}))
+	w.ok(w.svc.FindOut(ctx, w.as("dev"), ref, incident.Research{Way: "A session of support was taken over.", First: now.Add(-3 * time.Hour), Last: now.Add(-time.Hour), Cause: "The laptop was not locked.", Unseen: "No alarm looks at nights.", Rule: rule}))
 	w.signs(ref, "research")
 	w.step("dev", ref, "research", "")
 	w.ok(w.svc.Prevent(ctx, w.as("dev"), ref, incident.Measure{What: "Sessions of support end after ten minutes", Link: "auth.session", Test: "TestSupportEnds", Failed: "run 17: failed", Passes: "run 18: passed"}))

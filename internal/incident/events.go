@@ -151,6 +151,19 @@ func (e SignalMoved) About() ledger.About {
 	return ledger.About{Name: "incident.signal-moved", Clause: "inc.categorise", Object: thing(e.Incident), Subject: subject(e.Incident), Reason: e.reason}
 }
 
+// LessonHanded is a closed incident whose events were handed over, for later changes of rules.
+type LessonHanded struct {
+	Incident string `class:"public"`
+	Round    int64  `class:"public"`
+	Events   int64  `class:"public"`
+	Hash     string `class:"public"` // of the events; "" = there are none any more
+}
+
+// About implements ledger.Event.
+func (e LessonHanded) About() ledger.About {
+	return ledger.About{Name: "incident.lesson-handed", Clause: "mon.alarms", Object: thing(e.Incident)}
+}
+
 // SignalJudged is what an alarm was, because its incident says so.
 type SignalJudged struct {
 	Incident string `class:"public"`

@@ -180,7 +180,7 @@ func within(t testing.TB, kit *ledgertest.Kit, seam *incident.Seam, reach func(*
 	w.page, err = status.New(status.Deps{DB: kit.DB, Ring: kit.Ring, Letters: w.post, Courier: w.post, Hooks: w.hooks, Jobs: w.queue, Record: w.journal, Access: w.access, Company: company, Origin: "https://app.example.test", Now: now, Log: log,
 		Names: func(context.Context) ([]string, error) { return w.names, nil }, Folder: t.TempDir()})
 	fail(err)
-	d := incident.Deps{DB: kit.DB, Ring: kit.Ring, Access: w.access, People: staff{}, Real: incident.World{Customers: w.customers, Reads: w.breach, Concerned: w.breach, Post: w.breach, Cuts: w.breach}, Letters: w.post, Queue: w.queue, Record: w.journal, Page: w.page, Rules: w.rules,
+	d := incident.Deps{DB: kit.DB, Ring: kit.Ring, Access: w.access, People: staff{}, Real: incident.World{Customers: w.customers, Reads: w.breach, Concerned: w.breach, Post: w.breach, Cuts: w.breach, Detectors: w.breach}, Letters: w.post, Queue: w.queue, Record: w.journal, Page: w.page, Rules: w.rules,
 		Company: company, Origin: "https://app.example.test", Now: now, Log: log, Seam: seam}
 	reach(&d)
 	w.svc, err = incident.New(d)

@@ -124,6 +124,7 @@ type World struct {
 	Post      Post
 	Reach     Reach // nil = nothing is known of addresses
 	Cuts      Cuts
+	Detectors Detectors
 }
 
 // Deps are what a Service is made of. Alarms, Gauge, Outlets and Seam may be nil.
@@ -187,7 +188,8 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { _ = jobs.Tend(ctx, time.Second, s.Log, "letters of incidents", s.TendLetters) }) // a slow mail host holds up no deadline
+	wg.Go(func() { _ = jobs.Tend(ctx, time.Second, s.Log, "letters of incidents", s.TendLetters) })   // a slow mail host holds up no deadline
+	wg.Go(func() { _ = jobs.Tend(ctx, lessonsEach, s.Log, "what incidents rest on", s.KeepLessons) }) // it reads weeks of the journal
 	for _, p := range s.Page.Publishers() {
 		wg.Go(func() { _ = jobs.Tend(ctx, time.Second, s.Log, "copies of the status page", p) })
 	}

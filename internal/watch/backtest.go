@@ -40,6 +40,11 @@ type BackTest struct {
 	Fires       int64     `json:"fires"` // alarms that would have come of them
 	InIncidents int64     `json:"in_incidents"`
 	Incidents   []string  `json:"incidents"`
+	Judged      int64     `json:"judged"`  // outside of them, while an alarm of the rule went on that was true or meant
+	Before      float64   `json:"before"`  // how many alarms of the version that watches were right, on the same days; 1 = none watches
+	Sees        []string  `json:"sees"`    // of the incidents that are kept
+	Loses       []string  `json:"loses"`   // those that nothing of one's own would see any more
+	Weighed     bool      `json:"weighed"` // the above is there
 	Examples    []Example `json:"examples"`
 	Warnings    []string  `json:"warnings"`
 }
@@ -71,8 +76,21 @@ func (b *BackTest) Says() string {
 	return s
 }
 
+// SaysKept is how it does on incidents that are kept, in sentences.
+func (b *BackTest) SaysKept() string {
+	says := "It fires on none of them."
+	if len(b.Sees) > 0 {
+		says = "It fires on " + few(b.Sees) + "."
+	}
+	if len(b.Loses) > 0 {
+		says += " With it nothing of your own would see " + few(b.Loses) + ": it cannot take the place of the version that watches."
+	}
+	return says
+}
+
 // TestRule asks a rule about what is stored since a time; zero = 30 days. A text that is the
-// one of a version on its way makes that version tested. kept is its number, 0 = none.
+// one of a version on its way makes that version tested, where it was asked about 30 days or
+// more. kept is its number, 0 = none.
 func (s *Service) TestRule(ctx context.Context, who actor.Actor, text string, since time.Duration) (res BackTest, kept int64, err error) { // clause: mon.alarms
 	if err := s.mayRule(ctx, who, access.WatchManage, "new"); err != nil {
 		return res, 0, err
@@ -87,8 +105,8 @@ func (s *Service) TestRule(ctx context.Context, who actor.Actor, text string, si
 	if err != nil {
 		return res, 0, err
 	}
-	res = BackTest{From: s.Now().Add(-since), Until: s.Now(), Incidents: []string{}, Examples: []Example{}, Warnings: append([]string{}, warnings(u.rules)...)}
-	if err := s.replay(ctx, who, &u, &res); err != nil {
+	res = BackTest{From: s.Now().Add(-since), Until: s.Now(), Incidents: []string{}, Sees: []string{}, Loses: []string{}, Examples: []Example{}, Warnings: append([]string{}, warnings(u.rules)...)}
+	if err := s.replayBoth(ctx, who, &u, &res); err != nil {
 		return res, 0, err
 	}
 	b, err := json.Marshal(res)
@@ -98,7 +116,7 @@ func (s *Service) TestRule(ctx context.Context, who actor.Actor, text string, si
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		kept = 0
 		v, err := s.nextVersion(ctx, tx, u.head.ID)
-		if err == nil && v.SHA256 == textHash(text) && v.State != Enabled {
+		if err == nil && v.SHA256 == textHash(text) && v.State != Enabled && since >= usualTest {
 			kept = v.N
 			state := v.State
 			if state == Draft {
@@ -114,33 +132,91 @@ func (s *Service) TestRule(ctx context.Context, who actor.Actor, text string, si
 	return res, kept, err //nolint:wrapcheck // the ledger says what failed
 }
 
-// replaying is a back-test under way.
+// replaying is a back-test of one version under way.
 type replaying struct {
 	*BackTest
 	engine *sigma.Engine
 	cases  []Case
+	judged []Case               // alarms of the rule that were true, or meant
 	last   map[string]time.Time // about whom it fired last
 	quiet  time.Duration
 }
 
-// replay feeds history to a rule, as it would have come.
-func (s *Service) replay(ctx context.Context, who actor.Actor, u *unit, res *BackTest) error {
-	e, errs := sigma.New(sigma.Unit{Key: u.head.ID, Rules: u.rules})
-	if len(errs) > 0 { // readOwn linked them already
-		return errs[0]
-	}
+// replayBoth feeds history to a rule, as it would have come; beside it to the version that watches.
+func (s *Service) replayBoth(ctx context.Context, who actor.Actor, u *unit, res *BackTest) error {
 	cases, err := s.History.Cases(ctx)
 	if err != nil {
 		return fmt.Errorf("known incidents: %w", err)
 	}
-	r := &replaying{BackTest: res, engine: e, cases: cases, last: map[string]time.Time{}, quiet: u.rule().quietFor() + rejoins}
+	judged, err := s.judgedRight(ctx, u.head.ID, res.From)
+	if err != nil {
+		return err
+	}
+	units, results := []*unit{u}, []*BackTest{res}
+	now, err := s.watching(ctx, s.DB)
+	if err != nil {
+		return err
+	}
+	if old, watches := now[u.head.ID]; watches {
+		units, results = append(units, &old), append(results, &BackTest{From: res.From, Until: res.Until})
+	}
+	var rs []*replaying
+	for i, x := range units {
+		e, errs := sigma.New(sigma.Unit{Key: x.head.ID, Rules: x.rules})
+		if len(errs) > 0 { // readOwn linked them already
+			return errs[0]
+		}
+		rs = append(rs, &replaying{BackTest: results[i], engine: e, cases: cases, judged: judged, last: map[string]time.Time{}, quiet: x.rule().quietFor() + rejoins})
+	}
+	if err := s.replay(ctx, who, units, rs); err != nil {
+		return err
+	}
+	return s.weighTest(ctx, units, results)
+}
+
+// weighTest adds to a result how it stands to the incidents that are kept, and to the version that
+// watches.
+func (s *Service) weighTest(ctx context.Context, units []*unit, results []*BackTest) error {
+	res := results[0]
+	res.Before, res.Weighed = 1, true
+	for i, u := range units {
+		h, err := s.hold(ctx, u.head.ID, u)
+		if err != nil {
+			return err
+		}
+		results[i].Sees = append([]string{}, h.sees...)
+		if i == 0 {
+			res.Loses = append([]string{}, h.loses...)
+		} else {
+			res.Before, _ = results[i].Precision()
+		}
+	}
+	return nil
+}
+
+// judgedRight is when alarms of a rule went on of which somebody said that they were true or meant.
+func (s *Service) judgedRight(ctx context.Context, rule string, since time.Time) (out []Case, err error) {
+	err = s.DB.Each(ctx, `SELECT opened, seen FROM watch_alarm WHERE rule = $1 AND state = 'closed' AND verdict IN ('true', 'benign') AND NOT test AND closed >= $2 ORDER BY closed DESC LIMIT 1000`, func(scan ledger.Scan) error {
+		var opened, seen int64
+		err := scan(&opened, &seen)
+		out = append(out, Case{From: at(opened).Add(-slack), Until: at(max(opened, seen)).Add(slack)})
+		return err
+	}, rule, us(since))
+	return out, err //nolint:wrapcheck // the ledger says what failed
+}
+
+// replay feeds history to some versions of a rule, as it would have come.
+func (s *Service) replay(ctx context.Context, who actor.Actor, units []*unit, rs []*replaying) error {
+	res := rs[0].BackTest
 	var entries, ofRecords bool
-	for _, x := range u.rules {
-		a, b := kindOf(x.Source)
-		entries, ofRecords = entries || x.Correlation == nil && a, ofRecords || x.Correlation == nil && b
+	for _, u := range units {
+		for _, x := range u.rules {
+			a, b := kindOf(x.Source)
+			entries, ofRecords = entries || x.Correlation == nil && a, ofRecords || x.Correlation == nil && b
+		}
 	}
 	if entries {
-		if err := s.History.Entries(ctx, res.From, func(es []journal.Entry) error { return s.replayEntries(ctx, r, es) }); err != nil {
+		if err := s.History.Entries(ctx, res.From, func(es []journal.Entry) error { return s.replayEntries(ctx, rs, es) }); err != nil {
 			return fmt.Errorf("read the journal: %w", err)
 		}
 	}
@@ -153,7 +229,9 @@ func (s *Service) replay(ctx context.Context, who actor.Actor, u *unit, res *Bac
 					continue
 				}
 				ref++
-				r.feed(eventOfRecord(a, ref), -1, aboutRecord(a), func(v string) string { return s.hidden(ctx, v, a.At) }, a.Method+" "+a.Route+" answered "+strconv.Itoa(a.Status))
+				for _, r := range rs {
+					r.feed(eventOfRecord(a, ref), -1, aboutRecord(a), func(v string) string { return s.hidden(ctx, v, a.At) }, a.Method+" "+a.Route+" answered "+strconv.Itoa(a.Status))
+				}
 			}
 			return ctx.Err()
 		})
@@ -164,19 +242,21 @@ func (s *Service) replay(ctx context.Context, who actor.Actor, u *unit, res *Bac
 	return nil
 }
 
-func (s *Service) replayEntries(ctx context.Context, r *replaying, es []journal.Entry) error {
+func (s *Service) replayEntries(ctx context.Context, rs []*replaying, es []journal.Entry) error {
 	for i := range es {
 		e := &es[i]
-		if !r.engine.Wants(logOf(e.Stream)) || e.Happened.Before(r.From) {
-			r.Events++
+		if l := logOf(e.Stream); e.Happened.Before(rs[0].From) || !slices.ContainsFunc(rs, func(r *replaying) bool { return r.engine.Wants(l) }) {
+			rs[0].Events++
 			continue
 		}
 		canary, err := s.isCanary(ctx, e)
 		if err != nil {
 			return err
 		}
-		if !canary {
-			r.feed(eventOfEntry(e), e.N, byWhom(e), same, e.Stream)
+		for _, r := range rs {
+			if !canary {
+				r.feed(eventOfEntry(e), e.N, byWhom(e), same, e.Stream)
+			}
 		}
 	}
 	return ctx.Err()
@@ -203,17 +283,25 @@ func (r *replaying) feed(ev *sigma.Event, entry int64, about string, mask func(s
 			continue
 		}
 		r.Fires++
-		for _, c := range r.cases {
-			if !ev.At.Before(c.From) && (c.Until.IsZero() || !ev.At.After(c.Until)) {
-				r.InIncidents++
-				if !slices.Contains(r.Incidents, c.Name) {
-					r.Incidents = append(r.Incidents, c.Name)
-				}
-				break
+		if c := around(r.cases, ev.At); c != nil {
+			r.InIncidents++
+			if !slices.Contains(r.Incidents, c.Name) {
+				r.Incidents = append(r.Incidents, c.Name)
 			}
+		} else if around(r.judged, ev.At) != nil {
+			r.Judged++
 		}
 		if len(r.Examples) < mostExamples {
 			r.Examples = append(r.Examples, Example{At: ev.At, About: mask(about), Entry: entry, Says: says})
 		}
 	}
+}
+
+// around is what went on at a time; nil = nothing.
+func around(cases []Case, t time.Time) *Case {
+	i := slices.IndexFunc(cases, func(c Case) bool { return !t.Before(c.From) && (c.Until.IsZero() || !t.After(c.Until)) })
+	if i < 0 {
+		return nil
+	}
+	return &cases[i]
 }

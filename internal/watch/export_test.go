@@ -67,3 +67,13 @@ var (
 	HiddenThen = hiddenThen
 	Hiders     = hiders
 )
+
+// StillAfter asks about the end of a rule, lets something else happen, and asks whether the answer stands.
+func (s *Service) StillAfter(ctx context.Context, rule string, between func()) error {
+	h, err := s.hold(ctx, rule, nil)
+	if err != nil {
+		return err
+	}
+	between()
+	return s.DB.Quiet(ctx, ledger.WatchState, func(tx *ledger.Tx) error { return s.still(ctx, tx, h) })
+}

@@ -270,6 +270,9 @@ func (s *Service) forget(ctx context.Context) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM watch_point WHERE at < $1`, now.Add(-2*24*time.Hour).UnixMicro()); err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, `DELETE FROM watch_kept WHERE kept < $1`, now.Add(-keepLesson).UnixMicro()); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `DELETE FROM watch_link WHERE made < $1`, now.Add(-linkLives).UnixMicro()); err != nil {
 			return err
 		}

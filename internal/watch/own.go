@@ -184,15 +184,15 @@ func textHash(text string) string {
 }
 
 // refuseRule records that somebody may not do this with a rule, and returns why.
-func (s *Service) refuseRule(ctx context.Context, who actor.Actor, id string, n int64, why error) error {
+func (s *Service) refuseRule(ctx context.Context, who actor.Actor, id string, n int64, why error, loses ...string) error {
 	code, _ := fault.PublicOf(why)
-	return s.DB.Refuse(ctx, who, RuleRefused{Rule: id, Version: n, Code: code}, why) //nolint:wrapcheck // a fault for the reader
+	return s.DB.Refuse(ctx, who, RuleRefused{Rule: id, Version: n, Code: code, Loses: loses}, why) //nolint:wrapcheck // a fault for the reader
 }
 
 // ApproveRule says that a version may watch: somebody else than its author does, who has seen
 // how often it would have fired.
 func (s *Service) ApproveRule(ctx context.Context, who actor.Actor, id string) (Version, error) { // clause: mon.alarms
-	return s.moveRule(ctx, who, id, func(v *Version) (string, error) {
+	return s.moveRule(ctx, who, id, step{may: func(v *Version) (string, error) {
 		switch {
 		case who.Kind != actor.Person:
 			return "", fault.New(fault.Denied, "person_needed", fault.Public{Problem: "A rule is approved by a person.", Next: "Sign in: --as EMAIL, or in the console."})
@@ -202,20 +202,21 @@ func (s *Service) ApproveRule(ctx context.Context, who actor.Actor, id string) (
 			return "", notTested()
 		}
 		return Tested, nil
-	}, func(ctx context.Context, tx *ledger.Tx, v *Version) (ledger.Event, error) {
+	}, do: func(ctx context.Context, tx *ledger.Tx, v *Version) (ledger.Event, error) {
 		v.State, v.Approver, v.Approved = Approved, who.String(), tx.Now()
 		_, err := tx.Exec(ctx, `UPDATE watch_rule_version SET state = 'approved', approver = $3, approved = $4 WHERE rule = $1 AND n = $2`, v.Rule, v.N, v.Approver, us(tx.Now()))
 		return RuleApproved{Rule: v.Rule, Version: v.N, SHA256: v.SHA256, Fires: v.Result.Fires}, err
-	})
+	}})
 }
 
 func notTested() error {
 	return fault.New(fault.Conflict, "rule_untested", fault.Public{Problem: "It is not known how often this version would have fired.", Expected: "A back-test on what is stored.", Next: "Do: writ watch rule test ID --since 30d"})
 }
 
-// EnableRule lets an approved version watch from now on, in place of the one before.
+// EnableRule lets an approved version watch from now on, in place of the one before: unless an
+// incident that was seen would not be any more, or it cries wolf.
 func (s *Service) EnableRule(ctx context.Context, who actor.Actor, id string) (Version, error) { // clause: mon.alarms
-	return s.moveRule(ctx, who, id, func(v *Version) (string, error) {
+	return s.moveRule(ctx, who, id, step{text: func(v *Version) string { return v.Text }, may: func(v *Version) (string, error) {
 		if _, err := readOwn(v.Text); err != nil {
 			return "", err
 		}
@@ -225,18 +226,19 @@ func (s *Service) EnableRule(ctx context.Context, who actor.Actor, id string) (V
 		case Tested:
 			return "", fault.New(fault.Conflict, "rule_unapproved", fault.Public{Problem: "Nobody has approved this version.", Expected: "A second person approves it.", Next: "Do: writ watch rule approve ID --as EMAIL"})
 		}
-		return Approved, nil
-	}, func(ctx context.Context, tx *ledger.Tx, v *Version) (ledger.Event, error) {
+		return Approved, precise(v, s.Now())
+	}, do: func(ctx context.Context, tx *ledger.Tx, v *Version) (ledger.Event, error) {
 		if _, err := tx.Exec(ctx, `UPDATE watch_rule_version SET state = 'retired', retired = $2 WHERE rule = $1 AND state = 'enabled'`, v.Rule, us(tx.Now())); err != nil {
 			return nil, err
 		}
 		v.State, v.Enabled = Enabled, tx.Now()
 		_, err := tx.Exec(ctx, `UPDATE watch_rule_version SET state = 'enabled', enabled = $3 WHERE rule = $1 AND n = $2`, v.Rule, v.N, us(tx.Now()))
 		return RuleEnabled{Rule: v.Rule, Version: v.N, SHA256: v.SHA256}, err
-	})
+	}})
 }
 
-// RetireRule ends a rule, with all versions of it.
+// RetireRule ends a rule, with all versions of it: unless an incident that it sees would be seen by
+// none.
 func (s *Service) RetireRule(ctx context.Context, who actor.Actor, id, reason string) (Version, error) {
 	if l := len(strings.TrimSpace(reason)); l < leastReason || len(reason) > mostNote {
 		if err := s.mayRule(ctx, who, access.WatchManage, id); err != nil {
@@ -244,16 +246,23 @@ func (s *Service) RetireRule(ctx context.Context, who actor.Actor, id, reason st
 		}
 		return Version{}, bad("reason", "The end of a rule has a reason.", "10 to 500 bytes: why nobody need know of this any more.")
 	}
-	return s.moveRule(ctx, who, id, func(v *Version) (string, error) { return v.State, nil }, func(ctx context.Context, tx *ledger.Tx, v *Version) (ledger.Event, error) {
+	return s.moveRule(ctx, who, id, step{text: func(*Version) string { return "" }, may: func(v *Version) (string, error) { return v.State, nil }, do: func(ctx context.Context, tx *ledger.Tx, v *Version) (ledger.Event, error) {
 		v.State, v.Retired = Retired, tx.Now()
 		_, err := tx.Exec(ctx, `UPDATE watch_rule_version SET state = 'retired', retired = $2 WHERE rule = $1 AND state <> 'retired'`, v.Rule, us(tx.Now()))
 		return RuleRetired{Rule: v.Rule, Version: v.N, reason: reason}, err
-	})
+	}})
 }
 
-// moveRule takes the version that is on its way, or else the enabled one, a step further. may
-// says which state it must be in; what it refuses is recorded.
-func (s *Service) moveRule(ctx context.Context, who actor.Actor, id string, may func(*Version) (string, error), do func(context.Context, *ledger.Tx, *Version) (ledger.Event, error)) (v Version, err error) {
+// step is one in the life of a rule.
+type step struct {
+	may  func(*Version) (state string, err error) // the state it must be in
+	text func(*Version) string                    // that watches afterwards, "" = none; nil = what watches stays
+	do   func(context.Context, *ledger.Tx, *Version) (ledger.Event, error)
+}
+
+// moveRule takes the version that is on its way, or else the enabled one, a step further. What is
+// refused is recorded.
+func (s *Service) moveRule(ctx context.Context, who actor.Actor, id string, st step) (v Version, err error) {
 	id = strings.ToLower(id)
 	if err := s.mayRule(ctx, who, access.WatchManage, id); err != nil {
 		return v, err
@@ -261,23 +270,48 @@ func (s *Service) moveRule(ctx context.Context, who actor.Actor, id string, may 
 	if v, err = s.nextVersion(ctx, s.DB, id); err != nil {
 		return v, err
 	}
-	if _, err := may(&v); err != nil {
+	if _, err := st.may(&v); err != nil {
 		return v, s.refuseRule(ctx, who, id, v.N, err)
+	}
+	var h against
+	if st.text != nil {
+		if h, err = s.holdText(ctx, id, st.text(&v)); err != nil {
+			return v, err
+		}
+		if err := unseen(h); err != nil {
+			return v, s.refuseRule(ctx, who, id, v.N, err, h.loses...)
+		}
 	}
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		if v, err = s.nextVersion(ctx, tx, id); err != nil {
 			return nil, err
 		}
-		want, err := may(&v)
+		want, err := st.may(&v)
 		if err != nil {
 			return nil, err
 		}
 		if v.State != want {
 			return nil, fault.New(fault.Conflict, "rule_state", fault.Public{Problem: "Version " + fmt.Sprint(v.N) + " of the rule is " + v.State + " already.", Next: "Look at: writ watch rule list"})
 		}
-		return do(ctx, tx, &v)
+		if st.text != nil {
+			if err := s.still(ctx, tx, h); err != nil {
+				return nil, err
+			}
+		}
+		return st.do(ctx, tx, &v)
 	})
 	return v, err //nolint:wrapcheck // the ledger says what failed
+}
+
+func (s *Service) holdText(ctx context.Context, id, text string) (against, error) {
+	if text == "" {
+		return s.hold(ctx, id, nil)
+	}
+	u, err := readOwn(text)
+	if err != nil {
+		return against{}, err
+	}
+	return s.hold(ctx, id, &u)
 }
 
 // nextVersion is the version of a rule that is not retired, the newest of two.

@@ -76,12 +76,26 @@ func (e RuleRetired) About() ledger.About {
 
 // RuleRefused is a step that a rule may not take.
 type RuleRefused struct {
-	Rule    string `class:"public"`
-	Version int64  `class:"public"`
-	Code    string `class:"public"`
+	Rule    string   `class:"public"`
+	Version int64    `class:"public"`
+	Code    string   `class:"public"`
+	Loses   []string `class:"public"` // incidents that nothing would see any more
 }
 
 // About implements ledger.Event.
 func (e RuleRefused) About() ledger.About {
 	return ledger.About{Name: "watch.rule-refused", Clause: alarms, Object: ruleThing(e.Rule)}
+}
+
+// LessonKept is what is kept of an incident that is over, for later changes of rules.
+type LessonKept struct {
+	Incident string `class:"public"`
+	Events   int64  `class:"public"`
+	Missed   int64  `class:"public"` // that found no room
+	SHA256   string `class:"public"` // of the events
+}
+
+// About implements ledger.Event.
+func (e LessonKept) About() ledger.About {
+	return ledger.About{Name: "watch.lesson-kept", Clause: alarms, Object: "incident/" + e.Incident}
 }

@@ -32,13 +32,14 @@ func (s *Service) ownRoutes(on func(string, bool, web.Handler, web.Doc) web.Rout
 	return []web.Route{
 		on("GET /-/api/v1/watch/own", true, s.getOwn, web.Doc{Summary: "Rules of your own: those that watch, and those on their way", Out: ownOut{}}),
 		on("GET /-/api/v1/watch/own/{id}", true, s.getOwnRule, web.Doc{Summary: "The versions of a rule, with their texts", Out: ownOut{}, Errors: []string{"rule_unknown"}}),
+		on("GET /-/api/v1/watch/lessons", true, s.getLessons, web.Doc{Summary: "What is kept of incidents, and which rules of your own fire on each", Out: lessonsOut{}}),
 		add, test,
 		move("approve", func(r *http.Request, who actor.Actor, id string) (Version, error) {
 			return s.ApproveRule(r.Context(), who, id)
 		}, web.Doc{Summary: "Approve a version that somebody else wrote", Errors: []string{"rule_unknown", "rule_untested", "rule_state", "own_rule", "person_needed"}}),
 		move("enable", func(r *http.Request, who actor.Actor, id string) (Version, error) {
 			return s.EnableRule(r.Context(), who, id)
-		}, web.Doc{Summary: "Let an approved version watch", Errors: []string{"rule_unknown", "rule_untested", "rule_unapproved", "rule_state", "watch_text"}}),
+		}, web.Doc{Summary: "Let an approved version watch", Errors: []string{"rule_unknown", "rule_untested", "rule_unapproved", "rule_state", "rule_loses", "rule_imprecise", "rules_moved", "watch_text"}}),
 		move("retire", func(r *http.Request, who actor.Actor, id string) (Version, error) {
 			if err := s.mayRule(r.Context(), who, access.WatchManage, id); err != nil { // before what is wrong with it
 				return Version{}, err
@@ -48,7 +49,7 @@ func (s *Service) ownRoutes(on func(string, bool, web.Handler, web.Doc) web.Rout
 				return Version{}, err
 			}
 			return s.RetireRule(r.Context(), who, id, in.Reason)
-		}, web.Doc{Summary: "End a rule", In: retireIn{}, Errors: []string{"rule_unknown", "rule_state", "watch_reason"}}),
+		}, web.Doc{Summary: "End a rule", In: retireIn{}, Errors: []string{"rule_unknown", "rule_state", "rule_loses", "rules_moved", "watch_reason"}}),
 	}
 }
 

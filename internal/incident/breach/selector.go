@@ -105,6 +105,17 @@ func (s *Selector) matcher() *matcher {
 	return &matcher{s.From, s.Until, set(s.Principals), set(s.Sessions), set(s.Routes), s.Networks, map[string]bool{}}
 }
 
+// Only hands on the records that the selector means.
+func (s *Selector) Only(fn func(*Record) error) func(*Record) error {
+	m := s.matcher()
+	return func(r *Record) error {
+		if !m.match(r) {
+			return nil
+		}
+		return fn(r)
+	}
+}
+
 func (m *matcher) match(r *Record) bool {
 	switch {
 	case r.At.Before(m.from) || r.At.After(m.until),

@@ -208,5 +208,6 @@ var guards = map[string]guard{
 	"letters-final":    proved("letters-final", "Somebody concerned has no final state and no second channel.", officer, true),
 	"contained":        proved("contained", "What let the attacker in is not closed, or not tried again.", lead, true),
 	"way-known":        proved("way-known", "The way in, the first and last access and the cause are not all recorded.", lead, true),
+	"rule-fires":       proved("rule-fires", "No rule is written that fires on what happened.", lead, true),
 	"measure-proved":   proved("measure-proved", "No measure has a test that failed before and passes now.", lead, true),
 }
