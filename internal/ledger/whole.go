@@ -65,7 +65,13 @@ func (f *blockFile) ReadAt(p []byte, off int64) (int, error) {
 	return f.File.ReadAt(p, off)
 }
 
-func (f *blockFile) gather() { f.gathers, f.gathered = true, f.buf[:0] }
+// gather begins to gather a stretch of n bytes and the blocks that it begins and ends in.
+func (f *blockFile) gather(n int) {
+	if n += 2 * blockSize; cap(f.buf) < n {
+		f.buf = make([]byte, n)
+	}
+	f.gathers, f.gathered = true, f.buf[:0]
+}
 
 func (f *blockFile) WriteAt(p []byte, off int64) (int, error) {
 	if !f.gathers {
@@ -86,11 +92,7 @@ func (f *blockFile) WriteAt(p []byte, off int64) (int, error) {
 // release writes what was gathered, and gathers no more.
 func (f *blockFile) release() error {
 	f.gathers = false
-	err := f.write()
-	if cap(f.buf) > maxHeld {
-		f.buf = nil
-	}
-	return err
+	return f.write()
 }
 
 func (f *blockFile) write() error {
@@ -191,7 +193,7 @@ func (f *wholeFile) flush() error {
 }
 
 func (f *wholeFile) write(p []byte, off int64) (int, error) {
-	f.blocks.gather()
+	f.blocks.gather(len(p))
 	n, err := f.File.WriteAt(p, off)
 	if rerr := f.blocks.release(); err == nil && rerr != nil {
 		n, err = 0, rerr

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -69,5 +71,36 @@ func TestHeldPagesAreSeenAtOnce(t *testing.T) {
 		if got != sum || whole != "ok" {
 			t.Fatalf("after change %d of %d bytes a reader sees %d bytes, expected %d, and the file is %s", i, size, got, sum, whole)
 		}
+	}
+}
+
+// What a commit's pages are gathered in is kept for the next, also where it is large.
+func TestLargeCommitsMakeNoGarbage(t *testing.T) {
+	kit := lite(t, time.Minute, nil)
+	raw, key := make([]byte, 4000), 0
+	commit := func() {
+		_, err := kit.DB.Change(t.Context(), ana, func(tx *ledger.Tx) (ledger.Event, error) {
+			for range 100 {
+				key++
+				if _, err := tx.Exec(t.Context(), `INSERT INTO thing (id, name, raw) VALUES ($1, $2, $3)`, key, strconv.Itoa(key), raw); err != nil {
+					return nil, err
+				}
+			}
+			return Made{}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var before, after runtime.MemStats
+	commit()
+	runtime.ReadMemStats(&before)
+	const n = 20
+	for range n {
+		commit()
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / n; each > uint64(100*len(raw)) {
+		t.Errorf("a commit of %d bytes made %d bytes of garbage, expected less than that", 100*len(raw), each)
 	}
 }
