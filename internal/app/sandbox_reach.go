@@ -117,6 +117,11 @@ func (r stageRecovery) Hold(ctx context.Context, on bool) error {
 	return err
 }
 
+// Mark implements incident.Keeper.
+func (r stageRecovery) Mark(ctx context.Context, name string) (string, error) {
+	return with(ctx, r.s, func(x incident.Recovery) (string, error) { return x.Mark(ctx, name) })
+}
+
 // Still implements incident.Keeper.
 func (r stageRecovery) Still(ctx context.Context) (string, error) {
 	return with(ctx, r.s, func(x incident.Recovery) (string, error) { return x.Still(ctx) })

@@ -2,12 +2,48 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
 )
+
+// incidentFrozen is what a pipeline asks before it deploys.
+func (a *app) incidentFrozen() *cobra.Command {
+	return &cobra.Command{Use: "frozen", Short: "Say whether something may be deployed", Long: `Says whether an incident of severity 1 or 2 keeps everything from being deployed: from the moment its kind is decided until it
+is resolved. The exit status is 1 while it does, so that a pipeline can ask before it deploys.`,
+		Example: "  writ incident frozen && ./deploy", Args: cobra.NoArgs,
+		RunE: run(func(c *cobra.Command, _ []string) error {
+			conn, err := a.open(c.Context())
+			if err != nil {
+				return err
+			}
+			var raw json.RawMessage
+			if err := conn.get(c.Context(), "deploys", &raw); err != nil {
+				return err
+			}
+			var x struct {
+				Frozen    bool
+				Incidents []incidentCase
+			}
+			if err := decode(raw, &x); err != nil {
+				return err
+			}
+			says := "Nothing keeps you from deploying."
+			if x.Frozen {
+				says = "Nothing is deployed now."
+				for _, i := range x.Incidents {
+					says += fmt.Sprintf("\n%s  %s, severity %d: %s", i.Ref, i.State, i.Severity, visible(i.Title))
+				}
+			}
+			if err := a.done(says, raw); err != nil || !x.Frozen {
+				return err
+			}
+			return no
+		})}
+}
 
 func (a *app) incidentSplit() *cobra.Command {
 	var reason string

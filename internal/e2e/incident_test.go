@@ -71,7 +71,9 @@ func (k *talker) incidents(t *testing.T) {
 		k.ask(t, "incident", "role", one, r)
 	}
 	k.ask(t, "incident", "categorise", one, "usability", "--severity", "2")
+	k.json(t, 1, k.writ("incident", "frozen"))
 	k.ask(t, "incident", "severity", one, "3", "--reason", "few are concerned")
+	k.ask(t, "incident", "frozen")
 	must(t, 1, k.writ("incident", "update", one, "Some people cannot sign in.", "--title", "Sign-in fails")) // without an estimate
 	k.ask(t, "incident", "update", one, "Some people cannot sign in.", "--title", "Sign-in fails", "--next", "45m", "--component", part.ID+"=partial_outage")
 	k.ask(t, "incident", "note", one, "rang the provider")

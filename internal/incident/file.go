@@ -56,25 +56,45 @@ func (s *Service) Attach(ctx context.Context, who actor.Actor, ref, name string,
 	if err != nil {
 		return Case{}, err
 	}
+	f, err := s.fileOf(ctx, c, name, body)
+	if err != nil {
+		return Case{}, err
+	}
+	return s.act(ctx, who, c.ID, 0, func(tx *ledger.Tx, c *Case) (ledger.Event, error) { return f.put(ctx, tx, who, *c) })
+}
+
+// sealed is a file that is ready to be written.
+type sealed struct {
+	id, kind, hash string
+	size           int64
+	name, box      []byte
+}
+
+func (s *Service) fileOf(ctx context.Context, c Case, name string, body []byte) (sealed, error) {
 	id := s.DB.ID()
 	k, err := s.Ring.Ensure(ctx, subject(c.ID))
 	if err != nil {
-		return Case{}, fmt.Errorf("seal a file: %w", err)
+		return sealed{}, fmt.Errorf("seal a file: %w", err)
 	}
-	named, box := k.Seal([]byte(name), boxed("incident_file.name", id)), k.Seal(body, boxed("incident_file.box", id))
 	h := sha256.Sum256(body)
-	hash, kind := hex.EncodeToString(h[:]), http.DetectContentType(body)
-	return s.act(ctx, who, c.ID, 0, func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
-		var n, size int64
-		if err := ledger.One(ctx, tx, countFiles, []any{&n, &size}, c.ID); err != nil {
-			return nil, err
-		}
-		if n >= mostFiles || size+int64(len(body)) > mostBytes {
-			return nil, fault.New(fault.Limited, "files_full", fault.Public{Problem: c.Ref() + " has no room for another file.", Expected: "At most 100 files, and 500 MiB."})
-		}
-		_, err := tx.Exec(ctx, insertFile, id, c.ID, kind, int64(len(body)), hash, by(who), us(tx.Now()), named, box)
-		return FileAttached{Incident: c.ID, File: id, Kind: kind, Size: int64(len(body)), SHA256: hash}, err
-	})
+	return sealed{id, http.DetectContentType(body), hex.EncodeToString(h[:]), int64(len(body)), k.Seal([]byte(name), boxed("incident_file.name", id)), k.Seal(body, boxed("incident_file.box", id))}, nil
+}
+
+// put writes it inside a change, while the incident has room.
+func (f sealed) put(ctx context.Context, tx *ledger.Tx, who actor.Actor, c Case) (ledger.Event, error) {
+	var n, size int64
+	if err := ledger.One(ctx, tx, countFiles, []any{&n, &size}, c.ID); err != nil {
+		return nil, err
+	}
+	if n >= mostFiles || size+f.size > mostBytes {
+		return nil, fault.New(fault.Limited, "files_full", fault.Public{Problem: c.Ref() + " has no room for another file.", Expected: "At most 100 files, and 500 MiB."})
+	}
+	return f.write(ctx, tx, who, c)
+}
+
+func (f sealed) write(ctx context.Context, tx *ledger.Tx, who actor.Actor, c Case) (ledger.Event, error) {
+	_, err := tx.Exec(ctx, insertFile, f.id, c.ID, f.kind, f.size, f.hash, by(who), us(tx.Now()), f.name, f.box)
+	return FileAttached{Incident: c.ID, File: f.id, Kind: f.kind, Size: f.size, SHA256: f.hash}, err
 }
 
 // files are those of an incident, the oldest first.

@@ -127,7 +127,7 @@ type World struct {
 	Detectors Detectors
 }
 
-// Deps are what a Service is made of. Alarms, Gauge, Outlets and Seam may be nil.
+// Deps are what a Service is made of. Alarms, Gauge, Charts, Outlets and Seam may be nil.
 type Deps struct {
 	DB      *ledger.DB
 	Ring    *keyring.Ring
@@ -140,6 +140,7 @@ type Deps struct {
 	Record  Record
 	Alarms  Alarms
 	Gauge   Gauge
+	Charts  Charts
 	Outlets []Outlet // accounts on other networks; a channel without one is posted to by a person
 	Page    *status.Service
 	Rules   *clause.Live[Rules]

@@ -56,6 +56,9 @@ type Keeper interface {
 	Shut(ctx context.Context, shut bool) error
 	// Hold keeps copies from expiring, or lets them.
 	Hold(ctx context.Context, on bool) error
+	// Mark names where the database stands, and has what is written saved up to there. The same
+	// name twice is one point.
+	Mark(ctx context.Context, name string) (position string, err error)
 	// Still is where the database stands: the same twice means that nobody wrote between.
 	Still(ctx context.Context) (string, error)
 	// Preserve copies the damaged state under a name, once, and gives the hash of the copy.

@@ -341,6 +341,9 @@ func (s *Service) liftHolds(ctx context.Context, c Case) (outcome, error) {
 	if rec == nil {
 		return byHand("let backups expire again."), nil
 	}
+	if needed, err := s.needed(ctx, s.DB, c.ID); err != nil || needed && !c.Drill {
+		return outcome{Output: digest(c.ID, "needed"), Says: "Backups are kept for another incident."}, err
+	}
 	if err := rec.Hold(ctx, false); err != nil {
 		return outcome{}, fmt.Errorf("lift the holds: %w", err)
 	}

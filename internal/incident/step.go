@@ -174,6 +174,9 @@ func (s *Service) change(ctx context.Context, who actor.Actor, ref string, versi
 			return nil, err
 		}
 		ev, err := fn(tx, &now)
+		if err == nil {
+			err = s.freeze(ctx, tx, now)
+		}
 		if err == nil && now.Drill {
 			err = s.present(ctx, tx, who, now.ID)
 		}

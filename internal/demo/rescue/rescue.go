@@ -99,6 +99,12 @@ func (r *Rescue) Shut(ctx context.Context, shut bool) error {
 // Hold implements incident.Keeper.
 func (r *Rescue) Hold(_ context.Context, on bool) error { return r.store.Hold(on) }
 
+// Mark implements incident.Keeper: each write is in the log of the store before it is
+// acknowledged, so that its number is a point to go back to.
+func (r *Rescue) Mark(context.Context, string) (string, error) {
+	return position(r.store.Last()), nil
+}
+
 // Still implements incident.Keeper.
 func (r *Rescue) Still(ctx context.Context) (string, error) { return r.store.Still(ctx) }
 
