@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -311,81 +310,6 @@ func (s seen) Reach(ctx context.Context) (func(subject string) []incident.Recipi
 		return nil
 	})
 	return func(subject string) []incident.Recipient { return to[subject] }, err
-}
-
-// The kinds of what an attacker may hold.
-const (
-	oneSession  = "session"
-	allSessions = "sessions"
-	oneToken    = "token"
-)
-
-// ends implements incident.Cuts by identity.
-type ends struct{ *identity.Service }
-
-// Kinds implements incident.Cuts.
-func (e ends) Kinds() []string { return []string{oneSession, allSessions, oneToken} }
-
-// Cut implements incident.Cuts. Whoever cuts needs the right to.
-func (e ends) Cut(ctx context.Context, who actor.Actor, kind, id string) (before, after string, err error) {
-	switch kind {
-	case oneSession:
-		at, _, err := e.LiveSession(ctx, id)
-		if errors.Is(err, fault.Unauthenticated) {
-			return "the session is over already", "the session is over", nil
-		}
-		if err != nil {
-			return "", "", err
-		}
-		return "the session was live", "the session is over", e.EndSession(ctx, who, at.ID, id)
-	case allSessions:
-		person, err := e.person(ctx, id)
-		if err != nil {
-			return "", "", err
-		}
-		n, err := e.EndSessions(ctx, who, person)
-		return fmt.Sprintf("%d live sessions", n), "none is live", err
-	}
-	_, err = e.Standing(ctx, actor.Actor{Kind: actor.Machine, Token: id})
-	if errors.Is(err, fault.Unauthenticated) {
-		return "the token has ended already", "the token has ended", nil
-	}
-	if err != nil {
-		return "", "", err
-	}
-	return "the token was live", "the token has ended", e.RevokeToken(ctx, who, id)
-}
-
-// Again implements incident.Cuts: what the attacker held is shown at the same door as before.
-func (e ends) Again(ctx context.Context, kind, id string) (refused bool, says string, err error) {
-	switch kind {
-	case oneSession:
-		_, _, err = e.LiveSession(ctx, id)
-	case allSessions:
-		person, err := e.person(ctx, id)
-		if err != nil {
-			return false, "", err
-		}
-		live, err := e.Sessions(ctx, actor.System("incident"), person)
-		return len(live) == 0, fmt.Sprintf("%d sessions of the person are live", len(live)), err
-	default:
-		_, err = e.Standing(ctx, actor.Actor{Kind: actor.Machine, Token: id})
-	}
-	switch {
-	case errors.Is(err, fault.Unauthenticated):
-		return true, "shown again, the " + kind + " is refused", nil
-	case err != nil:
-		return false, "", err
-	}
-	return false, "shown again, the " + kind + " still works", nil
-}
-
-func (e ends) person(ctx context.Context, ref string) (string, error) {
-	id, _, err := e.PersonByHandle(ctx, ref)
-	if errors.Is(err, fault.NotFound) {
-		return ref, nil
-	}
-	return id, err
 }
 
 // CheckSet computes the set of a bundle again, without a server.

@@ -235,6 +235,8 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "find-except", route: "GET " + desk + "/gate/finds/except", path: desk + "/gate/finds/except?rule=942100&route=%2Fnotes&field=ARGS%3Atext", words: "at most 90 days", picture: true},
 		{name: "egress", route: "GET " + desk + "/gate/egress", path: desk + "/gate/egress", words: "The way out", picture: true},
 		{name: "egress-new", route: "GET " + desk + "/gate/egress/new", path: desk + "/gate/egress/new", words: "at most a year ahead", picture: true},
+		{name: "blocks", route: "GET " + desk + "/gate/blocks", path: desk + "/gate/blocks", words: "Blocked networks", picture: true},
+		{name: "block-new", route: "GET " + desk + "/gate/blocks/new", path: desk + "/gate/blocks/new", words: "kept out from the next request on", picture: true},
 		{name: "alarms", route: "GET " + desk + "/watch", path: desk + "/watch", words: "What goes on", picture: true},
 		{name: "views", route: "GET " + desk + "/watch/views", path: desk + "/watch/views", words: "Own health", picture: true},
 		{name: "view", route: "GET " + desk + "/watch/views/{id}", path: desk + "/watch/views/endpoints", words: "Which routes are asked for", picture: true},

@@ -63,7 +63,7 @@ func (a *app) gatewayCommand() *cobra.Command {
 		a.modeCommand("on", "frozen", "Freeze the gate: nothing can be changed", "writ gateway freeze on"), a.modeCommand("off", "normal", "Open the gate again", "writ gateway freeze off"))
 	return a.group("gateway", "See routes, places and cache of the gate, ask why a request passes, close it for maintenance",
 		"The gate stands before the application and lets in whom the policy and routes.yaml allow.",
-		"  writ gateway routes\n  writ gateway explain GET /orders/1 --role member\n  writ gateway maintenance on", a.gatewayRoutes(), a.gatewayExplain(), a.gatewayRecords(), a.gatewayWAF(), a.gatewayUpstreams(), a.gatewayCache(), a.gatewayEgress(), maintenance, freeze)
+		"  writ gateway routes\n  writ gateway explain GET /orders/1 --role member\n  writ gateway maintenance on", a.gatewayRoutes(), a.gatewayExplain(), a.gatewayRecords(), a.gatewayWAF(), a.gatewayUpstreams(), a.gatewayCache(), a.gatewayEgress(), a.gatewayBlock(), maintenance, freeze)
 }
 
 func (a *app) gatewayRoutes() *cobra.Command {

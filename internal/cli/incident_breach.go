@@ -390,8 +390,8 @@ func (a *app) breachTask() *cobra.Command {
 }
 
 func (a *app) breachCut() *cobra.Command {
-	return &cobra.Command{Use: "cut INCIDENT session|sessions|token ID", Short: "End what the attacker holds, and try it again", Long: `Ends a session, all sessions of a person, or a token; then shows it at the same door once more. Refused is what contained
-means: one that still works keeps the incident open.`, Example: "  writ incident breach cut I-3 sessions eva", Args: cobra.ExactArgs(3),
+	return &cobra.Command{Use: "cut INCIDENT session|sessions|token|key|network ID", Short: "End what the attacker holds, and try it again", Long: `Ends a session, all sessions of a person, a token or an access key, or keeps a network out for 30 days; then tries it at
+the same door once more. Refused is what contained means: one that still works keeps the incident open.`, Example: "  writ incident breach cut I-3 sessions eva", Args: cobra.ExactArgs(3),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			return a.tell(c, args[0], "breach/cuts", map[string]any{"kind": args[1], "id": args[2]})
 		})}

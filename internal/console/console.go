@@ -222,6 +222,7 @@ func (c *Console) Routes() []web.Route {
 		c.budgetRoutes(staff),
 		c.onCallRoutes(staff),
 		c.incidentRoutes(staff),
+		c.blockRoutes(staff),
 	)
 }
 

@@ -45,7 +45,7 @@ func (c *Console) gatePage(w http.ResponseWriter, r *http.Request, who actor.Act
 	if s.Since.Unix() > 0 { // it was never changed
 		mode.At = s.Since
 	}
-	p := gatePage{Facts: []fact{{Name: "The gate is", Mark: mode}, {Name: "Leads to", Text: s.Upstream, Code: true}, {Name: "Requests under way", Text: web.Number(int64(s.UnderWay))}, {Name: "Where no route matches", Text: s.Table.Least}, {Name: "Public paths", Text: listed(s.Table.Public)}, {Name: "Attacks", Text: "what the rules found", Href: atFinds}, {Name: "Private services", Text: "where they may go outside", Href: atEgress}}}
+	p := gatePage{Facts: []fact{{Name: "The gate is", Mark: mode}, {Name: "Leads to", Text: s.Upstream, Code: true}, {Name: "Requests under way", Text: web.Number(int64(s.UnderWay))}, {Name: "Where no route matches", Text: s.Table.Least}, {Name: "Public paths", Text: listed(s.Table.Public)}, {Name: "Attacks", Text: "what the rules found", Href: atFinds}, {Name: "Private services", Text: "where they may go outside", Href: atEgress}, {Name: "Networks", Text: "which are blocked", Href: atBlocks}}}
 	for _, st := range s.Steps {
 		l := web.Link{Text: st.Name}
 		if st.Clause != "" {

@@ -242,7 +242,7 @@ func breachForms(v incident.Exposure, at string, now time.Time) (out []incidentF
 			web.Field{Name: "statement", Label: "What is known about what the record does not tell", Type: "textarea", Rows: 2, Max: 500})
 		kinds := v.Cuts
 		if len(kinds) > 0 {
-			add("End what the attacker holds", "cut", "End it, and try it again", oneOf("kind", "What it is", kinds...), word("id", "Its id, or whose", "", true))
+			add("End what the attacker holds", "cut", "End it, and try it again", oneOf("kind", "What it is", kinds...), word("id", "Its id, or whose", "Of a network: such as 198.51.100.0/24.", true))
 		}
 		add("A third party is involved", "vendor", "Write it down", word("name", "Who", "", true), word("contact", "Their contact", "", true), word("case", "The number that they give it", "", false), area("questions", "What they are asked", "One question a line."))
 		add("File their statement", "statement", "File it under its hash", word("vendor", "Who", "", true), area("text", "What they say", ""))

@@ -33,7 +33,13 @@ func (k *talker) breaches(t *testing.T, second *visitor) {
 			Counts map[string]int64
 			Signed []string
 		}
-		Papers []struct{ Kind, Hash string }
+		Papers []struct {
+			Kind, Hash string
+			Doc        struct {
+				Kind, ID string
+				Refused  bool
+			}
+		}
 		Clocks []struct {
 			Name string
 			Void bool
@@ -111,6 +117,19 @@ func (k *talker) breaches(t *testing.T, second *visitor) {
 	session := decode[struct{ Session struct{ ID string } }](t, v.want(http.StatusOK, "GET", "session", nil).body).Session.ID
 	k.ask(t, "incident", "breach", "cut", one, "session", session)
 	v.want(http.StatusUnauthorized, "GET", "session", nil)
+	key := decode[struct {
+		ID string `json:"access_key_id"`
+	}](t, k.ask(t, "vault", "key", "create", "--path", "/thief", "--read-only")).ID
+	k.ask(t, "incident", "breach", "cut", one, "key", key)
+	k.ask(t, "incident", "breach", "cut", one, "network", "198.51.100.9/24")
+	if out := k.ask(t, "gateway", "block", "list"); !strings.Contains(out, `"198.51.100.0/24"`) || !strings.Contains(out, one) {
+		t.Errorf("the network is not kept out: %s", out)
+	}
+	for _, p := range show().Papers {
+		if p.Kind == "cut" && !p.Doc.Refused {
+			t.Errorf("tried again, it still works: %+v", p)
+		}
+	}
 	now := time.Now().UTC()
 	k.ask(t, "incident", "breach", "paper", one, "research", "way=A session was taken over.", "first="+now.Add(-2*time.Hour).Format(time.RFC3339), "last="+now.Add(-time.Minute).Format(time.RFC3339), "cause=A laptop was left open.", "unseen=Nobody looks at night.")
 	sign("research")

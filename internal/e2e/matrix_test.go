@@ -25,7 +25,7 @@ var asks = map[string]access.Action{
 	"GET check": access.PolicyRead, "GET findings": access.PolicyRead, "POST prove": access.CheckRun,
 	"GET gateway": access.GateRead, "GET gateway/explain": access.GateRead, "PUT gateway/mode": access.GateMaintain, "POST gateway/reload": access.GateMaintain, "POST gateway/cache/purge": access.GateMaintain,
 	"GET gateway/records": access.JournalRead, "GET gateway/records/export": access.JournalExport,
-	"GET gateway/egress": access.GateRead, "POST gateway/egress/destinations": access.GateMaintain, "POST gateway/egress/past": access.GateMaintain, "DELETE gateway/egress/destinations/{id}": access.GateMaintain,
+	"GET gateway/blocks": access.GateRead, "POST gateway/blocks": access.GateMaintain, "POST gateway/blocks/remove": access.GateMaintain, "GET gateway/egress": access.GateRead, "POST gateway/egress/destinations": access.GateMaintain, "POST gateway/egress/past": access.GateMaintain, "DELETE gateway/egress/destinations/{id}": access.GateMaintain,
 	"GET gateway/waf": access.GateRead, "POST gateway/waf/exceptions": access.GateMaintain, "DELETE gateway/waf/exceptions/{id}": access.GateMaintain,
 	"GET clients": access.ClientsRead, "POST clients": access.ClientsManage, "GET clients/{id}": access.ClientsRead, "DELETE clients/{id}": access.ClientsManage,
 	"POST clients/{id}/secrets": access.ClientsManage, "DELETE clients/{id}/secrets/{secret}": access.ClientsManage,

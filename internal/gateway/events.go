@@ -68,7 +68,7 @@ func (e Malformed) About() ledger.About {
 
 // StreamsCut are requests under way that were ended because they may not go on, in a minute.
 type StreamsCut struct {
-	Cause  string        `class:"public"` // ended, role, team, factor, unknown, or the mode of the gate
+	Cause  string        `class:"public"` // ended, role, team, factor, unknown, blocked, or the mode of the gate
 	Route  string        `class:"public"` // the pattern
 	Count  int64         `class:"public"`
 	Oldest time.Duration `class:"public"` // how long the longest of them had lasted

@@ -293,3 +293,6 @@ func (g *Gateway) FillRoom() func() {
 
 // RoomUsed is how much of it is taken.
 func (g *Gateway) RoomUsed() int64 { return g.room.used.Load() }
+
+// BlockTick is what Run does each second for blocked networks.
+func (g *Gateway) BlockTick(ctx context.Context) error { return g.blockTick(ctx) }

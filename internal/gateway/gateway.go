@@ -188,6 +188,7 @@ type Gateway struct {
 	out   wayOut // for private services
 
 	mode    atomic.Pointer[modeState]
+	blocks  blocks
 	streams streams
 	table   atomic.Pointer[table]
 	files   routesFile
@@ -196,6 +197,9 @@ type Gateway struct {
 	looked  looked
 	sights  sights
 }
+
+// doorSteps are the first steps, which every request takes, also one to a page of ours.
+const doorSteps = 2
 
 // step is one decision on a request's way. The list is the whole truth: the console
 // shows it.
@@ -258,6 +262,7 @@ func New(d Deps) (*Gateway, error) {
 	g.visits.New = func() any { return g.newVisit() }
 	g.steps = []step{
 		{"admit", noAutomation, (*visit).admit},
+		{"block", breachResearch, (*visit).blocked},
 		{"mode", lossFreeze, (*visit).checkMode},
 		{"route", noAutomation, (*visit).findRoute},
 		{"rate-address", publicAPI, (*visit).rateAddress},
@@ -288,7 +293,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	if err := g.readExceptions(ctx); err != nil {
 		return fmt.Errorf("start gateway: %w", err)
 	}
-	if err := g.readDestinations(ctx); err != nil {
+	if err := errors.Join(g.readDestinations(ctx), g.readBlocks(ctx)); err != nil {
 		return fmt.Errorf("start gateway: %w", err)
 	}
 	if err := g.adoptAtStart(ctx); err != nil {
@@ -421,11 +426,13 @@ func (g *Gateway) Front(ours http.Handler, owns func(*http.Request) bool) http.H
 		}
 		v := visit{g: g, w: w, r: r, table: g.current()}
 		v.need.node = g.ownNode()
-		if ref := v.admit(); ref != nil {
-			v.failed = ref
-			v.refuse(&g.steps[0], ref)
-			v.record()
-			return
+		for i := range g.steps[:doorSteps] {
+			if ref := g.steps[i].run(&v); ref != nil {
+				v.failed = ref
+				v.refuse(&g.steps[i], ref)
+				v.record()
+				return
+			}
 		}
 		v.payment = false
 		v.transportRules(w.Header())

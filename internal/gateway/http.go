@@ -15,7 +15,7 @@ import (
 // Routes are the gate's own pages and endpoints.
 func (g *Gateway) Routes() []web.Route {
 	jwks := g.JWKS()
-	return append(append(g.wafRoutes(), g.egressRoutes()...), []web.Route{
+	return append(append(append(g.wafRoutes(), g.egressRoutes()...), g.blockRoutes()...), []web.Route{
 		{Pattern: "GET /-/jwks", Who: web.Anyone, Handle: func(w http.ResponseWriter, r *http.Request, _ actor.Actor) error {
 			jwks.ServeHTTP(w, r)
 			return nil

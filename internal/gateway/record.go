@@ -187,6 +187,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 			if err := g.egressTick(ctx); err != nil {
 				g.log.Error("who went out could not be recorded, or the list not be read; both are tried again", "err", err)
 			}
+			if err := g.blockTick(ctx); err != nil {
+				g.log.Error("blocked networks could not be read; the last list stays", "err", err)
+			}
 			if err := g.readPurges(ctx); err != nil {
 				g.log.Error("purges of other nodes could not be read; files they name may be old here", "err", err)
 			}

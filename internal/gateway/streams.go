@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/ledger"
+	"writ/internal/web"
 )
 
 // What is under way is looked after until it ends: a WebSocket, an event stream or a long
@@ -22,6 +24,7 @@ const (
 // stream is one request under way.
 type stream struct {
 	who     actor.Actor // zero = nobody known
+	from    netip.Addr
 	pattern string
 	began   time.Time
 	changes bool // by its method, or because both sides may speak
@@ -74,7 +77,7 @@ func (s *streams) before(t time.Time) (out []*stream) {
 func (v *visit) watched() func() {
 	ctx, cancel := context.WithCancel(v.r.Context())
 	v.r, v.cancel = v.r.WithContext(ctx), cancel
-	x := &stream{who: v.who, pattern: v.need.node.pattern, began: v.g.now(), changes: v.changes(), twoWay: len(v.r.Header["Upgrade"]) > 0, cancel: cancel}
+	x := &stream{who: v.who, from: web.RemoteIP(v.r), pattern: v.need.node.pattern, began: v.g.now(), changes: v.changes(), twoWay: len(v.r.Header["Upgrade"]) > 0, cancel: cancel}
 	v.g.streams.add(x)
 	return func() {
 		v.g.streams.remove(x)
@@ -104,6 +107,10 @@ func (g *Gateway) lookAfter(ctx context.Context, now time.Time) int {
 	all := g.streams.before(now.Add(-streamLook))
 	for _, x := range all {
 		age := now.Sub(x.began)
+		if g.blocks.holds(x.from, now) { // it came in as its network was blocked
+			g.cut(x, "blocked", age)
+			continue
+		}
 		if cause := m.cuts(x, now); cause != "" { // clause: inc.loss-freeze
 			g.cut(x, cause, age)
 			continue

@@ -50,10 +50,10 @@ type Post interface {
 
 // Cuts ends what an attacker holds.
 type Cuts interface {
-	// Kinds are what it can end: session, sessions, token.
+	// Kinds are what it can end: session, sessions, token, key, network.
 	Kinds() []string
-	// Cut ends it, and says how it was before and is after.
-	Cut(ctx context.Context, who actor.Actor, kind, id string) (before, after string, err error)
+	// Cut ends it because of an incident, and says how it was before and is after.
+	Cut(ctx context.Context, who actor.Actor, ref, kind, id string) (before, after string, err error)
 	// Again tries what the attacker did once more, and says whether it was refused.
 	Again(ctx context.Context, kind, id string) (refused bool, says string, err error)
 }

@@ -23,7 +23,7 @@ type Dismissal struct {
 
 // CutDone is something that the attacker held and does not hold any more.
 type CutDone struct {
-	Kind    string `json:"kind"` // session, sessions, token
+	Kind    string `json:"kind"` // session, sessions, token, key, network
 	ID      string `json:"id"`
 	Before  string `json:"before"`
 	After   string `json:"after"`
@@ -127,7 +127,7 @@ func (s *Service) Contain(ctx context.Context, who actor.Actor, ref, kind, id st
 		return Case{}, err
 	}
 	x := CutDone{Kind: kind, ID: id}
-	if x.Before, x.After, err = cuts.Cut(ctx, who, kind, id); err != nil {
+	if x.Before, x.After, err = cuts.Cut(ctx, who, c.Ref(), kind, id); err != nil {
 		return Case{}, err
 	}
 	if x.Refused, x.Says, err = cuts.Again(ctx, kind, id); err != nil {

@@ -100,7 +100,7 @@ func (x *exposed) Deliver(_ context.Context, m mail.Message) (mail.Answer, error
 
 func (x *exposed) Kinds() []string { return []string{"session"} }
 
-func (x *exposed) Cut(_ context.Context, _ actor.Actor, _, id string) (string, string, error) {
+func (x *exposed) Cut(_ context.Context, _ actor.Actor, _, _, id string) (string, string, error) {
 	x.alive[id] = x.stubborn
 	return "1 live session", "none", nil
 }

@@ -207,18 +207,9 @@ func (s *Service) Caller(ctx context.Context, id string, session secret.Text) (a
 	if subtle.ConstantTimeCompare([]byte(tokenMark(session)), []byte(k.token)) != 1 {
 		return actor.Actor{}, secret.Text{}, errKey("key_unknown")
 	}
-	if now := s.Now(); k.Ended || !now.Before(k.Expires) {
-		if k.Session && !k.Ended {
-			return actor.Actor{}, secret.Text{}, errSessionOver()
-		}
-		return actor.Actor{}, secret.Text{}, errKey("key_ended")
-	}
-	who, err := s.ownerOf(ctx, k.Owner)
-	if errors.Is(err, fault.Denied) || err == nil && teamOf(who) != k.Team {
-		return actor.Actor{}, secret.Text{}, errKey("key_suspended")
-	}
+	who, err := s.holder(ctx, k.AccessKey)
 	if err != nil {
-		return actor.Actor{}, secret.Text{}, fmt.Errorf("find the owner of an access key: %w", err)
+		return actor.Actor{}, secret.Text{}, err
 	}
 	b, err := s.open(ctx, secretAt(id), k.box)
 	if err != nil {
@@ -231,6 +222,35 @@ func (s *Service) Caller(ctx context.Context, id string, session secret.Text) (a
 		who.Scopes = append(who.Scopes, string(a))
 	}
 	return who, secret.NewText(string(b.Reveal())), nil
+}
+
+// holder is who stands behind a key, as long as it works.
+func (s *Service) holder(ctx context.Context, k AccessKey) (actor.Actor, error) {
+	if now := s.Now(); k.Ended || !now.Before(k.Expires) {
+		if k.Session && !k.Ended {
+			return actor.Actor{}, errSessionOver()
+		}
+		return actor.Actor{}, errKey("key_ended")
+	}
+	who, err := s.ownerOf(ctx, k.Owner)
+	if errors.Is(err, fault.Denied) || err == nil && teamOf(who) != k.Team {
+		return actor.Actor{}, errKey("key_suspended")
+	}
+	if err != nil {
+		return actor.Actor{}, fmt.Errorf("find the owner of an access key: %w", err)
+	}
+	return who, nil
+}
+
+// Works says whether whoever holds a key could call with it now: nil, fault.Unauthenticated as
+// such a call would be answered, or fault.NotFound where there never was such a key.
+func (s *Service) Works(ctx context.Context, id string) error {
+	k, err := s.keyRow(ctx, id)
+	if err != nil {
+		return fmt.Errorf("read access key: %w", err)
+	}
+	_, err = s.holder(ctx, k.AccessKey)
+	return err
 }
 
 // Used notes that a key was used, to the hour.

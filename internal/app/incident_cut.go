@@ -1,0 +1,167 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"writ/internal/actor"
+	"writ/internal/fault"
+	"writ/internal/gateway"
+	"writ/internal/identity"
+)
+
+// The kinds of what an attacker may hold, and where they come from.
+const (
+	oneSession  = "session"
+	allSessions = "sessions"
+	oneToken    = "token"
+	accessKey   = "key"
+	network     = "network"
+)
+
+// networkCut is how long a network is kept out because of an incident. It may be let in before,
+// or blocked anew.
+const networkCut = 30 * 24 * time.Hour
+
+// cutKeys are access keys of the vault.
+type cutKeys interface {
+	Works(ctx context.Context, id string) error
+	EndKey(ctx context.Context, who actor.Actor, id string) error
+}
+
+// cutDoor is the gate.
+type cutDoor interface {
+	Knock(ctx context.Context, from netip.Addr) bool
+	BlockNetwork(ctx context.Context, who actor.Actor, b gateway.Block, from netip.Addr) (gateway.Block, error)
+}
+
+// ends implements incident.Cuts by identity, the vault and the gate.
+type ends struct {
+	*identity.Service
+	keys cutKeys
+	door cutDoor
+	now  func() time.Time
+}
+
+// Kinds implements incident.Cuts.
+func (e ends) Kinds() []string {
+	return []string{oneSession, allSessions, oneToken, accessKey, network}
+}
+
+// Cut implements incident.Cuts. Whoever cuts needs the right to.
+func (e ends) Cut(ctx context.Context, who actor.Actor, ref, kind, id string) (before, after string, err error) { // clause: inc.breach-research
+	switch kind {
+	case oneSession:
+		at, _, err := e.LiveSession(ctx, id)
+		if errors.Is(err, fault.Unauthenticated) {
+			return "the session is over already", "the session is over", nil
+		}
+		if err != nil {
+			return "", "", err
+		}
+		return "the session was live", "the session is over", e.EndSession(ctx, who, at.ID, id)
+	case allSessions:
+		person, err := e.person(ctx, id)
+		if err != nil {
+			return "", "", err
+		}
+		n, err := e.EndSessions(ctx, who, person)
+		return fmt.Sprintf("%d live sessions", n), "none is live", err
+	case accessKey:
+		return e.cutKey(ctx, who, id)
+	case network:
+		return e.cutNetwork(ctx, who, ref, id)
+	}
+	_, err = e.Standing(ctx, actor.Actor{Kind: actor.Machine, Token: id})
+	if errors.Is(err, fault.Unauthenticated) {
+		return "the token has ended already", "the token has ended", nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	return "the token was live", "the token has ended", e.RevokeToken(ctx, who, id)
+}
+
+// cutKey ends an access key that works, or that works again once its owner is let in again.
+func (e ends) cutKey(ctx context.Context, who actor.Actor, id string) (before, after string, err error) {
+	before = "the access key worked"
+	switch err := e.keys.Works(ctx, id); {
+	case errors.Is(err, fault.Unauthenticated):
+		before = "the access key did not work"
+	case err != nil: // one that there never was is no evidence
+		return "", "", err
+	}
+	if err := e.keys.EndKey(ctx, who, id); err != nil && !errors.Is(err, fault.NotFound) {
+		return "", "", err
+	}
+	return before, "the access key has ended", nil
+}
+
+func (e ends) cutNetwork(ctx context.Context, who actor.Actor, ref, id string) (before, after string, err error) {
+	p, err := gateway.ParseNetwork(id)
+	if err != nil {
+		return "", "", err
+	}
+	before = "requests from there were let to the door"
+	if e.shutOut(ctx, p) {
+		before = "requests from there were turned away already"
+	}
+	b, err := e.door.BlockNetwork(ctx, who, gateway.Block{Network: p.String(), Reason: "Containment of " + ref + ".", Incident: ref, Until: e.now().Add(networkCut)}, netip.Addr{})
+	return before, "the network is blocked until " + b.Until.Format("2 January 2006"), err
+}
+
+// shutOut knocks from both ends of a network.
+func (e ends) shutOut(ctx context.Context, p netip.Prefix) bool {
+	last := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(last)*8; i++ {
+		last[i/8] |= 1 << (7 - i%8)
+	}
+	end, _ := netip.AddrFromSlice(last)
+	return e.door.Knock(ctx, p.Addr()) && e.door.Knock(ctx, end)
+}
+
+// Again implements incident.Cuts: what the attacker held is shown at the same door as before.
+func (e ends) Again(ctx context.Context, kind, id string) (refused bool, says string, err error) { // clause: inc.breach-research
+	switch kind {
+	case oneSession:
+		_, _, err = e.LiveSession(ctx, id)
+	case allSessions:
+		person, err := e.person(ctx, id)
+		if err != nil {
+			return false, "", err
+		}
+		live, err := e.Sessions(ctx, actor.System("incident"), person)
+		return len(live) == 0, fmt.Sprintf("%d sessions of the person are live", len(live)), err
+	case accessKey:
+		err = e.keys.Works(ctx, id)
+	case network:
+		p, err := gateway.ParseNetwork(id)
+		if err != nil {
+			return false, "", err
+		}
+		if !e.shutOut(ctx, p) {
+			return false, "a request from there still comes in", nil
+		}
+		return true, "a request from there is turned away at the door", nil
+	default:
+		_, err = e.Standing(ctx, actor.Actor{Kind: actor.Machine, Token: id})
+	}
+	switch {
+	case errors.Is(err, fault.Unauthenticated):
+		return true, "shown again, the " + kind + " is refused", nil
+	case err != nil:
+		return false, "", err
+	}
+	return false, "shown again, the " + kind + " still works", nil
+}
+
+func (e ends) person(ctx context.Context, ref string) (string, error) {
+	id, _, err := e.PersonByHandle(ctx, ref)
+	if errors.Is(err, fault.NotFound) {
+		return ref, nil
+	}
+	return id, err
+}
