@@ -68,7 +68,7 @@ func (x *exposed) Reach(context.Context) (func(string) []incident.Recipient, err
 	return func(subject string) []incident.Recipient {
 		kind, id, _ := strings.Cut(subject, "/")
 		switch {
-		case id == "gone":
+		case id == "gone", strings.HasPrefix(id, "x-"):
 			return nil
 		case id == "mute":
 			return []incident.Recipient{{Person: id, Name: "Mute"}}

@@ -124,6 +124,7 @@ type World struct {
 	Post      Post
 	Reach     Reach // nil = nothing is known of addresses
 	Cuts      Cuts
+	Resolver  Resolver // nil = nobody says whose a record is
 }
 
 // Deps are what a Service is made of. Alarms, Gauge, Outlets and Seam may be nil.
