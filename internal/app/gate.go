@@ -3,7 +3,10 @@ package app
 import (
 	"fmt"
 	"net/netip"
+	"path"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"writ/internal/gateway"
 	"writ/internal/gateway/limit"
@@ -21,6 +24,8 @@ type GateConf struct {
 	Cache  int    `yaml:"cache,omitempty"`  // MiB of public files kept in memory; none = 256
 
 	Egress EgressConf `yaml:"egress,omitempty"` // the way out for private services
+
+	Resolver string `yaml:"resolver,omitempty"` // path at which the application says whose a record is, when this server asks; nobody else reaches it
 }
 
 // LimitConf says how much this installation is made for. Empty values are the gate's own.
@@ -35,6 +40,8 @@ type LimitConf struct {
 	Bots []string `yaml:"bots,omitempty"` // networks in which machines are at home rather than people, such as 198.51.100.0/24
 }
 
+var resolverPath = regexp.MustCompile(`^/[A-Za-z0-9/._-]{1,200}$`)
+
 // check names the first setting that is not good.
 func (c GateConf) check(bad func(key, got, want string) error) error {
 	for _, f := range c.OpenAPI {
@@ -47,6 +54,9 @@ func (c GateConf) check(bad func(key, got, want string) error) error {
 	}
 	if err := c.Egress.check(bad); err != nil {
 		return err
+	}
+	if r := c.Resolver; r != "" && (path.Clean(r) != r || !resolverPath.MatchString(r) || strings.HasPrefix(r, "/-/")) {
+		return bad("gateway.resolver", r, "a path of the application such as /internal/whose")
 	}
 	return c.WAF.check(bad)
 }

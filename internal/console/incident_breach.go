@@ -115,7 +115,7 @@ func (c *Console) breachPage(w http.ResponseWriter, r *http.Request, who actor.A
 }
 
 func (p *breachView) tables(v incident.Exposure) {
-	p.Times = web.Table{Caption: "Times of the law", Columns: []web.Column{{Name: "For"}, {Name: "Began"}, {Name: "Due"}, {Name: "State"}}, Empty: web.Empty{Says: "They begin when the privacy officer says that it is a breach."}}
+	p.Times = web.Table{Caption: "Times of the law", Columns: []web.Column{{Name: "For"}, {Name: "Began"}, {Name: "Due"}, {Name: "State"}}, Empty: web.Empty{Says: "They begin with the first suspicion."}}
 	for _, k := range v.Clocks {
 		is := "runs"
 		switch {

@@ -42,7 +42,7 @@ func TestBreachPages(t *testing.T) { // breaks: inc.breach-scope, inc.breach-not
 	w.post("dev", at+"/kind", url.Values{"kinds": {"breach"}, "severity": {"2"}}).want(303)
 	w.get("dev", at).want(200, "Exposed data: the set, times of the law, letters")
 	w.get("emil", at+"/breach").want(403)
-	w.get("dev", at+"/breach").want(200, "It is not computed yet", "They begin when the privacy officer says", "Say that no data was exposed")
+	w.get("dev", at+"/breach").want(200, "It is not computed yet", "assessment", "Say that no data was exposed")
 	act := func(name string, more url.Values) page {
 		more.Set("act", name)
 		return w.post("dev", at+"/breach", more)

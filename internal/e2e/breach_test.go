@@ -65,7 +65,7 @@ func (k *talker) breaches(t *testing.T, second *visitor) {
 	}
 	k.ask(t, "incident", "breach", "scope", one, "--since", "1h", "--principal", gina, "--statement", "The server is younger than an hour, and its pages have no kind of data.")
 	x := show()
-	if x.Scope.Counts["obtained"] < 2 || len(x.Clocks) != 2 {
+	if x.Scope.Counts["obtained"] < 2 || len(x.Clocks) != 3 {
 		t.Errorf("%+v", x)
 	}
 	sign("scope")

@@ -52,7 +52,7 @@ type dayKeys struct {
 }
 
 // assertionKey is what an assertion is for. Where target is there it is for that request alone.
-type assertionKey struct{ aud, session, route, method, target string }
+type assertionKey struct{ aud, session, route, method, target, body string }
 
 type assertion struct {
 	who   actor.Actor
@@ -67,7 +67,7 @@ type claims struct {
 	Issuer   string   `json:"iss"`
 	Audience string   `json:"aud"`
 	Subject  string   `json:"sub"`
-	Kind     string   `json:"kind"`          // person, machine or break-glass
+	Kind     string   `json:"kind"`          // person, machine, break-glass, or writ: this server itself
 	Act      *acting  `json:"act,omitempty"` // who acts for the subject (RFC 8693 section 4.1): staff who look as a customer
 	Team     string   `json:"team,omitempty"`
 	Roles    []string `json:"roles,omitempty"`
@@ -80,6 +80,7 @@ type claims struct {
 	Method   string   `json:"method"`
 	Route    string   `json:"route"`
 	Target   string   `json:"target,omitempty"` // SHA-256 of path and query as they are sent, in base64url: on a route with exact: true
+	Body     string   `json:"body,omitempty"`   // SHA-256 of the body, likewise: where this server itself asks
 	Issued   int64    `json:"iat"`
 	Expires  int64    `json:"exp"`
 }
@@ -194,7 +195,7 @@ func (s *signer) sign(who actor.Actor, facts SessionFacts, k assertionKey, now t
 	}
 	c := claims{Issuer: s.iss, Audience: k.aud, Subject: who.ID, Kind: string(who.Kind), Team: who.Team, Roles: who.Roles, ACR: who.ACR,
 		AuthTime: seconds(who.FactorAt), Began: seconds(facts.SignedIn), Session: base64.RawURLEncoding.EncodeToString(sid[:16]),
-		Via: via, Scopes: who.Scopes, Method: k.method, Route: k.route, Target: k.target, Issued: now.Unix(), Expires: now.Add(assertionLife).Unix()}
+		Via: via, Scopes: who.Scopes, Method: k.method, Route: k.route, Target: k.target, Body: k.body, Issued: now.Unix(), Expires: now.Add(assertionLife).Unix()}
 	if who.Kind == actor.Support { // clause: use.need-to-see
 		c.Subject, c.Kind, c.Act = who.For, string(actor.Person), &acting{who.ID}
 	}

@@ -125,8 +125,9 @@ type Deps struct {
 	Plant     func(ctx context.Context, door *canary.Door, control string) (Planted, func(), error)
 	Upstreams []Upstream // the application at more places than one, instead of Upstream
 	Zones     Zones
-	CacheMax  int64 // bytes of public files kept in memory; 0 = 256 MiB
-	WAF       WAF   // which rules look for attacks; the zero value = none
+	Asks      string // path at which the application is asked by this server alone; "" = at none
+	CacheMax  int64  // bytes of public files kept in memory; 0 = 256 MiB
+	WAF       WAF    // which rules look for attacks; the zero value = none
 	Egress    Egress
 }
 
@@ -174,6 +175,7 @@ type Gateway struct {
 	pool      *pool.Pool       // to the application
 	changes   chan pool.Change // of places, to be recorded
 	sticky    bool
+	asks      string
 	cache     *cache.Cache
 	purged    purges
 	plants    plants
@@ -222,7 +224,7 @@ func New(d Deps) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, tokens: d.Tokens, proxies: d.Proxies, access: d.Access, origin: d.Origin, upstreams: upstreams, sticky: d.Zones.Sticky,
+	g := &Gateway{db: d.DB, rules: d.Rules, sessions: d.Sessions, tokens: d.Tokens, proxies: d.Proxies, access: d.Access, origin: d.Origin, upstreams: upstreams, sticky: d.Zones.Sticky, asks: d.Asks,
 		fail: d.Fail, now: d.Now, log: d.Log, listening: d.Listening, outbound: d.Outbound, stores: d.Stores, look: d.Look, plant: d.Plant, trail: d.Trail, keys: d.Keys, hosts: map[string]string{},
 		cross: http.NewCrossOriginProtection(), pause: bodyPause, patience: streamEnd}
 	if g.listening == nil {
@@ -473,6 +475,9 @@ func (v *visit) admit() *refusal {
 		return ref
 	}
 	v.target = t
+	if v.g.asks != "" && t.path == v.g.asks { // clause: net.private
+		return refuseAsked
+	}
 	if names(t.raw) || names(t.query) {
 		return refuseTold
 	}

@@ -172,6 +172,7 @@ type options struct {
 	programs gateway.Programs
 	waf      gateway.WAF
 	egress   func(*gateway.Egress) // a way out, changed; nil = none
+	asks     string
 }
 
 func values(over clause.Values) clause.Values {
@@ -260,7 +261,7 @@ func open(t testing.TB, o options) *gate {
 	origin, _ := url.Parse(k.base)
 	up, _ := url.Parse(o.url)
 	k.g, err = gateway.New(gateway.Deps{DB: k.kit.DB, Rules: k.rules, Sessions: k.sessions, Tokens: k.sessions, Access: policytest.Access(k.kit.DB, k.kit.Clock.Now), Keys: k.kit.Ring,
-		Origin: origin, Upstream: up, Upstreams: o.places, Zones: o.zones, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
+		Origin: origin, Upstream: up, Upstreams: o.places, Zones: o.zones, Asks: o.asks, RoutesFile: k.file, Proxies: o.proxies, Hosts: o.hosts, Fail: site.Fail, Now: o.now, Log: log,
 		Listening: func() []gateway.Listening { return k.ports }, Outbound: o.outbound, Programs: o.programs, Trail: o.trail, Stores: o.stores, Look: o.look, Plant: o.plant, WAF: o.waf, Egress: out})
 	if err != nil {
 		t.Fatal(err)

@@ -20,17 +20,28 @@ var heldThings = []string{"access-records", "journal", "recordings"}
 // alarms are the hours after which a time of the law is told of, if it is longer than that.
 var alarms = []time.Duration{24 * time.Hour, 48 * time.Hour, 60 * time.Hour, 68 * time.Hour}
 
-// The clocks that each breach has: what the law gives for the report to the authority, which no
-// policy loosens or tightens, and what the policy gives for word to customers.
+// The clocks that each breach has: to decide whether it is one, from the first suspicion; what
+// the law gives for the report to the authority, which no policy loosens or tightens; and what
+// the policy gives for word to customers.
 const (
-	clockAuthority = "authority"
-	clockCustomers = "customers"
-	authorityTime  = 72 * time.Hour // Article 33(1)
+	clockAssessment = "assessment"
+	clockAuthority  = "authority"
+	clockCustomers  = "customers"
+	assessmentTime  = 72 * time.Hour // whoever looks longer may be held to have known
+	authorityTime   = 72 * time.Hour // Article 33(1)
+)
+
+// What a clock begins with.
+const (
+	fromAware     = "aware"
+	fromDeclared  = "declared"
+	fromSuspected = "suspected"
 )
 
 // Wall is a time of a law or a contract. It runs in wall hours and is never paused.
 type Wall struct {
 	Name   string
+	Since  string // aware, declared, suspected
 	Began  time.Time
 	Within time.Duration
 	Due    time.Time
@@ -48,12 +59,15 @@ func (w Wall) marks() []time.Duration {
 	return append(out, w.Within)
 }
 
-// breachBegun holds what tells of a breach, from the moment in which somebody suspects one.
+// breachBegun holds what tells of a breach, from the moment in which somebody suspects one,
+// and begins the time in which it is decided whether it is one.
 func (s *Service) breachBegun(ctx context.Context, tx *ledger.Tx, c Case) error { // clause: inc.breach-research
 	n, err := tx.Exec(ctx, insertBreach, c.ID, us(tx.Now()))
-	if err == nil && n == 1 {
-		tx.Also(HoldSet{Incident: c.ID, Of: heldThings})
+	if err != nil || n != 1 {
+		return err
 	}
+	tx.Also(HoldSet{Incident: c.ID, Of: heldThings})
+	_, err = tx.Exec(ctx, insertWall, tx.ID(), c.ID, clockAssessment, us(tx.Now()), assessmentTime.Microseconds(), fromSuspected)
 	return err
 }
 
@@ -61,6 +75,9 @@ func (s *Service) breachBegun(ctx context.Context, tx *ledger.Tx, c Case) error 
 func (s *Service) breachMoved(ctx context.Context, tx *ledger.Tx, c Case, st engine.Step) error { // clause: inc.breach-notify
 	switch st.Event {
 	case "confirm":
+		if _, err := tx.Exec(ctx, endWall, c.ID, us(tx.Now()), clockAssessment); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, setAware, c.ID, us(tx.Now())); err != nil {
 			return err
 		}
@@ -73,6 +90,9 @@ func (s *Service) breachMoved(ctx context.Context, tx *ledger.Tx, c Case, st eng
 		_, err := tx.Exec(ctx, endWalls, c.ID, us(tx.Now()), clockAuthority)
 		return err
 	case "dismiss", "prevent":
+		if _, err := tx.Exec(ctx, endEachWall, c.ID, us(tx.Now())); err != nil {
+			return err
+		}
 		n, err := tx.Exec(ctx, liftLegal, c.ID, us(tx.Now()))
 		if err == nil && n == 1 {
 			tx.Also(HoldLifted{Incident: c.ID})
@@ -84,8 +104,8 @@ func (s *Service) breachMoved(ctx context.Context, tx *ledger.Tx, c Case, st eng
 
 // beginWalls begins the time of the law and that of the policy.
 func (s *Service) beginWalls(ctx context.Context, tx *ledger.Tx, id string, aware time.Time) error {
-	_, err := tx.Exec(ctx, insertWall, tx.ID()+"a", id, clockAuthority, us(aware), authorityTime.Microseconds())
-	_, err2 := tx.Exec(ctx, insertWall, tx.ID()+"b", id, clockCustomers, us(aware), s.Rules.Get().Notify.Microseconds())
+	_, err := tx.Exec(ctx, insertWall, tx.ID()+"a", id, clockAuthority, us(aware), authorityTime.Microseconds(), fromAware)
+	_, err2 := tx.Exec(ctx, insertWall, tx.ID()+"b", id, clockCustomers, us(aware), s.Rules.Get().Notify.Microseconds(), fromAware)
 	return errors.Join(err, err2)
 }
 
@@ -198,7 +218,7 @@ func (s *Service) moveAware(ctx context.Context, tx *ledger.Tx, c Case, to time.
 	var open []Wall
 	if err := tx.Each(ctx, wallsOf, func(scan ledger.Scan) error {
 		w, err := readWall(scan)
-		if w.Ended.IsZero() && !w.Void {
+		if w.Ended.IsZero() && !w.Void && w.Since == fromAware {
 			open = append(open, w)
 		}
 		return err
@@ -209,7 +229,7 @@ func (s *Service) moveAware(ctx context.Context, tx *ledger.Tx, c Case, to time.
 		return err
 	}
 	for i, w := range open {
-		if _, err := tx.Exec(ctx, insertWall, tx.ID()+fmt.Sprintf("m%03d", i), c.ID, w.Name, us(to), w.Within.Microseconds()); err != nil {
+		if _, err := tx.Exec(ctx, insertWall, tx.ID()+fmt.Sprintf("m%03d", i), c.ID, w.Name, us(to), w.Within.Microseconds(), fromAware); err != nil {
 			return err
 		}
 	}
@@ -226,7 +246,7 @@ func (s *Service) moveAware(ctx context.Context, tx *ledger.Tx, c Case, to time.
 
 // AddClock begins a time of another law, or of a contract, from when the breach was known.
 func (s *Service) AddClock(ctx context.Context, who actor.Actor, ref, name string, within time.Duration) (Case, error) {
-	if n := len(name); n < 2 || n > 60 || name == clockAuthority || name == clockCustomers || within < time.Hour || within > 365*24*time.Hour {
+	if n := len(name); n < 2 || n > 60 || slices.Contains([]string{clockAssessment, clockAuthority, clockCustomers}, name) || within < time.Hour || within > 365*24*time.Hour {
 		return Case{}, badPaper("clock", "name", "A name of 2 to 60 bytes, and a time from one hour to a year.")
 	}
 	return s.actBreach(ctx, who, ref, "clock", func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
@@ -237,7 +257,7 @@ func (s *Service) AddClock(ctx context.Context, who actor.Actor, ref, name strin
 		if aware == nil {
 			return nil, kept(*c, engine.B, "clock", []engine.Lack{{Guard: "aware", Words: "It is not confirmed to be a breach.", Who: "the privacy officer"}})
 		}
-		_, err := tx.Exec(ctx, insertWall, tx.ID(), c.ID, name, *aware, within.Microseconds())
+		_, err := tx.Exec(ctx, insertWall, tx.ID(), c.ID, name, *aware, within.Microseconds(), fromAware)
 		return ClockAdded{Incident: c.ID, Clock: name, Due: at(*aware).Add(within)}, err
 	})
 }
@@ -246,7 +266,7 @@ func readWall(scan ledger.Scan) (Wall, error) {
 	var w Wall
 	var began, within int64
 	var ended *int64
-	err := scan(&w.id, &w.caseID, &w.Name, &began, &within, &w.told, &ended, &w.Void)
+	err := scan(&w.id, &w.caseID, &w.Name, &began, &within, &w.told, &ended, &w.Void, &w.Since)
 	w.Began, w.Within, w.Ended = at(began), time.Duration(within)*time.Microsecond, when(ended)
 	w.Due = w.Began.Add(w.Within)
 	return w, err
@@ -320,7 +340,8 @@ func (s *Service) tellWall(ctx context.Context, w Wall, over int64, mark time.Du
 }
 
 func wallLetter(s *Service, c Case, w Wall, mark time.Duration) letter {
-	says := fmt.Sprintf("%d hours have gone by since this breach was known. The time of “%s” ends on %s.", mark/time.Hour, w.Name, stamp(w.Due))
+	since := map[string]string{fromAware: "this breach was known", fromDeclared: "this incident was declared", fromSuspected: "a breach was suspected, and it is not decided whether it is one"}[w.Since]
+	says := fmt.Sprintf("%d hours have gone by since %s. The time of “%s” ends on %s.", mark/time.Hour, since, w.Name, stamp(w.Due))
 	if mark == w.Within {
 		says = fmt.Sprintf("The time of “%s” ended on %s, and what it asks for is not done.", w.Name, stamp(w.Due))
 	}
@@ -337,11 +358,12 @@ const (
 	liftLegal    = `UPDATE incident_breach SET lifted = $2 WHERE case_id = $1 AND lifted IS NULL`
 	countHeld    = `SELECT COUNT(*) FROM incident_breach b JOIN incident_case c ON c.id = b.case_id WHERE b.lifted IS NULL AND NOT c.drill AND c.l <> 'LX'`
 	heldOf       = `SELECT COUNT(*) FROM incident_breach WHERE case_id = $1 AND lifted IS NULL`
-	insertWall   = `INSERT INTO incident_wall (id, case_id, name, began, within, told, ended, void) VALUES ($1, $2, $3, $4, $5, 0, NULL, FALSE)`
+	insertWall   = `INSERT INTO incident_wall (id, case_id, name, began, within, told, ended, void, since) VALUES ($1, $2, $3, $4, $5, 0, NULL, FALSE, $6)`
 	endWall      = `UPDATE incident_wall SET ended = $2 WHERE case_id = $1 AND name = $3 AND ended IS NULL AND NOT void`
 	endWalls     = `UPDATE incident_wall SET ended = $2 WHERE case_id = $1 AND name <> $3 AND ended IS NULL AND NOT void`
-	voidWalls    = `UPDATE incident_wall SET void = TRUE WHERE case_id = $1 AND ended IS NULL AND NOT void`
-	wallColumns  = `SELECT id, case_id, name, began, within, told, ended, void FROM incident_wall`
+	endEachWall  = `UPDATE incident_wall SET ended = $2 WHERE case_id = $1 AND ended IS NULL AND NOT void`
+	voidWalls    = `UPDATE incident_wall SET void = TRUE WHERE case_id = $1 AND since = 'aware' AND ended IS NULL AND NOT void`
+	wallColumns  = `SELECT id, case_id, name, began, within, told, ended, void, since FROM incident_wall`
 	wallsOf      = wallColumns + ` WHERE case_id = $1 ORDER BY void, name, id`
 	openWalls    = wallColumns + ` WHERE ended IS NULL AND NOT void ORDER BY id LIMIT 500`
 	tellWall     = `UPDATE incident_wall SET told = $2 WHERE id = $1 AND told = $3`

@@ -1,6 +1,7 @@
 package incident_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,12 +18,20 @@ func TestTwoTimes(t *testing.T) { // breaks: inc.breach-notify
 		w.breach.burst(w.kit.Clock.Now())
 		w.setRules(map[string]any{"inc.breach-notify/within": policy})
 		w.breached()
+		suspected := w.kit.Clock.Now()
+		w.kit.Clock.Advance(time.Hour)
 		known := w.kit.Clock.Now()
 		w.scoped("I-1")
 		for _, k := range w.exposure("I-1").Clocks {
 			want := policy
 			if k.Name == "authority" {
 				want = 72 * time.Hour
+			}
+			if k.Name == "assessment" {
+				if !k.Due.Equal(suspected.Add(72*time.Hour)) || !k.Ended.Equal(known) {
+					t.Errorf("policy %s: %+v", policy, k)
+				}
+				continue
 			}
 			if !k.Due.Equal(known.Add(want)) {
 				t.Errorf("policy %s: %s is due after %s", policy, k.Name, k.Due.Sub(known))
@@ -51,4 +60,57 @@ func TestTwoTimes(t *testing.T) { // breaks: inc.breach-notify
 		w.step("eve", "I-1", "report", "")
 		due("word to customers", policy)
 	}
+}
+
+// From the first suspicion there are 72 hours to decide whether it is a breach. It is told of
+// like the times of the law, and ends with the decision, whichever it is.
+func TestAssessment(t *testing.T) { // breaks: inc.breach-notify
+	w := open(t)
+	ctx := t.Context()
+	w.breached()
+	suspected := w.kit.Clock.Now()
+	told := 0
+	for _, h := range []int{23, 24, 48, 60, 68, 72} {
+		w.kit.Clock.Set(suspected.Add(time.Duration(h) * time.Hour))
+		w.tend()
+		w.tend()
+		if h > 23 {
+			told++
+		}
+		if got := w.kit.Recorded("incident.clock-told"); len(got) != told || told > 0 && (got[told-1].Fields["clock"] != "assessment" || got[told-1].Fields["missed"] != (h == 72)) {
+			t.Fatalf("after %d hours: %+v", h, got)
+		}
+	}
+	if got := w.post.to("incident.clock"); !slices.Equal(got, []string{"dev", "dev", "dev", "dev", "dev", "eve", "eve", "eve", "eve", "eve"}) {
+		t.Errorf("letters about the time to %v", got)
+	}
+	if k := w.exposure("I-1").Clocks; len(k) != 1 || !k[0].Missed {
+		t.Errorf("%+v", k)
+	}
+	run := func(end func(ref string)) {
+		t.Helper()
+		c, _, err := w.svc.Declare(ctx, w.as("dev"), incident.Signal{Title: "A laptop is gone"})
+		w.ok(c, err)
+		ref := c.Ref()
+		w.step("dev", ref, "acknowledge", "")
+		w.ok(w.svc.TakeRole(ctx, w.as("eve"), ref, engine.Privacy, ""))
+		w.ok(w.svc.Categorise(ctx, w.as("dev"), ref, incident.Sorting{Kinds: []string{"breach"}, Severity: 3}))
+		end(ref)
+		k := w.exposure(ref).Clocks[0]
+		for _, x := range w.exposure(ref).Clocks {
+			if x.Name == "assessment" {
+				k = x
+			}
+		}
+		if k.Name != "assessment" || k.Ended.IsZero() || k.Missed || k.Void {
+			t.Errorf("%s: %+v", ref, k)
+		}
+	}
+	run(func(ref string) { w.step("eve", ref, "confirm", "") })
+	run(func(ref string) {
+		w.ok(w.svc.Dismiss(ctx, w.as("eve"), ref, incident.Dismissal{Reason: "The disk was encrypted, and it was switched off."}))
+		w.signs(ref, "dismissal")
+		w.step("eve", ref, "dismiss", "The disk was encrypted.")
+	})
+	run(func(ref string) { w.step("dev", ref, "cancel", "It was under the desk.") })
 }

@@ -345,6 +345,10 @@ func (s *Service) concerned(ctx context.Context, c Case) (map[string]*concernedR
 	if err != nil {
 		return nil, 0, err
 	}
+	owners, err := s.owners(ctx, c)
+	if err != nil {
+		return nil, 0, err
+	}
 	out, gone := map[string]*concernedRow{}, int64(0)
 	err = s.lines(c, x)(ctx, func(l breach.Line) error {
 		if l.Class < breach.Possibly {
@@ -356,6 +360,9 @@ func (s *Service) concerned(ctx context.Context, c Case) (map[string]*concernedR
 			subject = "team/" + team
 		}
 		to := reach(subject)
+		if o, ok := owners[subject]; ok && len(to) == 0 {
+			to = []Recipient{o}
+		}
 		if len(to) == 0 {
 			gone++
 		}
@@ -369,7 +376,7 @@ func (s *Service) concerned(ctx context.Context, c Case) (map[string]*concernedR
 		}
 		return nil
 	})
-	return out, gone, err
+	return out, gone + x.Gone, err
 }
 
 // join lays a line of the set on what is said about somebody.

@@ -33,6 +33,7 @@ type NewScope struct {
 	Selector  breach.Selector     // principals as staff name them
 	Data      map[string][]string // "METHOD route" or "route" → categories
 	Statement string              // about what nobody can know, and what has no category
+	Unasked   bool                // the application is not asked whose its records are: it may be down
 }
 
 // Scope is a version of the set of those concerned.
@@ -78,6 +79,19 @@ func (s *Service) FreezeScope(ctx context.Context, who actor.Actor, ref string, 
 		return Case{}, err
 	}
 	id := s.DB.ID()
+	var whose [][]byte
+	if r := s.world(c).Resolver; r != nil {
+		var all []ownedRecord
+		if !in.Unasked {
+			if all, err = s.askWhose(ctx, c, r, input); err != nil {
+				return Case{}, err
+			}
+		}
+		if whose, err = s.sealWhose(ctx, c, id, all); err != nil {
+			return Case{}, err
+		}
+		input.Whose = subjectsOf(all)
+	}
 	k := &scopeKeeper{s: s, ctx: ctx, who: who, c: c, id: id}
 	r, err := breach.Compute(ctx, input, k.add)
 	if err == nil {
@@ -96,7 +110,7 @@ func (s *Service) FreezeScope(ctx context.Context, who actor.Actor, ref string, 
 		return Case{}, err
 	}
 	return s.actBreach(ctx, who, c.ID, "scope", func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
-		if err := k.flush(tx); err != nil {
+		if err := errors.Join(k.flush(tx), s.keepWhose(ctx, tx, *c, id, whose)); err != nil {
 			return nil, err
 		}
 		n, err := tx.Exec(ctx, insertScope, id, c.ID, int64(r.Version), r.Hash, r.Counts[breach.Obtained], r.Counts[breach.Accessed], r.Counts[breach.Possibly], stated, k.n, by(who), us(tx.Now()), box)
@@ -291,6 +305,12 @@ func (s *Service) BundleScope(ctx context.Context, who actor.Actor, ref string, 
 			_, err := reads.Walk(ctx, x.Selector, x.Coverage.Size, fn)
 			return x.Coverage, err
 		}}
+	if x.Whose != "" {
+		in.Whose = map[string][]string{}
+		if err := s.whose(ctx, c, x.id, func(r ownedRecord) { in.Whose[r.Record] = subjectsOf([]ownedRecord{r})[r.Record] }); err != nil {
+			return err
+		}
+	}
 	if x.Version > 1 {
 		former, err := readScope(ctx, s.DB, oneScope, c.ID, int64(x.Version-1))
 		if err != nil {

@@ -140,8 +140,10 @@ func (s *Service) Join(ctx context.Context, who actor.Actor, ref, into, reason s
 				return nil, err
 			}
 		}
-		if _, err := tx.Exec(ctx, stopClocks, c.ID, us(tx.Now())); err != nil {
-			return nil, err
+		for _, q := range []string{stopClocks, endEachWall} {
+			if _, err := tx.Exec(ctx, q, c.ID, us(tx.Now())); err != nil {
+				return nil, err
+			}
 		}
 		tx.Also(Joined{Incident: c.ID, Into: to.ID, reason: reason})
 		return t.event, nil

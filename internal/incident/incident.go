@@ -125,6 +125,7 @@ type World struct {
 	Reach     Reach // nil = nothing is known of addresses
 	Cuts      Cuts
 	Detectors Detectors
+	Resolver  Resolver // nil = nobody says whose a record is
 }
 
 // Deps are what a Service is made of. Alarms, Gauge, Charts, Outlets and Seam may be nil.

@@ -266,8 +266,10 @@ func (s *Service) takeLife(ctx context.Context, tx *ledger.Tx, who actor.Actor, 
 			return nil, err
 		}
 	case "cancel":
-		if _, err := tx.Exec(ctx, stopClocks, c.ID, us(tx.Now())); err != nil {
-			return nil, err
+		for _, q := range []string{stopClocks, endEachWall} {
+			if _, err := tx.Exec(ctx, q, c.ID, us(tx.Now())); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if event == "reopen" {

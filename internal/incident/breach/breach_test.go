@@ -383,3 +383,57 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+// Whose records are comes into the set with the strongest class of what names them, is held
+// by its hash, and runs again; what nobody could say is stated.
+func TestWhoseRecordsAre(t *testing.T) { // breaks: inc.breach-scope
+	at := noon.Add(-time.Hour)
+	rec := func(out int64, of ...string) breach.Record {
+		return breach.Record{At: at, Who: "thief", Staff: true, Team: "t1", Route: "/contacts/", Method: "GET", Status: 200, Out: out, Resource: of}
+	}
+	in := breach.Input{Version: 1, Selector: breach.Selector{Principals: []string{"thief"}, From: noon.Add(-2 * time.Hour), Until: noon}, Data: map[string][]string{"/contacts/": {breach.Contact}},
+		People: func(context.Context, func(string) error) error { return nil },
+		Records: func(_ context.Context, fn func(*breach.Record) error) (breach.Coverage, error) {
+			for _, r := range []breach.Record{rec(9, "contact=1", "contact=2"), rec(0, "contact=3"), rec(0, "contact=4"), {At: at, Who: "other", Route: "/contacts/", Status: 200, Out: 1, Resource: []string{"contact=9"}}, {At: at, Who: "thief", Route: "/contacts/", Status: 404, Resource: []string{"contact=8"}}} {
+				if err := fn(&r); err != nil {
+					return breach.Coverage{}, err
+				}
+			}
+			return breach.Coverage{}, nil
+		}}
+	names, err := breach.Named(t.Context(), in, 100)
+	if err != nil || fmt.Sprint(names) != "[t1/contact=1 t1/contact=2 t1/contact=3 t1/contact=4]" {
+		t.Fatalf("%v %v", names, err)
+	}
+	if few, err := breach.Named(t.Context(), in, 2); err != nil || len(few) != 2 {
+		t.Errorf("at most two: %v %v", few, err)
+	}
+	plain, _ := compute(t, in, breach.Most)
+	in.Whose = map[string][]string{"t1/contact=1": {"person/a", "person/b"}, "t1/contact=2": {}, "t1/contact=3": {"person/a", "person/c"}}
+	r, lines := compute(t, in, breach.Most)
+	got := map[string]breach.Class{}
+	for _, l := range lines {
+		got[l.Subject] = l.Class
+	}
+	want := map[string]breach.Class{"record/t1/contact=1": breach.Obtained, "record/t1/contact=2": breach.Obtained, "record/t1/contact=3": breach.Accessed, "record/t1/contact=4": breach.Accessed, "person/a": breach.Obtained, "person/b": breach.Obtained, "person/c": breach.Accessed}
+	if fmt.Sprint(got) != fmt.Sprint(want) || r.Gone != 1 || r.Unasked != 1 || r.Whose == "" || r.Hash == plain.Hash {
+		t.Errorf("%v, %d gone, %d not said", got, r.Gone, r.Unasked)
+	}
+	if !r.Must() || len(r.Unknown()) != 1 || plain.Must() {
+		t.Errorf("what nobody could say need not be stated: %v", r.Unknown())
+	}
+	if small, _ := compute(t, in, 2); small.Hash != r.Hash {
+		t.Error("with little memory it is another set")
+	}
+	var b bytes.Buffer
+	if _, err := breach.WriteIn(t.Context(), in, 2, r.Hash, &b); err != nil {
+		t.Fatal(err)
+	}
+	if again, wrong, err := breach.Check(t.Context(), bytes.NewReader(b.Bytes()), int64(b.Len())); err != nil || len(wrong) > 0 || again.Hash != r.Hash {
+		t.Errorf("%v %v", wrong, err)
+	}
+	changed := without(t, b.Bytes(), "whose.jsonl")
+	if _, wrong, err := breach.Check(t.Context(), bytes.NewReader(changed), int64(len(changed))); err == nil && len(wrong) == 0 {
+		t.Error("whose they are was changed, and it holds")
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"writ/internal/fault"
@@ -19,6 +21,7 @@ const (
 	recordsFile = "records.jsonl"
 	peopleFile  = "people.txt"
 	formerFile  = "former.jsonl"
+	whoseFile   = "whose.jsonl"
 	linesFile   = "lines.jsonl"
 	readmeFile  = "README.txt"
 )
@@ -30,9 +33,15 @@ const (
 	maxBundleSet   = 16 << 20
 )
 
+// whoseLine is whose a record is.
+type whoseLine struct {
+	Record string   `json:"record"`
+	People []string `json:"people"`
+}
+
 const readme = `This is the set of those whom an exposure of data concerns, and all that it was computed from:
 the accesses that were selected (records.jsonl), everybody who might have been concerned
-(people.txt), the set before this one (former.jsonl), and the set itself (lines.jsonl). People
+(people.txt), whose records are as the application says (whose.jsonl), the set before this one (former.jsonl), and the set itself (lines.jsonl). People
 stand under pseudonyms. set.json says what was selected, what the record covers, where it has
 holes, and the hash of it all. That hash stands in the journal (incident.scope-frozen).
 
@@ -54,6 +63,18 @@ func write(ctx context.Context, in Input, most int, want string, w io.Writer) (R
 		return in.People(ctx, func(s string) error { _, err := fmt.Fprintln(w, s); return err }) //nolint:wrapcheck // the part says which
 	}); err != nil {
 		return Result{}, err
+	}
+	if in.Whose != nil {
+		if err := part(z, whoseFile, func(_ io.Writer, e *json.Encoder) error {
+			for _, r := range slices.Sorted(maps.Keys(in.Whose)) {
+				if err := e.Encode(whoseLine{r, in.Whose[r]}); err != nil {
+					return err //nolint:wrapcheck // the part says which
+				}
+			}
+			return nil
+		}); err != nil {
+			return Result{}, err
+		}
 	}
 	if in.Former != nil {
 		if err := part(z, formerFile, func(_ io.Writer, e *json.Encoder) error {
@@ -143,6 +164,12 @@ func Check(ctx context.Context, file io.ReaderAt, size int64) (r Result, wrong [
 		Records: func(_ context.Context, fn func(*Record) error) (Coverage, error) {
 			return says.Coverage, eachLine(seen[recordsFile], decoded(fn))
 		}}
+	if f := seen[whoseFile]; f != nil {
+		in.Whose = map[string][]string{}
+		if err := eachLine(f, decoded(func(l *whoseLine) error { in.Whose[l.Record] = append([]string{}, l.People...); return nil })); err != nil {
+			return Result{}, nil, err
+		}
+	}
 	if f := seen[formerFile]; f != nil {
 		in.Former = func(_ context.Context, fn func(Line) error) error {
 			return eachLine(f, decoded(func(l *Line) error { return fn(*l) }))

@@ -70,5 +70,8 @@ func (r *Result) Unknown() (out []string) {
 	for _, u := range r.Selector.Unlogged {
 		out = append(out, "No record is kept of: "+u+".")
 	}
+	if r.Unasked > 0 {
+		out = append(out, fmt.Sprintf("The application did not say whose %d of the records are.", r.Unasked))
+	}
 	return out
 }

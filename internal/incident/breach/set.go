@@ -1,6 +1,7 @@
 package breach
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -9,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -24,6 +27,7 @@ type Input struct {
 	People   func(ctx context.Context, fn func(subject string) error) error // everybody who may be concerned
 	Former   func(ctx context.Context, fn func(Line) error) error           // of the version before; nil = none
 	Records  func(ctx context.Context, fn func(*Record) error) (Coverage, error)
+	Whose    map[string][]string // TEAM/NAME=VALUE of a record → subjects that it is about, none = they are gone; nil = nobody was asked
 	Keep     func(*Record) error // gets each record that matches, once, in order; nil = nobody wants them
 }
 
@@ -36,9 +40,12 @@ type Result struct {
 	Tags     map[string][]string `json:"tags,omitempty"` // "METHOD route" → categories of its description
 	Coverage Coverage            `json:"coverage"`
 	Holes    []Hole              `json:"holes,omitempty"`
-	Records  int64               `json:"records"`        // that match
-	Inputs   string              `json:"inputs"`         // hash of them
-	Open     []string            `json:"open,omitempty"` // routes without a category
+	Records  int64               `json:"records"`           // that match
+	Inputs   string              `json:"inputs"`            // hash of them
+	Open     []string            `json:"open,omitempty"`    // routes without a category
+	Whose    string              `json:"whose,omitempty"`   // hash of whose the records are, where the application was asked
+	Unasked  int64               `json:"unasked,omitempty"` // records of which it did not say that
+	Gone     int64               `json:"gone,omitempty"`    // records that are about nobody who can be named any more
 	Counts   map[Class]int64     `json:"counts"`
 	Lines    string              `json:"lines"` // hash of the lines
 	Hash     string              `json:"hash"`  // of all of this
@@ -50,7 +57,7 @@ const format = 1
 func (r *Result) Whole() bool { return len(r.Holes) == 0 && len(r.Selector.Unlogged) == 0 }
 
 // Must reports whether something about it must be stated before it is frozen.
-func (r *Result) Must() bool { return !r.Whole() || len(r.Open) > 0 }
+func (r *Result) Must() bool { return !r.Whole() || len(r.Open) > 0 || r.Unasked > 0 }
 
 // seal is the hash of a result: of its JSON without the hash itself.
 func (r Result) seal() (string, error) {
@@ -72,6 +79,30 @@ var errChanged = errors.New("breach: the record changed while it was read")
 // Compute computes a set, and gives its lines in their order: that of a hash of the subject.
 func Compute(ctx context.Context, in Input, out func(Line) error) (Result, error) {
 	return compute(ctx, in, Most, out)
+}
+
+// recordMark begins a subject that is a record of the application.
+var recordMark = []byte("record/")
+
+// Named are the records of the application that a set would name, TEAM/NAME=VALUE in their order, at
+// most so many: whose they are can be asked before it is computed. Keep and Whose are not used.
+func Named(ctx context.Context, in Input, most int) ([]string, error) {
+	m, seen := in.Selector.matcher(), map[string]bool{}
+	var key []byte
+	if _, err := in.Records(ctx, func(r *Record) error {
+		if !m.match(r) || classOf(r) == 0 {
+			return nil
+		}
+		key = r.subjects(key, func(s []byte) {
+			if record, ok := bytes.CutPrefix(s, recordMark); ok && len(seen) < most {
+				seen[string(record)] = true
+			}
+		})
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read the record: %w", err)
+	}
+	return slices.Sorted(maps.Keys(seen)), nil
 }
 
 // total is what is known of one subject.
@@ -101,6 +132,14 @@ type pass struct {
 func compute(ctx context.Context, in Input, most int, out func(Line) error) (Result, error) { // clause: inc.breach-scope
 	r := Result{Format: format, Version: in.Version, Selector: in.Selector, Data: in.Data, Counts: map[Class]int64{}}
 	lines := sha256.New()
+	if in.Whose != nil {
+		b, err := json.Marshal(in.Whose) // its keys are sorted
+		if err != nil {
+			return Result{}, fmt.Errorf("encode whose records are: %w", err)
+		}
+		sum := sha256.Sum256(b)
+		r.Whose = hex.EncodeToString(sum[:])
+	}
 	for lo := uint64(0); ; {
 		p := &pass{in: &in, lo: lo, hi: math.MaxUint64, most: most, all: map[string]*total{}, inputs: sha256.New(), routes: map[string]uint8{}, tags: map[string][]string{}}
 		cover, err := p.run(ctx, lo == 0)
@@ -159,7 +198,14 @@ func (p *pass) run(ctx context.Context, first bool) (Coverage, error) {
 		}
 		t := r.At.UnixMicro()
 		hit := total{class: class, data: p.data(r), hits: 1, first: t, last: t}
-		p.key = r.subjects(p.key, func(s []byte) { p.add(s, hit) })
+		p.key = r.subjects(p.key, func(s []byte) {
+			p.add(s, hit)
+			if record, ok := bytes.CutPrefix(s, recordMark); ok {
+				for _, person := range p.in.Whose[string(record)] {
+					p.add([]byte(person), hit)
+				}
+			}
+		})
 		return nil
 	})
 	if err != nil {
@@ -246,6 +292,14 @@ func (p *pass) emit(r *Result, lines hash.Hash, out func(Line) error) error {
 			l.Class = Possibly
 		}
 		r.Counts[l.Class]++
+		if record, ok := strings.CutPrefix(s, string(recordMark)); ok && p.in.Whose != nil {
+			switch people, known := p.in.Whose[record]; {
+			case !known:
+				r.Unasked++
+			case len(people) == 0:
+				r.Gone++
+			}
+		}
 		b, err := json.Marshal(l)
 		if err != nil {
 			return fmt.Errorf("encode a line: %w", err)
