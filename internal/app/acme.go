@@ -38,7 +38,7 @@ func (c Config) checkACME(bad func(key, got, want string) error) error {
 // issued serves a certificate that an authority issues.
 func (a *App) issued() error {
 	t := a.config.TLS.ACME
-	o := acme.Options{Host: a.config.Hostname(), Directory: t.Directory, Email: t.Email, RenewBefore: a.gateway.RenewBefore, Now: a.now, Log: a.log.With("module", "acme"), Told: a.gateway}
+	o := acme.Options{Host: a.config.Hostname(), Also: a.config.names()[1:], Directory: t.Directory, Email: t.Email, RenewBefore: a.gateway.RenewBefore, Now: a.now, Log: a.log.With("module", "acme"), Told: a.gateway}
 	if t.Roots != "" {
 		b, err := a.readSecret(t.Roots)
 		if err == nil {
@@ -78,10 +78,11 @@ func (a *App) issued() error {
 
 // redirector stands at the plain port, where an authority may look for its challenge.
 func (a *App) redirector() http.Handler {
-	if a.issuer == nil {
-		return listen.Watched(listen.Redirector(a.origin), a.gateway.InClear)
+	to := listen.Redirector(a.origin)
+	if a.issuer != nil {
+		to = listen.Challenged(a.origin, a.issuer.Answer)
 	}
-	return listen.Watched(listen.Challenged(a.origin, a.issuer.Answer), a.gateway.InClear)
+	return listen.Beside(listen.Watched(to, a.gateway.InClear), a.config.Status.Host)
 }
 
 // runIssuer gets and renews the certificate, where an authority issues it.

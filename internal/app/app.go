@@ -174,7 +174,7 @@ func (a *App) bind() (err error) {
 
 // certificate opens the files of writ.yaml or the local authority.
 func (a *App) certificate() (err error) {
-	hosts := []string{a.config.Hostname()}
+	hosts := a.config.names()
 	if t := a.config.TLS; t.Cert != "" {
 		a.certs, err = listen.FromFiles(listen.Files{Cert: t.Cert, Key: t.Key, Hosts: hosts, Log: a.log, Now: a.now})
 		return err
@@ -218,6 +218,9 @@ func (a *App) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	a.stop.Store(&stop)
+	if page, ok := a.status.Alone(); ok {
+		a.gateway.Aside(a.config.Status.Host, page)
+	}
 	public := a.gateway.Front(a.web.Handler(a.identity), a.web.Owns)
 	doors := []listen.Door{{Name: "https", Listener: a.https, TLS: a.gateway.Tickets().TLSConfig(a.certs, a.gateway.MinTLS, false, a.now), Handler: public, Malformed: a.gateway.Malformed}}
 	if a.http != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"writ/internal/fault"
@@ -94,6 +95,7 @@ type VaultConf struct {
 
 // StatusConf holds machine settings of the status page.
 type StatusConf struct {
+	Host   string      `yaml:"host,omitempty"`   // a public name at which the page is alone, at /: status.example.com
 	Export string      `yaml:"export,omitempty"` // a folder that outlives this server, where the page is written as files; in this folder or absolute
 	Places []PlaceConf `yaml:"places,omitempty"` // object stores that it is published to as well
 	Posts  []PostConf  `yaml:"posts,omitempty"`  // accounts on other networks
@@ -170,7 +172,7 @@ func (c Config) check(name string) error {
 	if field, got, want := c.SecurityText.read().Check(); field != "" {
 		return bad("security_txt."+field, got, want)
 	}
-	if err := c.Status.check(bad); err != nil {
+	if err := errors.Join(c.Status.check(bad), c.checkHost(bad)); err != nil {
 		return err
 	}
 	if want := notify.GoodIntake(c.Mail.Bounces); c.Mail.Bounces != "" && want != "" {
@@ -239,6 +241,23 @@ func (c Config) proxies() []netip.Prefix {
 
 // Origin is the public origin without a slash at its end.
 func (c Config) Origin() string { return strings.TrimRight(c.App, "/") }
+
+// names are the public ones that a certificate is for.
+func (c Config) names() []string {
+	if c.Status.Host == "" {
+		return []string{c.Hostname()}
+	}
+	return []string{c.Hostname(), c.Status.Host}
+}
+
+// checkHost wants a name that is nobody else's: the application is not there.
+func (c Config) checkHost(bad func(key, got, want string) error) error {
+	h := c.Status.Host
+	if h == "" || goodHostname.MatchString(h) && len(h) <= 253 && net.ParseIP(h) == nil && h != strings.ToLower(c.Hostname()) && !slices.Contains(c.Hosts, h) {
+		return nil
+	}
+	return bad("status.host", h, "a name of its own such as status.example.com, in small letters and without a port")
+}
 
 // Hostname is the public name.
 func (c Config) Hostname() string { u, _ := url.Parse(c.App); return u.Hostname() }

@@ -29,16 +29,13 @@ func (m incidents) Routes() []web.Route {
 
 func (a *App) buildIncidents() (err error) {
 	log, company := a.log.With("module", "incident"), func() string { return a.config.Company }
-	folder := a.config.Status.Export
-	if folder != "" && !filepath.IsAbs(folder) {
-		folder = a.path(folder)
-	}
+	folder := a.pageFolder()
 	people := incidentPeople{a.identity}
 	places, err := a.places()
 	if err != nil {
 		return err
 	}
-	if a.status, err = status.New(status.Deps{DB: a.db, Ring: a.ring, Letters: a.mail, Courier: a.mail, Hooks: a.notify, Jobs: a.jobs, Access: a.access, Company: company, Origin: a.config.Origin(), Now: a.now, Log: log, Names: people.names, Folder: folder, Places: places, Record: a.journal, Closed: a.gateClosed}); err != nil {
+	if a.status, err = status.New(status.Deps{DB: a.db, Ring: a.ring, Letters: a.mail, Courier: a.mail, Hooks: a.notify, Jobs: a.jobs, Access: a.access, Company: company, Origin: a.config.Origin(), Host: a.config.Status.Host, Now: a.now, Log: log, Names: people.names, Folder: folder, Places: places, Record: a.journal, Closed: a.gateClosed}); err != nil {
 		return err
 	}
 	outlets, err := a.outlets()
@@ -55,6 +52,15 @@ func (a *App) buildIncidents() (err error) {
 		a.journal.Follow(incident.Followed, a.incident.Follow)
 	}
 	return err
+}
+
+// pageFolder is where the status page is written as files; "" = nowhere.
+func (a *App) pageFolder() string {
+	folder := a.config.Status.Export
+	if folder != "" && !filepath.IsAbs(folder) {
+		folder = a.path(folder)
+	}
+	return folder
 }
 
 // realWorld is what incidents reach.

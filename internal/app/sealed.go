@@ -146,9 +146,9 @@ func (a *App) serveSealed(ctx context.Context, gate *seal.Gate) error {
 	if err != nil {
 		return errors.Join(err, socket.Close())
 	}
-	doors := []listen.Door{{Name: "https", Listener: a.https, TLS: listen.TLSConfig(a.certs, func() uint16 { return tls.VersionTLS12 }, false, a.now), Handler: public}}
+	doors := []listen.Door{{Name: "https", Listener: a.https, TLS: listen.TLSConfig(a.certs, func() uint16 { return tls.VersionTLS12 }, false, a.now), Handler: a.withCopy(public)}}
 	if a.http != nil {
-		doors = append(doors, listen.Door{Name: "http", Listener: a.http, Handler: listen.Redirector(a.origin)})
+		doors = append(doors, listen.Door{Name: "http", Listener: a.http, Handler: listen.Beside(listen.Redirector(a.origin), a.config.Status.Host)})
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -148,6 +148,7 @@ type Gateway struct {
 	proxies   proxies
 	access    Access
 	origin    *url.URL
+	aside     aside
 	hosts     map[string]string // accepted Host, lower case without port → Host for the application
 	upstreams []Upstream
 	fail      func(http.ResponseWriter, *http.Request, error)
@@ -415,6 +416,10 @@ func (g *Gateway) Front(ours http.Handler, owns func(*http.Request) bool) http.H
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(g.proxies) > 0 {
 			r = g.proxies.behind(r.WithContext(context.WithValue(r.Context(), peerKey{}, web.RemoteIP(r))))
+		}
+		if g.aside.asked(r) {
+			g.serveAside(w, r)
+			return
 		}
 		if !owns(r) || g.yields(r) {
 			g.ServeHTTP(w, r)

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -193,10 +194,21 @@ func (a *Authority) check() error {
 	}
 	for _, h := range a.o.Hosts {
 		if _, err := probe.Leaf.Verify(x509.VerifyOptions{Roots: a.Roots(), DNSName: hostForVerify(h), CurrentTime: now}); err != nil {
-			return refused("The local authority may not speak for "+h+".", "It is bound to the hosts it was made for.", again)
+			return refused("The local authority may not speak for "+a.foreign(h)+".", "It is bound to the hosts it was made for.", again)
 		}
 	}
 	return nil
+}
+
+// foreign is the name that the authority is not bound to, where there is one: because of it no
+// name of the certificate would be taken.
+func (a *Authority) foreign(h string) string {
+	for _, name := range a.o.Hosts {
+		if net.ParseIP(name) == nil && !slices.ContainsFunc(a.cert.PermittedDNSDomains, func(d string) bool { return name == d || strings.HasSuffix(name, "."+d) }) {
+			return name
+		}
+	}
+	return h
 }
 
 func (a *Authority) issue() (*tls.Certificate, error) {

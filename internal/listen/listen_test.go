@@ -374,3 +374,15 @@ func files(t *testing.T, dir string, cert, key *tls.Certificate) listen.Files {
 	write(f.Cert, "CERTIFICATE", cert.Certificate[0])
 	return f
 }
+
+// Who asks in clear for a further name is led to that name, and for any other one to the origin.
+func TestRedirectorBeside(t *testing.T) {
+	origin, _ := url.Parse("https://app.example.test:8443")
+	addr, _ := serve(t, listen.Door{Name: "http", Handler: listen.Beside(listen.Redirector(origin), "status.example.test")})
+	for host, want := range map[string]string{"status.example.test": "status.example.test", "Status.example.test:80": "status.example.test", "app.example.test": "app.example.test", "status.example.test.evil.example": "app.example.test", "[::1]": "app.example.test"} {
+		res := raw(t, addr, "GET /a?b HTTP/1.1\r\nHost: "+host+"\r\n\r\n")
+		if got := res.Header.Get("Location"); res.StatusCode != 308 || got != "https://"+want+":8443/a?b" {
+			t.Errorf("%s: %d %s", host, res.StatusCode, got)
+		}
+	}
+}

@@ -144,9 +144,20 @@ func Challenged(origin *url.URL, answer func(http.ResponseWriter, *http.Request)
 	return redirector{base: "https://" + origin.Host, answer: answer}
 }
 
+// Beside is a Redirector or a Challenged that leads who asks for a further public name to that
+// name, and not to the origin.
+func Beside(h http.Handler, name string) http.Handler {
+	if to, ok := h.(redirector); ok && name != "" {
+		to.beside = name
+		return to
+	}
+	return h
+}
+
 // redirector is the only handler that may stand at a plain port.
 type redirector struct {
 	base   string
+	beside string // a further name
 	answer func(http.ResponseWriter, *http.Request) bool
 	seen   func(*http.Request) // nil = nobody asks
 }
@@ -166,8 +177,18 @@ func (to redirector) ServeHTTP(w http.ResponseWriter, r *http.Request) { // clau
 	if !strings.HasPrefix(target, "/") {
 		target = "/"
 	}
+	base, name := to.base, r.Host
+	if h, _, err := net.SplitHostPort(name); err == nil {
+		name = h
+	}
+	if to.beside != "" && strings.EqualFold(name, to.beside) {
+		base = "https://" + to.beside
+		if u, err := url.Parse(to.base); err == nil && u.Port() != "" {
+			base += ":" + u.Port()
+		}
+	}
 	h := w.Header()
-	h["Location"] = []string{to.base + target}
+	h["Location"] = []string{base + target}
 	h["Connection"] = []string{"close"} // nothing more is read, a body neither
 	h["Content-Length"] = []string{"0"}
 	w.WriteHeader(http.StatusPermanentRedirect)

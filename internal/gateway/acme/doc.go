@@ -10,7 +10,7 @@
 // Promises (crypto.certificates): a certificate is renewed before the policy's time; an
 // expired one is never served: the handshake ends with an alert and the log says why.
 //
-// Refuses: to ask for any name but the public host (never on demand of a client); to
+// Refuses: to ask for any name but the public host and those beside it (never on demand of a client); to
 // keep a key in clear: accounts, keys and certificates lie in the ledger, sealed.
 //
 // Threats: a stolen database (keys are sealed under a key of the ring); two servers that

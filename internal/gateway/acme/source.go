@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +19,8 @@ import (
 
 // Options of a Source. Those without a word on their absence are required.
 type Options struct {
-	Host      string         // the public host, the only name that is asked for
+	Host      string         // the public host
+	Also      []string       // further public names, each with a certificate of its own; no other one is asked for
 	Directory string         // of the authority
 	Email     string         // of the account; "" = none
 	Roots     *x509.CertPool // behind the authority's own door and its certificates; nil = the system's
@@ -83,11 +85,16 @@ func New(ctx context.Context, o Options) (*Source, error) {
 		DisableHTTPChallenge: o.HTTPPort == 0, AltHTTPPort: o.HTTPPort, AltTLSALPNPort: o.TLSPort, ListenHost: o.Bind, Logger: quiet})
 	s.issuer.TestCA = "" // none: a second try goes to the same authority, and it is told what is replaced (RFC 9773 section 5)
 	s.config.Issuers = []certmagic.Issuer{s.issuer}
-	if _, err := s.config.CacheManagedCertificate(ctx, o.Host); err != nil {
-		o.Log.Info("no certificate is stored yet; it is asked for when the doors are open", "host", o.Host)
+	for _, name := range s.names() {
+		if _, err := s.config.CacheManagedCertificate(ctx, name); err != nil {
+			o.Log.Info("no certificate is stored yet; it is asked for when the doors are open", "host", name)
+		}
 	}
 	return s, nil
 }
+
+// names are all that are asked for, the public host first.
+func (s *Source) names() []string { return append([]string{s.o.Host}, s.o.Also...) }
 
 // configFor is the configuration for one certificate: its part of life in which it is
 // due follows from the policy, and a third at the most.
@@ -112,19 +119,20 @@ func (s *Source) event(ctx context.Context, name string, data map[string]any) er
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
+	host, _ := data["identifier"].(string)
 	if name == "cert_obtained" {
-		s.tell(ctx)
+		s.tell(ctx, host)
 		return nil
 	}
 	err, _ := data["error"].(error)
-	s.o.Told.CertificateRefused(ctx, s.o.Host, err)
-	s.o.Log.Error("no certificate could be had; it is tried again", "host", s.o.Host, "err", err)
+	s.o.Told.CertificateRefused(ctx, host, err)
+	s.o.Log.Error("no certificate could be had; it is tried again", "host", host, "err", err)
 	return nil
 }
 
 // tell makes known what was obtained: from the storage, because it is not served yet.
-func (s *Source) tell(ctx context.Context) {
-	b, err := s.o.Storage.Load(ctx, certmagic.StorageKeys.SiteCert(s.issuer.IssuerKey(), s.o.Host))
+func (s *Source) tell(ctx context.Context, host string) {
+	b, err := s.o.Storage.Load(ctx, certmagic.StorageKeys.SiteCert(s.issuer.IssuerKey(), host))
 	if err != nil {
 		s.o.Log.Error("a new certificate could not be read back", "err", err)
 		return
@@ -134,15 +142,15 @@ func (s *Source) tell(ctx context.Context) {
 		s.o.Log.Error("a new certificate could not be read back", "err", err)
 		return
 	}
-	s.o.Log.Info("a certificate was issued", "host", s.o.Host, "until", leaf.NotAfter)
-	s.o.Told.CertificateRenewed(ctx, s.o.Host, fmt.Sprintf("%x", leaf.SerialNumber), leaf.NotAfter)
+	s.o.Log.Info("a certificate was issued", "host", host, "until", leaf.NotAfter)
+	s.o.Told.CertificateRenewed(ctx, host, fmt.Sprintf("%x", leaf.SerialNumber), leaf.NotAfter)
 }
 
 // Run gets the first certificate, and looks after it until ctx ends.
 func (s *Source) Run(ctx context.Context) error {
 	defer s.cache.Stop()
 	for n := 0; ; n++ {
-		err := s.config.ManageSync(ctx, []string{s.o.Host})
+		err := s.config.ManageSync(ctx, s.names())
 		if err == nil {
 			break
 		}
@@ -170,7 +178,11 @@ func (s *Source) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	if s.Challenge(hello) {
 		return s.config.GetCertificate(hello) //nolint:wrapcheck // an alert; nobody reads it
 	}
-	c, err := s.Current()
+	name := s.o.Host
+	if slices.Contains(s.o.Also, hello.ServerName) {
+		name = hello.ServerName
+	}
+	c, err := s.current(name)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +194,7 @@ func (s *Source) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 
 // Challenge reports whether a handshake is an authority's look at us (RFC 8737).
 func (s *Source) Challenge(hello *tls.ClientHelloInfo) bool {
-	return hello != nil && hello.ServerName == s.o.Host && len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == "acme-tls/1"
+	return hello != nil && slices.Contains(s.names(), hello.ServerName) && len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == "acme-tls/1"
 }
 
 // Answer answers an authority's HTTP-01 at the port that redirects; false when it is none.
@@ -191,22 +203,24 @@ func (s *Source) Answer(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // Current implements listen.Source. An expired certificate is an error, not an answer.
-func (s *Source) Current() (*tls.Certificate, error) { // clause: crypto.certificates
-	c, err := s.find()
+func (s *Source) Current() (*tls.Certificate, error) { return s.current(s.o.Host) }
+
+func (s *Source) current(name string) (*tls.Certificate, error) { // clause: crypto.certificates
+	c, err := s.find(name)
 	if err != nil {
 		return nil, ErrNone
 	}
 	if now := s.o.Now(); now.After(c.Leaf.NotAfter) {
 		if last := s.said.Load(); now.UnixNano()-last > int64(time.Minute) && s.said.CompareAndSwap(last, now.UnixNano()) {
-			s.o.Log.Error("the certificate has expired and is not served", "host", s.o.Host, "expired", c.Leaf.NotAfter)
+			s.o.Log.Error("the certificate has expired and is not served", "host", name, "expired", c.Leaf.NotAfter)
 		}
 		return nil, ErrExpired
 	}
 	return c, nil
 }
 
-func (s *Source) find() (*tls.Certificate, error) {
-	c, err := s.config.GetCertificate(&tls.ClientHelloInfo{ServerName: s.o.Host})
+func (s *Source) find(name string) (*tls.Certificate, error) {
+	c, err := s.config.GetCertificate(&tls.ClientHelloInfo{ServerName: name})
 	if err != nil || c == nil || len(c.Certificate) == 0 {
 		return nil, ErrNone
 	}

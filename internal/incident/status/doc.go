@@ -11,6 +11,10 @@
 // Promises: inc.public-notice, inc.updates, inc.eta (an update says when service returns, or
 // when the next one comes, or is refused).
 //
+// Where the page has a name of its own (status.host), it answers there at /, for reading alone:
+// nothing else of this server does, and no cookie is read or set. A sealed server answers with
+// the copy in its folder.
+//
 // Refuses: an update without state or estimate; a text that holds an address, a name of a
 // customer, a private host, a secret or a card number, unless two people have approved that
 // very text; a link that changes something when it is only opened.
@@ -25,5 +29,5 @@
 // Tables: incident_status_*; the schema says who may export and erase each.
 //
 // For: everybody; communications. Read status.go, post.go, promise.go, guard.go, component.go, window.go, remind.go;
-// then page.go, wire.go, feed.go, ical.go; subscribe.go, hook.go, notice.go, export.go; http.go.
+// then page.go, wire.go, feed.go, ical.go; subscribe.go, hook.go, notice.go, export.go; http.go, alone.go.
 package status

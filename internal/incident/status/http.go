@@ -56,6 +56,11 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, name string) er
 	if !ok {
 		return fault.New(fault.NotFound, "not_found", fault.Public{Problem: "The status page has nothing of this name.", Next: "Look at " + At + "."})
 	}
+	return f.answer(w, r)
+}
+
+// answer writes it, where the reader does not have it already.
+func (f file) answer(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", f.kind)
 	h.Set("Cache-Control", "public, max-age=5")

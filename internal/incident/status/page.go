@@ -54,6 +54,7 @@ type shown struct {
 	turn  int64
 	made  time.Time
 	files map[string]file
+	alone map[string]file // as they are at a name of the page's own
 	world world
 }
 
@@ -119,6 +120,11 @@ func (s *Service) Refresh(ctx context.Context) error {
 	}
 	if x.files, err = x.world.files(live); err != nil {
 		return err
+	}
+	if s.Host != "" {
+		if x.alone, err = x.world.files(apart); err != nil {
+			return err
+		}
 	}
 	s.shown.Store(x)
 	return nil
@@ -197,7 +203,7 @@ type view struct {
 	Root  string // before addresses of this page
 	Home  string
 	Ext   string
-	Live  bool
+	More  string // before addresses of what is more than reading; "" = this server may be away
 	One   *Public
 }
 
@@ -210,12 +216,18 @@ func (w world) files(p place) (map[string]file, error) {
 		errs = append(errs, pages.ExecuteTemplate(&b, tmpl, v))
 		out[name] = made("text/html; charset=utf-8", b.Bytes())
 	}
-	v := view{world: w, Title: w.Says(), Root: p.root, Home: p.home, Ext: p.ext, Live: p == live}
+	v := view{world: w, Title: w.Says(), Root: p.root, Home: p.home, Ext: p.ext}
+	switch p {
+	case live:
+		v.More = p.root
+	case apart:
+		v.More = w.Origin + At + "/"
+	}
 	html("", "status.html", v)
 	for _, list := range [][]Public{w.Open, w.Past} {
 		for i := range list {
 			v.One, v.Title, v.Root = &list[i], list[i].Title, p.up
-			if p != live {
+			if p == folder {
 				v.Home = p.up + p.home
 			}
 			html("incidents/"+list[i].ID, "incident.html", v)

@@ -48,7 +48,7 @@ type Queue interface {
 	Handle(kind string, h jobs.Handler)
 }
 
-// Deps are what a Service is made of. Names, Folder, Places and Closed may be empty.
+// Deps are what a Service is made of. Host, Names, Folder, Places and Closed may be empty.
 type Deps struct {
 	DB      *ledger.DB
 	Ring    *keyring.Ring
@@ -62,6 +62,7 @@ type Deps struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 
+	Host   string                                      // a name at which the page is alone; "" = there is none
 	Names  func(ctx context.Context) ([]string, error) // of customers, which no text may hold
 	Folder string                                      // where the page is written as files
 	Places map[string]Put                              // other places that it is published to, by name
