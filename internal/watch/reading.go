@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,7 +125,10 @@ func (s *Service) Judge(ctx context.Context, rs []Reading) error {
 	}
 	for _, rd := range rs {
 		for _, r := range index().reads[rd.Meter] {
-			h := sighting{rule: r, who: rd.Label, at: s.Now(), n: 1, value: strconv.FormatFloat(rd.Value, 'f', 1, 64), hold: true}
+			h := sighting{rule: r, who: rd.Label, at: s.Now(), n: 1, value: strconv.FormatFloat(rd.Value, 'f', 1, 64), hold: true, test: r.drill}
+			if s.Node != "" && ofNode(rd.Meter) {
+				h.more = map[string]string{"node": s.Node}
+			}
 			a := live[fingerprint(h.labels())]
 			bad, good := rd.Value > r.Above, rd.Value <= r.Clear
 			var act func(tx *ledger.Tx) ([]ledger.Event, error)
@@ -150,6 +154,12 @@ func (s *Service) Judge(ctx context.Context, rs []Reading) error {
 		}
 	}
 	return nil
+}
+
+// ofNode reports whether a reading is of the machine, or of this process on it: each node has its
+// own, and so has its alarm.
+func ofNode(meter string) bool {
+	return strings.HasPrefix(meter, "host.") || strings.HasPrefix(meter, "process.")
 }
 
 // live are the alarms of readings that are pending or going on, by fingerprint.

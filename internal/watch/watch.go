@@ -124,7 +124,7 @@ func New(d Deps) (*Service, error) {
 	if d.Outside != nil {
 		s.Sources = append(slices.Clone(d.Sources), s.outsideSource())
 	}
-	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}, s.ownSource()}, s.Sources...) {
+	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}, {Name: pageTest, Every: time.Minute, Read: s.pageOwed}, s.ownSource()}, s.Sources...) {
 		s.sources = append(s.sources, &source{Source: src, begun: d.Now()})
 	}
 	s.apart.rules = map[string]*crowd{}
