@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -283,7 +284,9 @@ func (s *Service) Standings(ctx context.Context) ([]Standing, error) {
 	}
 	out = append(out, s.ownStandings()...)
 	for i := range out {
-		byID[out[i].ID] = &out[i]
+		if byID[out[i].ID] = &out[i]; s.Places == nil && slices.Contains(needPlaces, out[i].ID) {
+			out[i].Says = noPlaces + out[i].Says
+		}
 	}
 	if err := s.DB.Each(ctx, `SELECT id, fired, tried FROM watch_rule`, func(scan ledger.Scan) error {
 		var id string
