@@ -24,6 +24,7 @@ import (
 	"writ/internal/notify"
 	"writ/internal/watch"
 	"writ/internal/watch/feed"
+	"writ/internal/watch/place"
 	"writ/internal/watch/rota"
 	"writ/internal/watch/series"
 	"writ/internal/watch/spend"
@@ -33,6 +34,7 @@ import (
 type WatchConf struct {
 	Allow     []string          `yaml:"allow,omitempty"`         // own networks that webhooks may lead to, such as 10.0.7.9 or 10.0.7.0/24
 	Heartbeat string            `yaml:"heartbeat_url,omitempty"` // asked for each minute; whoever is there raises the alarm when that ends
+	Locations string            `yaml:"locations,omitempty"`     // a table of where networks are: CSV of prefix, country, latitude, longitude
 	Commands  map[string]string `yaml:"commands,omitempty"`      // programs that a channel may start, by a name: pager: /usr/local/bin/page
 }
 
@@ -48,6 +50,9 @@ func (c WatchConf) check(bad func(key, got, want string) error) error {
 		if !goodCommand.MatchString(name) || !filepath.IsAbs(path) || filepath.Clean(path) != path {
 			return bad("watch.commands", name+": "+path, "a name of small letters, digits and hyphens, and the whole path of a program without arguments")
 		}
+	}
+	if c.Locations != "" && !filepath.IsAbs(c.Locations) {
+		return bad("watch.locations", c.Locations, "the whole path of a CSV file with prefix,country,latitude,longitude")
 	}
 	if c.Heartbeat == "" {
 		return nil
@@ -96,6 +101,10 @@ func (a *App) buildWatch() (err error) {
 	if a.rota, err = rota.New(rota.Deps{DB: a.db, Access: a.access, Notify: a.notify, People: a.tellable, Origin: a.config.Origin(), Now: a.now}); err != nil {
 		return err
 	}
+	places, err := loadPlaces(a.config.Watch.Locations)
+	if err != nil {
+		return err
+	}
 	a.watch, err = watch.New(watch.Deps{DB: a.db, Keys: a.ring, Access: a.access, Notify: a.notify, Rules: clause.NewLive[watch.Rules](a.now), Audience: a.audience, Origin: a.config.Origin(), Company: company,
 		Folders: map[string]string{"data": a.dir}, Zone: time.Local, Sources: append(a.spending(), []watch.Source{
 			{Name: "queue", Every: time.Minute, Read: a.readQueue},
@@ -104,7 +113,7 @@ func (a *App) buildWatch() (err error) {
 			{Name: "status-page", Every: time.Minute, Read: a.readCopies},
 			{Name: "exports", Every: time.Minute, Read: a.readExports},
 			{Name: rota.Looked, Every: rota.Every, Read: a.readRotas},
-		}...), History: watchPast{a}, Maintenance: a.inMaintenance, Node: nodeName(), Outside: a.outside(), Now: a.now, Log: a.log.With("module", "watch")})
+		}...), History: watchPast{a}, Maintenance: a.inMaintenance, Node: nodeName(), Outside: a.outside(), Places: places, Now: a.now, Log: a.log.With("module", "watch")})
 	if err != nil {
 		return err
 	}
@@ -114,6 +123,23 @@ func (a *App) buildWatch() (err error) {
 		return err
 	}
 	return a.buildExport()
+}
+
+// loadPlaces reads the table of where networks are, where the settings name one.
+func loadPlaces(path string) (*place.Table, error) { // clause: mon.abnormal
+	if path == "" {
+		return nil, nil //nolint:nilnil // there is none, and the rules that need it say so
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("watch.locations: %w", err)
+	}
+	defer f.Close()
+	t, err := place.Load(f)
+	if err != nil {
+		return nil, fmt.Errorf("watch.locations: %s: %w", path, err)
+	}
+	return t, nil
 }
 
 // nodeName is this machine's name, for its heartbeat.
@@ -336,7 +362,7 @@ func (a *App) ownHabits(ctx context.Context, person string, d *identity.OwnData)
 	if err != nil || !found {
 		return err
 	}
-	d.Habits = &identity.OwnHabits{First: time.Unix(p.First*60, 0).UTC(), Last: time.Unix(p.Last*60, 0).UTC(), Networks: p.Networks.Known(), Agents: p.Agents.Known(), Endpoints: p.Routes.Known(), Hours: p.Times()}
+	d.Habits = &identity.OwnHabits{First: time.Unix(p.First*60, 0).UTC(), Last: time.Unix(p.Last*60, 0).UTC(), Networks: p.Networks.Known(), Agents: p.Agents.Known(), Endpoints: p.Routes.Known(), Countries: p.Countries.Known(), Hours: p.Times()}
 	return nil
 }
 

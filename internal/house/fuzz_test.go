@@ -18,6 +18,7 @@ var fuzzed = map[string]string{
 	"pushed requests":                 "internal/identity/oidc FuzzPushed",
 	"credentials of applications":     "internal/identity/oidc FuzzCredentials",
 	"return paths":                    "internal/web FuzzReturnPath",
+	"tables of places":                "internal/watch/place FuzzLoad",
 	"Bearer":                          "internal/web FuzzBearer",
 	"directives of caches":            "internal/gateway/cache FuzzControl",
 	"headers of forward-auth":         "internal/gateway FuzzForwarded",

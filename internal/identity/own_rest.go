@@ -197,6 +197,7 @@ type OwnHabits struct {
 	Networks  []string  `json:"networks"` // "many": too many to be kept
 	Agents    []string  `json:"agents"`
 	Endpoints []string  `json:"endpoints"`
+	Countries []string  `json:"countries"`
 	Hours     []string  `json:"hours_of_the_week"` // Monday 09
 }
 

@@ -32,6 +32,8 @@ func (s *Service) Controls() []clause.Control {
 			Says: "Asks the rules of your own about the events that are kept of each incident", Run: s.replayLessons},
 		{ID: "watch.two-ways", Clause: notified, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
 			Says: "Looks by which ways people are told, and whether each took a test message this week", Run: s.probeWays},
+		{ID: "watch.page-answered", Clause: notified, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
+			Says: "Looks whether somebody acknowledged the test page of the last month", Run: s.probePage},
 		{ID: "watch.never-silent", Clause: notified, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
 			Says: "Asks for silences that nobody may make, and acknowledges by a mere look at a link", Run: s.trySilences},
 		{ID: "watch.usual-learned", Clause: abnormal, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,

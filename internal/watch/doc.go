@@ -13,6 +13,7 @@
 //	                  └────────────┴─ fires again within a quarter of an hour
 //
 //	draft ─► back-tested on what is stored ─► approved by a second person ─► enabled ─► retired
+//	closed incident ─► what its alarms rest on, sealed ─► each change of such a rule is held against it
 //
 // Owns: the rules (pack.go: one table, each rule with what fires it), the versions of rules
 // that a company writes itself (own.go), alarms, silences, what was read of the journal. Sends by the kit notify; never reads another module's tables.
@@ -20,7 +21,7 @@
 //
 // Promises: mon.alarms (the rules are there from the first start, none can be switched off
 // here, each is fired in a trial), mon.notify (two ways, and again until somebody
-// acknowledges), mon.load (processor, memory, disks, latency, errors, queue), mon.abnormal
+// acknowledges; once a month a page that somebody must acknowledge), mon.load (processor, memory, disks, latency, errors, queue), mon.abnormal
 // (each minute is compared with what two weeks and more have taught; until then it says so),
 // mon.drill-down (view.go: from a span to groups, and to the records behind them).
 //
@@ -28,7 +29,8 @@
 // itself; one of more than a day, or of more than a quarter of the rules, without a second
 // person; hours of the week that leave no time for tickets; an acknowledgement
 // by a mere look at a link (scanners of mail look); a verdict twice; a rule of one's own
-// without a back-test, or that its author alone approves.
+// without a back-test, or that its author alone approves; a change of one after which an incident
+// that is kept would be seen by none, or that cries wolf.
 //
 // Threats: an alarm that nobody hears (again, and wider, until somebody acknowledges); one
 // that cries wolf (verdicts give each rule a precision, and a rule below its floor is an
@@ -47,6 +49,6 @@
 // may be told each minute that it lives (beat.go).
 //
 // For: engineer, owner. Read watch.go, pack.go, rule.go; then follow.go, reading.go,
-// alarm.go, step.go, tell.go, beat.go; meters.go, gate.go, learn.go, habits.go, unusual.go, usual.go, view_usual.go; own.go, own_log.go, own_watch.go, backtest.go; silence.go, hide.go, mute.go, flap.go, link.go,
+// alarm.go, step.go, tell.go, beat.go; meters.go, gate.go, learn.go, habits.go, unusual.go, usual.go, view_usual.go; own.go, own_log.go, own_watch.go, backtest.go, lesson.go, regress.go; monthly.go, silence.go, hide.go, mute.go, flap.go, link.go,
 // trial.go, alertmanager.go, clauses.go.
 package watch

@@ -238,8 +238,9 @@ func (e EventsDropped) About() ledger.About {
 	return ledger.About{Name: "watch.events-dropped", Clause: alarms, Object: "source/" + e.Source}
 }
 
-// FirstSeen is something that was never seen of a person before: a network, an agent, an hour,
-// a place (network and agent at once), or several people at one account (shared).
+// FirstSeen is something that was never seen of a person before: a country, a network, an agent,
+// an hour, a place (network and agent at once), two places too far apart (travel), or several
+// people at one account (shared).
 type FirstSeen struct {
 	What   string `class:"public"`
 	Staff  bool   `class:"public"`

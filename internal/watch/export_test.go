@@ -66,6 +66,7 @@ func (s *Service) Crowd(n int) { s.habits.most = n }
 var (
 	HiddenThen = hiddenThen
 	Hiders     = hiders
+	Under      = under
 )
 
 // StillAfter asks about the end of a rule, lets something else happen, and asks whether the answer stands.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -67,7 +68,7 @@ func (s *Service) see(ctx context.Context, r *Request) error { // clause: mon.ab
 	h.mu.Lock()
 	k := el.Value.(*known)
 	h.order.MoveToFront(el)
-	news := k.See(r.At, baseline.Sight{Network: r.Network, Agent: family(r.Agent), Route: r.Route}, staff, s.learner.zone)
+	news := k.See(r.At, s.sight(r), staff, s.learner.zone)
 	k.dirty = true
 	h.mu.Unlock()
 	what := tell(news, staff)
@@ -83,16 +84,31 @@ func (s *Service) see(ctx context.Context, r *Request) error { // clause: mon.ab
 	return err //nolint:wrapcheck // the ledger says what failed
 }
 
+// sight is where and how somebody was seen.
+func (s *Service) sight(r *Request) baseline.Sight {
+	x := baseline.Sight{Network: r.Network, Agent: family(r.Agent), Route: r.Route}
+	if p, err := netip.ParsePrefix(r.Network); err == nil {
+		if at, known := s.Places.Find(p.Addr()); known {
+			x.Spot = &at
+		}
+	}
+	return x
+}
+
 // tell is what of the news is worth an entry: of a customer only what is new in two ways, for
 // people travel, and change their browsers.
 func tell(n baseline.News, staff bool) string {
 	switch {
 	case n.Shared:
 		return "shared"
+	case n.Travel:
+		return "travel"
 	case n.Network && n.Agent:
 		return "place"
 	case !staff:
 		return ""
+	case n.Country:
+		return "country"
 	case n.Network:
 		return "network"
 	case n.Agent:

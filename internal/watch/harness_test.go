@@ -19,6 +19,7 @@ import (
 	"writ/internal/policy/policytest"
 	"writ/internal/secret"
 	"writ/internal/watch"
+	"writ/internal/watch/place"
 )
 
 var (
@@ -45,6 +46,8 @@ type world struct {
 	n       int64 // of the next entry
 	outside func(ctxt) error
 	closed  bool // the application is in maintenance
+	node    string
+	places  *place.Table
 
 	entries  []journal.Entry // all that was followed
 	requests []watch.Handled
@@ -115,7 +118,7 @@ func (w *world) again() {
 			defer w.mu.Unlock()
 			return w.people[min(level, 1)], nil
 		},
-		Folders: map[string]string{"data": w.dir}, Sources: w.sources, History: w, Maintenance: func() bool { return w.closed }, Outside: w.outside, Now: w.Clock.Now, Log: slog.New(slog.DiscardHandler)}); err != nil {
+		Folders: map[string]string{"data": w.dir}, Sources: w.sources, History: w, Maintenance: func() bool { return w.closed }, Node: w.node, Outside: w.outside, Places: w.places, Now: w.Clock.Now, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"writ/internal/ledger"
@@ -19,6 +18,10 @@ var hiddenThen = []string{"upstream-down", "traffic-drop"}
 
 // hiders are rules that say the same and more, of the same instance, by the rule that they hide.
 var hiders = map[string]string{"disk-full-soon": "disk-full", "cert-expiry": "cert-ending", "errors-slow-burn": "errors-burn", "latency-slow-burn": "latency-burn"}
+
+// under are rules about what all requests go through: while the application does not answer, that
+// they fail or stay away is no news.
+var under = map[string]string{"errors-burn": "upstream-down", "errors-slow-burn": "upstream-down", "traffic-drop": "upstream-down"}
 
 const looksAgain = time.Minute // at what hides an alarm
 
@@ -38,7 +41,11 @@ func (s *Service) inhibitor(a *Alarm, open []Alarm) string { // clause: mon.noti
 		b := &open[i]
 		switch {
 		case b.Test:
-		case b.Rule == "source-silent" && b.Labels["instance"] == "host" && (strings.HasPrefix(r.Reads, "host.") || strings.HasPrefix(r.Reads, "process.")): // nobody knows how the machine is
+		case b.Rule == "source-silent" && b.Labels["instance"] == "host" && ofNode(r.Reads): // nobody knows how the machine is
+			return b.Rule
+		case b.Rule == "heartbeat-missing" && b.Labels["instance"] == a.Labels["node"] && ofNode(r.Reads): // nor how that one is
+			return b.Rule
+		case b.Rule == under[a.Rule]:
 			return b.Rule
 		case b.Rule == hiders[a.Rule] && b.Labels["instance"] == a.Labels["instance"]:
 			return b.Rule
@@ -49,7 +56,7 @@ func (s *Service) inhibitor(a *Alarm, open []Alarm) string { // clause: mon.noti
 
 // openHiders are the alarms that may hide others.
 func (s *Service) openHiders(ctx context.Context) ([]Alarm, error) {
-	return s.read(ctx, s.DB, `SELECT `+alarmColumns+` FROM watch_alarm WHERE state IN ('firing', 'acknowledged') AND rule IN ('source-silent', 'disk-full', 'cert-ending', 'errors-burn', 'latency-burn') ORDER BY id LIMIT 500`)
+	return s.read(ctx, s.DB, `SELECT `+alarmColumns+` FROM watch_alarm WHERE state IN ('firing', 'acknowledged') AND rule IN ('source-silent', 'heartbeat-missing', 'upstream-down', 'disk-full', 'cert-ending', 'errors-burn', 'latency-burn') ORDER BY id LIMIT 500`)
 }
 
 // heard leaves out alarms that are not told for now: they are silenced, no news, or tickets in

@@ -85,6 +85,67 @@ func TestHiders(t *testing.T) { // breaks: mon.notify
 	}
 }
 
+// A node whose heartbeat is missing hides its own load and nothing else; an application that does
+// not answer hides that requests to it fail, until it answers again.
+func TestWhatIsUnderneathIsNoNews(t *testing.T) { // breaks: mon.notify
+	w := lite(t)
+	w.node = "node-2"
+	w.again()
+	w.judge("host.cpu", "", 99)
+	w.node = "node-1"
+	w.again()
+	w.judge("host.cpu", "", 99)
+	w.judge("watch.beat", "node-2", 40)
+	w.judge("queue.overdue", "", 700)
+	w.judge("requests.failed-slow", "", 9)
+	w.on(15 * time.Minute)
+	w.on(time.Minute)
+	as := w.alarms("cpu-high")
+	if len(as) != 2 {
+		t.Fatalf("two nodes share an alarm: %+v", as)
+	}
+	for _, a := range as {
+		if by := map[string]string{"node-1": "", "node-2": "heartbeat-missing"}[a.Labels["node"]]; a.Inhibited != by || (by == "") == (len(w.queued(a.ID)) == 0) {
+			t.Errorf("%s: hidden by %q, told %v", a.Labels["node"], a.Inhibited, w.queued(a.ID))
+		}
+	}
+	if a := w.alarm("queue-age", watch.Firing); a.Inhibited != "" || a.Told.IsZero() { // in one message with the first node's
+		t.Errorf("%+v", a)
+	}
+	for _, rule := range []string{"heartbeat-missing", "errors-slow-burn"} {
+		if a := w.alarm(rule, watch.Firing); a.Inhibited != "" || w.queued(a.ID)["mail"] == 0 {
+			t.Errorf("%s is hidden by %q", rule, a.Inhibited)
+		}
+	}
+
+	part := map[string]watch.Rule{}
+	for _, r := range watch.Pack() {
+		part[r.ID] = r
+	}
+	for child, parent := range watch.Under {
+		if part[child].Part != watch.Traffic || part[parent].Severity != "page" {
+			t.Errorf("%+v hides %+v", part[parent], part[child])
+		}
+	}
+	w.follow(entry("gateway.upstream-failed", "writ/gateway"))
+	w.on(0)
+	w.judge("requests.failed-fast", "", 50)
+	w.follow(entry("vault.sealed", "writ/vault"))
+	w.on(time.Minute)
+	if a := w.alarm("errors-burn", watch.Firing); a.Inhibited != "upstream-down" || len(w.queued(a.ID)) != 0 {
+		t.Errorf("that requests fail is told beside why: %+v", a)
+	}
+	if a := w.alarm("vault-sealed", watch.Firing); a.Inhibited != "" || len(w.queued(a.ID)) == 0 {
+		t.Errorf("%+v", a)
+	}
+	w.follow(entry("gateway.upstream-recovered", "writ/gateway"))
+	w.on(time.Minute)
+	w.on(time.Minute)
+	if a := w.alarm("errors-burn", watch.Firing); w.queued(a.ID)["mail"] == 0 {
+		t.Errorf("it answers, and nobody is told that requests fail: %+v", a)
+	}
+}
+
 // The API says what hides an alarm, and can leave it out.
 func TestAlertmanagerSaysInhibited(t *testing.T) { // breaks: mon.notify
 	w := lite(t)

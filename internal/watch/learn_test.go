@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/watch"
+	"writ/internal/watch/place"
 	"writ/internal/watch/series"
 )
 
@@ -298,4 +300,59 @@ func TestHabits(t *testing.T) { // breaks: mon.abnormal
 			w.t.Errorf("after 91 days %d rows are left", left)
 		}
 	})
+}
+
+// With a table of places, somebody who is in two of them too far apart is an alarm, and so is a
+// country that is new for staff; without one the rules say that they see nothing.
+func TestPlaces(t *testing.T) { // breaks: mon.abnormal
+	w := lite(t)
+	says := func() string {
+		all, err := w.s.Standings(t.Context())
+		must(t, err)
+		i := slices.IndexFunc(all, func(st watch.Standing) bool { return st.ID == "impossible-travel" })
+		return all[i].Says
+	}
+	if !strings.HasPrefix(says(), "Unbound: ") {
+		t.Errorf("without a table: %s", says())
+	}
+	eli := actor.Actor{Kind: actor.Person, ID: "eli", Team: "staff", TeamKind: "staff"}
+	_, err := w.Ring.Ensure(t.Context(), keyring.Person("eli"))
+	must(t, err)
+	goes := func() (out []string) {
+		for _, n := range []string{"198.51.100.0/24", "203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24"} {
+			w.Clock.Advance(time.Hour)
+			w.seen(eli, n, "Firefox/140.0 Linux")
+		}
+		for _, e := range w.Recorded("watch.first-seen") {
+			out = append(out, fmt.Sprint(e.Fields["what"]))
+			if strings.Contains(e.Body, "NZ") || strings.Contains(e.Body, "203.0.113") {
+				t.Errorf("the entry says where: %s", e.Body)
+			}
+		}
+		return out
+	}
+	if got := fmt.Sprint(goes()); got != "[network network]" {
+		t.Errorf("without a table: %s", got)
+	}
+	w.places, err = place.Load(strings.NewReader("198.51.100.0/24,NO,59.9,10.7\n203.0.113.0/24,NZ,-36.8,174.8\n192.0.2.0/24,NO,60.4,5.3\n198.18.0.0/24,SE,59.3,18.1\n"))
+	must(t, err)
+	w.quiet(`DELETE FROM watch_principal`)
+	w.again()
+	if strings.HasPrefix(says(), "Unbound") {
+		t.Error(says())
+	}
+	if got := fmt.Sprint(goes()); got != "[network network travel network]" {
+		t.Errorf("with a table: %s", got)
+	}
+	w.Clock.Advance(24 * time.Hour)
+	w.seen(eli, "198.18.0.0/24", "Firefox/140.0 Linux")
+	for _, e := range w.Recorded("watch.first-seen") {
+		follow := entry("watch.first-seen", "writ/watch", journal.Field{Name: "what", State: journal.Public, Value: e.Fields["what"]})
+		follow.Subject = e.Subject
+		w.follow(follow)
+	}
+	if a := w.alarm("impossible-travel", watch.Firing); a.Labels["instance"] == "" || strings.Contains(a.Labels["instance"], "eli") {
+		t.Errorf("%+v", a)
+	}
+	w.alarm("new-country", watch.Firing)
 }

@@ -213,6 +213,8 @@ func metaRules() []Rule { // clause: mon.alarms
 			Next: "writ watch deliveries says which and why. While one way is broken, alarms have only the other.", Streams: []string{"notify.rejected", "notify.left-unknown", "notify.bounced"}, By: byField("channel"), Quiet: 6 * time.Hour, fire: seen("notify.rejected", "channel", "ops")},
 		{ID: "oncall-gap", Part: Meta, Severity: notify.Ticket, Clause: notified, Title: "Somebody on call cannot be told", Says: "Within two weeks it is the turn of nobody, of somebody who has left, or of one person twice; or a channel took no test this week",
 			Next: "See who is on call (Alarms, Who is on call) and set the rota anew; until then engineers are told, and owners with them.", Reads: "oncall.gap", Above: 0.5, Clear: 0.5, fire: reads("first")},
+		{ID: pageTest, Part: Meta, Severity: notify.Page, Clause: notified, Title: "The monthly test page", Says: "Once a month a page goes out, and somebody acknowledges it",
+			Next: "Acknowledge it: that ends the test. Nothing is the matter.", Reads: "page.owed", Above: 0.5, Clear: 0.5, drill: true, fire: reads("")},
 		{ID: "export-behind", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "Another system no longer takes entries", Says: "An entry has waited for more than ten minutes to be taken",
 			Next: "writ watch exports says why. Nothing is lost: it goes on where it stopped.", Reads: "export.behind", Above: 10, Clear: 1, fire: reads("siem")},
 		{ID: "status-behind", Part: Meta, Severity: notify.Ticket, Clause: alarms, Title: "A copy of the status page is old", Says: "A place that the page is published to was not brought up to date for more than ten minutes",

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,7 +126,10 @@ func (s *Service) Judge(ctx context.Context, rs []Reading) error {
 	}
 	for _, rd := range rs {
 		for _, r := range index().reads[rd.Meter] {
-			h := sighting{rule: r, who: rd.Label, at: s.Now(), n: 1, value: strconv.FormatFloat(rd.Value, 'f', 1, 64), hold: true}
+			h := sighting{rule: r, who: rd.Label, at: s.Now(), n: 1, value: strconv.FormatFloat(rd.Value, 'f', 1, 64), hold: true, test: r.drill}
+			if s.Node != "" && ofNode(rd.Meter) {
+				h.more = map[string]string{"node": s.Node}
+			}
 			a := live[fingerprint(h.labels())]
 			bad, good := rd.Value > r.Above, rd.Value <= r.Clear
 			var act func(tx *ledger.Tx) ([]ledger.Event, error)
@@ -150,6 +155,12 @@ func (s *Service) Judge(ctx context.Context, rs []Reading) error {
 		}
 	}
 	return nil
+}
+
+// ofNode reports whether a reading is of the machine, or of this process on it: each node has its
+// own, and so has its alarm.
+func ofNode(meter string) bool {
+	return strings.HasPrefix(meter, "host.") || strings.HasPrefix(meter, "process.")
 }
 
 // live are the alarms of readings that are pending or going on, by fingerprint.
@@ -273,7 +284,9 @@ func (s *Service) Standings(ctx context.Context) ([]Standing, error) {
 	}
 	out = append(out, s.ownStandings()...)
 	for i := range out {
-		byID[out[i].ID] = &out[i]
+		if byID[out[i].ID] = &out[i]; s.Places == nil && slices.Contains(needPlaces, out[i].ID) {
+			out[i].Says = noPlaces + out[i].Says
+		}
 	}
 	if err := s.DB.Each(ctx, `SELECT id, fired, tried FROM watch_rule`, func(scan ledger.Scan) error {
 		var id string

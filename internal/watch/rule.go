@@ -47,7 +47,8 @@ type Rule struct {
 	Clear float64       // and below this again; the room between keeps it from flapping
 	For   time.Duration // so long in a row
 
-	fire func(*Rule) trial // what fires it
+	drill bool              // its alarms are tests
+	fire  func(*Rule) trial // what fires it
 }
 
 // trial is what fires a rule: entries, or a reading.

@@ -216,7 +216,9 @@ func (s *Service) about(a *Alarm) string {
 	if who := a.Labels["instance"]; who != "" {
 		lines = append(lines, "It is about "+who+".")
 	}
-	if a.Test {
+	if a.Test && r.drill {
+		lines = append(lines, "This is a test: "+r.Says+".")
+	} else if a.Test {
 		lines = append(lines, "This is a test: somebody fired the rule by hand.")
 	} else {
 		lines = append(lines, r.Says+"; seen: "+a.Value+", since "+a.Fired.Format("2006-01-02 15:04")+" UTC.")

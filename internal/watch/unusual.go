@@ -7,7 +7,15 @@ import (
 	"writ/internal/notify"
 )
 
-const abnormal = "mon.abnormal"
+const (
+	abnormal = "mon.abnormal"
+	travels  = "impossible-travel"
+)
+
+// needPlaces are the rules that see nothing without a table of places.
+var needPlaces = []string{travels, "new-country"}
+
+const noPlaces = "Unbound: writ.yaml names no table of places (watch.locations). With one: "
 
 // unusualRules compare with what was learned. A reading of 1 is the edge of what is usual.
 func unusualRules() []Rule { // clause: mon.abnormal
@@ -58,6 +66,8 @@ func personRules() []Rule { // clause: mon.abnormal
 	const ask = "Ask the person, not by mail. If it was not them, end their sessions (People) and have the password changed."
 	return []Rule{
 		first("new-place", notify.Ticket, "place", "Somebody comes from a new place by a new device", "A network and a browser that this person never used in 90 days, at once", ask),
+		first(travels, notify.Ticket, "travel", "Somebody was in two places too far apart", "A person in one place, and 500 km or more away sooner than an airliner gets there; of two networks once in 90 days", ask+" If one of the two is a tunnel of theirs, close it as benign."),
+		first("new-country", notify.Ticket, "country", "Somebody of staff comes from a new country", "One that this person was not in for 90 days", ask),
 		first("new-network", notify.Notice, "network", "Somebody of staff comes from a new network", "One that this person was not in for 90 days", ask),
 		first("new-agent", notify.Notice, "agent", "Somebody of staff uses another browser", "A kind of browser or program that this person did not use for 90 days", ask),
 		first("new-hour", notify.Notice, "hour", "Somebody of staff comes at an hour they never do", "On no day within three hours of it, for as long as they are known", ask),

@@ -20,6 +20,7 @@ import (
 	"writ/internal/ledger"
 	"writ/internal/notify"
 	"writ/internal/secret"
+	"writ/internal/watch/place"
 	"writ/internal/watch/series"
 	"writ/internal/web"
 )
@@ -68,7 +69,7 @@ type Notify interface {
 	Reachable(ctx context.Context, who actor.Actor, mark string) error
 }
 
-// Deps are what a Service is made of; all but Zone, Sources, Maintenance, Node and Outside are needed.
+// Deps are what a Service is made of; all but Zone, Sources, Maintenance, Node, Outside and Places are needed.
 type Deps struct {
 	DB     *ledger.DB
 	Keys   Keys
@@ -87,6 +88,7 @@ type Deps struct {
 	Maintenance func() bool
 	Node        string                          // of several, for its heartbeat
 	Outside     func(ctx context.Context) error // tells somebody outside that this server watches; nil = nobody listens
+	Places      *place.Table                    // where networks are; nil = nobody knows
 	Now         func() time.Time
 	Log         *slog.Logger
 }
@@ -124,7 +126,7 @@ func New(d Deps) (*Service, error) {
 	if d.Outside != nil {
 		s.Sources = append(slices.Clone(d.Sources), s.outsideSource())
 	}
-	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}, s.ownSource()}, s.Sources...) {
+	for _, src := range append([]Source{s.host(), s.meter.source(), {Name: "verdicts", Every: 5 * time.Minute, Read: s.imprecise}, {Name: pageTest, Every: time.Minute, Read: s.pageOwed}, s.ownSource()}, s.Sources...) {
 		s.sources = append(s.sources, &source{Source: src, begun: d.Now()})
 	}
 	s.apart.rules = map[string]*crowd{}

@@ -76,12 +76,7 @@ func (t *Trail) scan(ctx context.Context, r row, from, until int64, fn func(*Fou
 	chunks, read := make(chan []line, 1), make(chan error, 1) // the next is opened while fn looks at one
 	go func() {
 		defer close(chunks)
-		read <- t.frames(going, r.id, io.TeeReader(bufio.NewReaderSize(f, 64<<10), sum), func(_ int, _ []byte, ls []line, _ []string) {
-			select {
-			case chunks <- ls:
-			case <-going.Done():
-			}
-		})
+		read <- t.ahead(going, r.id, io.TeeReader(bufio.NewReaderSize(f, 64<<10), sum), chunks)
 	}()
 	var heard error
 	for ls := range chunks {
@@ -99,10 +94,29 @@ func (t *Trail) scan(ctx context.Context, r row, from, until int64, fn func(*Fou
 	switch err = <-read; {
 	case heard != nil:
 		return Part{}, heard
-	case ctx.Err() != nil || err != nil && fault.KindOf(err) == fault.Sealed:
+	case ctx.Err() != nil || err != nil && (fault.KindOf(err) == fault.Sealed || errors.Is(err, errDefect)):
 		return Part{}, errors.Join(ctx.Err(), err)
 	case err != nil || hex.EncodeToString(sum.Sum(nil)) != r.sum:
 		p.Broken = "was altered"
 	}
 	return p, nil
+}
+
+// errDefect is a fault of the program, and not of a file.
+var errDefect = errors.New("trail: panic")
+
+// ahead opens the frames of a segment for whoever looks at them. A fault of the program in it ends
+// that read, and not the server: nobody above this goroutine would catch it.
+func (t *Trail) ahead(ctx context.Context, id string, r io.Reader, chunks chan<- []line) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("read access records of %s: %w: %v", id, errDefect, p)
+		}
+	}()
+	return t.frames(ctx, id, r, func(_ int, _ []byte, ls []line, _ []string) {
+		select {
+		case chunks <- ls:
+		case <-ctx.Done():
+		}
+	})
 }

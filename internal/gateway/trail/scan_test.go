@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"writ/internal/actor"
+	"writ/internal/envelope"
 	"writ/internal/gateway"
 	"writ/internal/gateway/trail"
 	"writ/internal/ledger/ledgertest"
@@ -113,4 +115,29 @@ func BenchmarkScan(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(records)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}
+
+// bursting keys are a fault of the program.
+type bursting struct{ trail.Keys }
+
+func (bursting) ByID(context.Context, string) (envelope.Key, error) { panic("a nil map") }
+
+// A fault of the program while a segment is opened is the error of that read, and ends no server;
+// the segment itself is as it was.
+func TestScanSurvivesAPanic(t *testing.T) { // breaks: inc.breach-scope
+	w := with(t, ledgertest.Open(t, gateway.Schema()))
+	begin := w.kit.Clock.Now()
+	w.ask(person("ana"), "GET", "/contacts/", 200)
+	w.must(w.Close(t.Context()))
+	scan := func() error {
+		_, _, err := w.Scan(t.Context(), actor.System("incident"), begin, w.kit.Clock.Now(), func(*trail.Found) error { return nil })
+		return err
+	}
+	keys := w.Keys
+	w.Keys = bursting{keys}
+	if err := scan(); err == nil || !strings.Contains(err.Error(), "panic: a nil map") {
+		t.Errorf("%v", err)
+	}
+	w.Keys = keys
+	w.must(scan())
 }

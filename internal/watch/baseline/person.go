@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"slices"
 	"time"
+
+	"writ/internal/watch/place"
 )
 
 // The bounds of what is remembered of a person.
@@ -16,15 +18,23 @@ const (
 	settled    = 28 // days, before an hour can be unusual
 	together   = 30 // minutes in which one person is in several places
 	places     = 3  // networks, and agents, that are too many at once
+
+	farAway = 500.0  // km: nearer, a table of networks is not exact
+	fastest = 1000.0 // km in an hour: an airliner
 )
 
 // Sight is where and how somebody was seen.
-type Sight struct{ Network, Agent, Route string }
+type Sight struct {
+	Network, Agent, Route string
+	Spot                  *place.Spot // of the network; nil = nobody knows
+}
 
 // News is what was seen of somebody for the first time.
 type News struct {
 	Network, Agent, Hour bool
+	Country              bool
 	Shared               bool // in so many places at once that several people use the account
+	Travel               bool // so far from where they were a moment ago that nobody travels it
 }
 
 // Any reports whether there is something.
@@ -32,13 +42,18 @@ func (n News) Any() bool { return n != News{} }
 
 // Person is the habits of one. The zero Person was never seen.
 type Person struct {
-	First    int64    `json:"first"` // minutes since 1970
-	Last     int64    `json:"last"`
-	Networks Set      `json:"networks,omitzero"`
-	Agents   Set      `json:"agents,omitzero"`
-	Routes   Set      `json:"endpoints,omitzero"`
-	Hours    [2]hours `json:"hours"` // of the week, of this turn and the one before
-	Turn     int64    `json:"turn"`  // 45 days each
+	First    int64 `json:"first"` // minutes since 1970
+	Last     int64 `json:"last"`
+	Networks Set   `json:"networks,omitzero"`
+	Agents   Set   `json:"agents,omitzero"`
+	Routes   Set   `json:"endpoints,omitzero"`
+
+	Countries Set   `json:"countries,omitzero"`
+	Trips     Set   `json:"trips,omitzero"` // between two networks, that were impossible and told
+	Spot      *spot `json:"spot,omitempty"` // where they were last
+
+	Hours [2]hours `json:"hours"` // of the week, of this turn and the one before
+	Turn  int64    `json:"turn"`  // 45 days each
 
 	now []sight // the places of the last half hour
 }
@@ -46,6 +61,13 @@ type Person struct {
 type sight struct {
 	network, agent string
 	minute         int64
+}
+
+// spot is a place with when somebody was there.
+type spot struct {
+	place.Spot
+	Network string `json:"network"`
+	Minute  int64  `json:"minute"`
 }
 
 // hours of a week, a bit each.
@@ -75,9 +97,10 @@ func (s *Set) see(v string, today int32) bool {
 		return false
 	}
 	for i := range s.Values {
-		if s.Values[i].V == v {
-			s.Values[i].Day = today
-			return false
+		if x := &s.Values[i]; x.V == v {
+			old := today-x.Day > forgets
+			x.Day = today
+			return old
 		}
 	}
 	s.Values = slices.DeleteFunc(s.Values, func(x Value) bool { return today-x.Day > forgets })
@@ -101,6 +124,10 @@ func (p *Person) See(at time.Time, x Sight, staff bool, zone *time.Location) (n 
 	n.Network = p.Networks.see(x.Network, today)
 	n.Agent = p.Agents.see(x.Agent, today)
 	p.Routes.see(x.Route, today)
+	if x.Spot != nil {
+		n.Country = p.Countries.see(x.Spot.Country, today)
+		n.Travel = p.travel(x, minute, today)
+	}
 	n.Hour = p.hour(at, minute, zone)
 	n.Shared = p.shared(x, minute)
 	if !staff && minute-p.First < young*day {
@@ -133,6 +160,26 @@ func (p *Person) hour(at time.Time, minute int64, zone *time.Location) (unusual 
 			return false
 		}
 	}
+	return true
+}
+
+// travel reports whether somebody is where nobody could be who was where they were last. Of two
+// networks it is told once: whoever has a tunnel at work goes to and fro all day.
+func (p *Person) travel(x Sight, minute int64, today int32) bool {
+	last := p.Spot
+	p.Spot = &spot{*x.Spot, x.Network, minute}
+	if last == nil || last.Network == x.Network {
+		return false
+	}
+	way := last.Away(*x.Spot)
+	if way < farAway || way/max(float64(minute-last.Minute), 1)*60 <= fastest {
+		return false
+	}
+	trip := min(last.Network, x.Network) + " " + max(last.Network, x.Network)
+	if p.Trips.Many || slices.ContainsFunc(p.Trips.Values, func(v Value) bool { return v.V == trip && today-v.Day <= forgets }) {
+		return false
+	}
+	p.Trips.see(trip, today)
 	return true
 }
 
@@ -199,7 +246,7 @@ func (p *Person) UnmarshalBinary(b []byte) error {
 	if err := json.Unmarshal(b, &in); err != nil {
 		return fmt.Errorf("decode habits: %w", err)
 	}
-	for _, s := range []*Set{&in.Networks, &in.Agents, &in.Routes} {
+	for _, s := range []*Set{&in.Networks, &in.Agents, &in.Routes, &in.Countries, &in.Trips} {
 		if len(s.Values) > mostValues {
 			return errModel
 		}

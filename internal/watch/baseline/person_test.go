@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"writ/internal/watch/baseline"
+	"writ/internal/watch/place"
 )
 
 // visits lets a person come on working days at nine, for so many days.
@@ -208,5 +209,41 @@ func BenchmarkPeople(b *testing.B) {
 		runtime.ReadMemStats(&after)
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MB")
 		runtime.KeepAlive(people)
+	}
+}
+
+// Somebody who is too far away too soon did not travel: it is told once of two places, across
+// restarts, and never where nobody knows a place, or nearby.
+func TestTravel(t *testing.T) { // breaks: mon.abnormal
+	oslo, auckland, bergen := &place.Spot{Country: "NO", Latitude: 59.9, Longitude: 10.7}, &place.Spot{Country: "NZ", Latitude: -36.8, Longitude: 174.8}, &place.Spot{Country: "NO", Latitude: 60.4, Longitude: 5.3}
+	p := &baseline.Person{}
+	at := monday
+	see := func(later time.Duration, network string, spot *place.Spot, want baseline.News) {
+		t.Helper()
+		b, err := p.MarshalBinary()
+		must(t, err)
+		p = &baseline.Person{}
+		must(t, p.UnmarshalBinary(b))
+		at = at.Add(later)
+		got := p.See(at, baseline.Sight{Network: network, Agent: "Firefox", Spot: spot}, true, time.UTC)
+		if got.Hour = false; got != want {
+			t.Errorf("%s after %s: %+v, want %+v", network, later, got, want)
+		}
+	}
+	see(0, "n1", oslo, baseline.News{})
+	see(time.Hour, "n1", auckland, baseline.News{Country: true}) // the same network: the table was changed
+	see(time.Hour, "n1", oslo, baseline.News{})
+	see(time.Hour, "n2", bergen, baseline.News{Network: true}) // 300 km
+	see(time.Hour, "n3", nil, baseline.News{Network: true})
+	see(time.Minute, "n4", auckland, baseline.News{Network: true, Travel: true})
+	see(time.Hour, "n2", bergen, baseline.News{}) // back: told already
+	see(20*time.Hour, "n4", auckland, baseline.News{})
+	see(time.Hour, "n1", oslo, baseline.News{Travel: true})
+	see(91*24*time.Hour, "n4", auckland, baseline.News{Network: true, Agent: true, Country: true}) // long ago
+	see(time.Hour, "n1", oslo, baseline.News{Network: true, Country: true, Travel: true})
+	young := &baseline.Person{}
+	young.See(monday, baseline.Sight{Network: "n1", Spot: oslo}, false, time.UTC)
+	if n := young.See(monday.Add(time.Hour), baseline.Sight{Network: "n2", Spot: auckland}, false, time.UTC); n.Any() {
+		t.Errorf("a young account: %+v", n)
 	}
 }
