@@ -23,8 +23,11 @@
 // Nonces are random: seal at most 2^32 boxes under one key (NIST SP 800-38D §8.3).
 // A change of format adds a version byte and keeps this one readable.
 //
-// For: keyring, vault and every module that stores a personal or secret value.
-// Read envelope.go, then key.go.
+// Beside the boxes it encrypts the sectors of the database's files (Sectors), which hides
+// what boxes leave open: indexes, lengths, pages that are free.
+//
+// For: keyring, vault and every module that stores a personal or secret value; the ledger.
+// Read envelope.go, then key.go; sectors.go stands alone.
 package envelope
 
 import (

@@ -34,7 +34,7 @@ type Use struct {
 // Outside are all of them. A test holds the list against what the program links.
 func Outside() []Use {
 	return []Use{
-		{"AES-256-XTS", "pages of the SQLite database", "every value is in an AES-256-GCM box as well; PostgreSQL has no such pages", []string{"golang.org/x/crypto/xts"}},
+		{"AES-256-XTS", "pages of the SQLite database", "the mode is this program's own, the cipher the module's; every value is in an AES-256-GCM box as well; PostgreSQL has no such pages", nil},
 		{"argon2id", "hashes of passwords", "PBKDF2-HMAC-SHA-256 with 600,000 rounds, once the policy says so (auth.hash); a new folder of this build begins with it", []string{"golang.org/x/crypto/argon2", "golang.org/x/crypto/blake2b"}},
 		{"bcrypt, scrypt, argon2 and crypt(3) of other systems", "passwords that were brought from elsewhere", "replaced at the next sign-in; take them out of auth.hash/import to refuse them",
 			[]string{"github.com/go-crypt/x/argon2", "github.com/go-crypt/x/bcrypt", "github.com/go-crypt/x/blake2b", "github.com/go-crypt/x/blowfish", "github.com/go-crypt/x/base64", "github.com/go-crypt/x/crypt", "github.com/go-crypt/x/pbkdf2", "github.com/go-crypt/x/scrypt", "github.com/go-crypt/x/yescrypt", "golang.org/x/crypto/blowfish", "golang.org/x/crypto/md4"}},

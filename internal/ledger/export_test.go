@@ -5,6 +5,10 @@ import (
 	"strings"
 
 	"github.com/ncruces/go-sqlite3/driver"
+	"github.com/ncruces/go-sqlite3/vfs"
+
+	"writ/internal/envelope"
+	"writ/internal/secret"
 )
 
 // Bare opens the ledger's database without the ledger, with the same settings.
@@ -23,3 +27,13 @@ func Numbered(q string) string { return numbered(q) }
 
 // Kebab is the wire name of a Go name.
 func Kebab(name string) string { return kebab(name) }
+
+// SectorFile encrypts f under a key of its own; begin has it hold writes back until a sync.
+func SectorFile(f vfs.File) (file vfs.File, begin func()) {
+	sectors, err := envelope.NewSectors(secret.Random(envelope.SectorsKeySize))
+	if err != nil {
+		panic(err)
+	}
+	h := &hold{}
+	return &sectorFile{File: f, sectors: sectors, hold: h}, func() { h.on = true }
+}

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"crypto/aes"
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
@@ -21,11 +20,9 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/ncruces/go-sqlite3/util/vfsutil"
 	"github.com/ncruces/go-sqlite3/vfs"
-	"github.com/ncruces/go-sqlite3/vfs/xts"
-	cryptoxts "golang.org/x/crypto/xts"
 
+	"writ/internal/envelope"
 	"writ/internal/fault"
-	"writ/internal/secret"
 )
 
 // readers is how many connections read at a time.
@@ -57,35 +54,8 @@ type lite struct {
 	bg     sync.WaitGroup
 }
 
-// pageKeys gives SQLite's XTS layer the page key when a connection opens. The key
-// is asked for each time and never stands in an address: once the ring has dropped
-// it, no new connection opens.
-type pageKeys struct{ page func() secret.Bytes }
-
-// KDF returns the page key for the database, and a random key for temporary files.
-func (p pageKeys) KDF(name string) []byte {
-	if name == "" {
-		return secret.Random(pageKeySize).Reveal()
-	}
-	return p.page().Reveal()
-}
-
-// XTS refuses everything but AES-256.
-func (p pageKeys) XTS(key []byte) *cryptoxts.Cipher {
-	if len(key) != pageKeySize {
-		return nil
-	}
-	c, err := cryptoxts.NewCipher(aes.NewCipher, key)
-	if err != nil {
-		return nil
-	}
-	return c
-}
-
-const pageKeySize = 64
-
 func openSQLite(ctx context.Context, d *DB, path string, schemas []Schema) (_ engine, err error) {
-	if d.keys.Page().Len() != pageKeySize {
+	if d.keys.Page().Len() != envelope.SectorsKeySize {
 		return nil, sealed(errors.New("the page key is not there"))
 	}
 	if err := createFile(path); err != nil {
@@ -100,8 +70,8 @@ func openSQLite(ctx context.Context, d *DB, path string, schemas []Schema) (_ en
 		base = &diskVFS{VFS: base, disk: d.seam.Disk}
 	}
 	held := &hold{}
-	vfs.Register(l.vfs, wholeVFS{VFS: xts.Wrap(blockVFS{base}, pageKeys{d.keys.Page})})
-	vfs.Register(l.vfs+writerVFS, wholeVFS{VFS: xts.Wrap(blockVFS{base}, pageKeys{d.keys.Page}), hold: held})
+	vfs.Register(l.vfs, sectorVFS{VFS: base, page: d.keys.Page})
+	vfs.Register(l.vfs+writerVFS, sectorVFS{VFS: base, page: d.keys.Page, hold: held})
 	defer func() {
 		if err != nil {
 			l.unregister()
@@ -128,22 +98,21 @@ func openSQLite(ctx context.Context, d *DB, path string, schemas []Schema) (_ en
 	return l, nil
 }
 
-// The settings of connections. The key must come first; it does, in the address.
+// The settings of connections.
 var (
 	writing = []string{"busy_timeout(5000)", "journal_mode(wal)", "synchronous(full)", "secure_delete(on)",
 		"temp_store(memory)", "foreign_keys(on)", "wal_autocheckpoint(4000)", "cache_size(-8000)"}
 	reading = []string{"busy_timeout(5000)", "query_only(on)", "temp_store(memory)", "cache_size(-2000)"}
 )
 
-// address names the file and, for XTS, that there is a key; never the key. A connection
-// makes no file: one that opens late would find an empty database in place of one that
-// was taken away.
+// address names the file, never its key. A connection makes no file: one that opens late
+// would find an empty database in place of one that was taken away.
 func (l *lite) address(path string, pragmas ...string) string {
 	return l.addressOf(l.vfs, path, pragmas...)
 }
 
 func (l *lite) addressOf(layers, path string, pragmas ...string) string {
-	q := url.Values{"mode": {"rw"}, "vfs": {layers}, "textkey": {"page"}, "_pragma": pragmas}
+	q := url.Values{"mode": {"rw"}, "vfs": {layers}, "_pragma": pragmas}
 	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + "?" + q.Encode()
 }
 

@@ -337,7 +337,7 @@ func (w *writer) fixed(text string) error {
 	return err
 }
 
-// begin begins a transaction. Its pages are held back until it syncs them; see wholeFile.
+// begin begins a transaction. Its pages are held back until it syncs them; see sectorFile.
 func (w *writer) begin() error {
 	w.hold.on = true
 	return w.fixed("BEGIN IMMEDIATE")
