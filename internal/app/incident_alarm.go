@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"writ/internal/actor"
 	"writ/internal/fault"
@@ -67,6 +68,11 @@ func handledOf(r *breach.Record) *watch.Handled {
 		h.Kind = string(actor.Person)
 	}
 	return h
+}
+
+// jumped raises the alarm for a clock that went back while a deadline runs.
+func (a alarmsOf) jumped(ctx context.Context, back time.Duration) error {
+	return a.Judge(ctx, []watch.Reading{{Meter: "host.clock", Label: "incidents", Value: back.Seconds()}})
 }
 
 // gauge tells incidents what the gate sees.

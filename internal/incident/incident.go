@@ -128,7 +128,7 @@ type World struct {
 	Resolver  Resolver // nil = nobody says whose a record is
 }
 
-// Deps are what a Service is made of. Alarms, Gauge, Charts, Outlets and Seam may be nil.
+// Deps are what a Service is made of. Alarms, Gauge, Charts, Jumped, Outlets and Seam may be nil.
 type Deps struct {
 	DB      *ledger.DB
 	Ring    *keyring.Ring
@@ -142,6 +142,7 @@ type Deps struct {
 	Alarms  Alarms
 	Gauge   Gauge
 	Charts  Charts
+	Jumped  func(ctx context.Context, back time.Duration) error // has an alarm raised: the clock went back
 	Outlets []Outlet // accounts on other networks; a channel without one is posted to by a person
 	Page    *status.Service
 	Rules   *clause.Live[Rules]
