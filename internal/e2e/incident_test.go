@@ -56,6 +56,12 @@ func (k *talker) incidents(t *testing.T) {
 	// An alarm of this machine may have begun one before.
 	one := decode[struct{ Ref string }](t, k.ask(t, "incident", "declare", "nobody can sign in", "--component", "Sign-in", "--since", "20m")).Ref
 	k.ask(t, "incident", "list", "--open")
+	sheet := filepath.Join(t.TempDir(), "incidents.csv")
+	if err := os.WriteFile(sheet, []byte("id,title,status\nINC-1,Invoices are late,closed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.ask(t, "incident", "import", sheet, "--dry-run")
+	k.ask(t, "incident", "import", sheet)
 	shot := filepath.Join(t.TempDir(), "shot.txt")
 	if err := os.WriteFile(shot, []byte("what it looked like"), 0o600); err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func (s *Service) wentBack(ctx context.Context, seen, now time.Time, running int
 		if err == nil && n != 1 {
 			err = fault.Wrap(fault.Conflict, "told", errors.New("another node was first"))
 		}
-		return ClockWentBack{Seen: seen, Now: now, Deadlines: running}, err
+		return ClockReversed{Seen: seen, Now: now, Deadlines: running}, err
 	})
 	if errors.Is(err, fault.Conflict) {
 		return nil
@@ -61,17 +61,17 @@ func (s *Service) wentBack(ctx context.Context, seen, now time.Time, running int
 	return err
 }
 
-// ClockWentBack is that the clock of a node showed an earlier time than one at which deadlines
+// ClockReversed is that the clock of a node showed an earlier time than one at which deadlines
 // were looked at before.
-type ClockWentBack struct {
+type ClockReversed struct {
 	Seen      time.Time `class:"public"`
 	Now       time.Time `class:"public"`
 	Deadlines int64     `class:"public"` // that run
 }
 
 // About implements ledger.Event.
-func (e ClockWentBack) About() ledger.About {
-	return ledger.About{Name: "incident.clock-went-back", Clause: "inc.process"}
+func (e ClockReversed) About() ledger.About {
+	return ledger.About{Name: "incident.clock-reversed", Clause: "inc.process"}
 }
 
 const (

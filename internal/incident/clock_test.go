@@ -42,7 +42,7 @@ func TestClockGoesBack(t *testing.T) { // breaks: inc.process
 		w.tend()
 		back(2 * time.Second)
 		back(time.Second, 3*time.Second)
-		e := w.kit.Recorded("incident.clock-went-back")
+		e := w.kit.Recorded("incident.clock-reversed")
 		if len(e) != 1 || fmt.Sprint(e[0].Fields["deadlines"]) != "1" {
 			t.Errorf("%v", e)
 		}

@@ -8,6 +8,7 @@
 //	                                                                └─► B  breach: the set, times of the law, letters one by one
 //	alarm, spending ─► entry ─► follower ─► the open one of its kind │ a new one; cancelled ─► verdict false
 //	report from outside ─► the same; its words for who may act ─► a letter with the reference, an answer
+//	file of another tool ─► each line good, or none ─► a signal each, once
 //	gate's meter ─► threshold ─► parts of the page turn, an incident hears of it, C opens
 //	update ─► a row and a job for each account elsewhere ─► posted │ rejected, unknown: a person posts and pastes
 //	step ─► facts from the rows ─► engine.Unmet ─► nothing: one change, one entry │ else 409 with each guard in words
@@ -39,7 +40,7 @@
 // Tables: incident_*; the schema says who may export and erase each.
 //
 // For: engineers, owners. Read engine, status; then incident.go, case.go, step.go, facts.go;
-// declare.go, alarm.go, report.go, impact.go, sort.go, role.go, note.go, file.go, keep.go, freeze.go, bundle.go,
+// declare.go, alarm.go, report.go, bring.go, sheet.go, impact.go, sort.go, role.go, note.go, file.go, keep.go, freeze.go, bundle.go,
 // public.go, publish.go, fix.go, fix_review.go, review.go, lesson.go, waive.go; clock.go,
 // told.go, work.go; http.go, clauses.go. Of lost data: loss.go and the files beside it; drill.go,
 // drill_play.go. Of a breach: breach.go, breach_scope.go, breach_clock.go, breach_paper.go,

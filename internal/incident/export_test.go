@@ -24,6 +24,14 @@ func (s *Service) Republish(ctx context.Context) error {
 	return err
 }
 
+// SheetRow is what a line of another tool's file comes to.
+type SheetRow = sheetRow
+
+// ReadSheet reads such a file.
+func ReadSheet(file []byte, now time.Time) ([]SheetRow, error) {
+	return readSheet(file, []string{"usability", "data-loss", "breach"}, now)
+}
+
 // Paced is when a letter may go to a host, at so many a minute.
 func Paced(most int64) func(host string, now time.Time) time.Time {
 	p := &pacing{}

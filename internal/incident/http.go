@@ -32,6 +32,7 @@ func (s *Service) Routes() []web.Route {
 	return append(append(s.breachRoutes(on), s.reportRoutes()...), []web.Route{
 		on("GET "+v1, few, s.getList, web.Doc{Summary: "Incidents, the newest first", Query: []string{"open", "signal"}, Out: listOut{}}),
 		on("POST "+v1, few, s.postDeclare, web.Doc{Summary: "Declare an incident", In: declareIn{}, Out: declaredOut{}, Status: http.StatusCreated, Errors: []string{"incident_title", "incident_onset", "incident_component"}}),
+		on("POST "+v1+"/import", 4*maxSheet, s.postImport, web.Doc{Summary: "Make incidents of those that are open in another tool, from its CSV file: all or none, each once", In: bringIn{}, Out: bringOut{}, Errors: []string{"sheet_bad", "sheet_large"}}),
 		on("GET /-/api/v1/deploys", few, s.getDeploys, web.Doc{Summary: "Whether something may be deployed now, and which incidents keep it", Out: deploysOut{}}),
 		on("GET "+v1+"/{ref}", few, s.getShow, web.Doc{Summary: "One incident: where it stands, what is next, who does it", Out: viewOut{}}),
 		on("GET "+v1+"/{ref}/timeline", few, s.getTimeline, web.Doc{Summary: "Its timeline: the journal of it with the words of its notes", Out: timelineOut{}}),
