@@ -37,6 +37,8 @@ type Setup struct {
 	Demo  bool                        // the keys of the holders will lie beside it
 
 	Egress EgressConf // a way out for private services
+
+	Resolver string // path at which the application says whose a record is
 }
 
 // Init makes a folder: settings, keys, database, the adopted policy and the owners'
@@ -179,7 +181,7 @@ func (s Setup) config(ready bool) (Config, error) {
 	if s.Demo { // it shows what a refusal is; elsewhere the rules only tell, until their finds were reviewed
 		waf.Mode = gateway.WAFBlock
 	}
-	c := Config{Gateway: GateConf{OpenAPI: s.API, WAF: waf, Egress: s.Egress}, Vault: VaultConf{Demo: s.Demo, Scan: s.Scan}, Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: upstreamsOf(s.Upstreams), Mail: MailConfig{URL: s.Mail}}
+	c := Config{Gateway: GateConf{OpenAPI: s.API, WAF: waf, Egress: s.Egress, Resolver: s.Resolver}, Vault: VaultConf{Demo: s.Demo, Scan: s.Scan}, Company: s.Company, App: s.App, HTTPS: s.HTTPS, HTTP: s.HTTP, Upstream: upstreamsOf(s.Upstreams), Mail: MailConfig{URL: s.Mail}}
 	if ready {
 		if err := c.fill(filepath.Join(s.Dir, configName)); err != nil {
 			return c, err

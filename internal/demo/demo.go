@@ -144,6 +144,8 @@ func build(ctx context.Context, dir string, at places) (state, error) {
 		Scan:  []string{appFolder},
 		API:   []string{appFolder + "/openapi.json"},
 
+		Resolver: "/internal/whose",
+
 		Egress: app.EgressConf{Listen: at.egress, Callers: []app.EgressCallerConf{{Name: "fernhill", From: []string{"127.0.0.1"}}}},
 		Edits:  map[string]document.Literal{"use.no-automation/public_paths": document.Words("/", "/pricing", "/static/")},
 	})

@@ -43,6 +43,7 @@ func TestDemo(t *testing.T) {
 	}
 	must(t, 0, first.writ("incident", "drill", "data-loss", "--yes"), "D-1 passed", "nobody took part, and so it does not count yet", "signs the plan (played)", "restore: The database is being restored")
 	theSample(t, first, v)
+	theRecords(t, first, v, customer[1])
 	demoPorts(t, first)
 	first.stop()
 
@@ -227,4 +228,42 @@ func demoPort(t *testing.T) int {
 	}
 	t.Fatal("no six ports are free")
 	return 0
+}
+
+// theRecords: whose the records are that somebody saw, the application says, to the server alone.
+func theRecords(t *testing.T, d demonstration, maria *visitor, address string) {
+	t.Helper()
+	if a := maria.send("POST", "/internal/whose", strings.NewReader(`{"records":[]}`), http.Header{"Content-Type": {"application/json"}}); a.status != 404 {
+		t.Errorf("a customer asks whose records are: %v", a)
+	}
+	if a := maria.send("GET", "/api/contacts", nil, nil); a.status != 200 {
+		t.Fatalf("%v", a)
+	}
+	ref := decode[struct{ Ref string }](t, must(t, 0, d.writ("incident", "declare", "contacts were read by a stranger", "--format", "json")).out).Ref
+	for _, args := range [][]string{{"step", ref, "acknowledge"}, {"role", ref, "privacy-officer"}, {"categorise", ref, "breach", "--severity", "2"}, {"step", ref, "confirm"},
+		{"breach", "scope", ref, "--since", "1h", "--principal", address, "--statement", "The demo is younger than an hour, and its pages have no kind of data."}} {
+		must(t, 0, d.writ(append([]string{"incident"}, args...)...))
+	}
+	lines := decode[struct{ Lines []struct{ Subject, Class string } }](t, must(t, 0, d.writ("incident", "breach", "lines", ref, "--class", "obtained", "--format", "json")).out).Lines
+	people, records := 0, 0
+	for _, l := range lines {
+		switch {
+		case strings.HasPrefix(l.Subject, "person/"):
+			people++
+		case strings.Contains(l.Subject, "/contact="):
+			records++
+		}
+	}
+	if records < 3 || people <= records { // Maria is one, and each contact another
+		t.Errorf("%d records of %d people: %+v", records, people, lines)
+	}
+	x := decode[struct {
+		Scope struct {
+			Unknown []string `json:"cannot_know"`
+			Gone    int64    `json:"no_longer_identifiable"`
+		}
+	}](t, must(t, 0, d.writ("incident", "breach", "show", ref, "--format", "json")).out).Scope
+	if strings.Contains(strings.Join(x.Unknown, " "), "did not say whose") || x.Gone != 0 {
+		t.Errorf("%+v", x)
+	}
 }

@@ -89,6 +89,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.mux.HandleFunc("GET /api/contacts", a.list)
 	a.mux.HandleFunc("POST /api/contacts", a.add)
 	a.mux.HandleFunc("DELETE /api/contacts/{id}", a.remove)
+	a.mux.HandleFunc("POST /internal/whose", a.whose)
 	a.mux.HandleFunc("GET /api/events", a.events)
 	a.mux.HandleFunc("GET /api/whoami", a.whoami)
 	a.mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, r *http.Request) {
@@ -154,7 +155,9 @@ func (a *App) team(w http.ResponseWriter, r *http.Request) (Claims, bool) {
 
 func (a *App) contacts(w http.ResponseWriter, r *http.Request) {
 	if c, ok := a.team(w, r); ok {
-		a.render(w, http.StatusOK, "contacts.html", view{Who: c, SignedIn: true, Contacts: a.of(r.Context(), c.Team)})
+		cs := a.of(r.Context(), c.Team)
+		w.Header().Set("Writ-Record", named(cs))
+		a.render(w, http.StatusOK, "contacts.html", view{Who: c, SignedIn: true, Contacts: cs})
 	}
 }
 
@@ -174,7 +177,9 @@ func (a *App) addForm(w http.ResponseWriter, r *http.Request) {
 
 func (a *App) list(w http.ResponseWriter, r *http.Request) {
 	if c, ok := a.team(w, r); ok {
-		reply(w, http.StatusOK, map[string]any{"contacts": a.of(r.Context(), c.Team)})
+		cs := a.of(r.Context(), c.Team)
+		w.Header().Set("Writ-Record", named(cs))
+		reply(w, http.StatusOK, map[string]any{"contacts": cs})
 	}
 }
 

@@ -19,12 +19,14 @@ import (
 type Claims struct {
 	Issuer  string   `json:"iss"`
 	Subject string   `json:"sub"`
+	Kind    string   `json:"kind"` // person, machine, or writ: it asks for itself
 	Team    string   `json:"team"`
 	Roles   []string `json:"roles"`
 	Expires int64    `json:"exp"`
 	Method  string   `json:"method"`
 	Route   string   `json:"route"`
 	Target  string   `json:"target,omitempty"` // SHA-256 of path and query, where the assertion is for these alone
+	Body    string   `json:"body,omitempty"`   // SHA-256 of the body, where Writ asks for itself
 }
 
 // For reports whether the assertion was made for this request. Where routes differ in what they
