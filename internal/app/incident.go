@@ -35,7 +35,7 @@ func (a *App) buildIncidents() (err error) {
 	if err != nil {
 		return err
 	}
-	if a.status, err = status.New(status.Deps{DB: a.db, Ring: a.ring, Letters: a.mail, Courier: a.mail, Hooks: a.notify, Jobs: a.jobs, Access: a.access, Company: company, Origin: a.config.Origin(), Host: a.config.Status.Host, Now: a.now, Log: log, Names: people.names, Folder: folder, Places: places, Record: a.journal, Closed: a.gateClosed}); err != nil {
+	if a.status, err = status.New(status.Deps{DB: a.db, Ring: a.ring, Letters: a.mail, Courier: a.mail, Hooks: a.notify, Reach: a.notify, Jobs: a.jobs, Access: a.access, Company: company, Origin: a.config.Origin(), Host: a.config.Status.Host, Now: a.now, Log: log, Names: people.names, Folder: folder, Places: places, Record: a.journal, Closed: a.gateClosed}); err != nil {
 		return err
 	}
 	outlets, err := a.outlets()

@@ -44,7 +44,7 @@ func (a *app) notifyBounce() *cobra.Command {
 func (a *app) notifyUnreachable() *cobra.Command {
 	return &cobra.Command{
 		Use: "unreachable", Short: "List addresses that letters do not reach",
-		Long:    "Lists addresses that letters came back from for good, or on three days, shortened. Who subscribed to the status page under one is told nothing until a letter arrives again.",
+		Long:    "Lists addresses that letters came back from for good, or on three days, shortened. Who subscribed to the status page under one is told nothing once five letters have come back, until they confirm again; confirming takes the address from this list.",
 		Example: "  writ notify unreachable", Args: cobra.NoArgs,
 		RunE: run(func(c *cobra.Command, _ []string) error {
 			return a.sendTo(c, http.MethodGet, "notify/unreachable", nil, func(raw json.RawMessage) error {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,6 +127,7 @@ func (k *talker) incidents(t *testing.T) {
 		t.Errorf("the status page: %s", tail(page, 2000))
 	}
 	k.ask(t, "status", "show")
+	k.statusCopy(t)
 	k.ask(t, "status", "retire", part.ID)
 	k.breaches(t, v)
 }
@@ -143,4 +145,31 @@ func (k *talker) losses(t *testing.T) {
 		k.tried["incident loss "+args[0]] = true // the application is not taken down for it
 	}
 	k.ask(t, "incident", "cancel", ref, "--reason", "they were archived")
+}
+
+// statusCopy subscribes a stranger, sees and removes it, and takes a copy that proves itself.
+func (k *talker) statusCopy(t *testing.T) {
+	t.Helper()
+	const address = "reader@example.test"
+	v := k.visitor()
+	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"text/html"}}
+	v.send("POST", "/-/status/subscribe", strings.NewReader(url.Values{"email": {address}}.Encode()), form)
+	_, token, _ := strings.Cut(k.letter(address, 1).Text, "/-/status/confirm/")
+	token, _, _ = strings.Cut(token, "\n")
+	if a := v.send("POST", "/-/status/confirm/"+strings.TrimSpace(token), nil, form); a.status != 200 {
+		t.Fatalf("confirmed: %v", a)
+	}
+	type one struct{ ID, Where, State string }
+	told := decode[struct{ Subscribers []one }](t, k.ask(t, "status", "subscribers", "list")).Subscribers
+	if len(told) != 1 || told[0].Where != "r…@example.test" || told[0].State != "told" {
+		t.Fatalf("told are %+v", told)
+	}
+	must(t, 1, k.writ("status", "subscribers", "remove", told[0].ID, "--reason", ""), "Say why")
+	k.ask(t, "status", "subscribers", "remove", told[0].ID, "--reason", "asked for by post")
+	must(t, 0, k.writ("status", "subscribers", "list"), "Nobody has subscribed")
+	folder := filepath.Join(t.TempDir(), "copy")
+	if x := decode[struct{ Files int }](t, k.ask(t, "status", "export", folder)); x.Files < 15 {
+		t.Errorf("%d files", x.Files)
+	}
+	must(t, 0, command{args: []string{"verify", folder}})
 }

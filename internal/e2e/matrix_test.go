@@ -40,6 +40,7 @@ var asks = map[string]access.Action{
 	"POST incidents/{ref}/breach/signatures": access.IncidentAct, "POST incidents/{ref}/breach/cuts": access.IncidentAct, "POST incidents/{ref}/breach/clocks": access.IncidentAct, "POST incidents/{ref}/breach/tasks": access.IncidentAct, "POST incidents/{ref}/breach/tasks/{id}/done": access.IncidentAct,
 	"GET incidents/{ref}/breach/pack": access.IncidentRead, "GET incidents/{ref}/breach/letters": access.IncidentRead, "GET incidents/{ref}/breach/letters/preview": access.IncidentRead, "POST incidents/{ref}/breach/letters": access.IncidentAct, "GET breaches": access.IncidentAct,
 	"GET status": access.IncidentRead, "POST status/components": access.IncidentAct, "PUT status/components/{id}": access.IncidentAct, "DELETE status/components/{id}": access.IncidentAct, "PUT status/windows/{id}": access.IncidentAct, "POST status/windows": access.IncidentAct, "DELETE status/windows/{id}": access.IncidentAct,
+	"GET status/subscribers": access.IncidentRead, "DELETE status/subscribers/{id}": access.IncidentAct, "POST status/export": access.IncidentAct,
 	"GET break-glass": access.RightsRead, "POST break-glass/sets": access.GlassPrepare, "DELETE break-glass/sets": access.GlassPrepare, "DELETE break-glass/uses/{id}": access.SessionsEnd,
 	"GET factor-resets": access.PeopleManage, "POST policy/dry-run": access.PolicyPropose,
 	"GET vault/params": access.VaultList, "GET vault/versions": access.VaultList, "POST vault/read": access.VaultRead, "POST vault/run": access.VaultRead,

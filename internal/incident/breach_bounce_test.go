@@ -1,13 +1,18 @@
 package incident_test
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"writ/internal/actor"
+	"writ/internal/fault"
 	"writ/internal/incident/status"
+	"writ/internal/ledger"
 	"writ/internal/notify"
 )
 
@@ -74,8 +79,9 @@ func TestLettersThatComeBack(t *testing.T) { // breaks: inc.breach-notify
 	}
 }
 
-// Whoever subscribed under an address that letters do not reach is told nothing more, which is
-// recorded and shown, until they confirm again.
+// Whoever subscribed under an address that five letters did not reach is told nothing more, which
+// is recorded and shown, until they confirm again; a letter counts once, and what came back long
+// ago does not. Confirming shows that letters arrive.
 func TestSubscribersWhoseLettersComeBack(t *testing.T) {
 	w := open(t)
 	w.subscribed("uma@example.test")
@@ -91,20 +97,28 @@ func TestSubscribersWhoseLettersComeBack(t *testing.T) {
 		}
 	}
 	w.post.mu.Unlock()
-	back := func(r notify.Report, want bool) {
+	back := func(n int, r notify.Report, want bool) {
 		t.Helper()
-		r.Letter, r.Action, r.Status = id, "failed", "5.1.1"
+		r.Letter, r.Action, r.Status = fmt.Sprint(id, n), "failed", "5.1.1"
 		if known, err := w.page.Returned(t.Context(), actor.System("test"), r); err != nil || known != want {
 			t.Errorf("%+v: %v, %v", r, known, err)
 		}
 	}
-	back(notify.Report{Address: "vic@example.test", Gone: true}, false)
-	back(notify.Report{Address: "uma@example.test"}, true) // it may reach her tomorrow
+	back(0, notify.Report{Address: "vic@example.test", Gone: true}, false)
+	back(0, notify.Report{Address: "uma@example.test"}, true) // it may reach her tomorrow
+	for n := range 4 {
+		back(n, notify.Report{Address: "uma@example.test", Gone: true}, true)
+		back(n, notify.Report{Address: "uma@example.test", Gone: true}, true) // the same notice again
+	}
+	w.kit.Clock.Advance(31 * 24 * time.Hour)
+	for n := range 4 {
+		back(10+n, notify.Report{Address: "uma@example.test", Gone: true}, true)
+	}
 	if a, err := w.page.Subscribers(t.Context()); err != nil || a.Suspended != 0 {
 		t.Errorf("%+v %v", a, err)
 	}
-	back(notify.Report{Address: "Uma@example.test", Gone: true}, true)
-	back(notify.Report{Address: "uma@example.test", Gone: true}, true)
+	back(20, notify.Report{Address: "Uma@example.test", Gone: true}, true)
+	back(21, notify.Report{Address: "uma@example.test", Gone: true}, true)
 	if a, err := w.page.Subscribers(t.Context()); err != nil || a.Suspended != 1 || w.entries("subscription-suspended") != 1 {
 		t.Errorf("%+v %v", a, err)
 	}
@@ -113,7 +127,27 @@ func TestSubscribersWhoseLettersComeBack(t *testing.T) {
 	if got := w.post.to("incident.update"); !slices.Equal(got, []string{"uma", "vic", "vic"}) {
 		t.Errorf("told were %v", got)
 	}
+	xs, err := w.page.List(t.Context(), w.as("fay"), "")
+	if err != nil || len(xs) != 2 || xs[0].Where != "u…@example.test" || xs[0].Suspended.IsZero() || xs[0].Refused != 5 || !xs[1].Suspended.IsZero() || xs[1].Refused != 0 {
+		t.Errorf("shown %+v %v", xs, err)
+	}
+	if _, err := w.page.List(t.Context(), stranger, ""); fault.KindOf(err) == "" {
+		t.Error("a stranger sees who subscribed")
+	}
+	reach := &arriving{}
+	w.page.Reach = reach
+	w.subscribed("uma@example.test")
+	if a, err := w.page.Subscribers(t.Context()); err != nil || a.Suspended != 0 || !slices.Equal(reach.at, []string{"uma@example.test"}) {
+		t.Errorf("confirmed again: %+v %v, arrived at %v", a, err, reach.at)
+	}
 	if known, err := w.page.Returned(t.Context(), actor.System("test"), notify.Report{Letter: "a1", Address: "uma@example.test", Gone: true}); known || err != nil {
 		t.Errorf("a letter of somebody else: %v %v", known, err)
 	}
+}
+
+// arriving notes where letters were shown to arrive, once the change stands.
+type arriving struct{ at []string }
+
+func (x *arriving) Arrived(_ context.Context, address string) (func(context.Context, *ledger.Tx) error, error) {
+	return func(context.Context, *ledger.Tx) error { x.at = append(x.at, address); return nil }, nil
 }

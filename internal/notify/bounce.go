@@ -281,6 +281,19 @@ func (s *Service) Unreachable(ctx context.Context) ([]Unreachable, error) {
 	return out, nil
 }
 
+// Arrived prepares to forget that letters did not reach an address: what it gives goes into the
+// change that shows that one did.
+func (s *Service) Arrived(ctx context.Context, address string) (func(ctx context.Context, tx *ledger.Tx) error, error) {
+	x, err := s.addressee(ctx, address)
+	return func(ctx context.Context, tx *ledger.Tx) error {
+		n, err := tx.Exec(ctx, `DELETE FROM notify_address WHERE mark = $1`, x.mark)
+		if err == nil && n > 0 {
+			tx.Also(AddressRestored{Mark: x.mark})
+		}
+		return err //nolint:wrapcheck // the ledger says what failed
+	}, err
+}
+
 // Reachable is somebody's word that letters reach an address again.
 func (s *Service) Reachable(ctx context.Context, who actor.Actor, mark string) error {
 	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {

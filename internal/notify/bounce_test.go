@@ -11,6 +11,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/jobs"
+	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/notify"
 )
@@ -249,6 +250,36 @@ func FuzzReadReport(f *testing.F) {
 			if r.Address == "" || r.Status == "" || strings.ContainsAny(r.Letter+r.Address+r.Text+r.Host+r.Status+r.Action, "\r\n\x00") || len(r.Letter) > 100 || len(r.Text) > 1000 {
 				t.Errorf("%+v", r)
 			}
+		}
+	})
+}
+
+// Whoever uses the link of a letter has it: the address counts as reachable again in the change
+// that this shows in, and not where that fails.
+func TestLetterShownToArrive(t *testing.T) {
+	both(t, func(w *world) {
+		w.queue(letterTo("ana"))
+		d := w.until("letter/ana", notify.Accepted, 0)
+		must(w.t, w.bounced(returned(d.ID, "", "ana@example.test", "failed", "5.1.1")))
+		if w.reaches("ana@example.test") {
+			w.t.Fatal("a hard bounce leaves it reachable")
+		}
+		used := func(fail error) error {
+			arrived, err := w.s.Arrived(w.t.Context(), "Ana@example.test")
+			must(w.t, err)
+			_, err = w.DB.Change(w.t.Context(), actor.System("test"), func(tx *ledger.Tx) (ledger.Event, error) {
+				return told{}, errors.Join(arrived(w.t.Context(), tx), fail)
+			})
+			return err
+		}
+		if err := used(errors.New("too late")); err == nil || w.reaches("ana@example.test") {
+			w.t.Errorf("the change failed: %v", err)
+		}
+		for range 2 {
+			must(w.t, used(nil))
+		}
+		if es := w.Recorded("notify.address-restored"); !w.reaches("ana@example.test") || len(es) != 1 {
+			w.t.Errorf("recorded %+v", es)
 		}
 	})
 }

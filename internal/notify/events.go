@@ -115,7 +115,8 @@ func (e ReportRefused) About() ledger.About {
 	return ledger.About{Name: "notify.report-refused", Clause: clauseNotify}
 }
 
-// AddressRestored is somebody's word that letters reach an address again.
+// AddressRestored is somebody's word that letters reach an address again, or a letter of ours
+// whose link was used there.
 type AddressRestored struct {
 	Mark string `class:"public"`
 }

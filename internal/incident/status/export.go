@@ -95,7 +95,7 @@ func (s *Service) publish(ctx context.Context, c *copied) error {
 	}
 	if err == nil {
 		var proof map[string]file
-		if proof, err = s.proved(ctx, files); err == nil {
+		if _, proof, err = s.proved(ctx, files); err == nil {
 			err = c.send(ctx, proof)
 		}
 	}
@@ -162,7 +162,7 @@ const (
 
 // proved are those files. The sums are of all that says something and is the same while nothing
 // changes: pages say when they were made, and hold nothing that the API does not.
-func (s *Service) proved(ctx context.Context, files map[string]file) (map[string]file, error) {
+func (s *Service) proved(ctx context.Context, files map[string]file) (sum string, proof map[string]file, err error) {
 	var list strings.Builder
 	for _, name := range sortedNames(files) {
 		if !strings.HasSuffix(name, folder.ext) {
@@ -170,39 +170,39 @@ func (s *Service) proved(ctx context.Context, files map[string]file) (map[string
 		}
 	}
 	h := sha256.Sum256([]byte(list.String()))
-	sum := hex.EncodeToString(h[:])
+	sum = hex.EncodeToString(h[:])
 	s.proofMu.Lock()
 	defer s.proofMu.Unlock()
 	if s.proofOf == sum {
-		return s.proof, nil
+		return sum, s.proof, nil
 	}
 	n := strings.Count(list.String(), "\n")
 	r, err := s.DB.Change(ctx, actor.System("incident-status"), func(*ledger.Tx) (ledger.Event, error) {
 		return PageExported{SHA256: sum, Files: int64(n)}, nil
 	})
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	wait, stop := context.WithTimeout(ctx, numbered)
 	defer stop()
 	e, err := s.Record.Wait(wait, r.ID)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	proof, leaf, err := s.Record.Proof(ctx, e.N)
+	evidence, leaf, err := s.Record.Proof(ctx, e.N)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	key, err := s.Record.Key(ctx)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	b, err := json.Marshal(map[string]any{"entry": e.N, "leaf": string(leaf), "proof": string(proof), "key": key})
+	b, err := json.Marshal(map[string]any{"entry": e.N, "leaf": string(leaf), "proof": string(evidence), "key": key})
 	if err != nil {
-		return nil, fmt.Errorf("encode a proof: %w", err)
+		return "", nil, fmt.Errorf("encode a proof: %w", err)
 	}
 	s.proofOf, s.proof = sum, map[string]file{sumsFile: made("text/plain; charset=utf-8", []byte(list.String())), proofFile: made("application/json; charset=utf-8", b)}
-	return s.proof, nil
+	return sum, s.proof, nil
 }
 
 func sortedNames(m map[string]file) []string {

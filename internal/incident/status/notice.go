@@ -275,7 +275,7 @@ func (s *Service) endNotice(ctx context.Context, n notice, out outcome) error {
 	case out.state == "":
 		out = outcome{wasRefused, "gave_up"}
 	case out.code == strconv.Itoa(http.StatusGone) && n.kind == byHook: // it wants no more, says Standard Webhooks
-		return s.drop(ctx, actor.System("incident-status"), n.subscriber)
+		return s.drop(ctx, actor.System("incident-status"), n.subscriber, Unsubscribed{Subscriber: n.subscriber})
 	}
 	write := func(tx *ledger.Tx) error {
 		_, err := tx.Exec(ctx, endNotice, n.subscriber, n.about, n.what, out.state, out.code, us(tx.Now()))

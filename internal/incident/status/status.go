@@ -41,6 +41,13 @@ type Hooks interface {
 	Call(ctx context.Context, c notify.Call) notify.Reply
 }
 
+// Reach knows whom letters do not reach.
+type Reach interface {
+	// Arrived prepares to forget that they did not reach an address, for the change that shows
+	// they do.
+	Arrived(ctx context.Context, address string) (func(ctx context.Context, tx *ledger.Tx) error, error)
+}
+
 // Queue is what this package needs of jobs.Jobs.
 type Queue interface {
 	Prepare(ctx context.Context, kind string, payload []byte) (jobs.Job, error)
@@ -48,7 +55,7 @@ type Queue interface {
 	Handle(kind string, h jobs.Handler)
 }
 
-// Deps are what a Service is made of. Host, Names, Folder, Places and Closed may be empty.
+// Deps are what a Service is made of. Host, Names, Folder, Places, Reach and Closed may be empty.
 type Deps struct {
 	DB      *ledger.DB
 	Ring    *keyring.Ring
@@ -67,6 +74,7 @@ type Deps struct {
 	Folder string                                      // where the page is written as files
 	Places map[string]Put                              // other places that it is published to, by name
 	Record Record
+	Reach  Reach
 	Closed func() bool // the gate lets nobody in
 }
 

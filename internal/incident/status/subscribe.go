@@ -204,10 +204,19 @@ func (s *Service) join(ctx context.Context, who actor.Actor, id, kind string, bo
 	if err != nil {
 		return err
 	}
+	arrived := func(context.Context, *ledger.Tx) error { return nil }
+	if kind == byMail && s.Reach != nil { // who has its link has the letter
+		if arrived, err = s.Reach.Arrived(ctx, string(to.Reveal())); err != nil {
+			return err
+		}
+	}
 	_, err = s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		n, err := tx.Exec(ctx, confirm, id, sum(token), us(tx.Now()), own)
 		if err == nil && n != 1 {
 			err = dead()
+		}
+		if err == nil {
+			err = arrived(ctx, tx)
 		}
 		return Subscribed{Subscriber: id, Kind: kind}, err
 	})
@@ -234,7 +243,7 @@ func (s *Service) Unsubscribe(ctx context.Context, who actor.Actor, token secret
 	if err != nil {
 		return err
 	}
-	return s.drop(ctx, who, id)
+	return s.drop(ctx, who, id, Unsubscribed{Subscriber: id})
 }
 
 // holder is the subscriber whose link this is.
@@ -251,7 +260,7 @@ func (s *Service) holder(ctx context.Context, token secret.Text) (string, error)
 }
 
 // drop ends a subscription and erases how it was reached; where there is none it does nothing.
-func (s *Service) drop(ctx context.Context, who actor.Actor, id string) error {
+func (s *Service) drop(ctx context.Context, who actor.Actor, id string, ev ledger.Event) error {
 	if err := ledger.One(ctx, s.DB, subscriberRow, []any{new(string)}, id); errors.Is(err, fault.NotFound) {
 		return nil
 	} else if err != nil {
@@ -263,7 +272,7 @@ func (s *Service) drop(ctx context.Context, who actor.Actor, id string) error {
 				return nil, err
 			}
 		}
-		return Unsubscribed{Subscriber: id}, nil
+		return ev, nil
 	})
 	if err != nil {
 		return fmt.Errorf("unsubscribe: %w", err)
@@ -341,7 +350,7 @@ const (
 		WHERE mark = $1 AND (confirmed IS NULL OR suspended IS NOT NULL) AND (asked <= $5 OR tries < $6)`
 	insertSubscriber = `INSERT INTO incident_status_subscriber (id, mark, box, token, until, asked, tries, confirmed, kind, parts) VALUES ($1, $2, $3, $4, $5, $6, 1, NULL, $7, $8)`
 	byToken          = `SELECT id, box FROM incident_status_subscriber WHERE token = $1 AND until > $2 AND kind = $3 AND (confirmed IS NULL OR suspended IS NOT NULL)`
-	confirm          = `UPDATE incident_status_subscriber SET confirmed = $3, token = '', box = $4, refused = 0, suspended = NULL WHERE id = $1 AND token = $2 AND (confirmed IS NULL OR suspended IS NOT NULL) AND until > $3`
+	confirm          = `UPDATE incident_status_subscriber SET confirmed = $3, token = '', box = $4, refused = 0, bounced = 0, suspended = NULL WHERE id = $1 AND token = $2 AND (confirmed IS NULL OR suspended IS NOT NULL) AND until > $3`
 	dropUnconfirmed  = `DELETE FROM incident_status_subscriber WHERE confirmed IS NULL AND until <= $1`
 	subscriberRow    = `SELECT id FROM incident_status_subscriber WHERE id = $1`
 	dropSubscriber   = `DELETE FROM incident_status_subscriber WHERE id = $1`
