@@ -247,7 +247,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "usual", route: "GET " + desk + "/watch/usual", path: desk + "/watch/usual", words: "What is compared", picture: true},
 		{name: "own-rules", route: "GET " + desk + "/watch/own", path: desk + "/watch/own", words: "Keep it as a draft", picture: true},
 		{name: "mutes", route: "GET " + desk + "/watch/mutes", path: desk + "/watch/mutes", words: "Let tickets wait then", picture: true},
-		{name: "lessons", route: "GET " + desk + "/watch/lessons", path: desk + "/watch/lessons", words: "Seen by your own rules", picture: true},
+		{name: "lessons", route: "GET " + desk + "/watch/lessons", path: desk + "/watch/lessons", words: "What each closed incident rested on", picture: true},
 		{name: "own-rule", route: "GET " + desk + "/watch/own/{id}", path: desk + "/watch/own/" + ownRule, words: "What it would have fired on", picture: true},
 		{name: "on-call", route: "GET " + desk + "/watch/oncall", path: desk + "/watch/oncall", words: "The weeks ahead", picture: true},
 		{name: "silences", route: "GET " + desk + "/watch/silences", path: desk + "/watch/silences", words: "Silence them", picture: true},
