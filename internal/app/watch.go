@@ -310,7 +310,7 @@ func (a *App) readJournal(ctx context.Context) ([]watch.Reading, error) {
 		return []watch.Reading{{Meter: "journal.waiting", Value: waiting}, {Meter: "journal.broken", Value: broken}}, nil //nolint:nilerr // the next look has one
 	}
 	n, err := a.journal.Cursor(ctx, watch.Followed)
-	return []watch.Reading{{Meter: "journal.waiting", Value: waiting}, {Meter: "journal.broken", Value: broken}, {Meter: "watch.behind", Value: float64(h.Size - n)}}, err
+	return []watch.Reading{{Meter: "journal.waiting", Value: waiting}, {Meter: "journal.broken", Value: broken}, {Meter: "watch.behind", Value: float64(h.Size - n)}, {Meter: "journal.unsigned", Value: float64(a.now().Sub(h.Signed)) / float64(a.journal.Cadence())}}, err
 }
 
 // readCertificate gives the days until the certificate ends, below zero.

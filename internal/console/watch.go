@@ -31,6 +31,8 @@ type Watch interface {
 	SilenceOf(ctx context.Context, who actor.Actor, id string) (watch.Kept, error)
 	PulseFor(ctx context.Context, who actor.Actor) (watch.Pulse, error)
 	Mutes(ctx context.Context, who actor.Actor) ([]watch.Mute, error)
+	SetMute(ctx context.Context, who actor.Actor, w watch.MuteWish) (watch.Mute, error)
+	RemoveMute(ctx context.Context, who actor.Actor, name string) error
 	ApproveSilence(ctx context.Context, who actor.Actor, id string) error
 	OwnRules(ctx context.Context, who actor.Actor) ([]watch.Version, error)
 	OwnRule(ctx context.Context, who actor.Actor, id string) ([]watch.Version, error)
@@ -63,7 +65,7 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 	if c.Watch == nil {
 		return nil
 	}
-	return append(append(c.ownRoutes(staff), c.viewRoutes(staff)...), []web.Route{
+	return append(append(append(c.ownRoutes(staff), c.viewRoutes(staff)...), c.muteRoutes(staff)...), []web.Route{
 		staff("GET /-/console/watch", access.WatchRead, atWatch, c.showAlarms),
 		staff("GET /-/console/watch/rules", access.WatchRead, atWatch, c.showWatchRules),
 		staff("GET /-/console/watch/usual", access.WatchRead, atWatch, c.showUsual),
@@ -318,7 +320,7 @@ func (c *Console) silencesPage(w http.ResponseWriter, r *http.Request, who actor
 		}
 		t.Rows = append(t.Rows, c.silenceRow(r.Context(), x, of))
 	}
-	p := watchPage{Tables: []web.Table{t}}
+	p := watchPage{Acts: []web.Link{{Text: "Hours in which tickets wait", Href: atMutes}}, Tables: []web.Table{t}}
 	if c.Access.May(who, access.WatchAct) {
 		p.Last = append(p.Last, web.Form{Part: "make", Action: atSilences, Act: "Silence them", Fault: failed, Fields: []web.Field{
 			{Name: "matcher", Label: "Which alarms", Value: typed["matcher"], Required: true, Max: 500, Complete: "off", Hint: "Such as alertname=disk-full-soon, or alertname=disk-full-soon instance=data."},

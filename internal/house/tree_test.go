@@ -45,6 +45,7 @@ var testPackages = []string{
 	"internal/keyring/keyringtest",
 	"internal/clause/clausetest",
 	"internal/policy/policytest",
+	"internal/watch/watchtest",
 }
 
 // root is the folder of go.mod.

@@ -29,6 +29,9 @@ func (s *slot) Set(ps []clause.Period) error {
 	return err
 }
 
+// Cadence is how old the last signature may become, as the policy says.
+func (j *Journal) Cadence() time.Duration { return j.rules.cadence() }
+
 // cadence is how old the last signature may become.
 func (s *slot) cadence() time.Duration {
 	if !s.set.Load() {

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"time"
 
 	"writ/internal/journal"
 	"writ/internal/ledger"
@@ -77,4 +78,12 @@ func (s *Service) StillAfter(ctx context.Context, rule string, between func()) e
 	}
 	between()
 	return s.DB.Quiet(ctx, ledger.WatchState, func(tx *ledger.Tx) error { return s.still(ctx, tx, h) })
+}
+
+// Filling is how full a disk was.
+type Filling = filling
+
+// Left is for how many hours its room lasts.
+func (f *filling) Left(now time.Time, used, room float64) (float64, bool) {
+	return f.left(now, used, room)
 }

@@ -21,7 +21,7 @@ const Followed = "watch"
 
 const (
 	mostFacts  = 40               // groups in one change, whose time is limited
-	mostCounts = 100              // minutes of series in it, three rows each
+	mostCounts = 100              // minutes of series in it, three rows each; both are fewer where that was too much
 	mostApart  = 1000             // that a rule counts apart at a time; the others count together
 	others     = "others"         // under this name
 	history    = 15 * time.Minute // before the first start is not looked at
@@ -81,7 +81,7 @@ func (s *Service) Follow(ctx context.Context, entries []journal.Entry) (err erro
 		}
 		facts = s.ofEntry(s.factsOf(facts, e), e)
 		measured(counts, e)
-		if len(facts) >= mostFacts || counts.Len() >= mostCounts || len(s.own.made) >= mostMade {
+		if len(facts) >= mostFacts*s.pace.Some()/mostCounts || counts.Len() >= s.pace.Some() || len(s.own.made) >= mostMade {
 			if err := s.take(ctx, facts, counts, e.N+1); err != nil {
 				return err
 			}
@@ -177,6 +177,7 @@ func (s *Service) take(ctx context.Context, facts []*fact, counts *series.Batch,
 		_, err = tx.Exec(ctx, `UPDATE watch_cursor SET n = $1 WHERE id = 1`, next)
 		return evs, err
 	})
+	s.pace.Heed(err) // the journal brings the same again
 	if err == nil && done != nil {
 		done()
 	}

@@ -2,13 +2,11 @@ package watch_test
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"writ/internal/actor"
 	"writ/internal/clause"
 	"writ/internal/jobs"
 	"writ/internal/journal"
@@ -16,17 +14,13 @@ import (
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/mail"
 	"writ/internal/notify"
-	"writ/internal/policy/policytest"
 	"writ/internal/secret"
 	"writ/internal/watch"
 	"writ/internal/watch/place"
+	"writ/internal/watch/watchtest"
 )
 
-var (
-	engineer = actor.Actor{Kind: actor.Person, ID: "eli", Team: "staff", TeamKind: "staff", Roles: []string{"engineer"}, Session: "s", ACR: 2, FactorAt: ledgertest.Start, Via: "https"}
-	support  = actor.Actor{Kind: actor.Person, ID: "sue", Team: "staff", TeamKind: "staff", Roles: []string{"support"}, Session: "s", Via: "https"}
-	operator = actor.Actor{Kind: actor.Operator, ID: "0", Via: "socket"}
-)
+var engineer, support, operator = watchtest.Engineer, watchtest.Support, watchtest.Operator
 
 // world is watch over a ledger; its messages go out through the real kit, and the letters
 // and the folder are looked at.
@@ -49,28 +43,8 @@ type world struct {
 	node    string
 	places  *place.Table
 
-	entries  []journal.Entry // all that was followed
-	requests []watch.Handled
-	cases    []watch.Case
+	past watchtest.Past // entries are all that was followed
 }
-
-// Entries, Records and Cases are the history.
-func (w *world) Entries(_ context.Context, since time.Time, fn func([]journal.Entry) error) error {
-	for _, e := range w.entries {
-		if !e.At.Before(since) {
-			if err := fn([]journal.Entry{e}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (w *world) Records(_ context.Context, _ actor.Actor, _ time.Time, fn func([]watch.Handled) error) error {
-	return fn(w.requests)
-}
-
-func (w *world) Cases(context.Context) ([]watch.Case, error) { return w.cases, nil }
 
 func (w *world) Deliver(_ context.Context, m mail.Message) (mail.Answer, error) {
 	w.mu.Lock()
@@ -80,30 +54,20 @@ func (w *world) Deliver(_ context.Context, m mail.Message) (mail.Answer, error) 
 }
 
 func both(t *testing.T, fn func(w *world)) {
-	ledgertest.Both(t, func(t *testing.T, k *ledgertest.Kit) { fn(open(t, k)) }, jobs.Schema(), notify.Schema(), watch.Schema())
+	ledgertest.Both(t, func(t *testing.T, k *ledgertest.Kit) { fn(open(t, k)) }, watchtest.Tables()...)
 }
 
-func lite(t *testing.T) *world {
-	return open(t, ledgertest.Open(t, jobs.Schema(), notify.Schema(), watch.Schema()))
-}
+func lite(t *testing.T) *world { return open(t, ledgertest.Open(t, watchtest.Tables()...)) }
 
 func open(t *testing.T, k *ledgertest.Kit) *world {
 	t.Helper()
 	eli, ana := watch.Person{ID: "eli", Email: "eli@example.test"}, watch.Person{ID: "ana", Email: "ana@example.test"}
 	w := &world{Kit: k, t: t, dir: t.TempDir(), n: 10, people: map[int64][]watch.Person{0: {eli}, 1: {eli, ana}}}
-	log := slog.New(slog.DiscardHandler)
-	w.jobs = jobs.New(jobs.Deps{DB: k.DB, Keys: k.Ring, Now: k.Clock.Now, Log: log})
-	var err error
-	if w.notify, err = notify.New(notify.Deps{DB: k.DB, Keys: k.Ring, Mail: w, Jobs: w.jobs, Company: func() string { return "Example" }, Now: k.Clock.Now, Log: log, Folder: w.dir}); err != nil {
-		t.Fatal(err)
-	}
+	w.notify, w.jobs = watchtest.Told(t, k, w, w.dir)
 	if _, _, err := w.notify.AddChannel(t.Context(), operator, "folder", notify.File, secret.Text{}); err != nil {
 		t.Fatal(err)
 	}
-	w.rules = clause.NewLive[watch.Rules](k.Clock.Now)
-	if err := w.rules.Set([]clause.Period{{Values: policytest.Values()}}); err != nil {
-		t.Fatal(err)
-	}
+	w.rules = watchtest.Rules[watch.Rules](t, k)
 	w.again()
 	return w
 }
@@ -111,14 +75,16 @@ func open(t *testing.T, k *ledgertest.Kit) *world {
 // again is a new process.
 func (w *world) again() {
 	w.t.Helper()
+	d := watchtest.Deps(w.t, w.Kit, w.notify, &w.past)
+	d.Rules, d.Folders, d.Sources, d.Outside, d.Node, d.Places = w.rules, map[string]string{"data": w.dir}, w.sources, w.outside, w.node, w.places
+	d.Maintenance = func() bool { return w.closed }
+	d.Audience = func(_ context.Context, level int64) ([]watch.Person, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.people[min(level, 1)], nil
+	}
 	var err error
-	if w.s, err = watch.New(watch.Deps{DB: w.DB, Keys: w.Ring, Access: policytest.Access(w.DB, w.Clock.Now), Notify: w.notify, Rules: w.rules, Origin: "https://app.example.test", Company: func() string { return "Example" },
-		Audience: func(_ context.Context, level int64) ([]watch.Person, error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return w.people[min(level, 1)], nil
-		},
-		Folders: map[string]string{"data": w.dir}, Sources: w.sources, History: w, Maintenance: func() bool { return w.closed }, Node: w.node, Outside: w.outside, Places: w.places, Now: w.Clock.Now, Log: slog.New(slog.DiscardHandler)}); err != nil {
+	if w.s, err = watch.New(d); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -133,7 +99,7 @@ func (w *world) follow(es ...journal.Entry) {
 		w.n = es[i].N + 1
 		es[i].At, es[i].Happened = w.Clock.Now(), w.Clock.Now()
 	}
-	w.entries = append(w.entries, es...)
+	w.past.Numbered = append(w.past.Numbered, es...)
 	for len(es) > 0 {
 		k := min(len(es), 256)
 		if err := w.s.Follow(w.t.Context(), es[:k]); err != nil {
@@ -235,12 +201,7 @@ func linkIn(t *testing.T, m mail.Message) string {
 	return token
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+func must(t testing.TB, err error) { t.Helper(); watchtest.Must(t, err) }
 
 // quiet writes to the tables as nobody else does.
 func (w *world) quiet(query string, args ...any) {

@@ -29,9 +29,47 @@ type machine struct {
 	known       bool
 }
 
+// filling is how full a disk was over the last hours, the oldest first.
+type filling []struct {
+	at   time.Time
+	used float64
+}
+
+const (
+	fillingFor   = 6 * time.Hour
+	fillingEvery = 5 * time.Minute
+	fillingLeast = time.Hour
+	fullNever    = 1000.0 // hours
+)
+
+// left is for how many hours the room on a disk still lasts at the pace of the last hours; ok is
+// false before an hour is known.
+func (f *filling) left(now time.Time, used, room float64) (hours float64, ok bool) {
+	if n := len(*f); n == 0 || now.Sub((*f)[n-1].at) >= fillingEvery {
+		*f = append(*f, struct {
+			at   time.Time
+			used float64
+		}{now, used})
+	}
+	for len(*f) > 1 && now.Sub((*f)[0].at) > fillingFor {
+		*f = (*f)[1:]
+	}
+	first := (*f)[0]
+	took := now.Sub(first.at)
+	if took < fillingLeast {
+		return 0, false
+	}
+	pace := (used - first.used) / took.Hours()
+	if pace <= 0 {
+		return fullNever, true
+	}
+	return min(room/pace, fullNever), true
+}
+
 // host reads this machine and this process. What a system does not have is left out.
 func (s *Service) host() Source {
 	var last machine
+	fills := map[string]*filling{}
 	return Source{Name: "host", Every: round, Read: func(context.Context) ([]Reading, error) {
 		now := machine{wall: s.Now(), known: true}
 		var out []Reading
@@ -39,7 +77,7 @@ func (s *Service) host() Source {
 		for _, read := range []func() ([]Reading, error){
 			func() ([]Reading, error) { return now.processors(&last) },
 			func() ([]Reading, error) { return now.times(&last) },
-			pressure, memory, s.disks, process,
+			pressure, memory, func() ([]Reading, error) { return s.disks(fills) }, process,
 		} {
 			rs, err := read()
 			out = append(out, rs...)
@@ -148,7 +186,7 @@ func valueOf(text, name, sep string) float64 {
 	return 0
 }
 
-func (s *Service) disks() (out []Reading, err error) {
+func (s *Service) disks(fills map[string]*filling) (out []Reading, err error) {
 	used := map[unix.Fsid]float64{} // two folders may lie on one disk
 	for _, name := range slices.Sorted(maps.Keys(s.Folders)) {
 		var st unix.Statfs_t
@@ -158,6 +196,12 @@ func (s *Service) disks() (out []Reading, err error) {
 		if size := float64(st.Blocks) - float64(st.Bfree) + float64(st.Bavail); size > 0 {
 			used[st.Fsid] = (float64(st.Blocks) - float64(st.Bfree)) * float64(st.Bsize)
 			out = append(out, Reading{Meter: "host.disk", Label: name, Value: 100 * (float64(st.Blocks) - float64(st.Bfree)) / size})
+			if fills[name] == nil {
+				fills[name] = &filling{}
+			}
+			if hours, ok := fills[name].left(s.Now(), used[st.Fsid], float64(st.Bavail)*float64(st.Bsize)); ok {
+				out = append(out, Reading{Meter: "host.disk-left", Label: name, Value: -hours})
+			}
 		}
 		if st.Files > 0 {
 			out = append(out, Reading{Meter: "host.inodes", Label: name, Value: 100 * (1 - float64(st.Ffree)/float64(st.Files))})

@@ -155,7 +155,7 @@ func TestLessonsHoldWhatAlarmsRestOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		ask := watch.Handled{At: w.Clock.Now(), Kind: "person", Who: "7f", Network: "198.51.100.0/24", Route: "/export/", Method: "GET", Status: 200}
-		w.requests = []watch.Handled{ask}
+		w.past.Requests = []watch.Handled{ask}
 		w.enable(paths)
 		must(t, w.s.LoadOwn(ctx))
 		w.s.Record(ask)
@@ -213,7 +213,7 @@ func TestChangesKeepPrecision(t *testing.T) { // breaks: mon.alarms
 	_, err := w.s.EnableRule(ctx, engineer, tokenID)
 	refusedAs(t, err, "rule_imprecise")
 
-	w.cases = []watch.Case{{Name: "I-7", From: w.Clock.Now().Add(-4 * time.Hour)}} // four of five
+	w.past.Known = []watch.Case{{Name: "I-7", From: w.Clock.Now().Add(-4 * time.Hour)}} // four of five
 	_, _, err = w.s.TestRule(ctx, engineer, tokens("nightly"), 24*time.Hour)
 	must(t, err)
 	_, err = w.s.EnableRule(ctx, engineer, tokenID) // the test of a day says nothing
@@ -230,7 +230,7 @@ func TestChangesKeepPrecision(t *testing.T) { // breaks: mon.alarms
 	_, err = w.s.EnableRule(ctx, engineer, tokenID)
 	must(t, err)
 
-	w.cases = nil
+	w.past.Known = nil
 	issue("deploy", 2)
 	if res := w.approved(tokens("other")); res.Before >= 0.8 {
 		t.Errorf("%+v", res)

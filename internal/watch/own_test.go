@@ -111,7 +111,7 @@ func TestOwnRuleLives(t *testing.T) { // breaks: mon.alarms
 		refusedAs(t, err, "rule_untested")
 		_, err = w.s.ApproveRule(ctx, second, tokenID)
 		refusedAs(t, err, "rule_untested")
-		w.cases = []watch.Case{{Name: "I-1", From: w.Clock.Now().Add(-time.Hour)}}
+		w.past.Known = []watch.Case{{Name: "I-1", From: w.Clock.Now().Add(-time.Hour)}}
 		res, kept, err := w.s.TestRule(ctx, engineer, tokens("nightly"), 30*24*time.Hour)
 		must(t, err)
 		if kept != 1 || res.Fires != 1 || res.InIncidents != 1 || res.Says() != "would have fired once in 30 days, 1 inside known incidents (I-1)" || res.Examples[0].Entry != 10 || res.Examples[0].About != "p:ana" {
@@ -248,7 +248,7 @@ func TestOwnRuleOfRecords(t *testing.T) {
 	both(t, func(w *world) {
 		t, ctx := w.t, w.t.Context()
 		ask := watch.Handled{At: w.Clock.Now(), Kind: "stranger", Network: "198.51.100.0/24", Route: "/export/", Method: "GET", Status: 200}
-		w.requests = []watch.Handled{ask, {At: w.Clock.Now(), Network: "127.77.3.0/24", Route: "/export/", Method: "GET", Status: 200}}
+		w.past.Requests = []watch.Handled{ask, {At: w.Clock.Now(), Network: "127.77.3.0/24", Route: "/export/", Method: "GET", Status: 200}}
 		if w.s.WantsRecords() {
 			t.Error("records are wanted, and no rule is about them")
 		}
@@ -260,7 +260,7 @@ func TestOwnRuleOfRecords(t *testing.T) {
 		if vs, err := w.s.OwnRule(ctx, engineer, pathID); err != nil || vs[0].Result.Fires != 1 || vs[0].Result.Examples[0].Entry != -1 || len(vs[0].Result.Warnings) != 1 || !strings.HasPrefix(vs[0].Result.Examples[0].About, "s:") {
 			t.Errorf("%+v %v", vs[0].Result, err)
 		}
-		w.s.Record(w.requests[1])
+		w.s.Record(w.past.Requests[1])
 		ask.Route = "/other/"
 		w.s.Record(ask)
 		must(t, w.s.DrainRecords(ctx))
@@ -268,7 +268,7 @@ func TestOwnRuleOfRecords(t *testing.T) {
 			t.Errorf("%d alarms of what the rule is not about", n)
 		}
 		for range 3 {
-			w.s.Record(w.requests[0])
+			w.s.Record(w.past.Requests[0])
 		}
 		must(t, w.s.DrainRecords(ctx))
 		if a := w.alarm(pathID, watch.Firing); a.Count != 3 || !strings.HasPrefix(a.Labels["instance"], "s:") {

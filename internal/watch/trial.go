@@ -11,13 +11,14 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/ledger"
+	"writ/internal/watch/series"
 )
 
 // A trial fires rules through all that makes an alarm (weight, counts, thresholds, the time
 // that must pass, the row) in one change that takes everything back but the note that it fired.
 const (
 	trialWho = "trial"
-	atOnce   = 6 // rules in one change, whose time is limited
+	atOnce   = 6 // rules in one change, whose time is limited; fewer where that is too much
 )
 
 // errNotFired is what a trial says of a rule.
@@ -25,42 +26,50 @@ var errNotFired = errors.New("watch: the rule did not fire")
 
 // Try fires every rule in a trial and says which fell silent.
 func (s *Service) Try(ctx context.Context) (fired, silent []string, err error) { // clause: mon.alarms
-	all := index().all
-	for from := 0; from < len(all); from += atOnce {
-		part := all[from:min(from+atOnce, len(all))]
-		shots := make([]shot, len(part))
-		for i := range part {
-			shots[i] = s.load(&part[i])
+	pace := series.NewPace(atOnce, 1)
+	for all := index().all; len(all) > 0; {
+		part := all[:min(len(all), pace.Some())]
+		yes, no, err := s.trySome(ctx, part)
+		if pace.Heed(err) {
+			continue
 		}
-		var yes, no []string
-		_, err := s.DB.Change(ctx, system, func(tx *ledger.Tx) (ledger.Event, error) {
-			yes, no = nil, nil
-			for i := range part {
-				var last int64
-				err := ledger.One(ctx, tx, `SELECT fired FROM watch_rule WHERE id = $1`, []any{&last}, part[i].ID)
-				if err == nil || errors.Is(err, fault.NotFound) {
-					err = s.try(ctx, tx, shots[i])
-				}
-				if errors.Is(err, errNotFired) {
-					no = append(no, part[i].ID)
-					continue
-				}
-				if err != nil {
-					return nil, err
-				}
-				yes = append(yes, part[i].ID)
-				if _, err := tx.Exec(ctx, ruleTried, part[i].ID, us(tx.Now()), last); err != nil {
-					return nil, err
-				}
-			}
-			return RulesFired{Rules: yes, Silent: no}, nil
-		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("fire the rules: %w", err)
 		}
-		fired, silent = append(fired, yes...), append(silent, no...)
+		fired, silent, all = append(fired, yes...), append(silent, no...), all[len(part):]
 	}
 	return fired, silent, nil
+}
+
+// trySome fires some rules in one change.
+func (s *Service) trySome(ctx context.Context, part []Rule) (yes, no []string, err error) {
+	shots := make([]shot, len(part))
+	for i := range part {
+		shots[i] = s.load(&part[i])
+	}
+	_, err = s.DB.Change(ctx, system, func(tx *ledger.Tx) (ledger.Event, error) {
+		yes, no = nil, nil
+		for i := range part {
+			var last int64
+			err := ledger.One(ctx, tx, `SELECT fired FROM watch_rule WHERE id = $1`, []any{&last}, part[i].ID)
+			if err == nil || errors.Is(err, fault.NotFound) {
+				err = s.try(ctx, tx, shots[i])
+			}
+			if errors.Is(err, errNotFired) {
+				no = append(no, part[i].ID)
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			yes = append(yes, part[i].ID)
+			if _, err := tx.Exec(ctx, ruleTried, part[i].ID, us(tx.Now()), last); err != nil {
+				return nil, err
+			}
+		}
+		return RulesFired{Rules: yes, Silent: no}, nil
+	})
+	return yes, no, err //nolint:wrapcheck // its caller says which act
 }
 
 // shot is what fires a rule, made ready outside the change: one sighting, or one fact.

@@ -98,6 +98,7 @@ type Service struct {
 	Deps
 	meter    *Meter
 	series   *series.Service
+	pace     *series.Pace // of what comes of entries
 	inlet    inlet
 	tally    *Tally
 	learner  *learner
@@ -122,7 +123,7 @@ func New(d Deps) (*Service, error) {
 	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Notify == nil || d.Rules == nil || d.Audience == nil || d.Origin == "" || d.Company == nil || d.History == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("watch: a dependency is missing")
 	}
-	s := &Service{Deps: d, begun: d.Now(), meter: newMeter(d.Now), tally: newTally(), wake: make(chan struct{}, 1), marks: marks{people: map[string]bool{}}}
+	s := &Service{Deps: d, begun: d.Now(), meter: newMeter(d.Now), pace: series.NewPace(mostCounts, 10), tally: newTally(), wake: make(chan struct{}, 1), marks: marks{people: map[string]bool{}}}
 	if d.Outside != nil {
 		s.Sources = append(slices.Clone(d.Sources), s.outsideSource())
 	}

@@ -84,6 +84,8 @@ type Service struct {
 	late, overflow, unknown atomic.Int64
 
 	commit sync.RWMutex // held by Flush while pending minutes become rows; read by Range and Top
+	pace   *Pace        // of Flush
+	put    func(ctx context.Context, part *Batch) error
 
 	mu      sync.Mutex // guards all below
 	loaded  bool
@@ -110,7 +112,8 @@ func New(d Deps) (*Service, error) {
 	if d.DB == nil || d.Now == nil || d.Log == nil || len(d.Meters) == 0 {
 		return nil, errors.New("series: a dependency is missing")
 	}
-	s := &Service{Deps: d, meters: map[string]*Meter{}, live: map[string]map[key]int64{}, ids: map[key]int64{}, newest: map[string]time.Time{}, cover: map[string]*cover{}}
+	s := &Service{Deps: d, meters: map[string]*Meter{}, live: map[string]map[key]int64{}, ids: map[key]int64{}, newest: map[string]time.Time{}, cover: map[string]*cover{}, pace: NewPace(atOnce, atLeast)}
+	s.put = s.putAll
 	for i := range d.Meters {
 		m := &d.Meters[i]
 		if m.Name == "" || m.Source == "" || s.meters[m.Name] != nil {

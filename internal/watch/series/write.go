@@ -11,7 +11,11 @@ import (
 	"writ/internal/ledger"
 )
 
-const atOnce = 40 // minutes of series in one change, whose time is limited; three rows each
+// Minutes of series in one change, whose time is limited; three rows each.
+const (
+	atOnce  = 40
+	atLeast = 5
+)
 
 // table is the rows of one resolution.
 type table struct {
@@ -232,13 +236,13 @@ func (s *Service) Flush(ctx context.Context) error {
 func (s *Service) flush(ctx context.Context, before int64) (more bool, err error) {
 	s.commit.Lock()
 	defer s.commit.Unlock()
-	part := s.NewBatch()
+	part, most := s.NewBatch(), s.pace.Some()
 	s.mu.Lock()
 	for k, c := range s.pending.cells {
 		if k.minute >= before {
 			continue
 		}
-		if len(part.cells) == atOnce {
+		if len(part.cells) == most {
 			more = true
 			break
 		}
@@ -249,21 +253,34 @@ func (s *Service) flush(ctx context.Context, before int64) (more bool, err error
 	if len(part.cells) == 0 {
 		return false, nil
 	}
-	learned := map[key]int64{}
-	err = s.DB.Quiet(ctx, ledger.WatchState, func(tx *ledger.Tx) error {
-		clear(learned)
-		return s.write(ctx, tx, part, part.sorted(), learned)
-	})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil {
+	if err = s.put(ctx, part); err != nil {
+		s.mu.Lock()
 		for k, c := range part.cells {
 			s.pending.cell(k).merge(c)
 		}
+		s.mu.Unlock()
+		if s.pace.Heed(err) {
+			return true, nil
+		}
 		return false, errors.Join(errors.New("series: minutes are not written yet"), err)
 	}
-	maps.Copy(s.ids, learned)
+	s.pace.Heed(nil)
 	return more, nil
+}
+
+// putAll writes a batch in one change.
+func (s *Service) putAll(ctx context.Context, part *Batch) error {
+	learned := map[key]int64{}
+	if err := s.DB.Quiet(ctx, ledger.WatchState, func(tx *ledger.Tx) error {
+		clear(learned)
+		return s.write(ctx, tx, part, part.sorted(), learned)
+	}); err != nil {
+		return err //nolint:wrapcheck // its caller says what is not written
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.Copy(s.ids, learned)
+	return nil
 }
 
 const (

@@ -2,31 +2,24 @@ package spend_test
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
-	"writ/internal/actor"
 	"writ/internal/clause"
-	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/mail"
-	"writ/internal/notify"
 	"writ/internal/policy/policytest"
 	"writ/internal/watch"
 	"writ/internal/watch/budget"
 	"writ/internal/watch/series"
 	"writ/internal/watch/spend"
+	"writ/internal/watch/watchtest"
 )
 
-var (
-	engineer = actor.Actor{Kind: actor.Person, ID: "eli", Team: "staff", TeamKind: "staff", Roles: []string{"engineer"}, Session: "s", ACR: 2, FactorAt: ledgertest.Start, Via: "https"}
-	support  = actor.Actor{Kind: actor.Person, ID: "sue", Team: "staff", TeamKind: "staff", Roles: []string{"support"}, Session: "s", Via: "https"}
-	operator = actor.Actor{Kind: actor.Operator, ID: "0", Via: "socket"}
-)
+var engineer, support, operator = watchtest.Engineer, watchtest.Support, watchtest.Operator
 
 // world is spending over a ledger, beside the watch that reads it.
 type world struct {
@@ -54,52 +47,27 @@ func (w *world) Deliver(context.Context, mail.Message) (mail.Answer, error) {
 	return mail.Answer{Code: 250}, nil
 }
 
-// past is one in which nothing happened.
-type past struct{}
-
-func (past) Entries(context.Context, time.Time, func([]journal.Entry) error) error { return nil }
-
-func (past) Records(context.Context, actor.Actor, time.Time, func([]watch.Handled) error) error {
-	return nil
-}
-
-func (past) Cases(context.Context) ([]watch.Case, error) { return nil, nil }
-
 func both(t *testing.T, fn func(w *world)) {
-	ledgertest.Both(t, func(t *testing.T, k *ledgertest.Kit) { fn(open(t, k)) }, jobs.Schema(), notify.Schema(), watch.Schema())
+	ledgertest.Both(t, func(t *testing.T, k *ledgertest.Kit) { fn(open(t, k)) }, watchtest.Tables()...)
 }
 
-func lite(t *testing.T) *world {
-	return open(t, ledgertest.Open(t, jobs.Schema(), notify.Schema(), watch.Schema()))
-}
+func lite(t *testing.T) *world { return open(t, ledgertest.Open(t, watchtest.Tables()...)) }
 
 func open(t *testing.T, k *ledgertest.Kit) *world {
 	t.Helper()
 	w := &world{Kit: k, t: t, items: map[string]spend.Item{}, n: 10}
-	log := slog.New(slog.DiscardHandler)
-	queue := jobs.New(jobs.Deps{DB: k.DB, Keys: k.Ring, Now: k.Clock.Now, Log: log})
-	company := func() string { return "Example" }
-	told, err := notify.New(notify.Deps{DB: k.DB, Keys: k.Ring, Mail: w, Jobs: queue, Company: company, Now: k.Clock.Now, Log: log, Folder: t.TempDir()})
+	told, _ := watchtest.Told(t, k, w, t.TempDir())
+	d := watchtest.Deps(t, k, told, &watchtest.Past{})
+	var err error
+	w.watch, err = watch.New(d)
 	must(t, err)
-	of := clause.NewLive[watch.Rules](k.Clock.Now)
-	must(t, of.Set([]clause.Period{{Values: policytest.Values()}}))
-	allow := policytest.Access(k.DB, k.Clock.Now)
-	w.watch, err = watch.New(watch.Deps{DB: k.DB, Keys: k.Ring, Access: allow, Notify: told, Rules: of, Origin: "https://app.example.test", Company: company, History: past{},
-		Audience: func(context.Context, int64) ([]watch.Person, error) { return nil, nil }, Now: k.Clock.Now, Log: log})
-	must(t, err)
-	w.rules = clause.NewLive[spend.Rules](k.Clock.Now)
-	must(t, w.rules.Set([]clause.Period{{Values: policytest.Values()}}))
-	w.s, err = spend.New(spend.Deps{DB: k.DB, Access: allow, Series: w.watch.Series(), Meters: watch.MeterNames(), Alarms: w.watch, Triage: w, Rules: w.rules, Now: k.Clock.Now, Log: log})
+	w.rules = watchtest.Rules[spend.Rules](t, k)
+	w.s, err = spend.New(spend.Deps{DB: k.DB, Access: d.Access, Series: w.watch.Series(), Meters: watch.MeterNames(), Alarms: w.watch, Triage: w, Rules: w.rules, Now: k.Clock.Now, Log: d.Log})
 	must(t, err)
 	return w
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+func must(t testing.TB, err error) { t.Helper(); watchtest.Must(t, err) }
 
 func amount(t testing.TB, s string) budget.Amount {
 	t.Helper()
