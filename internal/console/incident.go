@@ -168,8 +168,8 @@ func (c *Console) declareIncident(w http.ResponseWriter, r *http.Request, who ac
 		in.Onset = c.Now().Add(-time.Duration(n) * time.Minute)
 	}
 	x, near, err := c.Incidents.Declare(r.Context(), who, in)
-	if fault.KindOf(err) == fault.Invalid {
-		return c.incidentsPage(w, r, who, http.StatusUnprocessableEntity, in, err)
+	if k := fault.KindOf(err); k == fault.Invalid || k == fault.Malformed {
+		return c.incidentsPage(w, r, who, k.Status(), in, err)
 	}
 	if err != nil {
 		return err

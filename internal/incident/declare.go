@@ -28,7 +28,7 @@ type Signal struct {
 const alike = 2 * time.Hour
 
 // Declare begins an incident. Those that are open about the same component come back too:
-// it may be one of them. Errors: fault.Invalid (title, onset, component).
+// it may be one of them. Errors: fault.Invalid (title, component), fault.Malformed (onset).
 func (s *Service) Declare(ctx context.Context, who actor.Actor, in Signal) (Case, []Case, error) {
 	if err := s.Access.Allow(ctx, who, access.IncidentAct, ""); err != nil {
 		return Case{}, nil, err
@@ -91,9 +91,10 @@ func (s *Service) declare(ctx context.Context, who actor.Actor, in Signal, sourc
 }
 
 func (s *Service) checkNew(ctx context.Context, in *Signal) error {
+	kind := fault.Invalid
 	bad := func(name, format string, a ...any) error {
 		says := fmt.Sprintf(format, a...)
-		return fault.New(fault.Invalid, "incident_"+name, fault.Public{Problem: says, Fields: []fault.Field{{Name: name, Code: "incident_" + name, Problem: says}}})
+		return fault.New(kind, "incident_"+name, fault.Public{Problem: says, Fields: []fault.Field{{Name: name, Code: "incident_" + name, Problem: says}}})
 	}
 	if n := utf8.RuneCountInString(in.Title); n < 3 || n > 160 || !utf8.ValidString(in.Title) || strings.ContainsFunc(in.Title, unicode.IsControl) {
 		return bad("title", "Say in 3 to 160 characters on one line what is wrong.")
@@ -103,6 +104,7 @@ func (s *Service) checkNew(ctx context.Context, in *Signal) error {
 		in.Onset = now
 	}
 	if in.Onset.After(now.Add(time.Minute)) || in.Onset.Before(now.AddDate(-1, 0, 0)) {
+		kind = fault.Malformed // there is no such time of an incident
 		return bad("onset", "An incident begins within the last year, not in the future.")
 	}
 	if in.Component == "" {

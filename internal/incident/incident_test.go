@@ -444,7 +444,11 @@ func TestNotesAndRights(t *testing.T) {
 		t.Errorf("a large note: %v", err)
 	}
 	for name, in := range map[string]incident.Signal{"no title": {}, "the future": {Title: "abc", Onset: w.kit.Clock.Now().Add(time.Hour)}, "long ago": {Title: "abc", Onset: w.kit.Clock.Now().AddDate(-2, 0, 0)}, "no such part": {Title: "abc", Component: "nope"}} {
-		if _, _, err := w.svc.Declare(t.Context(), w.as("dev"), in); !errors.Is(err, fault.Invalid) {
+		want := fault.Invalid
+		if !in.Onset.IsZero() {
+			want = fault.Malformed
+		}
+		if _, _, err := w.svc.Declare(t.Context(), w.as("dev"), in); !errors.Is(err, want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

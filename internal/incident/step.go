@@ -91,6 +91,9 @@ func (s *Service) take(ctx context.Context, tx *ledger.Tx, who actor.Actor, c *C
 		return taken{}, fault.Newf(fault.NotFound, "step_unknown", "There is no region %q.", string(r))
 	}
 	st, ok := m.Find(c.States[r], event)
+	if !ok && !slices.Contains(m.Events(), event) {
+		return taken{}, fault.New(fault.NotFound, "step_unknown", fault.Public{Problem: fmt.Sprintf("%s has no step %q.", m.Name, event), Expected: "One of: " + strings.Join(m.Events(), ", ") + "."})
+	}
 	if !ok {
 		return taken{}, kept(*c, r, event, nil)
 	}
