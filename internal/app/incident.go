@@ -132,3 +132,20 @@ func (t touched) Touched(ctx context.Context, from, until time.Time) ([]incident
 	}
 	return out, whole, nil
 }
+
+// ownIncidents adds to a person's copy what they reported, and what they were told about exposed data.
+func (a *App) ownIncidents(ctx context.Context, person string, d *identity.OwnData) error {
+	reports, words, err := a.incident.Own(ctx, person)
+	d.Reports, d.Exposures = []identity.OwnReport{}, []identity.OwnExposure{}
+	for _, x := range reports {
+		r := identity.OwnReport{Reference: x.Reference, Kind: x.Kind, Text: x.Text, Email: x.Email, At: x.At}
+		if !x.Answered.IsZero() {
+			r.Answered = &x.Answered
+		}
+		d.Reports = append(d.Reports, r)
+	}
+	for _, x := range words {
+		d.Exposures = append(d.Exposures, identity.OwnExposure{Incident: x.Incident, Class: x.Class, Data: x.Data, Accesses: x.Hits, First: x.First, Last: x.Last, Letter: x.State, At: x.At})
+	}
+	return err
+}

@@ -155,7 +155,7 @@ func (a *App) buildIdentity(list *banned.List) error {
 		Company: func() string { return a.config.Company }, Origin: a.config.Origin(), Now: a.now, Log: a.log.With("module", "identity"),
 		Gate: passhash.NewGate(slots, 16, hashWait), Raw: a.raw, TermsURL: a.config.TermsURL, Makers: makers, Ways: func(to string) []web.Link { return a.upstream.Ways(to) },
 		Holds: a.held, Proof: a.journal.Export, Beside: func(ctx context.Context, person string, d *identity.OwnData) error {
-			return errors.Join(a.oidc.Own(ctx, person, d), a.upstream.Own(ctx, person, d), a.ownHabits(ctx, person, d))
+			return errors.Join(a.oidc.Own(ctx, person, d), a.upstream.Own(ctx, person, d), a.ownHabits(ctx, person, d), a.ownIncidents(ctx, person, d))
 		}})
 	if err != nil {
 		return err

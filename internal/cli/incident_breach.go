@@ -140,7 +140,7 @@ func counted(of map[string]int64, order ...string) string {
 }
 
 func (a *app) breachScope() *cobra.Command {
-	var principals, networks, sessions, routes, unlogged, data []string
+	var principals, networks, sessions, routes, unlogged, data, audits []string
 	var from, until, bundle, statement string
 	var since time.Duration
 	var unasked bool
@@ -154,7 +154,7 @@ With --bundle nothing is computed anew: a version is written to a file, which wr
 			if bundle != "" {
 				return a.fetchFile(c.Context(), ofBreach(args[0], "/scope/"+url.PathEscape(version)+"/bundle"), bundle, "Run it again with: writ incident breach check "+bundle)
 			}
-			in := map[string]any{"principals": principals, "networks": networks, "sessions": sessions, "routes": routes, "unlogged": unlogged, "statement": statement, "unasked": unasked}
+			in := map[string]any{"principals": principals, "networks": networks, "sessions": sessions, "routes": routes, "unlogged": unlogged, "statement": statement, "unasked": unasked, "audits": audits}
 			now := a.now().UTC()
 			in["from"], in["until"] = now.Add(-since), now
 			for name, v := range map[string]string{"from": from, "until": until} {
@@ -189,6 +189,7 @@ With --bundle nothing is computed anew: a version is written to a file, which wr
 	f.StringVar(&from, "from", "", "the beginning, instead of --since")
 	f.StringVar(&until, "until", "", "the end; without it now")
 	f.StringVar(&statement, "statement", "", "what is known about what the record does not tell")
+	f.StringArrayVar(&audits, "audit", nil, "id of a file of the incident that is an audit of a database: a log of PostgreSQL as CSV with the lines of pgaudit")
 	f.BoolVar(&unasked, "unasked", false, "do not ask the application whose its records are, because it is down; that must be stated")
 	f.StringVar(&bundle, "bundle", "", "write a version to this file instead")
 	f.StringVar(&version, "version", version, "which version --bundle writes")

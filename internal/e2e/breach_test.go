@@ -117,6 +117,13 @@ func (k *talker) breaches(t *testing.T, second *visitor) {
 	if n != 1 {
 		t.Errorf("she has %d letters", n)
 	}
+	own := decode[struct {
+		Reports   []struct{ Reference, Text string }
+		Exposures []struct{ Incident, Class, Letter string } `json:"exposed_data"`
+	}](t, v.want(http.StatusOK, "POST", "account/export", obj{}).body)
+	if len(own.Exposures) != 1 || own.Exposures[0].Incident != one || own.Exposures[0].Letter != "accepted" || own.Reports == nil {
+		t.Errorf("her own copy says %+v", own)
+	}
 	k.ask(t, "incident", "step", one, "told")
 	session := decode[struct{ Session struct{ ID string } }](t, v.want(http.StatusOK, "GET", "session", nil).body).Session.ID
 	k.ask(t, "incident", "breach", "cut", one, "session", session)

@@ -244,7 +244,9 @@ func theRecords(t *testing.T, d demonstration, maria *visitor, address string) {
 		{"breach", "scope", ref, "--since", "1h", "--principal", address, "--statement", "The demo is younger than an hour, and its pages have no kind of data."}} {
 		must(t, 0, d.writ(append([]string{"incident"}, args...)...))
 	}
-	lines := decode[struct{ Lines []struct{ Subject, Class string } }](t, must(t, 0, d.writ("incident", "breach", "lines", ref, "--class", "obtained", "--format", "json")).out).Lines
+	lines := decode[struct {
+		Lines []struct{ Subject, Class string }
+	}](t, must(t, 0, d.writ("incident", "breach", "lines", ref, "--class", "obtained", "--format", "json")).out).Lines
 	people, records := 0, 0
 	for _, l := range lines {
 		switch {

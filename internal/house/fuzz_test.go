@@ -64,6 +64,7 @@ var fuzzed = map[string]string{
 	"texts of a calendar":             "internal/incident FuzzCalendar",
 	"texts for everybody":             "internal/incident FuzzLeaks",
 	"sets of a breach":                "internal/incident/breach FuzzCheck",
+	"audits of databases":             "internal/incident/breach FuzzAudit",
 	"whose records are":               "internal/app FuzzOwners",
 	"matchers of silences":            "internal/watch FuzzParseMatcher",
 	"rules of Sigma":                  "internal/watch/sigma FuzzLoad",

@@ -93,7 +93,7 @@ type Deps struct {
 	Seam    *Seam
 	Ways    func(to string) []web.Link // further ways to sign in; may be nil
 	// Beside adds to a copy what child modules hold about a person, which identity does not
-	// read: Applications, Elsewhere and Habits. It may be nil where there are no such modules.
+	// read: Applications, Elsewhere, Habits, Reports and Exposures. It may be nil where there are no such modules.
 	Beside func(ctx context.Context, person string, d *OwnData) error
 
 	Makers *passkey.Makers // of which passkeys are taken; nil = of any

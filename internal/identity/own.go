@@ -44,6 +44,8 @@ type OwnData struct {
 	Applications []OwnApplication `json:"applications"`
 	Elsewhere    []OwnElsewhere   `json:"elsewhere"` // accounts that sign in here
 	Habits       *OwnHabits       `json:"habits_kept_about_you,omitempty"`
+	Reports      []OwnReport      `json:"reports"`      // about the service, made while signed in
+	Exposures    []OwnExposure    `json:"exposed_data"` // what letters about it say
 	Entries      []OwnEntry       `json:"journal"`
 	LeftOut      []LeftOut        `json:"left_out"`
 }

@@ -201,6 +201,28 @@ type OwnHabits struct {
 	Hours     []string  `json:"hours_of_the_week"` // Monday 09
 }
 
+// OwnReport is something that one reported about the service while signed in.
+type OwnReport struct {
+	Reference string     `json:"reference"`
+	Kind      string     `json:"kind"`
+	Text      string     `json:"text"`
+	Email     string     `json:"answer_to,omitempty"`
+	At        time.Time  `json:"at"`
+	Answered  *time.Time `json:"answered,omitempty"`
+}
+
+// OwnExposure is what one was told, or was to be told, about exposed data.
+type OwnExposure struct {
+	Incident string    `json:"incident"`
+	Class    string    `json:"class"` // obtained, accessed or possibly
+	Data     []string  `json:"data,omitempty"`
+	Accesses int64     `json:"accesses"`
+	First    time.Time `json:"first,omitzero"`
+	Last     time.Time `json:"last,omitzero"`
+	Letter   string    `json:"letter"` // what became of it
+	At       time.Time `json:"at"`
+}
+
 // rowsOf reads the rows of one person.
 func rowsOf[T any](ctx context.Context, s *Service, query, person string, read func(scan scanner) (T, error)) ([]T, error) {
 	out := []T{}

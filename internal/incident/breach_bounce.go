@@ -35,7 +35,7 @@ func (s *Service) Returned(ctx context.Context, who actor.Actor, r notify.Report
 	switch r.Action {
 	case "failed":
 	case "delivered":
-		to, code = letterTaken, "delivered "+r.Status
+		to, code = letterTaken, letterLies+" "+r.Status
 	default:
 		return true, nil
 	}

@@ -28,7 +28,7 @@ func (s *Service) breachRoutes(on func(pattern string, limit int64, h web.Handle
 	doc := func(d web.Doc, codes ...string) web.Doc { d.Errors = append(codes, refused...); return d }
 	return []web.Route{
 		on("GET "+at, few, s.getBreach, doc(web.Doc{Summary: "A breach: the set, the times of the law, papers, tasks, letters", Out: exposureOut{}})),
-		on("POST "+at+"/scope", many, s.postScope, doc(web.Doc{Summary: "Compute whose data it is, and freeze it as the next version", In: scopeIn{}, Out: caseOut{}}, "scope_time", "scope_principals", "scope_sessions", "scope_routes", "scope_networks", "scope_unlogged", "scope_data", "scope_statement", "scope_version", "no_reads", "not_answered", "resolver")),
+		on("POST "+at+"/scope", many, s.postScope, doc(web.Doc{Summary: "Compute whose data it is, and freeze it as the next version", In: scopeIn{}, Out: caseOut{}}, "scope_time", "scope_principals", "scope_sessions", "scope_routes", "scope_networks", "scope_unlogged", "scope_data", "scope_statement", "scope_version", "no_reads", "not_answered", "resolver", "scope_audits", "file_unknown")),
 		on("GET "+at+"/scope/{version}", few, s.getLines, doc(web.Doc{Summary: "Lines of a version", Query: []string{"class", "skip"}, Out: linesOut{}}, "scope_class")),
 		on("GET "+at+"/scope/{version}/bundle", few, s.getBundle, doc(web.Doc{Summary: "A version with all that it was computed from, to run again offline"}, "scope_differs", "scope_class")),
 		on("POST "+at+"/papers", many, s.postPaper, doc(web.Doc{Summary: "Write down what was decided or found", In: paperIn{}, Out: caseOut{}}, "paper_unknown", "paper_large")),
@@ -56,6 +56,7 @@ type (
 		Unlogged   []string            `json:"unlogged,omitempty"`
 		Data       map[string][]string `json:"data,omitempty"`
 		Statement  string              `json:"statement,omitempty"`
+		Audits     []string            `json:"audits,omitempty"`  // ids of files of the incident: audits of databases
 		Unasked    bool                `json:"unasked,omitempty"` // the application is not asked whose its records are
 	}
 	paperIn struct {
@@ -211,7 +212,7 @@ func (s *Service) postScope(w http.ResponseWriter, r *http.Request, who actor.Ac
 			}
 			sel.Networks = append(sel.Networks, p)
 		}
-		return s.FreezeScope(r.Context(), who, ref, NewScope{Selector: sel, Data: in.Data, Statement: in.Statement, Unasked: in.Unasked})
+		return s.FreezeScope(r.Context(), who, ref, NewScope{Selector: sel, Data: in.Data, Statement: in.Statement, Audits: in.Audits, Unasked: in.Unasked})
 	})
 }
 

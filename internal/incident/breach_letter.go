@@ -351,7 +351,7 @@ func (s *Service) concerned(ctx context.Context, c Case) (map[string]*concernedR
 	}
 	out, gone := map[string]*concernedRow{}, int64(0)
 	err = s.lines(c, x)(ctx, func(l breach.Line) error {
-		if l.Class < breach.Possibly {
+		if l.Class < breach.Possibly || strings.HasPrefix(l.Subject, breach.Tables) { // of a table nobody is told: everybody possibly is
 			return nil
 		}
 		subject := l.Subject

@@ -33,6 +33,7 @@ type NewScope struct {
 	Selector  breach.Selector     // principals as staff name them
 	Data      map[string][]string // "METHOD route" or "route" → categories
 	Statement string              // about what nobody can know, and what has no category
+	Audits    []string            // ids of files of the incident: audits of databases
 	Unasked   bool                // the application is not asked whose its records are: it may be down
 }
 
@@ -151,7 +152,11 @@ func (s *Service) scopeInput(ctx context.Context, c Case, in *NewScope) (breach.
 	}
 	out := breach.Input{Version: 1, Selector: in.Selector, Data: in.Data, Tagged: reads.Tagged, People: reads.Everybody,
 		Records: func(ctx context.Context, fn func(*breach.Record) error) (breach.Coverage, error) {
-			return reads.Walk(ctx, in.Selector, 0, fn)
+			cover, err := reads.Walk(ctx, in.Selector, 0, fn)
+			if err == nil {
+				err = s.walkAudits(ctx, c, in.Audits, in.Selector, &cover, fn)
+			}
+			return cover, err
 		}}
 	former, err := newestScope(ctx, s.DB, c.ID)
 	if errors.Is(err, fault.NotFound) {
@@ -302,8 +307,10 @@ func (s *Service) BundleScope(ctx context.Context, who actor.Actor, ref string, 
 			return s.lines(c, x)(ctx, func(l breach.Line) error { return fn(l.Subject) })
 		},
 		Records: func(ctx context.Context, fn func(*breach.Record) error) (breach.Coverage, error) {
-			_, err := reads.Walk(ctx, x.Selector, x.Coverage.Size, fn)
-			return x.Coverage, err
+			if _, err := reads.Walk(ctx, x.Selector, x.Coverage.Size, fn); err != nil {
+				return x.Coverage, err
+			}
+			return x.Coverage, s.walkAudits(ctx, c, x.audits(), x.Selector, &breach.Coverage{}, fn)
 		}}
 	if x.Whose != "" {
 		in.Whose = map[string][]string{}

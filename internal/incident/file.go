@@ -122,6 +122,27 @@ func (s *Service) files(ctx context.Context, id string) ([]File, error) {
 	return out, nil
 }
 
+// file opens one of an incident.
+func (s *Service) file(ctx context.Context, c Case, id string) (File, secret.Bytes, error) {
+	f := File{ID: id}
+	var name, box []byte
+	err := ledger.One(ctx, s.DB, oneFile, []any{&f.Kind, &f.Size, &f.Hash, &name, &box}, id, c.ID)
+	if fault.KindOf(err) == fault.NotFound {
+		err = fault.Newf(fault.NotFound, "file_unknown", "%s has no such file.", c.Ref())
+	}
+	if err != nil {
+		return File{}, secret.Bytes{}, err
+	}
+	if f.Name, err = s.open(ctx, "incident_file.name", id, name); err != nil {
+		return File{}, secret.Bytes{}, err
+	}
+	body, err := keyring.OpenBox(ctx, s.Ring, boxed("incident_file.box", id), box)
+	if err != nil {
+		return File{}, secret.Bytes{}, fmt.Errorf("open a file: %w", err)
+	}
+	return f, body, nil
+}
+
 // Fetch gives a file back, to who may act; that is recorded.
 func (s *Service) Fetch(ctx context.Context, who actor.Actor, ref, id string) (File, secret.Bytes, error) {
 	if err := s.Access.Allow(ctx, who, access.IncidentAct, ""); err != nil {
@@ -131,20 +152,9 @@ func (s *Service) Fetch(ctx context.Context, who actor.Actor, ref, id string) (F
 	if err != nil {
 		return File{}, secret.Bytes{}, err
 	}
-	f := File{ID: id}
-	var name, box []byte
-	if err := ledger.One(ctx, s.DB, oneFile, []any{&f.Kind, &f.Size, &f.Hash, &name, &box}, id, c.ID); err != nil {
-		if fault.KindOf(err) == fault.NotFound {
-			err = fault.Newf(fault.NotFound, "file_unknown", "%s has no such file.", c.Ref())
-		}
-		return File{}, secret.Bytes{}, err
-	}
-	if f.Name, err = s.open(ctx, "incident_file.name", id, name); err != nil {
-		return File{}, secret.Bytes{}, err
-	}
-	body, err := keyring.OpenBox(ctx, s.Ring, boxed("incident_file.box", id), box)
+	f, body, err := s.file(ctx, c, id)
 	if err != nil {
-		return File{}, secret.Bytes{}, fmt.Errorf("open a file: %w", err)
+		return File{}, secret.Bytes{}, err
 	}
 	_, err = s.DB.Change(ctx, who, func(*ledger.Tx) (ledger.Event, error) {
 		return FileFetched{Incident: c.ID, File: id}, nil

@@ -5,8 +5,9 @@
 //	spans of the record ─► counted against what was read ─► holes: what nobody can know
 //	the version before ─► nobody leaves it, no class in it becomes weaker
 //
-// A line is one subject: team/ID, person/PSEUDONYM, record/TEAM/NAME=VALUE, or what an entry
-// of the journal is about. obtained: an answer with a body left, or an export was taken.
+// A line is one subject: team/ID, person/PSEUDONYM, record/TEAM/NAME=VALUE, what an entry
+// of the journal is about, or table/DATABASE/NAME, from an audit of a database. Whose a record is comes from
+// the application, as a part of the input. obtained: an answer with a body left, or an export was taken.
 // accessed: it was looked at. possibly: the answer was cut off, or the record of that time
 // has a hole. cleared: the record is whole, and nothing in it speaks of the subject.
 //
@@ -20,5 +21,5 @@
 // parts, in the order of a hash); a bundle made by somebody else (limits on all of it).
 //
 // For: the privacy officer, the authority that runs it again. Read class.go, selector.go,
-// cover.go, set.go, bundle.go.
+// cover.go, audit.go, set.go, bundle.go.
 package breach
