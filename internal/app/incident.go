@@ -35,7 +35,7 @@ func (a *App) buildIncidents() (err error) {
 	if err != nil {
 		return err
 	}
-	if a.status, err = status.New(status.Deps{DB: a.db, Ring: a.ring, Letters: a.mail, Courier: a.mail, Hooks: a.notify, Reach: a.notify, Jobs: a.jobs, Access: a.access, Company: company, Origin: a.config.Origin(), Host: a.config.Status.Host, Now: a.now, Log: log, Names: people.names, Folder: folder, Places: places, Record: a.journal, Closed: a.gateClosed}); err != nil {
+	if a.status, err = status.New(status.Deps{DB: a.db, Ring: a.ring, Letters: a.mail, Courier: a.mail, Hooks: a.notify, Reach: a.notify, Leases: a.leases(), Jobs: a.jobs, Access: a.access, Company: company, Origin: a.config.Origin(), Host: a.config.Status.Host, Now: a.now, Log: log, Names: people.names, Folder: folder, Places: places, Record: a.journal, Closed: a.gateClosed}); err != nil {
 		return err
 	}
 	outlets, err := a.outlets()
@@ -52,6 +52,14 @@ func (a *App) buildIncidents() (err error) {
 		a.journal.Follow(incident.Followed, a.incident.Follow)
 	}
 	return err
+}
+
+// leases are of what several servers share; with SQLite there is one server, and nothing to wait for.
+func (a *App) leases() status.Leases {
+	if a.db.Engine() == "sqlite" {
+		return nil
+	}
+	return a.jobs
 }
 
 // pageFolder is where the status page is written as files; "" = nowhere.

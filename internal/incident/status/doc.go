@@ -29,5 +29,5 @@
 // Tables: incident_status_*; the schema says who may export and erase each.
 //
 // For: everybody; communications. Read status.go, post.go, promise.go, guard.go, component.go, window.go, remind.go;
-// then page.go, wire.go, feed.go, ical.go; subscribe.go, subscriber.go, hook.go, notice.go, bounce.go, export.go, takeout.go; http.go, alone.go.
+// then page.go, wire.go, feed.go, ical.go; subscribe.go, subscriber.go, hook.go, notice.go, bounce.go, export.go, share.go, takeout.go; http.go, alone.go.
 package status

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"writ/internal/actor"
+	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/ledger"
 )
@@ -41,9 +41,12 @@ type copied struct {
 	name string
 	put  Put
 
-	busy  sync.Mutex        // held while it is published; has and again belong to who holds it
+	busy  sync.Mutex        // held while it is published; the next five belong to who holds it
 	has   map[string]string // etags by name
 	again time.Time
+	held  jobs.Lease // of a place that all nodes share
+	look  time.Time  // when this node asks for it again
+	sent  int        // files, by the last try
 
 	mu   sync.Mutex
 	turn int64     // of what it has; -1 = nothing yet
@@ -83,12 +86,18 @@ func (s *Service) publish(ctx context.Context, c *copied) error {
 	x := s.shown.Load()
 	c.busy.Lock()
 	defer c.busy.Unlock()
-	turn, at := c.state()
-	if x == nil || x.turn == turn && x.made.Sub(at) < exportEvery || s.Now().Before(c.again) {
+	if x == nil || s.Now().Before(c.again) {
+		return nil
+	}
+	if mine, err := s.mine(ctx, c); err != nil || !mine {
+		return err
+	}
+	if turn, at := c.state(); x.turn == turn && x.made.Sub(at) < exportEvery {
 		return nil
 	}
 	ctx, stop := context.WithTimeout(ctx, exportLimit)
 	defer stop()
+	c.sent = 0
 	files, err := x.world.portable()
 	if err == nil {
 		err = c.send(ctx, files)
@@ -99,8 +108,13 @@ func (s *Service) publish(ctx context.Context, c *copied) error {
 			err = c.send(ctx, proof)
 		}
 	}
+	if err == nil {
+		err = s.kept(ctx, c, x.turn, x.made)
+	}
 	if err != nil {
-		c.again = s.Now().Add(exportAgain)
+		if c.again = s.Now().Add(exportAgain); c.sent == 0 {
+			s.letGo(ctx, c)
+		}
 		return fmt.Errorf("publish the status page to %s: %w", c.name, err)
 	}
 	c.mu.Lock()
@@ -134,6 +148,7 @@ func (c *copied) send(ctx context.Context, files map[string]file) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		c.has[name] = files[name].etag
+		c.sent++
 	}
 	return nil
 }
@@ -177,15 +192,13 @@ func (s *Service) proved(ctx context.Context, files map[string]file) (sum string
 		return sum, s.proof, nil
 	}
 	n := strings.Count(list.String(), "\n")
-	r, err := s.DB.Change(ctx, actor.System("incident-status"), func(*ledger.Tx) (ledger.Event, error) {
-		return PageExported{SHA256: sum, Files: int64(n)}, nil
-	})
+	id, err := s.entryOf(ctx, sum, int64(n))
 	if err != nil {
 		return "", nil, err
 	}
 	wait, stop := context.WithTimeout(ctx, numbered)
 	defer stop()
-	e, err := s.Record.Wait(wait, r.ID)
+	e, err := s.Record.Wait(wait, id)
 	if err != nil {
 		return "", nil, err
 	}

@@ -55,7 +55,7 @@ type Queue interface {
 	Handle(kind string, h jobs.Handler)
 }
 
-// Deps are what a Service is made of. Host, Names, Folder, Places, Reach and Closed may be empty.
+// Deps are what a Service is made of. Host, Names, Folder, Places, Leases, Reach and Closed may be empty.
 type Deps struct {
 	DB      *ledger.DB
 	Ring    *keyring.Ring
@@ -74,6 +74,7 @@ type Deps struct {
 	Folder string                                      // where the page is written as files
 	Places map[string]Put                              // other places that it is published to, by name
 	Record Record
+	Leases Leases // of places that several nodes share; nil = there is one node
 	Reach  Reach
 	Closed func() bool // the gate lets nobody in
 }

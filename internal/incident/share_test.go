@@ -1,0 +1,100 @@
+package incident_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"writ/internal/incident/status"
+	"writ/internal/jobs"
+	"writ/internal/journal"
+	"writ/internal/ledger/ledgertest"
+)
+
+// node is a second server at the same database, with a folder of its own and the same place.
+func (w *world) node(put status.Put) *status.Service {
+	w.t.Helper()
+	d := w.page.Deps
+	j := jobs.New(jobs.Deps{DB: w.kit.DB, Keys: w.kit.Ring, Now: w.kit.Clock.Now, Log: quiet()})
+	d.Jobs, d.Leases, d.Folder, d.Places = handless{j}, j, w.t.TempDir(), map[string]status.Put{"shared": put}
+	s, err := status.New(d)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// Of several servers one keeps a copy at a place that they share, and all know how old it is. When
+// it ends, or does not reach the place, another one goes on, and leaves nothing there as it was; a
+// change is one entry, however many servers prove it.
+func TestOneServerKeepsACopy(t *testing.T) { // breaks: inc.public-notice
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit, nil)
+		there := &place{files: map[string]string{}}
+		away := false
+		one := w.node(there.put)
+		two := w.node(func(ctx context.Context, name, kind string, body []byte) error {
+			if away {
+				return errors.New("it is away")
+			}
+			return there.put(ctx, name, kind, body)
+		})
+		c := w.active()
+		sent := func(s *status.Service) (int, error) {
+			t.Helper()
+			w.page = s
+			before := len(there.order)
+			err := w.published()
+			return len(there.order) - before, err
+		}
+		wants := func(what string, s *status.Service, all bool) {
+			t.Helper()
+			if n, err := sent(s); err != nil || (n > 10) != all || !all && n != 0 {
+				t.Errorf("%s: sent %d files: %v", what, n, err)
+			}
+		}
+		recorded := func() int {
+			es, err := w.journal.List(t.Context(), journal.Query{Act: "incident.page-exported"})
+			if err != nil {
+				t.Error(err)
+			}
+			return len(es)
+		}
+		w.says(c.Ref(), status.Investigating)
+		wants("the first", one, true)
+		wants("the second beside it", two, false)
+		if n := recorded(); n != 1 {
+			t.Errorf("%d entries of one change", n)
+		}
+		if b := two.Behind(); b["shared"] != 0 || b["folder"] != 0 {
+			t.Errorf("the second one's folder, and what it knows of the place: %v", b)
+		}
+		kit.Clock.Advance(time.Minute)
+		w.says(c.Ref(), status.Identified)
+		wants("the second, while the first has not ended", two, false)
+		kit.Clock.Advance(2 * time.Minute)
+		wants("the second, when the first has ended", two, true)
+		kept := maps.Clone(there.files)
+		wants("the first, when it is back", one, false)
+		kit.Clock.Advance(6 * time.Minute)
+		there.files["status.css"] = "as another one left it"
+		wants("the first, when the second has ended", one, true)
+		if !slices.Equal(slices.Sorted(maps.Keys(kept)), slices.Sorted(maps.Keys(there.files))) || there.files["status.css"] == "as another one left it" {
+			t.Error("it left something there as it was")
+		}
+		kit.Clock.Advance(2 * time.Minute)
+		away = true
+		w.says(c.Ref(), status.Monitoring)
+		if n, err := sent(two); err == nil || n != 0 {
+			t.Errorf("sent %d although it is away: %v", n, err)
+		}
+		kit.Clock.Advance(20 * time.Second)
+		wants("the first, when the second does not reach it", one, true)
+		if n := recorded(); n != 3 {
+			t.Errorf("%d entries of three changes", n)
+		}
+	}, tables...)
+}
