@@ -84,7 +84,8 @@ const (
 )
 
 // KeepLesson keeps the events that an incident rests on. What was kept of it before stays, so that
-// keeping it again takes nothing away; it returns how many there are, and their hash.
+// keeping it again takes nothing away; it returns how many there are, and their hash. fault.Gone:
+// the incident is erased.
 func (s *Service) KeepLesson(ctx context.Context, in Incident) (events int64, hash string, err error) { // clause: mon.alarms
 	var k Lesson
 	found, err := s.readKept(ctx, s.DB, `SELECT `+keptColumns+` FROM watch_kept WHERE incident = $1`, in.ID)
@@ -92,9 +93,7 @@ func (s *Service) KeepLesson(ctx context.Context, in Incident) (events int64, ha
 		return 0, "", err
 	}
 	if len(found) > 0 {
-		if k = found[0]; k.Erased {
-			return 0, "", fault.Newf(fault.Gone, "lesson_erased", "What was kept of the incident is erased.")
-		}
+		k = found[0]
 	}
 	had := k.SHA256
 	if err := s.gather(ctx, &in, &k); err != nil {
