@@ -128,11 +128,20 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error)
 // returns how many there are. PostgreSQL locks them against other changes, as an UPDATE
 // of them would; SQLite has one writer, and nothing has to be written for it.
 func (t *Tx) Hold(ctx context.Context, query string, args ...any) (n int64, err error) {
-	if t.db.Engine() == "postgres" {
+	err = t.Holding().Each(ctx, query, func(Scan) error { n++; return nil }, args...)
+	return n, err
+}
+
+// Holding reads rows as they are, and holds them.
+func (t *Tx) Holding() Reader { return holding{t} }
+
+type holding struct{ tx *Tx }
+
+func (h holding) Each(ctx context.Context, query string, row func(Scan) error, args ...any) error {
+	if h.tx.db.Engine() == "postgres" {
 		query += " FOR NO KEY UPDATE"
 	}
-	err = t.Each(ctx, query, func(Scan) error { n++; return nil }, args...)
-	return n, err
+	return h.tx.Each(ctx, query, row, args...)
 }
 
 // insert adds an entry after the closure has returned.

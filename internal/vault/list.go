@@ -164,10 +164,7 @@ func (s *Service) Delete(ctx context.Context, who actor.Actor, name string) erro
 		return err
 	}
 	_, err = s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		if _, err := tx.Exec(ctx, lockParam, teamOf(who), []byte(name)); err != nil {
-			return nil, err
-		}
-		p, err := readParam(ctx, tx, teamOf(who), name)
+		p, err := readParam(ctx, tx.Holding(), teamOf(who), name)
 		if err == nil {
 			err = s.held(ctx, tx, teamOf(who))
 		}

@@ -59,6 +59,15 @@ type Param struct {
 	Made        time.Time
 	Changed     time.Time
 	ChangedBy   string // kind/id
+
+	was indexed // when it was read for a change
+}
+
+// indexed is what lies in columns with an index: SQLite writes every index of a column that
+// an UPDATE names, also where the value stays.
+type indexed struct {
+	tier string
+	due  bool // there may be something
 }
 
 // Value is one version of a parameter with its value.
@@ -205,7 +214,7 @@ func (s *Service) knownKey(id *string) error {
 // takeParam finds the parameter inside a change, or begins a new one.
 func takeParam(ctx context.Context, tx *ledger.Tx, team, name string, overwrite bool) (Param, bool, error) {
 	var p Param
-	err := ledger.One(ctx, tx, lockParam+` RETURNING `+columns, p.dest(), team, []byte(name))
+	err := ledger.One(ctx, tx.Holding(), selectParamAt, p.dest(), team, []byte(name))
 	switch {
 	case errors.Is(err, fault.NotFound):
 		return Param{ID: tx.ID(), Name: name, DataType: "text"}, true, nil
@@ -215,6 +224,7 @@ func takeParam(ctx context.Context, tx *ledger.Tx, team, name string, overwrite 
 		return Param{}, false, fault.New(fault.Conflict, "param_exists", fault.Public{
 			Problem: "The parameter already exists.", Expected: "To overwrite this value, set the overwrite option in the request to true."})
 	}
+	p.was = indexed{tier: p.Tier, due: len(p.Lifecycle) > 0}
 	return p, false, nil
 }
 
@@ -354,10 +364,14 @@ func (p *Param) write(ctx context.Context, tx *ledger.Tx, team string, isNew boo
 		if n != 1 {
 			return errChanged()
 		}
-	} else if n, err := tx.Exec(ctx, updateParam, p.ID, p.Version, p.KeyID, p.Tier, p.DataType, p.Pattern, p.Description, life, us(p.Changed), p.ChangedBy, due, p.Version-1, string(p.Type)); err != nil {
+	} else if n, err := tx.Exec(ctx, updateParam, p.ID, p.Version, p.KeyID, p.DataType, p.Pattern, p.Description, life, us(p.Changed), p.ChangedBy, p.Version-1, string(p.Type)); err != nil {
 		return err
 	} else if n != 1 {
 		return errChanged()
+	} else if p.Tier != p.was.tier || p.was.due || due != nil {
+		if _, err := tx.Exec(ctx, updateIndexed, p.ID, p.Tier, due); err != nil {
+			return err
+		}
 	}
 	_, err := tx.Exec(ctx, insertVersion, p.ID, p.Version, box, string(p.Type), p.KeyID, p.Tier, p.DataType, p.Pattern, p.Description, life, us(p.Changed), p.ChangedBy, origin)
 	return err
@@ -369,7 +383,14 @@ func (s *Service) makeRoom(ctx context.Context, tx *ledger.Tx, team string, p Pa
 	if most == 0 || p.Version <= int64(most) {
 		return nil
 	}
-	oldest := p.Version - int64(most)
+	oldest, gone := p.Version-int64(most), int64(0)
+	err := s.held(ctx, tx, team)
+	if err == nil {
+		gone, err = tx.Exec(ctx, deleteVersions, p.ID, oldest)
+	}
+	if err != nil && !IsHeld(err) || gone > 0 {
+		return err
+	}
 	var labels int64
 	if err := ledger.One(ctx, tx, labelsBefore, []any{&labels}, p.ID, oldest); err != nil {
 		return err
@@ -377,14 +398,7 @@ func (s *Service) makeRoom(ctx context.Context, tx *ledger.Tx, team string, p Pa
 	if labels > 0 {
 		return fault.New(fault.Limited, "versions_full", fault.Public{Problem: "The oldest version has a label, and no more versions are kept.", Next: "Move the label to a newer version."})
 	}
-	err := s.held(ctx, tx, team)
-	if IsHeld(err) {
-		return nil
-	}
-	if err == nil {
-		_, err = tx.Exec(ctx, deleteVersions, p.ID, oldest)
-	}
-	return err
+	return nil
 }
 
 // errRepeated ends a change that was done already.
@@ -423,7 +437,7 @@ func remember(ctx context.Context, tx *ledger.Tx, once string, done Done) error 
 
 func readParam(ctx context.Context, r ledger.Reader, team, name string) (Param, error) {
 	var p Param
-	err := ledger.One(ctx, r, selectParam+` WHERE team = $1 AND name = $2`, p.dest(), team, []byte(name))
+	err := ledger.One(ctx, r, selectParamAt, p.dest(), team, []byte(name))
 	if errors.Is(err, fault.NotFound) {
 		return Param{}, errNoParam(name)
 	}
@@ -464,16 +478,19 @@ func (i textInto) Scan(v any) error {
 const (
 	columns     = `id, name, type, version, key_id, tier, data_type, pattern, description, lifecycle, changed, changed_by, made`
 	selectParam = `SELECT ` + columns + ` FROM vault_param`
+
+	selectParamAt = selectParam + ` WHERE team = $1 AND name = $2`
+
 	insertParam = `INSERT INTO vault_param (id, team, name, type, version, key_id, tier, data_type, pattern, description, lifecycle, made, changed, changed_by, due)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)
 		ON CONFLICT (team, name) DO NOTHING`
-	lockParam   = `UPDATE vault_param SET version = version WHERE team = $1 AND name = $2`
-	updateParam = `UPDATE vault_param SET version = $2, key_id = $3, tier = $4, data_type = $5, pattern = $6, description = $7, lifecycle = $8, changed = $9, changed_by = $10, due = $11, type = $13
-		WHERE id = $1 AND version = $12`
+	updateParam = `UPDATE vault_param SET version = $2, key_id = $3, data_type = $4, pattern = $5, description = $6, lifecycle = $7, changed = $8, changed_by = $9, type = $11
+		WHERE id = $1 AND version = $10`
+	updateIndexed = `UPDATE vault_param SET tier = $2, due = $3 WHERE id = $1`
 	insertVersion = `INSERT INTO vault_version (param, version, value, type, key_id, tier, data_type, pattern, description, lifecycle, changed, changed_by, origin)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
 	labelsBefore   = `SELECT COUNT(*) FROM vault_label WHERE param = $1 AND version <= $2`
-	deleteVersions = `DELETE FROM vault_version WHERE param = $1 AND version <= $2`
+	deleteVersions = `DELETE FROM vault_version WHERE param = $1 AND version <= $2 AND NOT EXISTS (SELECT 1 FROM vault_label WHERE param = $1 AND version <= $2)`
 	readOnce       = `SELECT version, tier FROM vault_once WHERE once = $1 AND at > $2`
 	sweepOnce      = `DELETE FROM vault_once WHERE at <= $1`
 	insertOnce     = `INSERT INTO vault_once (once, version, tier, at) VALUES ($1, $2, $3, $4) ON CONFLICT (once) DO NOTHING`

@@ -63,10 +63,7 @@ func (s *Service) Tend(ctx context.Context) error {
 // tendOne does what is due of one parameter, each in its turn.
 func (s *Service) tendOne(ctx context.Context, team, name string) error {
 	_, err := s.change(ctx, actor.System("vault"), func(tx *ledger.Tx) (ledger.Event, error) {
-		if _, err := tx.Exec(ctx, lockParam, team, []byte(name)); err != nil {
-			return nil, err
-		}
-		p, err := readParam(ctx, tx, team, name)
+		p, err := readParam(ctx, tx.Holding(), team, name)
 		if err != nil {
 			return nil, err
 		}

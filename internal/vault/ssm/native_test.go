@@ -313,6 +313,32 @@ func TestLifecycleOnEveryTier(t *testing.T) {
 	})
 }
 
+// Tier and times that a later version brings or takes away count like those of the first.
+func TestTierAndTimesOfLaterVersions(t *testing.T) {
+	each(t, func(t *testing.T, w *world, _ client) {
+		end := w.kit.Clock.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+		life, none := []vault.Lifecycle{{Type: vault.Expiration, Version: "1.0", Attributes: vault.Attributes{Timestamp: end}}}, []vault.Lifecycle{}
+		with := func(l *[]vault.Lifecycle, tier string) func(*vault.Put) {
+			return func(p *vault.Put) { p.Lifecycle, p.Tier = l, tier }
+		}
+		w.must(w.put("/l/ends", "1", vault.String, with(nil, vault.Standard)))
+		w.must(w.put("/l/ends", "2", vault.String, with(&life, vault.Standard)))
+		w.must(w.put("/l/stays", "1", vault.String, with(&life, vault.Advanced)))
+		w.must(w.put("/l/stays", "2", vault.String, with(&none, "")))
+		w.must(w.put("/l/tier", "1", vault.String, with(nil, vault.Standard)))
+		w.must(w.put("/l/tier", "2", vault.String, with(nil, vault.Advanced)))
+		w.kit.Clock.Advance(2 * time.Hour)
+		w.must(w.vault.Tend(t.Context()))
+		ps, _, err := w.vault.List(t.Context(), operator, vault.Query{Path: "/l"}, vault.Page{Max: 50})
+		if err != nil || len(ps) != 2 || ps[0].Name != "/l/stays" || ps[1].Name != "/l/tier" || ps[1].Tier != vault.Advanced {
+			t.Errorf("%+v %v", ps, err)
+		}
+		if told := w.kit.Recorded("vault.param-reminded"); len(told) != 0 {
+			t.Errorf("told of what is not due any more: %v", told)
+		}
+	})
+}
+
 // The address of a database that says itself that it is public, or not encrypted, is not
 // taken as a value; the refusal is an entry and holds nothing of it.
 func TestDatabaseAddresses(t *testing.T) { // breaks: vault.db-private

@@ -3,14 +3,17 @@ package ssm_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"writ/internal/actor"
 	"writ/internal/clause"
 	"writ/internal/fault"
+	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/secret"
 	"writ/internal/vault"
@@ -167,4 +170,52 @@ func TestLeaversKnow(t *testing.T) {
 			t.Errorf("after it was replaced: %+v", r)
 		}
 	}, vault.Schema())
+}
+
+// What is known of who saw what is kept when the table is made anew.
+func TestSeenIsKept(t *testing.T) {
+	files := fstest.MapFS{}
+	all, err := fs.Glob(vault.Schema().FS, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range all {
+		b, err := fs.ReadFile(vault.Schema().FS, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: b}
+	}
+	const anew = "00092_known.sql"
+	file := files[anew]
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			delete(files, anew)
+			kit := ledgertest.With(t, engine, nil, ledger.Schema{Module: "vault", FS: files})
+			w := &world{t: t, kit: kit}
+			w.exec(`INSERT INTO vault_seen (who, team, thing, version, at, given) VALUES ('person/a', 'staff', 'param/1', 1, 5, 6), ('person/a', 'staff', 'param/1', 2, 7, 0), ('person/b', 'other', 'item/1/x', 1, 8, 9)`)
+			read := func() (rows []string) {
+				w.must(kit.DB.Each(t.Context(), `SELECT who, team, thing, version, at, given FROM vault_seen ORDER BY who, thing, version`, func(scan ledger.Scan) error {
+					var who, team, thing string
+					var version, at, given int64
+					err := scan(&who, &team, &thing, &version, &at, &given)
+					rows = append(rows, fmt.Sprint(who, team, thing, version, at, given))
+					return err
+				}))
+				return rows
+			}
+			before := read()
+			files[anew] = file
+			kit.Reopen()
+			if after := read(); len(before) != 3 || !slices.Equal(before, after) {
+				t.Errorf("before %q, after %q", before, after)
+			}
+			if err := kit.DB.Quiet(t.Context(), ledger.Expiry, func(tx *ledger.Tx) error {
+				_, err := tx.Exec(t.Context(), `INSERT INTO vault_seen (who, team, thing, version, at, given) VALUES ('person/a', 'staff', 'param/1', 1, 5, 6)`)
+				return err
+			}); !errors.Is(err, fault.Conflict) {
+				t.Errorf("the same row a second time: %v", err)
+			}
+		})
+	}
 }
