@@ -24,7 +24,7 @@ func (s *Service) Controls(*canary.Door) []clause.Control {
 	look := func(id, about, says string, kind clause.Kind, run func(context.Context) (clause.Result, error)) clause.Control {
 		return clause.Control{ID: id, Clause: about, Kind: kind, Says: says, Every: 10 * time.Minute, FreshFor: time.Hour, Run: run}
 	}
-	return append(append(s.breachControls(), s.lossControls()...), []clause.Control{
+	return append(append(append(s.breachControls(), s.lossControls()...), s.lifeControls()...), []clause.Control{
 		look("incident.process-order", "inc.process", "Walks every step of every incident in the journal along the tables", clause.Replay, s.replayOrder),
 		look("incident.kind-first", "inc.categorise", "Looks in the journal for anything that began before the kind of its incident was decided", clause.Replay, s.replayKindFirst),
 		look("incident.taken-in-time", "inc.categorise", "Looks whether incidents are taken in time", clause.Probe, s.probeTaken),
