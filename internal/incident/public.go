@@ -50,7 +50,8 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, ref string, p sta
 	}
 	var lacks []status.Leak
 	c, err = s.change(ctx, who, c.ID, version, func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
-		if err := s.mustOpen(ctx, tx, c, p); err != nil {
+		first, err := s.mustOpen(ctx, tx, c, p)
+		if err != nil {
 			return nil, err
 		}
 		if len(leaks) > 0 {
@@ -77,7 +78,12 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, ref string, p sta
 			return nil, err
 		}
 		t.event.Evidence = []string{p.Hash(), id}
-		return t.event, errors.Join(s.Page.Queue(ctx, tx, told), s.dispatch(ctx, tx, *c, elsewhere))
+		if first == nil {
+			first = t.event
+		} else {
+			tx.Also(t.event)
+		}
+		return first, errors.Join(s.Page.Queue(ctx, tx, told), s.dispatch(ctx, tx, *c, elsewhere))
 	})
 	if err != nil {
 		return Case{}, err
@@ -87,30 +93,29 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, ref string, p sta
 }
 
 // mustOpen begins public communication by hand, once the kind is decided, and again where what
-// was said to be over or a false alarm is neither.
-func (s *Service) mustOpen(ctx context.Context, tx *ledger.Tx, c *Case, p status.Post) error {
-	if at := c.States[engine.C]; at != "" {
+// was said to be over or a false alarm is neither. It gives the event of that, which comes first.
+func (s *Service) mustOpen(ctx context.Context, tx *ledger.Tx, c *Case, p status.Post) (ledger.Event, error) {
+	if c.States[engine.C] != "" {
 		if c.States[engine.L] != "L2" || status.Over(p.State) {
-			return nil
+			return nil, nil
 		}
 		return s.publicAgain(ctx, tx, c)
 	}
 	if at := c.States[engine.L]; at != "L2" && at != "L3" {
-		return kept(*c, engine.C, "post", []engine.Lack{{Guard: "kind-decided", Words: "The kind of incident is not decided yet, and nothing else starts before it.", Who: "anybody who may act in incidents"}})
+		return nil, kept(*c, engine.C, "post", []engine.Lack{{Guard: "kind-decided", Words: "The kind of incident is not decided yet, and nothing else starts before it.", Who: "anybody who may act in incidents"}})
 	}
-	return s.begin(ctx, tx, c, engine.C)
+	ev, err := s.opened(ctx, tx, c, engine.C)
+	return ev, err
 }
 
-// publicAgain opens public communication that has ended, because the impact lasts.
-func (s *Service) publicAgain(ctx context.Context, tx *ledger.Tx, c *Case) error { // clause: inc.updates
+// publicAgain opens public communication that has ended, because the impact lasts; nil where it
+// has not.
+func (s *Service) publicAgain(ctx context.Context, tx *ledger.Tx, c *Case) (ledger.Event, error) { // clause: inc.updates
 	if at := c.States[engine.C]; at != "C4" && at != "C5" {
-		return nil
+		return nil, nil
 	}
 	again, err := s.take(ctx, tx, actor.System("incident"), c, engine.C, "reopen", nil)
-	if err == nil {
-		tx.Also(again.event)
-	}
-	return err
+	return again.event, err
 }
 
 // eventOf is the step that a post is where the communication stands.

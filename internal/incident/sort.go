@@ -95,21 +95,30 @@ func (s *Service) begin(ctx context.Context, tx *ledger.Tx, c *Case, r engine.Re
 	if c.States[r] != "" {
 		return nil
 	}
+	ev, err := s.opened(ctx, tx, c, r)
+	if err == nil {
+		tx.Also(ev)
+	}
+	return err
+}
+
+// opened is the same for whoever orders the events of a change.
+func (s *Service) opened(ctx context.Context, tx *ledger.Tx, c *Case, r engine.Region) (Moved, error) {
 	m, _ := engine.Of(r)
 	if err := move(ctx, tx, c, r, m.Start); err != nil {
-		return err
+		return Moved{}, err
 	}
 	if r == engine.B {
 		if err := s.breachBegun(ctx, tx, *c); err != nil {
-			return err
+			return Moved{}, err
 		}
 	}
-	tx.Also(Moved{Incident: c.ID, Round: c.Round, Region: string(r), To: m.Start, Event: "begin", clause: "inc.process"})
+	ev := Moved{Incident: c.ID, Round: c.Round, Region: string(r), To: m.Start, Event: "begin", clause: "inc.process"}
 	st, ok := m.Late(m.Start)
 	if !ok {
-		return nil
+		return ev, nil
 	}
-	return s.start(ctx, tx, *c, r, s.within(st.Due), st.Due)
+	return ev, s.start(ctx, tx, *c, r, s.within(st.Due), st.Due)
 }
 
 // Grade changes the severity. Deadlines that run stay as they are: lowering extends nothing.

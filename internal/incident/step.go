@@ -283,7 +283,11 @@ func (s *Service) takeLife(ctx context.Context, tx *ledger.Tx, who actor.Actor, 
 		t.event.Round = c.Round
 	}
 	if event == "relapse" || event == "reopen" {
-		return t.event, s.publicAgain(ctx, tx, c)
+		again, err := s.publicAgain(ctx, tx, c)
+		if again != nil {
+			tx.Also(again)
+		}
+		return t.event, err
 	}
 	return t.event, nil
 }
