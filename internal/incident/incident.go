@@ -56,6 +56,7 @@ type Rules struct {
 	Estimate    string        `clause:"inc.eta/eta"`
 	Notify      time.Duration `clause:"inc.breach-notify/within"`
 	ByChannel   []string      `clause:"inc.breach-notify/channel"`
+	Clocks      [][]string    `clause:"inc.breach-notify/clocks"` // name, from (aware, declared), within, to
 	Temporary   time.Duration `clause:"inc.patch/temp_expires"`
 	Pick        string        `clause:"inc.loss-restore/pick"`
 	PlanDrill   time.Duration `clause:"host.bcp/drill"`
