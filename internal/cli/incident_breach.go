@@ -310,7 +310,7 @@ func (a *app) breachLines() *cobra.Command {
 }
 
 func (a *app) breachSign() *cobra.Command {
-	return &cobra.Command{Use: "sign INCIDENT THING HASH", Short: "Sign a thing of a breach as it stands", Long: `Signs scope, letter-CLASS, untold-CLASS, risk, research, measure or dismissal, as it stands. The hash, or eight characters
+	return &cobra.Command{Use: "sign INCIDENT THING HASH", Short: "Sign a thing of a breach as it stands", Long: `Signs scope, letter-CLASS, untold-CLASS, risk, research, measure, public or dismissal, as it stands. The hash, or eight characters
 of it and more, says what you have read. A signature counts for a day.`, Example: "  writ incident breach sign I-3 scope 5a8c01f2 --as dev@example.com", Args: cobra.ExactArgs(3),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			return a.tell(c, args[0], "breach/signatures", map[string]any{"object": args[1], "hash": args[2]})
@@ -329,7 +329,7 @@ func (a *app) breachPaper(use, kind, short, example string) *cobra.Command {
 	c := &cobra.Command{Use: words, Short: short, Long: `Writes something down under its hash, sealed. A new paper of a kind replaces the former, which stays.
 Kinds: dismissal (reason) · vendor (name contact case questions) · statement (vendor text) · risk (level reason exemption) ·
 receipt (phase pack number reason contact) · research (way first last cause unseen rule) · measure (what link test failed passes) ·
-letter (subject body, with --class) · untold (reason, with --class). A value @FILE is read from a file.`,
+public (url reason) · letter (subject body, with --class) · untold (reason, with --class). A value @FILE is read from a file.`,
 		Example: "  writ incident breach " + use + " I-3 " + example, Args: cobra.MinimumNArgs(n),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			of := kind
@@ -463,9 +463,10 @@ func (a *app) breachLetters() *cobra.Command {
 
 func (a *app) breachLetter() *cobra.Command {
 	var class, reason string
-	c := &cobra.Command{Use: "letter INCIDENT test|pause|resume|stop|again|arrived|told [LETTER or MEMBER OF STAFF...]", Short: "Try out, pause or stop letters; decide about one",
+	c := &cobra.Command{Use: "letter INCIDENT test|pause|resume|stop|again|arrived|told|public [LETTER or MEMBER OF STAFF...]", Short: "Try out, pause or stop letters; decide about one",
 		Long: `test sends the text of a class to members of staff. pause, resume and stop are for all letters. again and arrived decide about one
-of which nobody knows whether it arrived; told says how somebody was told whom letters do not reach.`,
+of which nobody knows whether it arrived; told says how somebody was told whom letters do not reach. public counts all of
+those as told by the public notice that two people have signed (paper public).`,
 		Example: "  writ incident breach letter I-3 test dev@example.com --class obtained\n  writ incident breach letter I-3 pause --reason \"a mistake in the text\"", Args: cobra.MinimumNArgs(2),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			in := map[string]any{"act": args[1], "class": class, "reason": reason}

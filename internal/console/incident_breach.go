@@ -45,6 +45,8 @@ type Breaches interface {
 	Pace(ctx context.Context, who actor.Actor, ref, pace, reason string) (incident.Case, error)
 	DecideLetter(ctx context.Context, who actor.Actor, ref, id string, again bool, reason string) (incident.Case, error)
 	LetterTold(ctx context.Context, who actor.Actor, ref, id, how string) (incident.Case, error)
+	TellInPublic(ctx context.Context, who actor.Actor, ref string, in incident.PublicWord) (incident.Case, error)
+	CountPublic(ctx context.Context, who actor.Actor, ref string) (incident.Case, error)
 	LetterRows(ctx context.Context, who actor.Actor, ref, after string, states ...string) ([]incident.LetterRow, error)
 	MoveAware(ctx context.Context, who actor.Actor, ref string, to time.Time, reason string) (incident.Case, error)
 	AddClock(ctx context.Context, who actor.Actor, ref, name string, within time.Duration) (incident.Case, error)
@@ -158,6 +160,14 @@ func lettersIn(v incident.Exposure) string {
 	return strings.Join(says, ", ")
 }
 
+// unreached is how many letters reached nobody.
+func unreached(v incident.Exposure) (n int64) {
+	for _, state := range incident.Unreached() {
+		n += v.Letters[state]
+	}
+	return n
+}
+
 // paperWords is the beginning of what a paper says.
 func paperWords(p incident.Paper) string {
 	text := []rune(string(p.Text))
@@ -175,6 +185,9 @@ func (p *breachView) set(v incident.Exposure, at string) {
 	var says []string
 	for _, class := range breach.Classes() {
 		says = append(says, fmt.Sprintf("%d %s", x.Counts[class], class))
+	}
+	if x.Gone > 0 {
+		says = append(says, web.Count(x.Gone, "record")+" about nobody who can be named any more")
 	}
 	s := breachSet{Says: fmt.Sprintf("Version %d, from %d accesses: %s.", x.Version, x.Records, strings.Join(says, ", ")), Hash: x.Hash, By: "By " + x.By + ". Signed by ", Unknown: x.Unknown(), Open: x.Open, Statement: x.Statement, Lines: at + "/set",
 		Bundle: "/-/api/v1/incidents/" + v.Case.Ref() + "/breach/scope/" + strconv.Itoa(x.Version) + "/bundle"}
@@ -197,7 +210,7 @@ func signForms(v incident.Exposure, at string) (out []incidentForm) {
 	seen := map[string]bool{}
 	for _, p := range v.Papers {
 		kind, _, _ := strings.Cut(p.Kind, "-")
-		if seen[p.Kind] || !slices.Contains([]string{"risk", "letter", "untold", "research", "measure", "dismissal"}, kind) {
+		if seen[p.Kind] || !slices.Contains([]string{"risk", "letter", "untold", "research", "measure", "dismissal", "public"}, kind) {
 			continue
 		}
 		seen[p.Kind] = true
@@ -239,6 +252,7 @@ func breachForms(v incident.Exposure, at string, now time.Time) (out []incidentF
 		add("Compute whose data it is", "scope", "Compute and freeze it", word("principals", "Who acted", "Addresses, handles or ids, with spaces between. Empty: anybody.", false), word("networks", "From where", "Such as 198.51.100.0/24.", false), word("sessions", "In which sessions or tokens", "", false), word("routes", "At which routes", "", false),
 			web.Field{Name: "from", Label: "From", Required: true, Max: 40, Complete: "off", Value: stamp(now.Add(-24 * time.Hour))}, web.Field{Name: "until", Label: "Until", Required: true, Max: 40, Complete: "off", Value: stamp(now.Add(-time.Minute))},
 			word("unlogged", "Another way that keeps no record", "Then nobody is cleared.", false), word("data", "What routes give", "Such as /contacts/=contact, with spaces between. Kinds: contact, credential, financial, special, content.", false),
+			word("audits", "Audits of databases", "Ids of files of the incident, with spaces between.", false), web.Field{Name: "unasked", Type: "checkbox", Label: "Do not ask the application whose its records are", Hint: "While it is down. That must be stated."},
 			web.Field{Name: "statement", Label: "What is known about what the record does not tell", Type: "textarea", Rows: 2, Max: 500})
 		kinds := v.Cuts
 		if len(kinds) > 0 {
@@ -381,6 +395,14 @@ func textForms(v incident.Exposure, at string) (out []incidentForm) {
 		add("Try that text out: data "+classWords(n), "test", n, "Send it to them", word("to", "To whom of staff", "Addresses or handles, with spaces between.", true))
 		add("Tell nobody whose data was "+classWords(n), "untold", n, "Write down why", area("reason", "Why they get no letter", "Two people sign it."))
 	}
+	if n := unreached(v); n > 0 {
+		signed := slices.IndexFunc(v.Papers, func(p incident.Paper) bool { return p.Kind == "public" && len(p.Signed) >= 2 })
+		if signed >= 0 {
+			add("Count them as told by the public notice", "count-public", "", "Count "+web.Count(n, "letter"))
+		} else {
+			add("Tell those who are not reached in public", "public", "", "Write it down", word("url", "Where the notice stands", "https://…", true), area("reason", "Why to reach each of them asks for too much", "Two people sign it."))
+		}
+	}
 	pace := map[string][]string{"going": {"pause", "stop"}, "paused": {"resume", "stop"}}[v.Pace]
 	if len(pace) > 0 {
 		add("Pause or stop letters", "pace", "", "Do it", oneOf("pace", "What", pace...), word("reason", "Why", "", true))
@@ -454,6 +476,10 @@ func (c *Console) breachAct(ctx context.Context, who actor.Actor, ref string, f 
 		return c.Incidents.DecideLetter(ctx, who, ref, f.get("letter"), f.get("decide") == "again", f.get("reason"))
 	case "told":
 		return c.Incidents.LetterTold(ctx, who, ref, f.get("letter"), f.get("reason"))
+	case "public":
+		return c.Incidents.TellInPublic(ctx, who, ref, incident.PublicWord{URL: f.get("url"), Reason: f.get("reason")})
+	case "count-public":
+		return c.Incidents.CountPublic(ctx, who, ref)
 	}
 	return c.paperAct(ctx, who, ref, f)
 }
@@ -486,7 +512,7 @@ func (c *Console) paperAct(ctx context.Context, who actor.Actor, ref string, f f
 }
 
 func (c *Console) scopeAct(ctx context.Context, who actor.Actor, ref string, f formValues) (incident.Case, error) {
-	in := incident.NewScope{Selector: breach.Selector{Principals: strings.Fields(f.get("principals")), Sessions: strings.Fields(f.get("sessions")), Routes: strings.Fields(f.get("routes")), From: f.at("from"), Until: f.at("until")}, Data: map[string][]string{}, Statement: f.get("statement")}
+	in := incident.NewScope{Selector: breach.Selector{Principals: strings.Fields(f.get("principals")), Sessions: strings.Fields(f.get("sessions")), Routes: strings.Fields(f.get("routes")), From: f.at("from"), Until: f.at("until")}, Data: map[string][]string{}, Statement: f.get("statement"), Audits: strings.Fields(f.get("audits")), Unasked: f.get("unasked") != ""}
 	if u := strings.TrimSpace(f.get("unlogged")); u != "" {
 		in.Selector.Unlogged = []string{u}
 	}

@@ -139,7 +139,7 @@ func (c *Console) line(l *look, cl *document.Clause, v *check.Clause, who actor.
 	out := web.Clause{ID: cl.ID, Number: l.number[cl.ID], Href: href, Says: spans(cl, l.moment.Values, href, false), Mark: l.mark(v)}
 	for i := range cl.Params {
 		if a := &cl.Params[i]; a.Silent {
-			if t := tableOf(a, l.moment.Values[cl.Key(a.Name)]); t != nil {
+			if t := tableOf(a, l.moment.Values[cl.Key(a.Name)]); t != nil && len(t.Rows) > 0 {
 				out.Tables = append(out.Tables, *t)
 			}
 		}

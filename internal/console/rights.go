@@ -21,7 +21,7 @@ func tableOf(a *document.Param, value any) *web.Table {
 	if a.Type != document.Table || !ok || len(a.Columns) > 7 {
 		return nil
 	}
-	t := &web.Table{}
+	t := &web.Table{Empty: web.Empty{Says: "There is no row."}}
 	for _, col := range a.Columns {
 		name := strings.ReplaceAll(col.Name, "_", " ")
 		t.Columns = append(t.Columns, web.Column{Name: strings.ToUpper(name[:1]) + name[1:]})

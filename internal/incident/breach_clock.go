@@ -31,6 +31,9 @@ const (
 	authorityTime   = 72 * time.Hour // Article 33(1)
 )
 
+// reservedClocks are names that nobody gives to another one.
+var reservedClocks = []string{clockAssessment, clockAuthority, clockCustomers}
+
 // What a clock begins with.
 const (
 	fromAware     = "aware"
@@ -68,7 +71,7 @@ func (s *Service) breachBegun(ctx context.Context, tx *ledger.Tx, c Case) error 
 	}
 	tx.Also(HoldSet{Incident: c.ID, Of: heldThings})
 	_, err = tx.Exec(ctx, insertWall, tx.ID(), c.ID, clockAssessment, us(tx.Now()), assessmentTime.Microseconds(), fromSuspected)
-	return err
+	return errors.Join(err, s.beginRows(ctx, tx, c.ID, fromDeclared, c.Declared))
 }
 
 // breachMoved does what a step of a breach does to the rows beside the state.
@@ -106,7 +109,7 @@ func (s *Service) breachMoved(ctx context.Context, tx *ledger.Tx, c Case, st eng
 func (s *Service) beginWalls(ctx context.Context, tx *ledger.Tx, id string, aware time.Time) error {
 	_, err := tx.Exec(ctx, insertWall, tx.ID()+"a", id, clockAuthority, us(aware), authorityTime.Microseconds(), fromAware)
 	_, err2 := tx.Exec(ctx, insertWall, tx.ID()+"b", id, clockCustomers, us(aware), s.Rules.Get().Notify.Microseconds(), fromAware)
-	return errors.Join(err, err2)
+	return errors.Join(err, err2, s.beginRows(ctx, tx, id, fromAware, aware))
 }
 
 // timeIn is how long after a breach is known one of its states must be left: what comes before
@@ -246,7 +249,7 @@ func (s *Service) moveAware(ctx context.Context, tx *ledger.Tx, c Case, to time.
 
 // AddClock begins a time of another law, or of a contract, from when the breach was known.
 func (s *Service) AddClock(ctx context.Context, who actor.Actor, ref, name string, within time.Duration) (Case, error) {
-	if n := len(name); n < 2 || n > 60 || slices.Contains([]string{clockAssessment, clockAuthority, clockCustomers}, name) || within < time.Hour || within > 365*24*time.Hour {
+	if n := len(name); n < 2 || n > 60 || slices.Contains(reservedClocks, name) || within < time.Hour || within > 365*24*time.Hour {
 		return Case{}, badPaper("clock", "name", "A name of 2 to 60 bytes, and a time from one hour to a year.")
 	}
 	return s.actBreach(ctx, who, ref, "clock", func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
@@ -345,9 +348,13 @@ func wallLetter(s *Service, c Case, w Wall, mark time.Duration) letter {
 	if mark == w.Within {
 		says = fmt.Sprintf("The time of “%s” ended on %s, and what it asks for is not done.", w.Name, stamp(w.Due))
 	}
+	lines := []string{says, "This time cannot be paused."}
+	if to := s.owedTo(w); to != "" {
+		lines = append(lines, "It is owed to: "+to+".")
+	}
 	return letter{kind: "incident.clock", Letter: mail.Letter{
 		Title: c.Ref() + ": the time of " + w.Name,
-		Lines: []string{says, "This time cannot be paused."},
+		Lines: lines,
 		Link:  &mail.Link{Text: "Look what is next", URL: s.at(c)}}}
 }
 

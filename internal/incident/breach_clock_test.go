@@ -114,3 +114,61 @@ func TestAssessment(t *testing.T) { // breaks: inc.breach-notify
 	})
 	run(func(ref string) { w.step("dev", ref, "cancel", "It was under the desk.") })
 }
+
+// The policy's own times begin with every breach: from when the incident was declared, or from when the
+// breach was known; those alone move with that.
+func TestTimesOfThePolicy(t *testing.T) { // breaks: inc.breach-notify
+	w := open(t)
+	ctx := t.Context()
+	w.setRules(map[string]any{"inc.breach-notify/clocks": [][]string{{"contract with Grove", "declared", "86400s", "Grove Ltd"}, {"law of the state", "aware", "172800s", "the attorney general"}}})
+	w.breached()
+	declared := w.show("I-1").Declared
+	w.kit.Clock.Advance(5 * time.Hour)
+	due := func(name string) (out []incident.Wall) {
+		for _, k := range w.exposure("I-1").Clocks {
+			if k.Name == name && !k.Void {
+				out = append(out, k)
+			}
+		}
+		return out
+	}
+	if k := due("contract with Grove"); len(k) != 1 || !k[0].Due.Equal(declared.Add(24*time.Hour)) || len(due("law of the state")) != 0 {
+		t.Fatalf("%+v", k)
+	}
+	w.step("eve", "I-1", "confirm", "")
+	known := w.kit.Clock.Now()
+	if k := due("law of the state"); len(k) != 1 || !k[0].Due.Equal(known.Add(48*time.Hour)) {
+		t.Errorf("%+v", k)
+	}
+	to := known.Add(-2 * time.Hour)
+	w.ok(w.svc.MoveAware(ctx, w.as("eve"), "I-1", to, "The letter of the vendor came in the morning"))
+	w.ok(w.svc.MoveAware(ctx, w.as("dev"), "I-1", to, "I have seen that letter"))
+	if k := due("law of the state"); len(k) != 1 || !k[0].Due.Equal(to.Add(48*time.Hour)) {
+		t.Errorf("it does not move: %+v", k)
+	}
+	if k := due("contract with Grove"); len(k) != 1 || !k[0].Due.Equal(declared.Add(24*time.Hour)) {
+		t.Errorf("it moves: %+v", k)
+	}
+	w.kit.Clock.Set(declared.Add(24 * time.Hour))
+	w.tend()
+	told := false
+	for _, e := range w.kit.Recorded("incident.clock-told") {
+		told = told || e.Fields["clock"] == "contract with Grove" && e.Fields["missed"] == true
+	}
+	w.post.mu.Lock()
+	owed := false
+	for _, m := range w.post.sent {
+		owed = owed || m.Kind == "incident.clock" && strings.Contains(m.Text, "It is owed to: Grove Ltd.")
+	}
+	w.post.mu.Unlock()
+	if !told || !owed {
+		t.Errorf("it is not told of: %v, %v", told, owed)
+	}
+	for name, bad := range map[string][][]string{
+		"reserved": {{"authority", "aware", "86400s", ""}}, "from": {{"law", "suspected", "86400s", ""}}, "short": {{"law", "aware", "60s", ""}}, "long": {{"law", "aware", "99999999s", ""}}, "columns": {{"law", "aware", "86400s"}}, "nameless": {{"", "aware", "86400s", ""}},
+	} {
+		if err := (&incident.Rules{Clocks: bad}).Validate(); err == nil {
+			t.Errorf("%s: it is taken", name)
+		}
+	}
+}

@@ -80,7 +80,7 @@ type (
 		Due   time.Time `json:"due"`
 	}
 	lettersIn struct {
-		Act    string   `json:"act"` // test, pause, resume, stop, again, arrived, told
+		Act    string   `json:"act"` // test, pause, resume, stop, again, arrived, told, public
 		Letter string   `json:"letter,omitempty"`
 		Class  string   `json:"class,omitempty"`
 		To     []string `json:"to,omitempty"`
@@ -300,7 +300,7 @@ func (l *laterHead) Write(b []byte) (int, error) {
 
 // PaperKinds are the papers that are written by hand.
 func PaperKinds() []string {
-	return []string{paperDismissal, paperVendor, paperStatement, paperRisk, paperReceipt, paperResearch, paperMeasure, "letter", "untold"}
+	return []string{paperDismissal, paperVendor, paperStatement, paperRisk, paperReceipt, paperResearch, paperMeasure, paperPublic, "letter", "untold"}
 }
 
 // papersBy are what writes each kind of paper from what was sent.
@@ -325,6 +325,8 @@ func (s *Service) papersBy(r *http.Request, who actor.Actor, ref string, in pape
 		return sent(in.Doc, func(d Research) (Case, error) { return s.FindOut(ctx, who, ref, d) })
 	case paperMeasure:
 		return sent(in.Doc, func(d Measure) (Case, error) { return s.Prevent(ctx, who, ref, d) })
+	case paperPublic:
+		return sent(in.Doc, func(d PublicWord) (Case, error) { return s.TellInPublic(ctx, who, ref, d) })
 	case "letter":
 		return sent(in.Doc, func(d LetterText) (Case, error) { return s.WriteLetter(ctx, who, ref, class, d) })
 	case "untold":
@@ -470,8 +472,10 @@ func (s *Service) postLetters(w http.ResponseWriter, r *http.Request, who actor.
 			return s.DecideLetter(r.Context(), who, ref, in.Letter, in.Act == "again", in.Reason)
 		case "told":
 			return s.LetterTold(r.Context(), who, ref, in.Letter, in.Reason)
+		case "public":
+			return s.CountPublic(r.Context(), who, ref)
 		}
-		return Case{}, badPaper("letter", "act", "One of: "+strings.Join(slices.Sorted(maps.Keys(paces)), ", ")+", test, again, arrived, told.")
+		return Case{}, badPaper("letter", "act", "One of: "+strings.Join(slices.Sorted(maps.Keys(paces)), ", ")+", test, again, arrived, told, public.")
 	})
 }
 

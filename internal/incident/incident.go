@@ -56,6 +56,7 @@ type Rules struct {
 	Estimate    string        `clause:"inc.eta/eta"`
 	Notify      time.Duration `clause:"inc.breach-notify/within"`
 	ByChannel   []string      `clause:"inc.breach-notify/channel"`
+	Clocks      [][]string    `clause:"inc.breach-notify/clocks"` // name, from (aware, declared), within, to
 	Temporary   time.Duration `clause:"inc.patch/temp_expires"`
 	Pick        string        `clause:"inc.loss-restore/pick"`
 	PlanDrill   time.Duration `clause:"host.bcp/drill"`
@@ -143,7 +144,7 @@ type Deps struct {
 	Gauge   Gauge
 	Charts  Charts
 	Jumped  func(ctx context.Context, back time.Duration) error // has an alarm raised: the clock went back
-	Outlets []Outlet // accounts on other networks; a channel without one is posted to by a person
+	Outlets []Outlet                                            // accounts on other networks; a channel without one is posted to by a person
 	Page    *status.Service
 	Rules   *clause.Live[Rules]
 	Company func() string
