@@ -34,7 +34,7 @@ func (c Config) outbound() []gateway.Outbound {
 		add("posts "+p.Name, p.URL, func(u *url.URL) bool { return u.Scheme == "https" })
 	}
 	for _, p := range c.Status.Places {
-		add("copy of the status page "+p.Name, p.URL, func(u *url.URL) bool { return u.Scheme == "https" })
+		add("copy of the status page "+p.Name, p.URL, func(u *url.URL) bool { return u.Scheme == "https" || u.Scheme == "sftp" })
 	}
 	// Without sslmode the driver falls back to a clear connection when the server asks.
 	verified := func(u *url.URL) bool {

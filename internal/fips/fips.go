@@ -43,6 +43,7 @@ func Outside() []Use {
 		{"X25519, ChaCha20-Poly1305", "what a client of TLS may offer", "the standard library leaves them out while the module is on", []string{"golang.org/x/crypto/chacha20", "golang.org/x/crypto/curve25519"}},
 		{"secp256k1, OCSP", "formats that a passkey may come in; none of them is asked for", "the module's own curves are asked for", []string{"github.com/go-webauthn/x/crypto/secp256k1", "github.com/go-webauthn/x/crypto/secp256k1/ecdsa", "golang.org/x/crypto/ocsp"}},
 		{"formats of OpenSSH", "signatures of owners", "the signatures themselves are the module's", []string{"golang.org/x/crypto/ssh"}},
+		{"SSH", "copies of the status page by SFTP, where writ.yaml names such a place", "an object store, or a folder that another program syncs", []string{"golang.org/x/crypto/ssh/knownhosts"}},
 	}
 }
 

@@ -21,7 +21,7 @@ var rare = []struct {
 	{"crypto/pbkdf2", "passhash", "one place hashes passwords"},
 	{"golang.org/x/crypto/argon2", "passhash", "one place hashes passwords"},
 	{"golang.org/x/crypto/bcrypt", "passhash", "one place hashes passwords"},
-	{"golang.org/x/crypto/ssh*", "sshsig bastion", "signatures of owners; the SSH door"},
+	{"golang.org/x/crypto/ssh*", "sshsig bastion app", "signatures of owners; the SSH door; copies of the status page by SFTP"},
 	{"crypto/tls", "listen gateway canary mail notify app demo cli", "TLS is set up by listen and looked at by probes; the least version towards webhooks"},
 	{"crypto/rsa", "listen identity", "keys inside certificates from files; RS256 of id tokens, which every client reads"},
 	{"crypto/md5", "", "broken"}, {"crypto/sha1", "", "broken"}, {"crypto/des", "", "broken"}, {"crypto/rc4", "", "broken"}, {"crypto/dsa", "", "broken"},

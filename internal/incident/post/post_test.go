@@ -32,6 +32,7 @@ type network struct {
 	fail    []func(w http.ResponseWriter, r *http.Request) bool // each for one post; true = it has answered
 	after   bool                                                // fails after it has taken the post
 	expired bool
+	entered int // sessions begun
 }
 
 func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -97,6 +98,7 @@ func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		n.expired = false
+		n.entered++
 		say(200, map[string]string{"accessJwt": "jwt", "did": "did:plc:h"})
 	case "POST /xrpc/com.atproto.repo.putRecord":
 		if n.expired || token != "Bearer jwt" {
@@ -292,6 +294,56 @@ func TestBluesky(t *testing.T) {
 		if key := uri[strings.LastIndexByte(uri, '/')+1:]; len(key) != 13 || strings.Trim(key, "234567abcdefghijklmnopqrstuvwxyz") != "" || key[0] > 'j' {
 			t.Errorf("no TID: %s", key)
 		}
+	}
+}
+
+// What a post weighs on each network is what that network takes at most, and nearly that: a link
+// weighs what it says there, however long it is, and a letter from afar two on X.
+func TestWeights(t *testing.T) {
+	for kind, x := range map[string]struct {
+		most, link int
+		weigh      func(rune) int
+	}{post.Mastodon: {200, 23, func(rune) int { return 1 }}, post.Bluesky: {300, -1, func(rune) int { return 1 }}, post.X: {280, 23, func(r rune) int {
+		if r < 4352 {
+			return 1
+		}
+		return 2
+	}}} {
+		for _, word := range []string{"word ", "Größe ", "字字 ", "🎈 "} {
+			n, s := opened(t, kind)
+			m := message(strings.Repeat(word, 400))
+			if out := post.Publish(t.Context(), s, m, false); out.State != post.Posted {
+				t.Fatalf("%s: %+v", kind, out)
+			}
+			for _, text := range n.posts {
+				head, ok := strings.CutSuffix(text, m.Link)
+				weight := x.link
+				if weight < 0 {
+					weight = utf8.RuneCountInString(m.Link)
+				}
+				for _, r := range head {
+					weight += x.weigh(r)
+				}
+				if !ok || weight > x.most || weight < x.most-12 {
+					t.Errorf("%s, %q: weighs %d of %d: %q", kind, word, weight, x.most, text)
+				}
+			}
+		}
+	}
+}
+
+// A session of Bluesky is kept: signing in is what it counts most strictly.
+func TestSessionIsKept(t *testing.T) {
+	n, s := opened(t, post.Bluesky)
+	for i := range 5 {
+		m := message("Sign-in fails.")
+		m.Key, m.At = strings.Repeat("k", i+1), at.Add(time.Duration(i)*time.Minute)
+		if out := post.Publish(t.Context(), s, m, i > 2); out.State != post.Posted {
+			t.Fatalf("%+v", out)
+		}
+	}
+	if n.entered != 1 || len(n.posts) != 5 {
+		t.Errorf("%d sessions for %d posts", n.entered, len(n.posts))
 	}
 }
 
