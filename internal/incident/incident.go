@@ -143,7 +143,7 @@ type Deps struct {
 	Gauge   Gauge
 	Charts  Charts
 	Jumped  func(ctx context.Context, back time.Duration) error // has an alarm raised: the clock went back
-	Outlets []Outlet // accounts on other networks; a channel without one is posted to by a person
+	Outlets []Outlet                                            // accounts on other networks; a channel without one is posted to by a person
 	Page    *status.Service
 	Rules   *clause.Live[Rules]
 	Company func() string
