@@ -30,6 +30,8 @@ func (s *Service) Controls() []clause.Control {
 			Says: "Fires every rule through all that makes an alarm, and takes the alarms back", Run: s.fireAll},
 		{ID: "watch.lessons-seen", Clause: alarms, Kind: clause.Replay, Every: 12 * time.Hour, FreshFor: 25 * time.Hour,
 			Says: "Asks the rules of your own about the events that are kept of each incident", Run: s.replayLessons},
+		{ID: "watch.rules-gated", Clause: alarms, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
+			Says: "Asks to let rules watch that are untested, unapproved, noisy, or blind to an incident", Run: s.tryGate},
 		{ID: "watch.two-ways", Clause: notified, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
 			Says: "Looks by which ways people are told, and whether each took a test message this week", Run: s.probeWays},
 		{ID: "watch.page-answered", Clause: notified, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,

@@ -144,6 +144,16 @@ func TestSilenceControl(t *testing.T) { // breaks: mon.notify
 	})
 }
 
+// The gate before rules of one's own refuses what may not watch, and lets through what may.
+func TestRuleGateControl(t *testing.T) { // breaks: mon.alarms
+	w := lite(t)
+	entries := len(w.Recorded())
+	w.want("watch.rules-gated", clause.Pass, "were refused")
+	if n := len(w.Recorded()); n != entries {
+		t.Errorf("a control left %d entries", n-entries)
+	}
+}
+
 // A signal without a rule, and readings that stop, are found.
 func TestSignalsControl(t *testing.T) { // breaks: mon.load
 	w := lite(t)

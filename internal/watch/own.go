@@ -192,21 +192,23 @@ func (s *Service) refuseRule(ctx context.Context, who actor.Actor, id string, n 
 // ApproveRule says that a version may watch: somebody else than its author does, who has seen
 // how often it would have fired.
 func (s *Service) ApproveRule(ctx context.Context, who actor.Actor, id string) (Version, error) { // clause: mon.alarms
-	return s.moveRule(ctx, who, id, step{may: func(v *Version) (string, error) {
-		switch {
-		case who.Kind != actor.Person:
-			return "", fault.New(fault.Denied, "person_needed", fault.Public{Problem: "A rule is approved by a person.", Next: "Sign in: --as EMAIL, or in the console."})
-		case who.String() == v.Author:
-			return "", fault.New(fault.Denied, "own_rule", fault.Public{Problem: "You wrote this version yourself.", Expected: "A second person approves it.", Next: "Ask an engineer or an owner."})
-		case v.State == Draft:
-			return "", notTested()
-		}
-		return Tested, nil
-	}, do: func(ctx context.Context, tx *ledger.Tx, v *Version) (ledger.Event, error) {
+	return s.moveRule(ctx, who, id, step{may: func(v *Version) (string, error) { return Tested, approvable(who, v) }, do: func(ctx context.Context, tx *ledger.Tx, v *Version) (ledger.Event, error) {
 		v.State, v.Approver, v.Approved = Approved, who.String(), tx.Now()
 		_, err := tx.Exec(ctx, `UPDATE watch_rule_version SET state = 'approved', approver = $3, approved = $4 WHERE rule = $1 AND n = $2`, v.Rule, v.N, v.Approver, us(tx.Now()))
 		return RuleApproved{Rule: v.Rule, Version: v.N, SHA256: v.SHA256, Fires: v.Result.Fires}, err
 	}})
+}
+
+func approvable(who actor.Actor, v *Version) error {
+	switch {
+	case who.Kind != actor.Person:
+		return fault.New(fault.Denied, "person_needed", fault.Public{Problem: "A rule is approved by a person.", Next: "Sign in: --as EMAIL, or in the console."})
+	case who.String() == v.Author:
+		return fault.New(fault.Denied, "own_rule", fault.Public{Problem: "You wrote this version yourself.", Expected: "A second person approves it.", Next: "Ask an engineer or an owner."})
+	case v.State == Draft:
+		return notTested()
+	}
+	return nil
 }
 
 func notTested() error {
@@ -216,18 +218,7 @@ func notTested() error {
 // EnableRule lets an approved version watch from now on, in place of the one before: unless an
 // incident that was seen would not be any more, or it cries wolf.
 func (s *Service) EnableRule(ctx context.Context, who actor.Actor, id string) (Version, error) { // clause: mon.alarms
-	return s.moveRule(ctx, who, id, step{text: func(v *Version) string { return v.Text }, may: func(v *Version) (string, error) {
-		if _, err := readOwn(v.Text); err != nil {
-			return "", err
-		}
-		switch v.State {
-		case Draft:
-			return "", notTested()
-		case Tested:
-			return "", fault.New(fault.Conflict, "rule_unapproved", fault.Public{Problem: "Nobody has approved this version.", Expected: "A second person approves it.", Next: "Do: writ watch rule approve ID --as EMAIL"})
-		}
-		return Approved, precise(v, s.Now())
-	}, do: func(ctx context.Context, tx *ledger.Tx, v *Version) (ledger.Event, error) {
+	return s.moveRule(ctx, who, id, step{text: func(v *Version) string { return v.Text }, may: func(v *Version) (string, error) { return Approved, enableable(v, s.Now()) }, do: func(ctx context.Context, tx *ledger.Tx, v *Version) (ledger.Event, error) {
 		if _, err := tx.Exec(ctx, `UPDATE watch_rule_version SET state = 'retired', retired = $2 WHERE rule = $1 AND state = 'enabled'`, v.Rule, us(tx.Now())); err != nil {
 			return nil, err
 		}
@@ -235,6 +226,19 @@ func (s *Service) EnableRule(ctx context.Context, who actor.Actor, id string) (V
 		_, err := tx.Exec(ctx, `UPDATE watch_rule_version SET state = 'enabled', enabled = $3 WHERE rule = $1 AND n = $2`, v.Rule, v.N, us(tx.Now()))
 		return RuleEnabled{Rule: v.Rule, Version: v.N, SHA256: v.SHA256}, err
 	}})
+}
+
+func enableable(v *Version, now time.Time) error {
+	if _, err := readOwn(v.Text); err != nil {
+		return err
+	}
+	switch v.State {
+	case Draft:
+		return notTested()
+	case Tested:
+		return fault.New(fault.Conflict, "rule_unapproved", fault.Public{Problem: "Nobody has approved this version.", Expected: "A second person approves it.", Next: "Do: writ watch rule approve ID --as EMAIL"})
+	}
+	return precise(v, now)
 }
 
 // RetireRule ends a rule, with all versions of it: unless an incident that it sees would be seen by

@@ -102,14 +102,19 @@ func (s *Service) hold(ctx context.Context, rule string, next *unit) (h against,
 	if next != nil {
 		after[rule] = *next
 	}
+	return h, h.compare(now, after, rule, kept)
+}
+
+// compare asks the rules that watch, and those that would, about what is kept.
+func (h *against) compare(now, after alike, rule string, kept []Lesson) error {
 	for i := range kept {
 		was, err := now.fired(&kept[i])
 		if err != nil {
-			return h, err
+			return err
 		}
 		is, err := after.fired(&kept[i])
 		if err != nil {
-			return h, err
+			return err
 		}
 		if len(is[rule]) > 0 {
 			h.sees = append(h.sees, kept[i].Name)
@@ -118,7 +123,7 @@ func (s *Service) hold(ctx context.Context, rule string, next *unit) (h against,
 			h.loses = append(h.loses, kept[i].Name)
 		}
 	}
-	return h, nil
+	return nil
 }
 
 // still refuses a change whose ground has moved since it was asked about.
