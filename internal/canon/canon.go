@@ -39,11 +39,20 @@ const (
 // Encode writes v in canonical form. A value outside the tree is refused with
 // fault.Invalid, code value_not_canonical; the text names where, never the value.
 func Encode(v any) ([]byte, error) {
-	b, err := appendValue(nil, v, 0)
+	b, err := appendValue(room(v), v, 0)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, "value_not_canonical", fmt.Errorf("encode canonical JSON: %w", err))
 	}
 	return b, nil
+}
+
+// room is where the text of a value goes: that of an object is seldom as short as the
+// first bytes that it would grow from.
+func room(v any) []byte {
+	if m, ok := v.(map[string]any); ok {
+		return make([]byte, 0, 64*len(m))
+	}
+	return nil
 }
 
 // MustEncode is Encode for trees whose shape and content the program itself made;
@@ -151,8 +160,21 @@ func firstUnit(r rune) rune {
 	return r
 }
 
+// Plain reports whether s is ASCII, which has one spelling. Most texts are.
+func Plain(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
 // checkText refuses what has more than one spelling.
 func checkText(s string) error {
+	if Plain(s) {
+		return nil
+	}
 	if !utf8.ValidString(s) {
 		return errUTF8
 	}
@@ -168,7 +190,7 @@ func appendString(b []byte, s string) ([]byte, error) {
 		return nil, err
 	}
 	const hex = "0123456789abcdef"
-	b = append(b, '"')
+	b = append(slices.Grow(b, len(s)+2), '"')
 	from := 0
 	for i := range len(s) {
 		c := s[i]

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -308,4 +310,30 @@ func FuzzNumbered(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Names and objects of events are those that these expressions describe.
+func TestNamesAndObjects(t *testing.T) {
+	name, object := regexp.MustCompile(`^[a-z][a-z0-9]*\.[a-z][a-z0-9]*(-[a-z0-9]+)*$`), regexp.MustCompile(`^[a-z][a-z0-9-]*/[^\s@[:cntrl:]]{1,200}$`)
+	try := func(s string) {
+		if got, want := ledger.GoodName(s), name.MatchString(s); got != want {
+			t.Errorf("the name %q: %t, expected %t", s, got, want)
+		}
+		if got, want := ledger.GoodObject(s), object.MatchString(s); got != want {
+			t.Errorf("the object %q: %t, expected %t", s, got, want)
+		}
+	}
+	signs := strings.Split("a z 0 9 - -- . / @ A _ é \x7f \x00 \xff \t \u00a0 \u2028 "+strings.Repeat("x", 99), " ")
+	signs = append(signs, " ", "", "a.b", "ab/")
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for range 200_000 {
+		var s strings.Builder
+		for range rnd.IntN(7) {
+			s.WriteString(signs[rnd.IntN(len(signs))])
+		}
+		try(s.String())
+	}
+	for _, n := range []int{199, 200, 201} {
+		try("kind/" + strings.Repeat("é", n))
+	}
 }

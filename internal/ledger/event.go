@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"reflect"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"writ/internal/canon"
 	"writ/internal/envelope"
 	"writ/internal/fault"
 	"writ/internal/keyring"
@@ -187,6 +187,9 @@ func (f planField) value(v reflect.Value) any {
 // clean gives text its one canonical spelling. Bytes that are not UTF-8 become
 // U+FFFD: otherwise a client could make its own refusal impossible to record.
 func clean(s string) string {
+	if canon.Plain(s) {
+		return s
+	}
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
 	}
@@ -235,21 +238,47 @@ func Pseudonym(key envelope.Key, kind, id string) string {
 	return mark + hex.EncodeToString(mac[:16])
 }
 
-var (
-	goodName   = regexp.MustCompile(`^[a-z][a-z0-9]*\.[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
-	goodObject = regexp.MustCompile(`^[a-z][a-z0-9-]*/[^\s@[:cntrl:]]{1,200}$`)
-)
-
 func (a About) check() error {
 	switch {
-	case !goodName.MatchString(a.Name) || len(a.Name) > 100:
+	case !goodName(a.Name) || len(a.Name) > 100:
 		return fmt.Errorf("event name %q is not <module>.<kebab-past>", a.Name)
-	case a.Object != "" && !goodObject.MatchString(a.Object):
+	case a.Object != "" && !goodObject(a.Object):
 		return fmt.Errorf("object of %s is not kind/id, or holds an address", a.Name)
 	case len(a.Clause) > 100:
 		return fmt.Errorf("clause of %s is too long", a.Name)
 	}
 	return nil
+}
+
+// goodName accepts [a-z][a-z0-9]*\.[a-z][a-z0-9]*(-[a-z0-9]+)*. It is asked at each change,
+// and an expression takes ten times as long, as it does for goodObject.
+func goodName(s string) bool {
+	module, act, _ := strings.Cut(s, ".")
+	return word(module) && word(act) && !strings.Contains(module, "-") && !strings.Contains(act, "--") && !strings.HasSuffix(act, "-")
+}
+
+// goodObject accepts [a-z][a-z0-9-]*/[^\s@[:cntrl:]]{1,200}.
+func goodObject(s string) bool {
+	kind, id, _ := strings.Cut(s, "/")
+	if n := utf8.RuneCountInString(id); !word(kind) || n < 1 || n > 200 {
+		return false
+	}
+	for i := range len(id) {
+		if c := id[i]; c <= ' ' || c == '@' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// word accepts [a-z][a-z0-9-]*.
+func word(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (i == 0 || c != '-' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 func badEvent(err error) error {

@@ -37,3 +37,6 @@ func SectorFile(f vfs.File) (file vfs.File, begin func()) {
 	h := &hold{}
 	return &sectorFile{File: f, sectors: sectors, hold: h}, func() { h.on = true }
 }
+
+// GoodName and GoodObject are what About is held against.
+var GoodName, GoodObject = goodName, goodObject

@@ -140,10 +140,16 @@ func (s *Service) grants(ctx context.Context, where string, args ...any) ([]Gran
 	return out, nil
 }
 
+// borrows reports whether a grant can be what lets somebody act: a person at work, also by an
+// access key of theirs, never by a token.
+func borrows(who actor.Actor) bool {
+	return who.Kind == actor.Person && who.Via != "token" && (!who.ByToken() || who.Via == "aws")
+}
+
 // granted reports whether a grant lets somebody do this to a name. It is for people at
 // work: whoever acts by a program, on a loan or in an emergency does what those allow.
 func (s *Service) granted(ctx context.Context, who actor.Actor, action access.Action, name string) (bool, error) { // clause: access.least-privilege
-	if who.Kind != actor.Person || who.Via == "token" || who.ByToken() && who.Via != "aws" {
+	if !borrows(who) {
 		return false, nil
 	}
 	gs, err := s.grants(ctx, ` WHERE who = $1 AND team = $2 AND ended IS NULL AND until > $3`, who.String(), teamOf(who), us(s.Now()))
