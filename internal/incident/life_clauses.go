@@ -123,7 +123,9 @@ func (p *planted) try(what, want string, who actor.Actor, r engine.Region, event
 
 func trySorting(p *planted) error { // clause: inc.categorise
 	now := us(p.tx.Now())
-	try := func(what, want string, r engine.Region, event string) error { return p.try(what, want, plantedBy, r, event, nil) }
+	try := func(what, want string, r engine.Region, event string) error {
+		return p.try(what, want, plantedBy, r, event, nil)
+	}
 	return errors.Join(p.at("L1 C0 F0"), try("decide nothing", "has-category, has-severity, has-commander", engine.L, "categorise"), try("close it", "step_not_now", engine.L, "close"),
 		try("repair it", "kind-decided", engine.F, "propose"), p.exec(insertRole, p.c.ID+"x", p.c.ID, string(engine.Commander), plantedBy.ID, now),
 		p.sort("usability", 2), try("decide it", "", engine.L, "categorise"))
@@ -196,7 +198,9 @@ func tryClosing(p *planted) error { // clause: inc.learn
 
 func tryFixing(p *planted) error { // clause: inc.patch
 	now, longest := p.tx.Now(), p.s.Rules.Get().Temporary
-	by := func(what, want string, who actor.Actor) error { return p.try(what, want, who, engine.F, "approve-fix", nil) }
+	by := func(what, want string, who actor.Actor) error {
+		return p.try(what, want, who, engine.F, "approve-fix", nil)
+	}
 	ends := func(what, want string, t time.Time) error {
 		return p.try(what, want, plantedBy, engine.F, "deploy", func(f *engine.Facts) { f.Expiry = t })
 	}
