@@ -1,6 +1,7 @@
 package incident_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -17,13 +18,16 @@ import (
 func (w *world) subscribed(address string) {
 	w.t.Helper()
 	who := actor.Actor{Kind: actor.Stranger, ID: "192.0.2.0/24"}
+	w.post.mu.Lock()
+	before := maps.Clone(w.post.sent)
+	w.post.mu.Unlock()
 	if err := w.page.Subscribe(w.t.Context(), who, address, nil, who.ID); err != nil {
 		w.t.Fatal(err)
 	}
 	w.post.mu.Lock()
 	var token string
-	for _, m := range w.post.sent {
-		if m.Kind == "incident.subscribe" && m.To == address {
+	for id, m := range w.post.sent {
+		if _, old := before[id]; !old && m.Kind == "incident.subscribe" && m.To == address {
 			_, token, _ = strings.Cut(m.Text, "/confirm/")
 			token, _, _ = strings.Cut(token, "\n")
 		}
