@@ -312,6 +312,27 @@ func (s seen) Reach(ctx context.Context) (func(subject string) []incident.Recipi
 	return func(subject string) []incident.Recipient { return to[subject] }, err
 }
 
+// Admins implements incident.Concerned.
+func (s seen) Admins(ctx context.Context) (func(person string) []incident.Recipient, error) {
+	of, teams := map[string][]incident.Recipient{}, map[string][]string{}
+	err := s.eachPerson(ctx, func(t identity.Team, p identity.Person) error {
+		if t.ID == "staff" {
+			return nil
+		}
+		teams[p.ID] = append(teams[p.ID], t.ID)
+		if slices.Contains(p.Roles, "admin") {
+			of[t.ID] = append(of[t.ID], incident.Recipient{Person: p.ID, Team: t.ID, Name: p.Name, Email: p.Email})
+		}
+		return nil
+	})
+	return func(person string) (out []incident.Recipient) {
+		for _, t := range teams[person] {
+			out = append(out, of[t]...)
+		}
+		return out
+	}, err
+}
+
 // CheckSet computes the set of a bundle again, without a server.
 func CheckSet(ctx context.Context, file io.ReaderAt, size int64) (cli.SetResult, []string, error) {
 	r, wrong, err := breach.Check(ctx, file, size)

@@ -97,6 +97,11 @@ func (invented) Reach(context.Context) (func(subject string) []incident.Recipien
 	}, nil
 }
 
+// Admins implements incident.Concerned: invented people have none.
+func (invented) Admins(context.Context) (func(person string) []incident.Recipient, error) {
+	return func(string) []incident.Recipient { return nil }, nil
+}
+
 // Deliver implements incident.Post: to invented people, and to nobody else.
 func (v invented) Deliver(ctx context.Context, m mail.Message) (mail.Answer, error) { // clause: inc.breach-notify
 	if !strings.HasSuffix(m.To, inventedHost) {

@@ -463,9 +463,9 @@ func (a *app) breachLetters() *cobra.Command {
 
 func (a *app) breachLetter() *cobra.Command {
 	var class, reason string
-	c := &cobra.Command{Use: "letter INCIDENT test|pause|resume|stop|again|arrived|told|public [LETTER or MEMBER OF STAFF...]", Short: "Try out, pause or stop letters; decide about one",
+	c := &cobra.Command{Use: "letter INCIDENT test|pause|resume|stop|again|arrived|told|admins|public [LETTER or MEMBER OF STAFF...]", Short: "Try out, pause or stop letters; decide about one",
 		Long: `test sends the text of a class to members of staff. pause, resume and stop are for all letters. again and arrived decide about one
-of which nobody knows whether it arrived; told says how somebody was told whom letters do not reach. public counts all of
+of which nobody knows whether it arrived; told says how somebody was told whom letters do not reach. admins asks the admins of their teams to hand it on. public counts all of
 those as told by the public notice that two people have signed (paper public).`,
 		Example: "  writ incident breach letter I-3 test dev@example.com --class obtained\n  writ incident breach letter I-3 pause --reason \"a mistake in the text\"", Args: cobra.MinimumNArgs(2),
 		RunE: run(func(c *cobra.Command, args []string) error {

@@ -45,6 +45,7 @@ type Breaches interface {
 	Pace(ctx context.Context, who actor.Actor, ref, pace, reason string) (incident.Case, error)
 	DecideLetter(ctx context.Context, who actor.Actor, ref, id string, again bool, reason string) (incident.Case, error)
 	LetterTold(ctx context.Context, who actor.Actor, ref, id, how string) (incident.Case, error)
+	AskAdmins(ctx context.Context, who actor.Actor, ref string) (incident.Case, error)
 	TellInPublic(ctx context.Context, who actor.Actor, ref string, in incident.PublicWord) (incident.Case, error)
 	CountPublic(ctx context.Context, who actor.Actor, ref string) (incident.Case, error)
 	LetterRows(ctx context.Context, who actor.Actor, ref, after string, states ...string) ([]incident.LetterRow, error)
@@ -396,6 +397,7 @@ func textForms(v incident.Exposure, at string) (out []incidentForm) {
 		add("Tell nobody whose data was "+classWords(n), "untold", n, "Write down why", area("reason", "Why they get no letter", "Two people sign it."))
 	}
 	if n := unreached(v); n > 0 {
+		add("Ask the admins of those who are not reached", "admins", "", "Write to them")
 		signed := slices.IndexFunc(v.Papers, func(p incident.Paper) bool { return p.Kind == "public" && len(p.Signed) >= 2 })
 		if signed >= 0 {
 			add("Count them as told by the public notice", "count-public", "", "Count "+web.Count(n, "letter"))
@@ -478,6 +480,8 @@ func (c *Console) breachAct(ctx context.Context, who actor.Actor, ref string, f 
 		return c.Incidents.LetterTold(ctx, who, ref, f.get("letter"), f.get("reason"))
 	case "public":
 		return c.Incidents.TellInPublic(ctx, who, ref, incident.PublicWord{URL: f.get("url"), Reason: f.get("reason")})
+	case "admins":
+		return c.Incidents.AskAdmins(ctx, who, ref)
 	case "count-public":
 		return c.Incidents.CountPublic(ctx, who, ref)
 	}

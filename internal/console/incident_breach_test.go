@@ -22,6 +22,10 @@ func (stolen) Everybody(_ context.Context, fn func(string) error) error { return
 func (stolen) Tagged(string, string) []string                           { return nil }
 func (stolen) Named(_ context.Context, ref string) ([]string, error)    { return []string{ref}, nil }
 
+func (stolen) Admins(context.Context) (func(string) []incident.Recipient, error) {
+	return func(string) []incident.Recipient { return nil }, nil
+}
+
 func (stolen) Reach(context.Context) (func(string) []incident.Recipient, error) {
 	return func(string) []incident.Recipient {
 		return []incident.Recipient{{Person: "m", Name: "Mary", Email: "mary@example.test"}}

@@ -41,6 +41,8 @@ type Recipient struct {
 // Concerned tells who is to be told about a subject; nobody, where they are gone.
 type Concerned interface {
 	Reach(ctx context.Context) (func(subject string) []Recipient, error)
+	// Admins are those of the teams that somebody is a member of.
+	Admins(ctx context.Context) (func(person string) []Recipient, error)
 }
 
 // Post hands letters to a mail host one by one and says what became of each.

@@ -80,7 +80,7 @@ type (
 		Due   time.Time `json:"due"`
 	}
 	lettersIn struct {
-		Act    string   `json:"act"` // test, pause, resume, stop, again, arrived, told, public
+		Act    string   `json:"act"` // test, pause, resume, stop, again, arrived, told, admins, public
 		Letter string   `json:"letter,omitempty"`
 		Class  string   `json:"class,omitempty"`
 		To     []string `json:"to,omitempty"`
@@ -472,10 +472,12 @@ func (s *Service) postLetters(w http.ResponseWriter, r *http.Request, who actor.
 			return s.DecideLetter(r.Context(), who, ref, in.Letter, in.Act == "again", in.Reason)
 		case "told":
 			return s.LetterTold(r.Context(), who, ref, in.Letter, in.Reason)
+		case "admins":
+			return s.AskAdmins(r.Context(), who, ref)
 		case "public":
 			return s.CountPublic(r.Context(), who, ref)
 		}
-		return Case{}, badPaper("letter", "act", "One of: "+strings.Join(slices.Sorted(maps.Keys(paces)), ", ")+", test, again, arrived, told, public.")
+		return Case{}, badPaper("letter", "act", "One of: "+strings.Join(slices.Sorted(maps.Keys(paces)), ", ")+", test, again, arrived, told, admins, public.")
 	})
 }
 

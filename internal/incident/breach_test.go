@@ -83,6 +83,15 @@ func (x *exposed) Reach(context.Context) (func(string) []incident.Recipient, err
 	}, nil
 }
 
+func (x *exposed) Admins(context.Context) (func(string) []incident.Recipient, error) {
+	return func(person string) []incident.Recipient {
+		if person == "alone" {
+			return []incident.Recipient{{Person: "alone", Email: "alone@example.test"}}
+		}
+		return []incident.Recipient{{Person: "adm", Name: "Adm", Email: "adm@example.test"}, {Person: "mute", Name: "No address"}}
+	}, nil
+}
+
 func (x *exposed) Deliver(_ context.Context, m mail.Message) (mail.Answer, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
