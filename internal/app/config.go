@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"os"
@@ -59,6 +60,7 @@ type MailConfig struct {
 	URL  string `yaml:"url"`
 	From string `yaml:"from"`
 
+	Reports string `yaml:"reports,omitempty"` // address whose letters it brings there as well: each is a report, as of the status page's form
 	Bounces string `yaml:"bounces,omitempty"` // where a mail server of this machine brings notices about deliveries by LMTP: a socket's path, or 127.0.0.1:2424
 }
 
@@ -177,6 +179,9 @@ func (c Config) check(name string) error {
 	}
 	if want := notify.GoodIntake(c.Mail.Bounces); c.Mail.Bounces != "" && want != "" {
 		return bad("mail.bounces", c.Mail.Bounces, want)
+	}
+	if a, err := mail.ParseAddress(c.Mail.Reports); c.Mail.Reports != "" && (err != nil || a.Address != c.Mail.Reports || strings.EqualFold(c.Mail.Reports, c.Mail.From) || c.Mail.Bounces == "") {
+		return bad("mail.reports", c.Mail.Reports, "an address of its own, and mail.bounces beside it")
 	}
 	if err := c.Watch.check(bad); err != nil {
 		return err

@@ -62,3 +62,17 @@ func TestGateSettings(t *testing.T) {
 		t.Errorf("%+v %v", l, err)
 	}
 }
+
+// Letters are taken as reports at an address of their own, where a mail server brings them.
+func TestReportAddress(t *testing.T) {
+	for address, good := range map[string]bool{"": true, "report@example.com": true, "Report <report@example.com>": false, "report": false, "WRIT@example.com": false, "a@b\r\nc": false} {
+		c := settings("Example")
+		c.Mail.From, c.Mail.Bounces, c.Mail.Reports = "writ@example.com", "127.0.0.1:2424", address
+		if err := c.check("writ.yaml"); (err == nil) != good {
+			t.Errorf("%q: %v", address, err)
+		}
+		if c.Mail.Bounces = ""; address != "" && c.check("writ.yaml") == nil {
+			t.Errorf("%q: nobody brings them", address)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"writ/internal/actor"
@@ -12,6 +13,7 @@ import (
 	"writ/internal/identity"
 	"writ/internal/incident"
 	"writ/internal/incident/status"
+	"writ/internal/notify"
 	"writ/internal/web"
 )
 
@@ -51,6 +53,19 @@ func (a *App) buildIncidents() (err error) {
 	if err == nil {
 		a.journal.Follow(incident.Followed, a.incident.Follow)
 	}
+	return err
+}
+
+// readReport takes a letter to the address for reports. Nothing is written back to that address.
+func (a *App) readReport(ctx context.Context, l notify.Letter) error { // clause: inc.categorise
+	if strings.EqualFold(l.From, a.config.Mail.Reports) || strings.EqualFold(l.From, a.config.Mail.From) {
+		l.From = ""
+	}
+	m := incident.Mailed{From: l.From, Subject: l.Subject, Text: l.Text}
+	if l.Addr.IsValid() {
+		m.Network = web.NetworkOf(l.Addr)
+	}
+	_, err := a.incident.ReportMailed(ctx, m)
 	return err
 }
 

@@ -84,7 +84,8 @@ func (a *App) buildWatch() (err error) {
 	d := notify.Deps{DB: a.db, Keys: a.ring, Mail: a.mail, Jobs: a.jobs, Company: company, Now: a.now, Log: a.log.With("module", "notify"),
 		Tester:   func(ctx context.Context) (string, error) { return a.watch.Tester(ctx) },
 		Commands: a.config.Watch.Commands,
-		Keepers:  func() []notify.Keeper { return []notify.Keeper{a.incident, a.status} }}
+		Inbox:    a.config.Mail.Reports, Read: a.readReport,
+		Keepers: func() []notify.Keeper { return []notify.Keeper{a.incident, a.status} }}
 	if !a.mail.Outside() {
 		d.Folder = a.path(alarmFolder)
 	}

@@ -54,6 +54,8 @@ type NewReport struct {
 	Email   string // for the answer; may be empty
 	Network string
 	Stamp   string // of the form that it came with
+
+	mailed bool // it came by letter, with no form
 }
 
 // Report is one, for who may act.
@@ -148,6 +150,9 @@ func (s *Service) Report(ctx context.Context, who actor.Actor, in NewReport) (st
 		if err := ledger.One(ctx, tx, countThanks, []any{&told}, address, us(tx.Now().Add(-time.Hour))); err != nil {
 			return err
 		}
+		if in.mailed && address != "" && told >= reportsPerHour {
+			return fewer("sender")
+		}
 		if _, err := tx.Exec(ctx, insertReport, id, of, kind.ID, person, mark, us(tx.Now()), box, address); err != nil {
 			return err
 		}
@@ -180,7 +185,10 @@ func (s *Service) checkReport(ctx context.Context, in *NewReport) (ReportKind, e
 	if a, err := netmail.ParseAddress(in.Email); in.Email != "" && (err != nil || a.Name != "" || a.Address != in.Email || len(in.Email) > 254 || strings.ContainsAny(in.Email, "\r\n ")) {
 		bad("email", "This is no e-mail address. Leave it empty if you want no answer.")
 	}
-	ok, err := s.stamped(ctx, *in)
+	ok, err := in.mailed, error(nil)
+	if !ok {
+		ok, err = s.stamped(ctx, *in)
+	}
 	if err != nil {
 		return ReportKind{}, err
 	}
@@ -200,9 +208,13 @@ func (s *Service) fewReports(ctx context.Context, r ledger.Reader, mark string, 
 		return err
 	}
 	if n >= reportsPerHour {
-		return fault.New(fault.Limited, "too_many", fault.Public{Problem: "Too much was reported from your network.", Next: "Try again in an hour."})
+		return fewer("network")
 	}
 	return nil
+}
+
+func fewer(of string) error {
+	return fault.New(fault.Limited, "too_many", fault.Public{Problem: "Too much was reported from your " + of + ".", Next: "Try again in an hour."})
 }
 
 // newReference is how a report is spoken of.

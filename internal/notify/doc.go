@@ -29,7 +29,7 @@
 // rests, and one try looks whether it is back), or that asks to be left alone.
 //
 // Tables: see schema/. Read notify.go, channel.go, delivery.go, send.go, rest.go; then guard.go, webhook.go,
-// ways.go, command.go, follow.go; // report.go, bounce.go, intake.go.
+// ways.go, command.go, follow.go; report.go, bounce.go, intake.go, inbox.go.
 //
 // For: owners and engineers, who are told; every module with something to tell.
 package notify

@@ -83,38 +83,66 @@ func (s *Service) Intake(ctx context.Context, l net.Listener) error {
 	return fmt.Errorf("take notices about deliveries: %w", err)
 }
 
-// intake is the door; each connection is a session of its own.
+// intake is the door.
 type intake struct {
 	s      *Service
 	ctx    context.Context //nolint:containedctx // the library has none
 	places chan struct{}
 }
 
-func (i intake) NewSession(*smtp.Conn) (smtp.Session, error) { return i, nil }
-func (intake) Mail(string, *smtp.MailOptions) error          { return nil }
-func (intake) Rcpt(string, *smtp.RcptOptions) error          { return nil }
-func (intake) Reset()                                        {}
-func (intake) Logout() error                                 { return nil }
+func (i intake) NewSession(*smtp.Conn) (smtp.Session, error) { return &brought{intake: i}, nil }
 
-func (i intake) Data(r io.Reader) error {
+// brought is one connection.
+type brought struct {
+	intake
+	read bool // the letter is to the address for reports
+}
+
+func (*brought) Mail(string, *smtp.MailOptions) error { return nil }
+func (b *brought) Reset()                             { b.read = false }
+func (*brought) Logout() error                        { return nil }
+
+func (b *brought) Rcpt(to string, _ *smtp.RcptOptions) error {
+	b.read = b.s.Inbox != "" && b.s.Read != nil && strings.EqualFold(to, b.s.Inbox)
+	return nil
+}
+
+func (b *brought) Data(r io.Reader) error {
+	i := b.intake
 	select {
 	case i.places <- struct{}{}:
 		defer func() { <-i.places }()
 	case <-i.ctx.Done():
 		return later("it ends")
 	}
-	_, err := i.s.Bounce(i.ctx, actor.Actor{Kind: actor.Machine, ID: "mail", Via: "lmtp"}, r)
+	var err error
+	if b.read {
+		err = i.s.inbox(i.ctx, r)
+	} else {
+		_, err = i.s.Bounce(i.ctx, actor.Actor{Kind: actor.Machine, ID: "mail", Via: "lmtp"}, r)
+	}
 	_, p := fault.PublicOf(err)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, fault.Invalid), errors.Is(err, fault.NotFound):
 		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: p.Problem}
+	case errors.Is(err, fault.Limited) && b.read: // whoever wrote it is told now, and not for days
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: p.Problem + " " + p.Next}
 	case errors.Is(err, fault.Limited):
 		return later(p.Problem)
 	}
-	i.s.Log.Error("a notice about a delivery could not be taken", "err", err)
+	i.s.Log.Error("a letter or a notice about one could not be taken", "err", err)
 	return later("it cannot be written down now")
+}
+
+// inbox gives a letter to whoever reads reports.
+func (s *Service) inbox(ctx context.Context, r io.Reader) error {
+	l, err := ReadLetter(r)
+	if err != nil {
+		return err
+	}
+	return s.Read(ctx, l) //nolint:wrapcheck // a fault for the reader
 }
 
 func later(why string) error {

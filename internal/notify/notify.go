@@ -69,6 +69,8 @@ type Deps struct {
 	Resolve  func(ctx context.Context, host string) ([]netip.Addr, error) // nil = the system's
 	Tester   func(ctx context.Context) (string, error)                    // who gets the weekly letter; nil = no tests by themselves
 	Commands map[string]string                                            // programs of this machine that a channel may start: name → path
+	Inbox    string                                                       // address whose letters the intake takes as reports; "" = none
+	Read     func(ctx context.Context, l Letter) error                    // takes them
 	Keepers  func() []Keeper                                              // of letters of their own; nil = there are none
 }
 

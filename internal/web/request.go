@@ -70,14 +70,17 @@ func RemoteIP(r *http.Request) netip.Addr {
 // /24 for IPv4 and /48 for IPv6, which is coarse enough not to name a person and fine
 // enough to slow down an attacker.
 func StrangerOf(r *http.Request) actor.Actor {
-	ip := RemoteIP(r)
+	return actor.Actor{Kind: actor.Stranger, ID: NetworkOf(RemoteIP(r)), Via: "https"}
+}
+
+// NetworkOf is the network of an address, by which strangers are counted: /24, or /48.
+func NetworkOf(ip netip.Addr) string {
 	bits := 24
 	if ip.Is6() {
 		bits = 48
 	}
-	id := "local"
 	if p, err := ip.Prefix(bits); err == nil && p.IsValid() {
-		id = p.String()
+		return p.String()
 	}
-	return actor.Actor{Kind: actor.Stranger, ID: id, Via: "https"}
+	return "local"
 }
