@@ -55,14 +55,7 @@ func (e ends) Kinds() []string {
 func (e ends) Cut(ctx context.Context, who actor.Actor, ref, kind, id string) (before, after string, err error) { // clause: inc.breach-research
 	switch kind {
 	case oneSession:
-		at, _, err := e.LiveSession(ctx, id)
-		if errors.Is(err, fault.Unauthenticated) {
-			return "the session is over already", "the session is over", nil
-		}
-		if err != nil {
-			return "", "", err
-		}
-		return "the session was live", "the session is over", e.EndSession(ctx, who, at.ID, id)
+		return e.cutSession(ctx, who, id)
 	case allSessions:
 		person, err := e.person(ctx, id)
 		if err != nil {
@@ -75,14 +68,26 @@ func (e ends) Cut(ctx context.Context, who actor.Actor, ref, kind, id string) (b
 	case network:
 		return e.cutNetwork(ctx, who, ref, id)
 	}
-	_, err = e.Standing(ctx, actor.Actor{Kind: actor.Machine, Token: id})
-	if errors.Is(err, fault.Unauthenticated) {
-		return "the token has ended already", "the token has ended", nil
+	ended, err := e.TokenEnded(ctx, id)
+	if err != nil { // one that there never was is no evidence
+		return "", "", err
 	}
+	if ended {
+		return "the token had ended already", "the token has ended", nil
+	}
+	return "the token was live", "the token has ended", e.RevokeToken(ctx, who, id)
+}
+
+// cutSession ends a session, also one that reaches nothing until its factor is given.
+func (e ends) cutSession(ctx context.Context, who actor.Actor, id string) (before, after string, err error) {
+	person, ended, err := e.SessionOf(ctx, id)
 	if err != nil {
 		return "", "", err
 	}
-	return "the token was live", "the token has ended", e.RevokeToken(ctx, who, id)
+	if ended {
+		return "the session was over already", "the session is over", nil
+	}
+	return "the session was live", "the session is over", e.EndSession(ctx, who, person, id)
 }
 
 // cutKey ends an access key that works, or that works again once its owner is let in again.
@@ -161,7 +166,8 @@ func (e ends) Again(ctx context.Context, kind, id string) (refused bool, says st
 func (e ends) person(ctx context.Context, ref string) (string, error) {
 	id, _, err := e.PersonByHandle(ctx, ref)
 	if errors.Is(err, fault.NotFound) {
-		return ref, nil
+		id = ref
+		_, err = e.Handle(ctx, id)
 	}
 	return id, err
 }

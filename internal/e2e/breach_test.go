@@ -126,6 +126,9 @@ func (k *talker) breaches(t *testing.T, second *visitor) {
 	}
 	k.ask(t, "incident", "step", one, "told")
 	session := decode[struct{ Session struct{ ID string } }](t, v.want(http.StatusOK, "GET", "session", nil).body).Session.ID
+	for kind, id := range map[string]string{"session": session + "x", "token": "nothing", "sessions": "nobody"} { // what never was is no evidence
+		must(t, 1, k.writ("incident", "breach", "cut", one, kind, id), "no such")
+	}
 	k.ask(t, "incident", "breach", "cut", one, "session", session)
 	v.want(http.StatusUnauthorized, "GET", "session", nil)
 	key := decode[struct {

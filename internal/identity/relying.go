@@ -2,10 +2,13 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"writ/internal/actor"
 	"writ/internal/canary"
+	"writ/internal/fault"
+	"writ/internal/ledger"
 	"writ/internal/secret"
 )
 
@@ -37,6 +40,27 @@ func (s *Service) LiveSession(ctx context.Context, id string) (actor.Actor, Sess
 	who := s.actorOf(l, "https")
 	return who, Session{ID: l.id, Person: l.person, Team: l.team, Kind: l.kind, Roles: who.Roles, Lent: who.Lent, ACR: l.acr, AMR: rolesOf(l.amr),
 		Low: l.low, Started: l.started, Seen: seen, IdleEnds: seen.Add(idle), Ends: ends}, nil
+}
+
+// SessionOf says whose a session is or was, and whether it has ended. One that owes a second
+// factor or the terms reaches nothing and has not ended. fault.NotFound: there was none, or
+// nothing is kept of it any more.
+func (s *Service) SessionOf(ctx context.Context, id string) (person string, ended bool, err error) {
+	err = ledger.One(ctx, s.DB, `SELECT person, ended IS NOT NULL FROM identity_session WHERE id = $1`, []any{&person, &ended}, id)
+	if errors.Is(err, fault.NotFound) {
+		err = fault.Newf(fault.NotFound, "no_session", "There was no such session, or it ended so long ago that nothing is kept of it.")
+	}
+	return person, ended, err //nolint:wrapcheck // the ledger says what failed
+}
+
+// TokenEnded says whether a token was ended. One that is past its time was not. fault.NotFound:
+// there was none.
+func (s *Service) TokenEnded(ctx context.Context, id string) (ended bool, err error) {
+	err = ledger.One(ctx, s.DB, `SELECT ended IS NOT NULL FROM identity_token WHERE id = $1`, []any{&ended}, id)
+	if errors.Is(err, fault.NotFound) {
+		err = noToken()
+	}
+	return ended, err //nolint:wrapcheck // the ledger says what failed
 }
 
 // ActivePerson is somebody who may sign in, for what is told about them with their

@@ -123,7 +123,7 @@ func TestSessionObeysTheRulesInForce(t *testing.T) {
 
 func testSessionsListAndEnd(t *testing.T) {
 	w := open(t)
-	_, email := w.customer("mia")
+	mia, email := w.customer("mia")
 	a, b, c := w.browser(), w.browser(), w.browser()
 	for _, x := range []browser{a, b, c} {
 		x.signIn(email, good)
@@ -139,6 +139,17 @@ func testSessionsListAndEnd(t *testing.T) {
 	}
 	a.api(204, "DELETE", "sessions/"+newest["id"].(string), nil)
 	c.api(401, "GET", "session", nil)
+	for id, want := range map[string]bool{newest["id"].(string): true, xs[1].(map[string]any)["id"].(string): false} {
+		if person, ended, err := w.svc.SessionOf(t.Context(), id); err != nil || ended != want || person != mia {
+			t.Errorf("%s of %s ended %v: %v", id, person, ended, err)
+		}
+	}
+	if _, _, err := w.svc.SessionOf(t.Context(), "nothing"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("a session that there never was: %v", err)
+	}
+	if _, err := w.svc.TokenEnded(t.Context(), "nothing"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("a token that there never was: %v", err)
+	}
 	a.api(404, "DELETE", "sessions/"+newest["id"].(string), nil)
 	_, other := w.customer("noa")
 	d := w.browser()
