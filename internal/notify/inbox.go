@@ -86,19 +86,31 @@ func oneLine(v string) string {
 	return clean(v)
 }
 
-var inBrackets = regexp.MustCompile(`\[(?:IPv6:)?([0-9A-Fa-f:.]+)\]`)
+// An address that a mail server saw stands in brackets, and where it says what the client called
+// itself as well, within parentheses: from HELO (NAME [ADDRESS]).
+var (
+	seenAddress = regexp.MustCompile(`\((?:[^()\[\]]*\s)?\[(?:IPv6:)?([0-9A-Fa-f:.]+)\]`)
+	inBrackets  = regexp.MustCompile(`\[(?:IPv6:)?([0-9A-Fa-f:.]+)\]`)
+)
 
 // handedFrom is who handed the letter to this machine's mail server: its line is the first one, and
-// those below it anybody may have written.
+// those below it anybody may have written. What a client calls itself may be an address in brackets
+// too, and stands before what the server saw: the last one counts.
 func handedFrom(h mail.Header) netip.Addr {
-	for _, v := range h["Received"] {
-		if m := inBrackets.FindStringSubmatch(v[:min(len(v), mostField)]); m != nil {
-			a, _ := netip.ParseAddr(m[1])
-			return a.Unmap()
-		}
-		break
+	lines := h["Received"]
+	if len(lines) == 0 {
+		return netip.Addr{}
 	}
-	return netip.Addr{}
+	line := lines[0][:min(len(lines[0]), mostField)]
+	text := inBrackets.FindStringSubmatch(line)
+	if seen := seenAddress.FindAllStringSubmatch(line, -1); seen != nil {
+		text = seen[len(seen)-1]
+	}
+	if text == nil {
+		return netip.Addr{}
+	}
+	a, _ := netip.ParseAddr(text[1])
+	return a.Unmap()
 }
 
 // plain is the first plain text of a part.

@@ -58,6 +58,19 @@ func TestReadLetter(t *testing.T) {
 	}
 }
 
+// Whoever hands a letter over chooses what they call themselves, and not where they are.
+func TestLetterIsFromWhereItWasSeen(t *testing.T) {
+	for line, want := range map[string]string{
+		"from [203.0.113.9] (unknown [192.0.2.7])\r\n\tby mx with ESMTP": "192.0.2.7", "from ([203.0.113.9] (unknown [192.0.2.7]) by mx": "192.0.2.7", // Postfix, OpenSMTPD
+		"from [IPv6:2001:db8::9] (h.example [IPv6:2001:db8::7]) by mx": "2001:db8::7", "from h ([192.0.2.7]) by mx": "192.0.2.7", "from [192.0.2.7] (helo=[203.0.113.9]) by mx": "192.0.2.7", // Exim
+		"from h ([192.0.2.7] helo=[203.0.113.9]) by mx": "192.0.2.7", "from localhost by mx": "invalid IP",
+	} {
+		if l, err := notify.ReadLetter(strings.NewReader("Received: " + line + "\r\nSubject: x\r\n\r\nText")); err != nil || l.Addr.String() != want {
+			t.Errorf("%q: %s %v, want %s", line, l.Addr, err, want)
+		}
+	}
+}
+
 func nested(deep int) string {
 	if deep == 0 {
 		return "Content-Type: text/plain\r\n\r\nhidden\r\n"
