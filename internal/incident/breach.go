@@ -132,14 +132,20 @@ func (s *Service) known(ctx context.Context, who actor.Actor, ref, what string) 
 // actBreach is a change of a breach by somebody who works on it.
 func (s *Service) actBreach(ctx context.Context, who actor.Actor, ref, wanted string, fn func(tx *ledger.Tx, c *Case) (ledger.Event, error)) (Case, error) {
 	return s.act(ctx, who, ref, 0, func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
-		if at := c.States[engine.B]; at == "" || at == "BX" || !c.Open() {
-			return nil, kept(*c, engine.B, wanted, nil)
-		}
-		if err := s.insider(ctx, tx, who, *c); err != nil {
+		if err := s.underWay(ctx, tx, who, *c, wanted); err != nil {
 			return nil, err
 		}
 		return fn(tx, c)
 	})
+}
+
+// underWay refuses what is done in a breach where there is none any more, and by whoever has no
+// part in it.
+func (s *Service) underWay(ctx context.Context, r ledger.Reader, who actor.Actor, c Case, wanted string) error {
+	if at := c.States[engine.B]; at == "" || at == "BX" || !c.Open() {
+		return kept(c, engine.B, wanted, nil)
+	}
+	return s.insider(ctx, r, who, c)
 }
 
 // write keeps a paper. also may add to the change; nil = nothing.

@@ -114,6 +114,9 @@ func (s *Service) Dismiss(ctx context.Context, who actor.Actor, ref string, in D
 // Contain ends what the attacker holds, then tries what the attacker did once more. What was
 // found is a paper; every one of them refused is what contained means.
 func (s *Service) Contain(ctx context.Context, who actor.Actor, ref, kind, id string) (Case, error) { // clause: inc.breach-research
+	if err := s.Access.Allow(ctx, who, access.IncidentAct, ""); err != nil {
+		return Case{}, err
+	}
 	c, err := s.find(ctx, s.DB, ref)
 	if err != nil {
 		return Case{}, err
@@ -125,7 +128,7 @@ func (s *Service) Contain(ctx context.Context, who actor.Actor, ref, kind, id st
 	if id, err = line("cut", "id", id, 1, 300); err != nil {
 		return Case{}, err
 	}
-	if err := s.insider(ctx, s.DB, who, c); err != nil {
+	if err := s.underWay(ctx, s.DB, who, c, paperCut); err != nil { // before anything is ended
 		return Case{}, err
 	}
 	x := CutDone{Kind: kind, ID: id}

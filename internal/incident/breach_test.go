@@ -657,4 +657,8 @@ func TestDismiss(t *testing.T) { // breaks: inc.breach-research
 	if held, _ := w.svc.HoldStands(ctx); held {
 		t.Error("the hold stays")
 	}
+	w.breach.alive = map[string]bool{"s1": true}
+	if _, err := w.svc.Contain(ctx, w.as("dev"), "I-1", "session", "s1"); err == nil || !w.breach.alive["s1"] {
+		t.Errorf("something is cut where there is no breach any more: %v", err)
+	}
 }
