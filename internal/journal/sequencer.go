@@ -282,7 +282,7 @@ func (s *sequencer) step(ctx context.Context) (int, error) {
 		if count == 0 && !reread && !keep && len(head.Note) > 0 {
 			return nil
 		}
-		return s.write(ctx, t, next, head, pending, now, keep)
+		return s.write(ctx, t, next, head, pending, s.now(), keep) // a time of before the claim could be one of before they happened
 	})
 	if err != nil {
 		s.state = nil
