@@ -38,21 +38,6 @@ func (p *prepared) get(text string) (s *sql.Stmt, kept bool, err error) {
 	return s, true, nil
 }
 
-func (p *prepared) exec(ctx context.Context, text string, args []any) (int64, error) {
-	s, kept, err := p.get(text)
-	if err != nil {
-		return 0, err
-	}
-	if !kept {
-		defer s.Close()
-	}
-	res, err := s.ExecContext(ctx, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
-}
-
 func (p *prepared) query(ctx context.Context, text string, args []any) (*sql.Rows, error) {
 	s, kept, err := p.get(text)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -15,12 +16,14 @@ import (
 )
 
 // Limits of the writer, measured with the benchmarks beside: a batch takes what waits
-// already, never waits for more.
+// already, and what is about to; it never waits for what may come.
 const (
 	closureLimit = 50 * time.Millisecond
 	batchMax     = 64
 	batchTime    = 5 * time.Millisecond
+	batchYields  = 4
 	queueLength  = 1024
+	carefulFor   = 1024
 )
 
 // writer owns the one write connection. Its goroutine takes the first waiting change,
@@ -31,7 +34,8 @@ type writer struct {
 	lite  *lite
 	pool  *sql.DB
 	conn  *sql.Conn
-	stmts prepared
+	stmts prepared // that answer with rows
+	own   native
 	hold  *hold
 	queue chan *change
 	stop  chan struct{}
@@ -41,6 +45,7 @@ type writer struct {
 	ctx       context.Context // of the closures' statements; replaced after each cut
 	interrupt context.CancelFunc
 	timer     *time.Timer
+	careful   int // so many of the next changes get a savepoint each
 }
 
 // The states of a waiting change.
@@ -70,6 +75,12 @@ func openWriter(ctx context.Context, l *lite, address string, held *hold) (*writ
 	w := &writer{lite: l, pool: pool, conn: conn, hold: held, queue: make(chan *change, queueLength),
 		stop: make(chan struct{}), done: make(chan struct{}), timer: time.NewTimer(time.Hour)}
 	w.stmts.new = conn.PrepareContext
+	if err := conn.Raw(func(c any) error { // ours until it is closed: the pool has no other, and nobody else gets this one
+		w.own = native{conn: c.(driver.Conn).Raw(), stmts: map[string]*sqlite3.Stmt{}}
+		return nil
+	}); err != nil {
+		return nil, errors.Join(err, conn.Close(), pool.Close())
+	}
 	w.ctx, w.interrupt = context.WithCancel(context.Background())
 	go w.loop()
 	return w, nil
@@ -136,6 +147,9 @@ type outcome struct {
 // batch runs first and what waits behind it in one transaction. Answers are given
 // after the commit, also to those that failed: they may have failed because of what
 // an earlier member wrote, which a failed commit takes back.
+//
+// A savepoint costs a copy of each page that a member writes, so members get one only
+// after one of them has failed lately: the first that fails takes the batch with it.
 func (w *writer) batch(first *change) {
 	if !first.state.CompareAndSwap(chWaiting, chTaken) {
 		return
@@ -147,17 +161,19 @@ func (w *writer) batch(first *change) {
 	var decided []outcome
 	good, start := 0, time.Now()
 	for c := first; c != nil; c = w.next(len(decided), start) {
-		savepoint := good > 0
+		savepoint := good > 0 && w.careful > 0
+		w.careful = max(0, w.careful-1)
 		err := w.member(c, savepoint)
 		decided = append(decided, outcome{c, err})
 		if err == nil {
 			good++
 			continue
 		}
+		w.careful = carefulFor
 		if savepoint && w.inTransaction() {
 			continue
 		}
-		if !savepoint { // it was alone: its rollback ended the transaction
+		if good == 0 { // it was alone: its rollback ended the transaction
 			break
 		}
 		w.alone(decided) // the whole transaction is lost
@@ -169,16 +185,21 @@ func (w *writer) batch(first *change) {
 	w.answer(decided)
 }
 
-// next takes a change that waits already, within the bounds of a batch.
+// next takes a change that waits already, within the bounds of a batch. Where others wait
+// together, those who could run now and are kept from it by the batch may bring theirs first.
 func (w *writer) next(n int, start time.Time) *change {
-	for n < batchMax && time.Since(start) < batchTime {
+	for yields := 0; n < batchMax && time.Since(start) < batchTime; {
 		select {
 		case c := <-w.queue:
 			if c.state.CompareAndSwap(chWaiting, chTaken) {
 				return c
 			}
 		default:
-			return nil
+			if n < 2 || yields == batchYields {
+				return nil
+			}
+			yields++
+			runtime.Gosched()
 		}
 	}
 	return nil
@@ -333,7 +354,7 @@ func (w *writer) command(text string) error {
 
 // fixed is command for the few that each change needs: they are parsed once.
 func (w *writer) fixed(text string) error {
-	_, err := w.stmts.exec(context.Background(), text, nil)
+	_, err := w.own.exec(context.Background(), text, nil)
 	return err
 }
 
@@ -352,16 +373,11 @@ func (w *writer) rollback() {
 // inTransaction asks SQLite itself: an interrupt, a full disk or an I/O error may
 // have ended the transaction.
 func (w *writer) inTransaction() bool {
-	in := false
-	err := w.conn.Raw(func(c any) error {
-		in = !c.(driver.Conn).Raw().GetAutocommit()
-		return nil
-	})
-	return err == nil && in
+	return !w.own.conn.GetAutocommit()
 }
 
 func (w *writer) exec(query string, args []any) (int64, error) {
-	return w.stmts.exec(w.ctx, w.lite.texts.sqlite(query), args)
+	return w.own.exec(w.ctx, w.lite.texts.sqlite(query), args)
 }
 
 func (w *writer) query(query string, args []any) (*sql.Rows, error) {
@@ -383,5 +399,5 @@ func (w *writer) close() error {
 
 // closeConn closes the write connection; last, so that it moves the log into the file.
 func (w *writer) closeConn() error {
-	return errors.Join(w.stmts.close(), w.conn.Close(), w.pool.Close())
+	return errors.Join(w.stmts.close(), w.own.close(), w.conn.Close(), w.pool.Close())
 }
