@@ -24,6 +24,7 @@ func (s *Service) Saw(ctx context.Context, tx *ledger.Tx, who actor.Actor, thing
 }
 
 // saw notes that somebody knows a value; given is when they were handed it, 0 = they wrote it.
+// Times are those of the first read of a minute; the entries of the journal have each.
 func saw(ctx context.Context, tx *ledger.Tx, who actor.Actor, thing string, version, given int64) error {
 	if _, err := tx.Exec(ctx, upsertSeen, who.String(), teamOf(who), thing, version, us(tx.Now()), given); err != nil {
 		return fmt.Errorf("note who saw %s: %w", thing, err)
@@ -241,7 +242,7 @@ func (s *Service) getSeen(w http.ResponseWriter, r *http.Request, who actor.Acto
 
 const (
 	upsertSeen = `INSERT INTO vault_seen (who, team, thing, version, at, given) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (who, thing, version) DO UPDATE SET at = excluded.at, given = CASE WHEN excluded.given > vault_seen.given THEN excluded.given ELSE vault_seen.given END`
+		ON CONFLICT (who, thing, version) DO UPDATE SET at = excluded.at, given = excluded.given WHERE excluded.given >= vault_seen.given + 60000000`
 	nextKnower    = `SELECT MIN(who) FROM vault_seen WHERE team = $1 AND who > $2 AND who < $3`
 	selectSeen    = `SELECT thing, version, at FROM vault_seen WHERE who = $1 AND team = $2 ORDER BY thing`
 	selectKnowers = `SELECT s.who, s.at FROM vault_seen s JOIN vault_version v ON v.param = $2 AND v.version = $3 AND v.origin = s.version WHERE s.thing = $1 ORDER BY s.who LIMIT 1000`

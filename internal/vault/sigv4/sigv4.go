@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"writ/internal/secret"
@@ -110,9 +111,47 @@ func Parse(header string) (Signed, error) {
 // could be asked with the same one.
 var mustSign = []string{"host", "x-amz-date"}
 
+// Verifier checks signatures. It keeps the keys that it derived for those whose signature
+// was good, each for its day, region and service: four of the five HMACs of a request. The
+// zero Verifier is ready.
+type Verifier struct {
+	mu      sync.Mutex
+	derived map[Credential]derived
+}
+
+// derived is a key of a day, and the secret that it comes from.
+type derived struct{ secret, key []byte }
+
+// maxDerived bounds what a Verifier keeps; all of it goes when there is more.
+const maxDerived = 1000
+
+// key is the signing key of a credential. A kept one counts only for the secret that the
+// caller's key has now.
+func (v *Verifier) key(c Credential, s secret.Text) []byte {
+	v.mu.Lock()
+	d, ok := v.derived[c]
+	v.mu.Unlock()
+	if ok && subtle.ConstantTimeCompare(d.secret, []byte(s.Reveal())) == 1 {
+		return d.key
+	}
+	return derive(s, c)
+}
+
+func (v *Verifier) keep(c Credential, s secret.Text, key []byte) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if d, ok := v.derived[c]; ok && &d.key[0] == &key[0] {
+		return
+	}
+	if v.derived == nil || len(v.derived) >= maxDerived {
+		v.derived = map[Credential]derived{}
+	}
+	v.derived[c] = derived{[]byte(s.Reveal()), key}
+}
+
 // Verify reports whether the holder of the secret signed this request, with this body,
 // for the service, about now.
-func (s Signed) Verify(r *http.Request, body [32]byte, service string, key secret.Text, now time.Time) error { // clause: vault.access-logged
+func (v *Verifier) Verify(s Signed, r *http.Request, body [32]byte, service string, of secret.Text, now time.Time) error { // clause: vault.access-logged
 	if s.Service != service {
 		return refuse(Invalid, "Credential should be scoped to the service %s.", service)
 	}
@@ -148,9 +187,11 @@ func (s Signed) Verify(r *http.Request, body [32]byte, service string, key secre
 	if err != nil {
 		return refuse(Invalid, "%s", err)
 	}
+	key := v.key(s.Credential, of)
 	if !hmac.Equal(sign(key, s.Credential, date, canonical), s.signature) {
 		return refuse(Invalid, "The request signature we calculated does not match the signature you provided. Check your secret access key and signing method.")
 	}
+	v.keep(s.Credential, of, key)
 	return nil
 }
 
@@ -161,18 +202,23 @@ func Sign(r *http.Request, headers []string, body [32]byte, c Credential, key se
 	if err != nil {
 		return err
 	}
-	sig := sign(key, c, r.Header.Get("X-Amz-Date"), canonical)
+	sig := sign(derive(key, c), c, r.Header.Get("X-Amz-Date"), canonical)
 	r.Header.Set("Authorization", fmt.Sprintf("%s Credential=%s/%s, SignedHeaders=%s, Signature=%x", algorithm, c.KeyID, c.scope(), strings.Join(headers, ";"), sig))
 	return nil
 }
 
-func sign(key secret.Text, c Credential, date, canonical string) []byte {
-	k := mac([]byte("AWS4"+key.Reveal()), c.Day)
+// derive makes the signing key of a day, region and service.
+func derive(s secret.Text, c Credential) []byte {
+	k := mac([]byte("AWS4"+s.Reveal()), c.Day)
 	for _, part := range []string{c.Region, c.Service, ending} {
 		k = mac(k, part)
 	}
+	return k
+}
+
+func sign(key []byte, c Credential, date, canonical string) []byte {
 	sum := sha256.Sum256([]byte(canonical))
-	return mac(k, strings.Join([]string{algorithm, date, c.scope(), hex.EncodeToString(sum[:])}, "\n"))
+	return mac(key, strings.Join([]string{algorithm, date, c.scope(), hex.EncodeToString(sum[:])}, "\n"))
 }
 
 func mac(key []byte, text string) []byte {
@@ -188,7 +234,12 @@ func canonicalRequest(r *http.Request, headers []string, sum string) (string, er
 	if path == "" {
 		path = "/"
 	}
-	fmt.Fprintf(&b, "%s\n%s\n%s\n", r.Method, canonicalPath(path), canonicalQuery(r.URL.Query()))
+	b.Grow(512)
+	b.WriteString(r.Method + "\n" + canonicalPath(path) + "\n")
+	if r.URL.RawQuery != "" {
+		b.WriteString(canonicalQuery(r.URL.Query()))
+	}
+	b.WriteByte('\n')
 	for _, h := range headers {
 		vs := r.Header.Values(h)
 		switch h {

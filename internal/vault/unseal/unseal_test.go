@@ -154,7 +154,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail("MissingAuthenticationTokenException")
 		return
 	}
-	if err := signed.Verify(r, sha256.Sum256(body), "kms", s.secret, s.now); err != nil {
+	if err := new(sigv4.Verifier).Verify(signed, r, sha256.Sum256(body), "kms", s.secret, s.now); err != nil {
 		fail("InvalidSignatureException")
 		return
 	}
