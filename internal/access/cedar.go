@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"writ/internal/actor"
@@ -48,7 +49,24 @@ type book struct {
 	actions map[Action]types.EntityUID
 	roles   []Role
 	age     time.Duration // of the second factor behind a hosting role
+
+	mu      sync.Mutex
+	decided map[question]bool // of callers whose second factor has no time, as programs have none
 }
+
+// question is all that Cedar is told about such a caller: the answer holds as long as the book.
+type question struct {
+	kind                  actor.Kind
+	id, roles, lent, team string
+	acr                   int
+	via                   string
+	entered               bool
+	action                Action
+	object                string
+}
+
+// maxDecided bounds what a book remembers; all of it goes when there is more.
+const maxDecided = 4096
 
 // right is what one rule is about. A rule for each keeps Cedar from reading a row's whole
 // set of actions at every question.
@@ -222,10 +240,32 @@ func uid(t types.EntityType, id string) types.EntityUID {
 	return types.NewEntityUID(t, types.String(id))
 }
 
-// decide asks Cedar. Entities are made of the actor that a door made, never of what a
+// decide answers from memory, where time has no part in the answer, or asks Cedar.
+func (b *book) decide(who actor.Actor, action Action, object string, now time.Time) bool {
+	if !who.FactorAt.IsZero() {
+		return b.ask(who, action, object, now)
+	}
+	q := question{who.Kind, who.ID, strings.Join(who.Roles, "\x00"), strings.Join(who.Lent, "\x00"), who.TeamKind, int(who.ACR), who.Via, entered(who), action, object}
+	b.mu.Lock()
+	yes, ok := b.decided[q]
+	b.mu.Unlock()
+	if ok {
+		return yes
+	}
+	yes = b.ask(who, action, object, now)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.decided == nil || len(b.decided) >= maxDecided {
+		b.decided = map[question]bool{}
+	}
+	b.decided[q] = yes
+	return yes
+}
+
+// ask asks Cedar. Entities are made of the actor that a door made, never of what a
 // client sent. A rule that cannot be evaluated makes the answer no: Cedar itself would
 // skip it, and a skipped forbid is a yes.
-func (b *book) decide(who actor.Actor, action Action, object string, now time.Time) bool {
+func (b *book) ask(who actor.Actor, action Action, object string, now time.Time) bool {
 	act, ok := b.actions[action]
 	if !ok {
 		return false

@@ -38,14 +38,25 @@ func RequestID(ctx context.Context) string {
 // contentPolicy allows this site's own files and nothing inline.
 const contentPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
+// fixed are headers of every answer. Answers share the values: a handler that wants another
+// one sets it, and one that adds to it gets a slice of its own.
+var fixed = []struct {
+	name  string
+	value []string
+}{
+	{"Cache-Control", []string{"no-store"}},
+	{"Content-Security-Policy", []string{contentPolicy}},
+	{"X-Content-Type-Options", []string{"nosniff"}},
+	{"Referrer-Policy", []string{"no-referrer"}},
+	{"Cross-Origin-Opener-Policy", []string{"same-origin"}},
+	{"Cross-Origin-Resource-Policy", []string{"same-origin"}},
+}
+
 func setHeaders(h http.Header, id string) {
 	h.Set("X-Request-Id", id)
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", contentPolicy)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	for _, f := range fixed {
+		h[f.name] = f.value
+	}
 }
 
 // answer remembers whether the answer has begun.
