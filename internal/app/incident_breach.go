@@ -262,14 +262,43 @@ func (s seen) Everybody(ctx context.Context, fn func(subject string) error) erro
 	})
 }
 
-// Tagged implements incident.Reads.
-func (s seen) Tagged(method, route string) (out []string) {
-	for _, t := range s.gateway.Tags(method, route) {
+// Tagged implements incident.Reads: a field is what its own tag says, else the tags of its
+// operation. Where a route has no tag at all, it is open as a whole.
+func (s seen) Tagged(method, route string) (t breach.Told) { // clause: inc.breach-scope
+	for _, op := range s.gateway.Data(method, route) {
+		said, rest := toldOf(op)
+		t.Data, t.Open = append(t.Data, said...), append(t.Open, rest...)
+	}
+	if slices.Sort(t.Data); len(t.Data) == 0 {
+		return breach.Told{}
+	}
+	t.Data = slices.Compact(t.Data)
+	return t
+}
+
+// toldOf are the categories of an operation, and what of it has none.
+func toldOf(op gateway.Described) (data, open []string) {
+	for _, f := range op.Fields {
+		if f.Data != "" {
+			data = append(data, f.Data)
+			continue
+		}
+		open = append(open, strings.TrimSuffix(op.Name+" "+f.Pointer, " "))
+	}
+	all := len(data) == 0
+	var tags []string
+	for _, t := range op.Tags {
 		if c := breach.Category(t); c != "" {
-			out = append(out, c)
+			tags = append(tags, c)
 		}
 	}
-	return out
+	switch {
+	case len(tags) > 0 && (all || len(open) > 0):
+		return append(data, tags...), nil
+	case all:
+		return nil, []string{op.Name}
+	}
+	return data, open
 }
 
 // Named implements incident.Reads: a person under all names that records have for them, or

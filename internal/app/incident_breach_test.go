@@ -7,12 +7,14 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"writ/internal/actor"
 	"writ/internal/gateway"
+	"writ/internal/gateway/openapi"
 	"writ/internal/gateway/trail"
 	"writ/internal/incident/breach"
 	"writ/internal/jobs"
@@ -119,5 +121,31 @@ func TestWhoIsOwedIsTold(t *testing.T) { // breaks: inc.breach-notify
 		if got := ask(who); got != "" {
 			t.Errorf("%s reads %q", who.String(), got)
 		}
+	}
+}
+
+// What a route gives is taken from its fields, else from the tags of their operation; what has
+// neither is open, and where nothing is tagged the route is open as a whole.
+func TestCategoriesByField(t *testing.T) { // breaks: inc.breach-scope
+	field := func(pointer, data string) openapi.Field { return openapi.Field{Pointer: pointer, Data: data} }
+	for name, x := range map[string]struct {
+		op         gateway.Described
+		data, open []string
+	}{
+		"fields":            {gateway.Described{Name: "GET /x", Fields: []openapi.Field{field("/a", "contact"), field("/b", "none")}}, []string{"contact", "none"}, nil},
+		"one is left out":   {gateway.Described{Name: "GET /x", Fields: []openapi.Field{field("/a", "contact"), field("/b", "")}}, []string{"contact"}, []string{"GET /x /b"}},
+		"all of a file":     {gateway.Described{Name: "GET /x", Fields: []openapi.Field{field("", ""), field("/b", "special")}}, []string{"special"}, []string{"GET /x"}},
+		"tags of operation": {gateway.Described{Name: "GET /x", Tags: []string{"orders", "data:financial"}, Fields: []openapi.Field{field("/b", "")}}, []string{"financial"}, nil},
+		"both":              {gateway.Described{Name: "GET /x", Tags: []string{"financial"}, Fields: []openapi.Field{field("/a", "contact"), field("/b", "")}}, []string{"contact", "financial"}, nil},
+		"fields say it all": {gateway.Described{Name: "GET /x", Tags: []string{"financial"}, Fields: []openapi.Field{field("/a", "contact")}}, []string{"contact"}, nil},
+		"nothing":           {gateway.Described{Name: "GET /x", Tags: []string{"orders"}, Fields: []openapi.Field{field("/a", "")}}, nil, []string{"GET /x"}},
+	} {
+		data, open := toldOf(x.op)
+		if !slices.Equal(data, x.data) || !slices.Equal(open, x.open) {
+			t.Errorf("%s: %v %v", name, data, open)
+		}
+	}
+	if words := openapi.DataWords(); !slices.Equal(words, breach.Categories()) {
+		t.Errorf("descriptions and sets have other words: %v and %v", words, breach.Categories())
 	}
 }

@@ -84,7 +84,7 @@ func (invented) Everybody(_ context.Context, fn func(subject string) error) erro
 }
 
 // Tagged implements incident.Reads.
-func (invented) Tagged(string, string) []string { return nil }
+func (invented) Tagged(string, string) breach.Told { return breach.Told{} }
 
 // Named implements incident.Reads.
 func (invented) Named(_ context.Context, ref string) ([]string, error) { return []string{ref}, nil }

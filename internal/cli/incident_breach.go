@@ -169,11 +169,11 @@ With --bundle nothing is computed anew: a version is written to a file, which wr
 			}
 			kinds := map[string][]string{}
 			for _, d := range data {
-				route, kind, ok := strings.Cut(d, "=")
-				if !ok {
+				i := strings.LastIndexByte(d, '=')
+				if i < 0 {
 					return &usageError{fmt.Errorf("--data is %q, expected a route and its kind, such as /contacts/=contact", d)}
 				}
-				kinds[route] = append(kinds[route], kind)
+				kinds[d[:i]] = append(kinds[d[:i]], d[i+1:])
 			}
 			in["data"] = kinds
 			return a.tell(c, args[0], "breach/scope", in)
@@ -184,7 +184,7 @@ With --bundle nothing is computed anew: a version is written to a file, which wr
 	f.StringArrayVar(&sessions, "session", nil, "in which session, look of staff or token")
 	f.StringArrayVar(&routes, "route", nil, "at which route")
 	f.StringArrayVar(&unlogged, "unlogged", nil, "another way that keeps no record, in words: then nobody is cleared")
-	f.StringArrayVar(&data, "data", nil, "what a route gives: contact, credential, financial, special or content")
+	f.StringArrayVar(&data, "data", nil, "what a route, or a field that is open, gives: contact, credential, financial, special, content or none; such as 'GET /contacts/{id} /note=content'")
 	f.DurationVar(&since, "since", 24*time.Hour, "how far back")
 	f.StringVar(&from, "from", "", "the beginning, instead of --since")
 	f.StringVar(&until, "until", "", "the end; without it now")

@@ -252,7 +252,7 @@ func breachForms(v incident.Exposure, at string, now time.Time) (out []incidentF
 	if !in("BX", "B8") {
 		add("Compute whose data it is", "scope", "Compute and freeze it", word("principals", "Who acted", "Addresses, handles or ids, with spaces between. Empty: anybody.", false), word("networks", "From where", "Such as 198.51.100.0/24.", false), word("sessions", "In which sessions or tokens", "", false), word("routes", "At which routes", "", false),
 			web.Field{Name: "from", Label: "From", Required: true, Max: 40, Complete: "off", Value: stamp(now.Add(-24 * time.Hour))}, web.Field{Name: "until", Label: "Until", Required: true, Max: 40, Complete: "off", Value: stamp(now.Add(-time.Minute))},
-			word("unlogged", "Another way that keeps no record", "Then nobody is cleared.", false), word("data", "What routes give", "Such as /contacts/=contact, with spaces between. Kinds: contact, credential, financial, special, content.", false),
+			word("unlogged", "Another way that keeps no record", "Then nobody is cleared.", false), web.Field{Name: "data", Label: "What routes and fields give", Type: "textarea", Rows: 3, Max: 20_000, Value: givenData(v.Scope), Hint: "One a line, such as /contacts/=contact. Kinds: " + strings.Join(breach.Categories(), ", ") + ". A line without a kind says nothing."},
 			word("audits", "Audits of databases", "Ids of files of the incident, with spaces between.", false), web.Field{Name: "unasked", Type: "checkbox", Label: "Do not ask the application whose its records are", Hint: "While it is down. That must be stated."},
 			web.Field{Name: "statement", Label: "What is known about what the record does not tell", Type: "textarea", Rows: 2, Max: 500})
 		kinds := v.Cuts
@@ -529,11 +529,32 @@ func (c *Console) scopeAct(ctx context.Context, who actor.Actor, ref string, f f
 		nets = append(nets, p)
 	}
 	in.Selector.Networks = nets
-	for _, d := range strings.Fields(f.get("data")) {
-		route, kind, _ := strings.Cut(d, "=")
-		in.Data[route] = append(in.Data[route], kind)
+	for line := range strings.Lines(f.get("data")) {
+		line = strings.TrimSpace(line)
+		i := strings.LastIndexByte(line, '=')
+		switch {
+		case i < 0 && line != "":
+			in.Data[line] = []string{""} // refused, with the kinds there are
+		case i >= 0 && i < len(line)-1:
+			in.Data[line[:i]] = append(in.Data[line[:i]], line[i+1:])
+		}
 	}
 	return c.Incidents.FreezeScope(ctx, who, ref, in)
+}
+
+// givenData is what was said of routes and fields, and what is still open, a line each.
+func givenData(x incident.Scope) string {
+	var lines []string
+	for name, kinds := range x.Data {
+		for _, k := range kinds {
+			lines = append(lines, name+"="+k)
+		}
+	}
+	for _, name := range x.Open {
+		lines = append(lines, name+"=")
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
 }
 
 // at is a time that was typed; zero = none, or not understood.

@@ -19,7 +19,7 @@ func (s stolen) Walk(_ context.Context, _ breach.Selector, _ int64, fn func(*bre
 }
 
 func (stolen) Everybody(_ context.Context, fn func(string) error) error { return fn("person/<b>") }
-func (stolen) Tagged(string, string) []string                           { return nil }
+func (stolen) Tagged(string, string) breach.Told                        { return breach.Told{} }
 func (stolen) Named(_ context.Context, ref string) ([]string, error)    { return []string{ref}, nil }
 
 func (stolen) Admins(context.Context) (func(string) []incident.Recipient, error) {
@@ -60,8 +60,20 @@ func TestBreachPages(t *testing.T) { // breaks: inc.breach-scope, inc.breach-not
 	if strings.Contains(shown, "person/<b>") {
 		t.Error("a subject stands in the page as HTML")
 	}
+	if !strings.Contains(shown, "GET /contacts/=</textarea>") {
+		t.Error("what is open does not stand in the form")
+	}
 	w.get("dev", at+"/breach/set?class=obtained").want(200, "person/mary", "unclassified")
 	w.get("dev", at+"/breach/set?class=nearly").want(422)
+	again := url.Values{"from": {from}, "until": {until}, "principals": {"thief"}, "unlogged": {"a copy of the database"}, "statement": {"Nobody knows who has that copy."}}
+	again.Set("data", "GET /contacts/")
+	act("scope", again).want(422, "contact, credential, financial, special, content, none")
+	again.Set("data", "GET /contacts/=contact\r\nGET /other/ /x=\r\n")
+	act("scope", again).want(303)
+	w.get("dev", at+"/breach/set?class=obtained").want(200, "contact")
+	if body := w.get("dev", at+"/breach").want(200).Body.String(); !strings.Contains(body, "GET /contacts/=contact</textarea>") || strings.Contains(body, "Data of no known kind") {
+		t.Error("what was said of a route does not stand in the form, or is open still")
+	}
 	act("vendor", url.Values{"name": {"Cloud Co"}, "contact": {"x@cloud.example"}, "questions": {"Which of your people could read it?\n\nWho else?"}}).want(303)
 	act("risk", url.Values{"level": {"high"}, "reason": {"short"}}).want(422, "20 to 4000 characters")
 	w.get("dev", at+"/breach/letters").want(200, "No letter is made yet", "Not legal advice", "Look at some letters: data obtained", "Dear {name},")

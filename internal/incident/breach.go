@@ -24,8 +24,8 @@ type Reads interface {
 	Walk(ctx context.Context, s breach.Selector, size int64, fn func(*breach.Record) error) (breach.Coverage, error)
 	// Everybody gives each subject whose data there is.
 	Everybody(ctx context.Context, fn func(subject string) error) error
-	// Tagged are the categories that the description of the application gives a route.
-	Tagged(method, route string) []string
+	// Tagged is what the description of the application says of the data of a route.
+	Tagged(method, route string) breach.Told
 	// Named is how records name whom staff mean by a handle, an address or an id.
 	Named(ctx context.Context, ref string) ([]string, error)
 }

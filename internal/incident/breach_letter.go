@@ -97,6 +97,9 @@ func (s *Service) fields(c Case, r concernedRow) map[string]string {
 		until = s.Now()
 	}
 	data := strings.Join(r.Data, ", ")
+	if kinds, open := strings.CutSuffix(data, ", "+breach.Unclassified); open { // it is the last of them
+		data = kinds + ", and other data that our service keeps for you"
+	}
 	if data == "" || data == breach.Unclassified {
 		data = "all that our service keeps for you"
 	}

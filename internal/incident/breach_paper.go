@@ -13,6 +13,7 @@ import (
 	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/incident/breach"
 	"writ/internal/incident/engine"
 	"writ/internal/ledger"
 )
@@ -385,8 +386,11 @@ func (s *Service) pack(ctx context.Context, c Case) (doc []byte, text, hash stri
 		for _, d := range x.Tags {
 			p.Data = append(p.Data, d...)
 		}
+		if len(x.Open) > 0 {
+			p.Data = append(p.Data, breach.Unclassified)
+		}
 		slices.Sort(p.Data)
-		p.Data = slices.Compact(p.Data)
+		p.Data = slices.DeleteFunc(slices.Compact(p.Data), func(d string) bool { return d == breach.None })
 	}
 	all, err := s.papers(ctx, c, "")
 	if err != nil {

@@ -31,7 +31,7 @@ const (
 // NewScope says what is to be looked for.
 type NewScope struct {
 	Selector  breach.Selector     // principals as staff name them
-	Data      map[string][]string // "METHOD route" or "route" → categories
+	Data      map[string][]string // "METHOD route", "route", or a field that is open → categories
 	Statement string              // about what nobody can know, and what has no category
 	Audits    []string            // ids of files of the incident: audits of databases
 	Unasked   bool                // the application is not asked whose its records are: it may be down
@@ -146,8 +146,8 @@ func (s *Service) scopeInput(ctx context.Context, c Case, in *NewScope) (breach.
 		return breach.Input{}, err
 	}
 	for route, data := range in.Data {
-		if len(route) > 300 || len(in.Data) > 500 || slices.ContainsFunc(data, func(d string) bool { return !slices.Contains(breach.Categories(), d) }) {
-			return breach.Input{}, badPaper("scope", "data", "A route has one of: "+strings.Join(breach.Categories(), ", ")+".")
+		if len(route) > 600 || len(in.Data) > 500 || slices.ContainsFunc(data, func(d string) bool { return !slices.Contains(breach.Categories(), d) }) {
+			return breach.Input{}, badPaper("scope", "data", "A route or a field has one of: "+strings.Join(breach.Categories(), ", ")+".")
 		}
 	}
 	out := breach.Input{Version: 1, Selector: in.Selector, Data: in.Data, Tagged: reads.Tagged, People: reads.Everybody,
@@ -302,7 +302,7 @@ func (s *Service) BundleScope(ctx context.Context, who actor.Actor, ref string, 
 	if reads == nil {
 		return fault.Newf(fault.Unavailable, "no_reads", "There is no record of accesses to compute from.")
 	}
-	in := breach.Input{Version: x.Version, Selector: x.Selector, Data: x.Data, Tagged: func(method, route string) []string { return x.Tags[method+" "+route] },
+	in := breach.Input{Version: x.Version, Selector: x.Selector, Data: x.Data, Tagged: x.Told,
 		People: func(ctx context.Context, fn func(string) error) error {
 			return s.lines(c, x)(ctx, func(l breach.Line) error { return fn(l.Subject) })
 		},

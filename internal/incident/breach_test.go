@@ -55,11 +55,14 @@ func (x *exposed) Everybody(_ context.Context, fn func(string) error) error {
 	return nil
 }
 
-func (x *exposed) Tagged(_, route string) []string {
-	if route == "/contacts/" {
-		return []string{breach.Contact}
+func (x *exposed) Tagged(_, route string) breach.Told {
+	switch route {
+	case "/contacts/":
+		return breach.Told{Data: []string{breach.Contact}}
+	case "/notes/":
+		return breach.Told{Data: []string{breach.Contact}, Open: []string{"GET /notes/{id} /text"}}
 	}
-	return nil
+	return breach.Told{}
 }
 
 func (x *exposed) Named(_ context.Context, ref string) ([]string, error) {
@@ -386,6 +389,69 @@ func TestScopeGrows(t *testing.T) { // breaks: inc.breach-scope
 	if _, err := w.svc.Sign(ctx, operator, "I-1", "scope", v.Scope.Hash); !errors.Is(err, fault.Denied) {
 		t.Errorf("the operator signs: %v", err)
 	}
+}
+
+// A field of which the description says nothing is unclassified: the set does not count until
+// somebody says what it is, or states it. The subject has the categories of its fields.
+func TestFieldsAreResolvedOrStated(t *testing.T) { // breaks: inc.breach-scope
+	w := open(t)
+	w.breach.burst(w.kit.Clock.Now())
+	w.breach.records = []breach.Record{{At: w.kit.Clock.Now().Add(-time.Hour), Who: "thief", Staff: true, For: "ann", Route: "/notes/", Method: "GET", Status: 200, Out: 9}}
+	w.breached()
+	ctx := t.Context()
+	w.step("eve", "I-1", "confirm", "")
+	const field = "GET /notes/{id} /text"
+	for _, x := range []struct {
+		name, says string
+		data       map[string][]string
+		want       string // categories of ann, what is open, what keeps the step
+	}{
+		{"nobody says anything", "", nil, "[contact unclassified] [" + field + "] [scope-saved]"},
+		{"another field", "", map[string][]string{"GET /notes/{id} /other": {"content"}}, "[contact unclassified] [" + field + "] [scope-saved]"},
+		{"it is stated", "Notes hold what people write, of any kind.", nil, "[contact unclassified] [" + field + "] []"},
+	} {
+		w.ok(w.svc.FreezeScope(ctx, w.as("eve"), "I-1", incident.NewScope{Selector: w.selector(), Statement: x.says, Data: x.data}))
+		if got := w.scopeStands(); got != x.want {
+			t.Errorf("%s: %s, want %s", x.name, got, x.want)
+		}
+	}
+	w = open(t)
+	w.breach.records = []breach.Record{{At: w.kit.Clock.Now().Add(-time.Hour), Who: "thief", Staff: true, For: "ann", Route: "/notes/", Method: "GET", Status: 200, Out: 9}}
+	w.breached()
+	w.step("eve", "I-1", "confirm", "")
+	for _, bad := range []string{"secret", "unclassified", ""} {
+		if _, err := w.svc.FreezeScope(ctx, w.as("eve"), "I-1", incident.NewScope{Selector: w.selector(), Data: map[string][]string{field: {bad}}}); !errors.Is(err, fault.Invalid) {
+			t.Errorf("%q is a kind of data: %v", bad, err)
+		}
+	}
+	w.ok(w.svc.FreezeScope(ctx, w.as("eve"), "I-1", incident.NewScope{Selector: w.selector(), Data: map[string][]string{field: {"none"}}}))
+	if got, want := w.scopeStands(), "[contact] [] []"; got != want {
+		t.Errorf("the field is nobody's data: %s, want %s", got, want)
+	}
+	w.ok(w.svc.FreezeScope(ctx, w.as("eve"), "I-1", incident.NewScope{Selector: w.selector(), Data: map[string][]string{field: {"special"}}}))
+	if got, want := w.scopeStands(), "[contact special] [] []"; got != want {
+		t.Errorf("the field is special: %s, want %s", got, want)
+	}
+	var b bytes.Buffer
+	if err := w.svc.BundleScope(ctx, w.as("eve"), "I-1", 2, &b); err != nil {
+		t.Fatal(err)
+	}
+	if _, wrong, err := breach.Check(ctx, bytes.NewReader(b.Bytes()), int64(b.Len())); err != nil || len(wrong) > 0 {
+		t.Errorf("offline: %v %v", wrong, err)
+	}
+}
+
+// scopeStands is the newest set in short: the categories of ann, what is open, and what keeps the
+// step beside signatures.
+func (w *world) scopeStands() string {
+	w.t.Helper()
+	lines, _, err := w.svc.Lines(w.t.Context(), w.as("eve"), "I-1", 0, breach.Obtained, 0)
+	if err != nil || len(lines) != 1 || lines[0].Subject != "person/ann" {
+		w.t.Fatalf("%v %v", lines, err)
+	}
+	_, err = w.svc.Take(w.t.Context(), w.as("eve"), "I-1", incident.Step{Event: "scope"})
+	guards, _ := w.kept(err)
+	return fmt.Sprint(lines[0].Data, w.exposure("I-1").Scope.Open, slices.DeleteFunc(guards, func(g string) bool { return g == "scope-signed" }))
 }
 
 // The time at which a breach was known is not moved by one person, and the old times stay. It

@@ -18,6 +18,7 @@ type answerMedia struct {
 	kind   string
 	schema *judged // nil: nothing is said of it
 	masks  []Mask
+	fields []Field
 }
 
 // Mask is a field of an answer that staff do not see in clear, by x-writ-mask.
@@ -30,6 +31,8 @@ var goodStatus = regexp.MustCompile(`^(?:[1-5][0-9][0-9]|[1-5]XX|default)$`)
 
 // maxAnswer is how much of an answer is looked at.
 const maxAnswer = 256 << 10
+
+const maxMaskLooks = 100_000 // at schemas of one answer
 
 // MaxAnswer is the longest answer that CheckAnswer wants to see.
 const MaxAnswer = maxAnswer
@@ -82,7 +85,14 @@ func (c *compiler) answer(at string) (*answer, error) {
 			if md.schema, err = c.schema(asAnswer, p); err != nil {
 				return nil, err
 			}
-			if err := c.masks(&md.masks, p, "", 0); err != nil {
+			looks := 0
+			if err := c.masks(&md.masks, &looks, p, "", 0); err != nil {
+				return nil, err
+			}
+		}
+		md.fields = []Field{{}}
+		if child(content[text], "schema") != nil {
+			if md.fields, err = c.fields(p); err != nil {
 				return nil, err
 			}
 		}
@@ -92,7 +102,10 @@ func (c *compiler) answer(at string) (*answer, error) {
 }
 
 // masks finds the fields that are marked, through lists, references and joined schemas.
-func (c *compiler) masks(out *[]Mask, pointer, at string, depth int) error {
+func (c *compiler) masks(out *[]Mask, looks *int, pointer, at string, depth int) error {
+	if *looks++; *looks > maxMaskLooks { // what is not looked at would go out in clear
+		return c.d.fault(pointer, "the schemas of an answer refer to one another in more ways than can be looked through")
+	}
 	v, place, err := c.d.at(pointer)
 	m, ok := v.(map[string]any)
 	if err != nil || !ok || depth > 12 || len(*out) > 500 {
@@ -107,13 +120,13 @@ func (c *compiler) masks(out *[]Mask, pointer, at string, depth int) error {
 	}
 	props, _ := m["properties"].(map[string]any)
 	for _, name := range sorted(props) {
-		if err := c.masks(out, place+"/properties/"+escape(name), at+"/"+escape(name), depth+1); err != nil {
+		if err := c.masks(out, looks, place+"/properties/"+escape(name), at+"/"+escape(name), depth+1); err != nil {
 			return err
 		}
 	}
 	for _, k := range []string{"items", "additionalProperties"} {
 		if _, ok := m[k].(map[string]any); ok {
-			if err := c.masks(out, place+"/"+k, at+"/*", depth+1); err != nil {
+			if err := c.masks(out, looks, place+"/"+k, at+"/*", depth+1); err != nil {
 				return err
 			}
 		}
@@ -121,7 +134,7 @@ func (c *compiler) masks(out *[]Mask, pointer, at string, depth int) error {
 	for _, k := range listsJoin {
 		list, _ := m[k].([]any)
 		for i := range list {
-			if err := c.masks(out, fmt.Sprintf("%s/%s/%d", place, k, i), at, depth+1); err != nil {
+			if err := c.masks(out, looks, fmt.Sprintf("%s/%s/%d", place, k, i), at, depth+1); err != nil {
 				return err
 			}
 		}

@@ -75,6 +75,7 @@ func TestLoadRefuses(t *testing.T) { // breaks: use.public-api
 		"media nobody decodes": {doc("3.1.0", body("application/xml", `"schema": {"type": "object", "properties": {}}`), ""), "cannot be judged", ""},
 		"form with objects":    {doc("3.1.0", body("application/x-www-form-urlencoded", `"schema": {"type": "object", "properties": {"a": {"type": "object"}}}`), ""), "plain value", ""},
 		"mask of no kind":      {doc("3.1.0", `"/x": {"get": {"responses": {"200": {"description": "d", "content": {"application/json": {"schema": {"type": "string", "x-writ-mask": "most"}}}}}}}`, ""), "last4, all or email", ""},
+		"data of no kind":      {doc("3.1.0", `"/x": {"get": {"responses": {"200": {"description": "d", "content": {"application/json": {"schema": {"type": "string", "x-writ-data": "secret"}}}}}}}`, ""), "contact, credential, financial, special, content or none", ""},
 		"scheme of no name":    {doc("3.1.0", get("/x", `"security": [{"other": []}],`), ""), "security scheme", ""},
 		"trace":                {doc("3.1.0", `"/x": {"trace": {`+ok+`}}`, ""), "forwards no such method", ""},
 		"servers apart":        {strings.Replace(doc("3.1.0", get("/x", ""), ""), `"paths"`, `"servers": [{"url": "/v1"}, {"url": "https://a.invalid/v2"}], "paths"`, 1), "different paths", "/servers/1/url"},

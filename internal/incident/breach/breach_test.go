@@ -102,11 +102,11 @@ func random(seed uint64) history {
 
 func (h history) input() breach.Input {
 	in := breach.Input{Version: 1, Selector: h.selector, Data: h.data,
-		Tagged: func(_, route string) []string {
+		Tagged: func(_, route string) breach.Told {
 			if route == "/bills/" {
-				return []string{breach.Content}
+				return breach.Told{Data: []string{breach.Content}}
 			}
-			return nil
+			return breach.Told{}
 		},
 		People: func(_ context.Context, fn func(string) error) error {
 			for _, p := range h.people {

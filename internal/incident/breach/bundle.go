@@ -157,7 +157,7 @@ func Check(ctx context.Context, file io.ReaderAt, size int64) (r Result, wrong [
 	if err := says.Selector.Check(says.Selector.Until.Add(time.Second)); err != nil {
 		return Result{}, nil, fmt.Errorf("it is no bundle: %w", err)
 	}
-	in := Input{Version: says.Version, Selector: says.Selector, Data: says.Data, Tagged: func(method, route string) []string { return says.Tags[method+" "+route] },
+	in := Input{Version: says.Version, Selector: says.Selector, Data: says.Data, Tagged: says.Told,
 		People: func(_ context.Context, fn func(string) error) error {
 			return eachLine(seen[peopleFile], func(b []byte) error { return fn(string(b)) })
 		},

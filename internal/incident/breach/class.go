@@ -55,13 +55,20 @@ const (
 	Special      = "special" // of Article 9
 	Content      = "content"
 	Unclassified = "unclassified"
+	None         = "none" // said of what is no data of anybody
 )
 
 // categories in the order of their bits.
 var categories = []string{Contact, Credential, Financial, Special, Content, Unclassified}
 
-// Categories are the words that a person may give to a route.
-func Categories() []string { return slices.Clone(categories[:len(categories)-1]) }
+// Categories are the words that a person may give to a route or a field.
+func Categories() []string { return append(slices.Clone(categories[:len(categories)-1]), None) }
+
+// Told is what the description of an application says of the data of a route.
+type Told struct {
+	Data []string // categories, or None
+	Open []string // its fields, and its operations, that have no category
+}
 
 // Category is the category that a tag of a description names; "" = none.
 func Category(tag string) string {
@@ -71,6 +78,8 @@ func Category(tag string) string {
 	}
 	return ""
 }
+
+const unclassified uint8 = 1 << 5 // as a set
 
 // bits are categories as a set.
 func bits(names []string) (b uint8) {

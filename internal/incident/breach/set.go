@@ -22,8 +22,8 @@ import (
 type Input struct {
 	Version  int
 	Selector Selector                                                       // checked
-	Data     map[string][]string                                            // "METHOD route" or "route" → categories that a person gave it
-	Tagged   func(method, route string) []string                            // categories that a description gives; nil = none
+	Data     map[string][]string                                            // "METHOD route", "route", or what a description leaves open → categories that a person gave it
+	Tagged   func(method, route string) Told                                // what a description says; nil = nothing
 	People   func(ctx context.Context, fn func(subject string) error) error // everybody who may be concerned
 	Former   func(ctx context.Context, fn func(Line) error) error           // of the version before; nil = none
 	Records  func(ctx context.Context, fn func(*Record) error) (Coverage, error)
@@ -37,12 +37,13 @@ type Result struct {
 	Version  int                 `json:"version"`
 	Selector Selector            `json:"selector"`
 	Data     map[string][]string `json:"data,omitempty"`
-	Tags     map[string][]string `json:"tags,omitempty"` // "METHOD route" → categories of its description
+	Tags     map[string][]string `json:"tags,omitempty"`   // "METHOD route" → categories of its description
+	Fields   map[string][]string `json:"fields,omitempty"` // "METHOD route" → what its description gives no category
 	Coverage Coverage            `json:"coverage"`
 	Holes    []Hole              `json:"holes,omitempty"`
 	Records  int64               `json:"records"`           // that match
 	Inputs   string              `json:"inputs"`            // hash of them
-	Open     []string            `json:"open,omitempty"`    // routes without a category
+	Open     []string            `json:"open,omitempty"`    // routes and fields without a category
 	Whose    string              `json:"whose,omitempty"`   // hash of whose the records are, where the application was asked
 	Unasked  int64               `json:"unasked,omitempty"` // records of which it did not say that
 	Gone     int64               `json:"gone,omitempty"`    // records that are about nobody who can be named any more
@@ -55,6 +56,12 @@ const format = 1
 
 // Whole reports whether the record tells everything about the selected time.
 func (r *Result) Whole() bool { return len(r.Holes) == 0 && len(r.Selector.Unlogged) == 0 }
+
+// Told is what a description said of a route when the set was computed.
+func (r *Result) Told(method, route string) Told {
+	key := method + " " + route
+	return Told{r.Tags[key], r.Fields[key]}
+}
 
 // Must reports whether something about it must be stated before it is frozen.
 func (r *Result) Must() bool { return !r.Whole() || len(r.Open) > 0 || r.Unasked > 0 }
@@ -125,6 +132,7 @@ type pass struct {
 	n      int64
 	routes map[string]uint8 // "METHOD route" → categories
 	tags   map[string][]string
+	fields map[string][]string
 	buf    []byte
 	key    []byte
 }
@@ -141,14 +149,14 @@ func compute(ctx context.Context, in Input, most int, out func(Line) error) (Res
 		r.Whose = hex.EncodeToString(sum[:])
 	}
 	for lo := uint64(0); ; {
-		p := &pass{in: &in, lo: lo, hi: math.MaxUint64, most: most, all: map[string]*total{}, inputs: sha256.New(), routes: map[string]uint8{}, tags: map[string][]string{}}
+		p := &pass{in: &in, lo: lo, hi: math.MaxUint64, most: most, all: map[string]*total{}, inputs: sha256.New(), routes: map[string]uint8{}, tags: map[string][]string{}, fields: map[string][]string{}}
 		cover, err := p.run(ctx, lo == 0)
 		if err != nil {
 			return Result{}, err
 		}
 		sum := hex.EncodeToString(p.inputs.Sum(nil))
 		if lo == 0 {
-			r.Coverage, r.Inputs, r.Records, r.Open, r.Tags = cover, sum, p.n, p.open(), p.tags
+			r.Coverage, r.Inputs, r.Records, r.Open, r.Tags, r.Fields = cover, sum, p.n, p.open(), p.tags, p.fields
 			r.Holes = cover.holes(in.Selector.From, in.Selector.Until)
 		} else if sum != r.Inputs {
 			return Result{}, errChanged
@@ -214,34 +222,63 @@ func (p *pass) run(ctx context.Context, first bool) (Coverage, error) {
 	return cover, nil
 }
 
-// data are the categories of what a record's route gives.
-func (p *pass) data(r *Record) uint8 {
+// data are the categories of what a record's route gives: those that a person gave the route, else
+// those of its description, with what a person said of fields that it leaves open.
+func (p *pass) data(r *Record) uint8 { // clause: inc.breach-scope
 	key := r.Method + " " + r.Route
 	if b, ok := p.routes[key]; ok {
 		return b
 	}
-	b := bits(p.in.Data[key]) | bits(p.in.Data[r.Route])
-	if b == 0 && p.in.Tagged != nil {
-		if b = bits(p.in.Tagged(r.Method, r.Route)); b != 0 {
-			p.tags[key] = words(b)
+	b, known := p.given(key, r.Route)
+	if !known && p.in.Tagged != nil {
+		t := p.in.Tagged(r.Method, r.Route)
+		if b, known = bits(t.Data), len(t.Data) > 0; known {
+			if p.tags[key] = words(b); b == 0 {
+				p.tags[key] = []string{None}
+			}
+		}
+		if len(t.Open) > 0 {
+			p.fields[key], known = t.Open, true
+		}
+		for _, f := range t.Open {
+			said, is := p.given(f)
+			if b |= said; !is {
+				b |= unclassified
+			}
 		}
 	}
-	if b == 0 {
-		b = bits([]string{Unclassified})
+	if !known {
+		b = unclassified
 	}
 	p.routes[key] = b
 	return b
 }
 
-// open are the routes whose data nobody has given a category.
+// given is what a person said under these names, and whether anybody said anything.
+func (p *pass) given(names ...string) (b uint8, is bool) {
+	for _, n := range names {
+		b, is = b|bits(p.in.Data[n]), is || len(p.in.Data[n]) > 0
+	}
+	return b, is
+}
+
+// open is what nobody has given a category: routes, and of routes that are described the fields.
 func (p *pass) open() (out []string) {
 	for key, b := range p.routes {
-		if b&bits([]string{Unclassified}) != 0 {
+		switch {
+		case b&unclassified == 0:
+		case len(p.fields[key]) == 0:
 			out = append(out, key)
+		default:
+			for _, f := range p.fields[key] {
+				if _, is := p.given(f); !is {
+					out = append(out, f)
+				}
+			}
 		}
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }
 
 // add lays something on what is known of a subject: the strongest class stays.
