@@ -89,7 +89,7 @@ func (a *App) pageFolder() string {
 // realWorld is what incidents reach.
 func (a *App) realWorld() incident.World {
 	s := seen{a.db, a.ring, a.identity, a.trail, a.journal, a.gateway}
-	return incident.World{Customers: touched{a.identity, a.trail}, Gate: lossGate{a}, Writes: ackWrites{a.trail}, Reads: s, Concerned: s, Post: a.mail, Reach: a.notify, Cuts: ends{a.identity, a.vault, a.gateway, a.now}, Detectors: detectors{a.watch}, Resolver: a.resolver(s)}
+	return incident.World{Customers: touched{a.identity, a.trail}, Gate: lossGate{a}, Writes: ackWrites{a.trail}, Past: s, Reads: s, Concerned: s, Post: a.mail, Reach: a.notify, Cuts: ends{a.identity, a.vault, a.gateway, a.now}, Detectors: detectors{a.watch}, Resolver: a.resolver(s)}
 }
 
 // incidentPeople gives incidents the members of staff.

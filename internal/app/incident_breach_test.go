@@ -16,6 +16,7 @@ import (
 	"writ/internal/gateway"
 	"writ/internal/gateway/openapi"
 	"writ/internal/gateway/trail"
+	"writ/internal/incident"
 	"writ/internal/incident/breach"
 	"writ/internal/jobs"
 	"writ/internal/journal"
@@ -23,6 +24,13 @@ import (
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/policy/policytest"
 )
+
+// routesTaken stands for an entry of the gate.
+type routesTaken struct{}
+
+func (routesTaken) About() ledger.About {
+	return ledger.About{Name: "gateway.routes-adopted", Object: "gateway/routes"}
+}
 
 // Segments are held against their entries: one that is whole covers its time, and one that was
 // taken away with its row, or altered, is a hole.
@@ -51,6 +59,20 @@ func TestCoverageIsTheJournals(t *testing.T) { // breaks: inc.breach-scope
 		}
 	}
 	s := seen{db: kit.DB, ring: kit.Ring, trail: tr, journal: j}
+	onsets := func(from, until time.Time) (out []string) {
+		t.Helper()
+		all, err := s.Onsets(t.Context(), from, until)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range all {
+			out = append(out, o.Kind)
+			if o.Kind == incident.OnsetSetting && o.Entry == 0 {
+				t.Error("an entry has no number")
+			}
+		}
+		return out
+	}
 	cover := func() breach.Coverage {
 		t.Helper()
 		parts, entry, err := tr.Scan(t.Context(), actor.System("incident"), begin, now(), func(*trail.Found) error { return nil })
@@ -76,7 +98,16 @@ func TestCoverageIsTheJournals(t *testing.T) { // breaks: inc.breach-scope
 	if c := cover(); strings.Join(broken(c), ",") != ",," {
 		t.Fatalf("whole: %q", broken(c))
 	}
+	for _, at := range []time.Time{begin, now()} { // one entry before what is looked at
+		kit.Clock.Set(at)
+		if _, err := kit.DB.Change(t.Context(), actor.System("t"), func(*ledger.Tx) (ledger.Event, error) { return routesTaken{}, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
 	c := cover()
+	if got := onsets(begin.Add(time.Second), now()); strings.Join(got, ",") != incident.OnsetSetting {
+		t.Errorf("what may have damaged data: %v", got)
+	}
 	for i, x := range c.Spans[:2] {
 		name := filepath.Join(dir, x.ID+".trail")
 		if i == 0 { // with its row

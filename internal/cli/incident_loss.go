@@ -19,7 +19,9 @@ type lossWire struct {
 	RPO         int64 `json:"rpo_seconds"`
 	Onsets      []struct {
 		From, To time.Time
+		Kind     string
 		Says     string
+		Entry    int64
 	}
 	Points []struct {
 		ID   string
@@ -65,7 +67,7 @@ func (a *app) incidentLoss() *cobra.Command {
 kept, two people sign a plan, the restore is rehearsed, made and checked, what was erased stays erased, and the
 application opens step by step. Each step is taken with writ incident step; here are the parts around them.`,
 		"  writ incident loss show I-1\n  writ incident step I-1 take-down\n  writ incident loss plan I-1 --onset 20m\n  writ incident approve I-1 plan",
-		a.lossShow(), a.lossPlan(), a.lossRecord(), a.lossSign(), a.lossAgain(), a.lossList())
+		a.lossShow(), a.lossOnsets(), a.lossPlan(), a.lossRecord(), a.lossSign(), a.lossAgain(), a.lossList())
 }
 
 func (a *app) lossShow() *cobra.Command {
@@ -101,7 +103,14 @@ func (a *app) sayLoss(ref string, x lossWire) {
 		a.say("RED: %s\n  once more: writ incident loss again %s %s", visible(x.Red), ref, x.Again)
 	}
 	for _, o := range x.Onsets {
-		a.say("damaged perhaps after %s, by %s: %s", a.when(o.From), a.when(o.To), visible(o.Says))
+		kind, entry := o.Kind, ""
+		if kind == "" {
+			kind = "copies"
+		}
+		if o.Entry > 0 {
+			entry = fmt.Sprintf(" (entry %d)", o.Entry)
+		}
+		a.say("damaged perhaps after %s, by %s, %s: %s%s\n  --onset %s", a.when(o.From), a.when(o.To), visible(kind), visible(o.Says), entry, o.From.UTC().Format(time.RFC3339Nano))
 	}
 	for _, p := range x.Points {
 		a.say("point %s of %s, %d rows", p.ID, a.when(p.At), p.Rows)
@@ -138,6 +147,20 @@ func (a *app) sayLoss(ref string, x lossWire) {
 	if x.Up != nil {
 		a.say("It was down for %s, and %s of data are lost.", time.Duration(x.RTO)*time.Second, time.Duration(x.RPO)*time.Second)
 	}
+}
+
+func (a *app) lossOnsets() *cobra.Command {
+	var audits []string
+	c := &cobra.Command{Use: "onsets INCIDENT", Short: "Look through the record again for what may have damaged the data", Long: `Looks through journal and access records for what may have damaged the data since two days before the incident began:
+another version of the application, many rows or requests at once, staff, alarms, settings. The server does so once by
+itself. With --audit a log of the database that lies with the incident as a file is read too. writ incident loss show
+lists what was found; writ incident loss plan takes one of them by --onset.`,
+		Example: "  writ incident loss onsets I-1 --audit 06gqltfs2000bblarjj9hgp134", Args: cobra.ExactArgs(1),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			return a.tell(c, args[0], "loss/onsets", map[string]any{"audits": audits})
+		})}
+	c.Flags().StringArrayVar(&audits, "audit", nil, "id of a file of the incident: a log of PostgreSQL as CSV with the lines of pgaudit")
+	return c
 }
 
 func orNobody(names []string) string {

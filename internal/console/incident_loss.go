@@ -18,6 +18,7 @@ import (
 
 // Losses is what the pages of lost data and of drills need.
 type Losses interface {
+	LookBack(ctx context.Context, who actor.Actor, ref string, audits []string) (incident.Case, error)
 	MakePlan(ctx context.Context, who actor.Actor, ref string, in incident.NewPlan) (incident.Case, error)
 	RecordHand(ctx context.Context, who actor.Actor, ref, guard, text string) (incident.Case, error)
 	SignHand(ctx context.Context, who actor.Actor, ref, id string) (incident.Case, error)
@@ -43,6 +44,8 @@ type incidentLoss struct {
 	Red     string
 	Facts   []string
 	Plan    *web.Table // what it would do, and what it costs
+	Onsets  web.Table
+	Look    *web.Form // through the record again
 	Checks  web.Table
 	Hands   web.Table
 	Lost    web.Table
@@ -72,9 +75,6 @@ func (c *Console) lossOf(v incident.View, at string, may bool, next *incidentNex
 	if !l.Up.IsZero() {
 		p.Facts = append(p.Facts, "down for "+spanOf(l.RTO), spanOf(l.RPO)+" of data lost")
 	}
-	for _, o := range l.Onsets {
-		p.Facts = append(p.Facts, "damaged perhaps after "+o.From.UTC().Format("2 Jan 15:04 UTC")+": "+o.Says)
-	}
 	p.tables(l, v.Ref())
 	if next != nil && next.region == engine.R {
 		p.lead(v, at, may, next)
@@ -97,6 +97,14 @@ func actWords(act string) string {
 }
 
 func (p *incidentLoss) tables(l *incident.Loss, ref string) {
+	p.Onsets = web.Table{Caption: "What may have damaged the data", Columns: []web.Column{{Name: "When"}, {Name: "Kind"}, {Name: "What"}, {Name: "Entry"}}}
+	for _, o := range l.Onsets {
+		entry := web.Cell{}
+		if o.Entry > 0 {
+			entry = web.Cell{Text: strconv.FormatInt(o.Entry, 10), Href: atJournal + "/" + strconv.FormatInt(o.Entry, 10)}
+		}
+		p.Onsets.Rows = append(p.Onsets.Rows, web.Row{Cells: []web.Cell{{Text: onsetWhen(o)}, {Text: onsetKind(o)}, {Text: o.Says}, entry}})
+	}
 	if x := l.Plan; x != nil {
 		t := web.Table{Caption: "The plan " + l.Hash[:12] + ", by " + l.PlannedBy, Columns: []web.Column{{Name: "What"}, {Name: "How it will be"}}}
 		row := func(what, says string) {
@@ -157,6 +165,9 @@ func (p *incidentLoss) lead(v incident.View, at string, may bool, next *incident
 	mine := slices.ContainsFunc(v.Stands, func(x incident.Stand) bool {
 		return x.Machine.Region == engine.R && slices.ContainsFunc(x.Ways, func(w incident.Way) bool { return w.Step.Role == engine.Recovery && w.Mine })
 	})
+	if state := v.States[engine.R]; may && mine && slices.Contains([]string{"R0", "R1", "R2", "R3", "R4"}, state) && !v.Drill {
+		p.Look = &web.Form{Action: at + "/loss", Act: "Look through the record again", Quiet: true, Part: "loss-onsets", Hidden: []web.Pair{{Name: "act", Value: "onsets"}}, Fields: []web.Field{word("audits", "Audits of the database", "Ids of files of the incident, with spaces between. May be empty.", false)}}
+	}
 	unsigned := slices.ContainsFunc(next.Unmet, func(u engine.Lack) bool { return u.Guard == "plan-signed" })
 	byHand := slices.IndexFunc(next.Unmet, func(u engine.Lack) bool { return slices.Contains(l.ByHand, u.Guard) })
 	switch {
@@ -197,9 +208,32 @@ func (p *incidentLoss) leadByHand(l *incident.Loss, next *incidentNext, guard st
 	}
 }
 
+func onsetKind(o incident.Onset) string {
+	if o.Kind == "" {
+		return "copies"
+	}
+	return strings.ReplaceAll(o.Kind, "-", " ")
+}
+
+func onsetWhen(o incident.Onset) string {
+	const form = "2 Jan 15:04:05 UTC"
+	from := o.From.UTC().Format(form)
+	if to := o.To.UTC().Format(form); to != from {
+		return from + " to " + to
+	}
+	return from
+}
+
 // planFields ask what a plan needs.
 func planFields(v incident.View) []web.Field {
 	out := []web.Field{{Name: "minutes", Label: "For how many minutes the data has been damaged", Mode: "numeric", Max: 6, Complete: "off", Hint: "Empty: since " + v.OnsetFrom.UTC().Format("2 Jan 15:04 UTC") + ", as the incident says."}}
+	if len(v.Loss.Onsets) > 0 {
+		since := web.Field{Name: "since", Label: "What damaged it", Type: "select", Hint: "Sets since when. Minutes count before it.", Options: []web.Option{{Value: "", Text: "None of these, or not known"}}}
+		for _, o := range v.Loss.Onsets {
+			since.Options = append(since.Options, web.Option{Value: o.From.UTC().Format(time.RFC3339Nano), Text: onsetWhen(o) + ", " + onsetKind(o) + ": " + o.Says})
+		}
+		out = append(out, since)
+	}
 	if len(v.Loss.Points) > 0 {
 		point := web.Field{Name: "point", Label: "Back to which backup", Type: "select", Options: []web.Option{{Value: "", Text: "The newest from before the damage"}}}
 		for _, p := range v.Loss.Points {
@@ -232,6 +266,13 @@ func (c *Console) actLoss(r *http.Request, who actor.Actor, ref string, f formVa
 	switch f.get("act") {
 	case "plan":
 		in := incident.NewPlan{Point: f.get("point"), Target: f.get("target"), Says: f.get("says")}
+		if since := f.get("since"); since != "" {
+			t, err := time.Parse(time.RFC3339Nano, since)
+			if err != nil {
+				return incident.Case{}, "", fault.Newf(fault.Invalid, "plan_onset", "That is none of the times that are listed.")
+			}
+			in.Onset = t
+		}
 		if n, err := strconv.Atoi(strings.TrimSpace(f.get("minutes"))); err == nil && n >= 0 {
 			in.Onset = c.Now().Add(-time.Duration(n) * time.Minute)
 		}
@@ -240,6 +281,9 @@ func (c *Console) actLoss(r *http.Request, who actor.Actor, ref string, f formVa
 		}
 		x, err := c.Incidents.MakePlan(ctx, who, ref, in)
 		return x, "The plan is made. A second person signs it.", err
+	case "onsets":
+		x, err := c.Incidents.LookBack(ctx, who, ref, strings.Fields(f.get("audits")))
+		return x, "The record was looked through again.", err
 	case "sign-plan":
 		x, err := c.Incidents.Approve(ctx, who, ref, "plan", f.get("hash"))
 		return x, "You have signed the plan. It counts for half an hour.", err

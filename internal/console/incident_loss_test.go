@@ -35,6 +35,13 @@ func (d *openDoor) Open(context.Context, actor.Actor, int, string) error {
 	return nil
 }
 
+// before is what happened before data was lost.
+type before struct{ at time.Time }
+
+func (b before) Onsets(context.Context, time.Time, time.Time) ([]incident.Onset, error) {
+	return []incident.Onset{{From: b.at, To: b.at.Add(time.Second), Kind: incident.OnsetMass, Says: "90 times DELETE /contacts/"}, {From: b.at, To: b.at, Kind: incident.OnsetAlarm, Says: "an alarm fired", Entry: 17}}, nil
+}
+
 // settled lets the server do what is due.
 func (w *world) settled() {
 	w.t.Helper()
@@ -100,14 +107,25 @@ func TestLossPages(t *testing.T) { // breaks: inc.loss-restore, inc.prepared
 			t.Errorf("after %s: %d clear buttons", event, n)
 		}
 	}
-	w.get("dev", one).want(200, "damaged perhaps after", "rows are gone that nobody erased")
+	w.get("dev", one).want(200, "What may have damaged the data", "copies", "rows are gone that nobody erased")
+	w.incident.Real.Past = before{clock.Now().Add(-5 * time.Minute)}
+	w.post("ana", one+"/loss", url.Values{"act": {"onsets"}}).want(403)
+	w.post("dev", one+"/loss", url.Values{"act": {"onsets"}, "audits": {"nothing"}}).want(404)
+	w.post("dev", one+"/loss", url.Values{"act": {"onsets"}}).want(303)
+	if body := w.get("dev", one).want(200, "mass change", "90 times DELETE", "alarm").Body.String(); !strings.Contains(body, `href="/-/console/journal/17"`) {
+		t.Error("the entry of a candidate is not linked")
+	}
 	step("take-down", "Prove that nothing is written")
 	step("certify", "Keep the damaged state")
 	step("preserve", "Make the plan")
 	w.get("ana", one).want(200, "Next: Make the plan")
 	w.post("dev", one+"/loss", url.Values{"act": {"nothing"}}).want(422)
 	w.post("dev", one+"/loss", url.Values{"act": {"plan"}, "minutes": {"999999"}}).want(422, "within the last year")
-	w.post("dev", one+"/loss", url.Values{"act": {"plan"}}).want(303)
+	w.get("dev", one).want(200, "What damaged it")
+	w.post("dev", one+"/loss", url.Values{"act": {"plan"}, "since": {"yesterday"}}).want(422, "none of the times")
+	w.post("dev", one+"/loss", url.Values{"act": {"plan"}, "since": {clock.Now().Add(-time.Minute).Format(time.RFC3339Nano)}}).want(303)
+	w.get("dev", one).want(200, "Damaged since", clock.Now().Add(-time.Minute).UTC().Format("15:04:05 UTC"))
+	w.post("dev", one+"/loss", url.Values{"act": {"plan"}, "minutes": {"0"}}).want(303)
 	w.get("dev", one).want(200, "A second person signs the plan", "Acknowledged writes that are lost", "Signed now by")
 	page := w.get("ana", one).want(200, "Next: Sign the plan", "Rows that will be there", "write 4", "10 minutes").Body.String()
 	if strings.Index(page, "Acknowledged writes that are lost") > strings.Index(page, ">Sign the plan</button>") {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // begun waits for the incident that the alarm of a rule has begun, says that it was nothing,
@@ -144,6 +145,10 @@ func (k *talker) losses(t *testing.T) {
 		must(t, 1, k.writ(append([]string{"incident", "loss"}, args...)...))
 		k.tried["incident loss "+args[0]] = true // the application is not taken down for it
 	}
+	for until := time.Now().Add(30 * time.Second); len(decode[struct{ Onsets []struct{} }](t, k.ask(t, "incident", "loss", "show", ref)).Onsets) == 0 && time.Now().Before(until); { // found by the server, once
+		time.Sleep(100 * time.Millisecond)
+	}
+	k.ask(t, "incident", "loss", "onsets", ref)
 	k.ask(t, "incident", "cancel", ref, "--reason", "they were archived")
 }
 

@@ -31,11 +31,15 @@ func (s *Service) walkAudits(ctx context.Context, c Case, files []string, sel br
 			return stop
 		}
 		if err != nil {
-			return fault.New(fault.Invalid, "scope_audits", fault.Public{Problem: "The file " + f.Name + " is no audit of a database: " + err.Error() + ".", Expected: "A log of PostgreSQL as CSV (log_destination = csvlog, log_timezone = UTC) with the lines of pgaudit in it."})
+			return notAudit(f.Name, err)
 		}
 		cover.Spans, cover.Holes = append(cover.Spans, span), append(cover.Holes, holes...)
 	}
 	return nil
+}
+
+func notAudit(name string, err error) error {
+	return fault.New(fault.Invalid, "scope_audits", fault.Public{Problem: "The file " + name + " is no audit of a database: " + err.Error() + ".", Expected: "A log of PostgreSQL as CSV (log_destination = csvlog, log_timezone = UTC) with the lines of pgaudit in it."})
 }
 
 // audits are the files that a version was computed from.

@@ -56,6 +56,7 @@ func (s *Service) Routes() []web.Route {
 		on("POST "+v1+"/{ref}/join", few, s.postJoin, web.Doc{Summary: "Make it part of another incident", In: joinIn{}, Out: caseOut{}, Errors: []string{"join_other"}}),
 		on("GET "+v1+"/{ref}/loss", few, s.getLoss, web.Doc{Summary: "Lost data: the checks, the plan, who has signed it, what is to be done by hand", Out: lossOut{}, Errors: []string{"no_loss"}}),
 		on("POST "+v1+"/{ref}/loss/plan", few, s.postPlan, web.Doc{Summary: "Make the plan of a restore, and sign it by that", In: planIn{}, Out: caseOut{}, Errors: []string{"ledger_target", "no_point", "plan_onset", "plan_rule", "plan_at", "plan_point", "plan_target", "plan_says", "step_up_required"}}),
+		on("POST "+v1+"/{ref}/loss/onsets", few, s.postLook, web.Doc{Summary: "Look through the record again for what may have damaged the data", In: lookIn{}, Out: caseOut{}, Errors: []string{"scope_audits", "file_unknown", "not_begun"}}),
 		on("POST "+v1+"/{ref}/loss/hand", few, s.postHand, web.Doc{Summary: "Record what was done by hand, where the server cannot", In: handIn{}, Out: caseOut{}, Errors: []string{"hand_text", "not_by_hand"}}),
 		on("POST "+v1+"/{ref}/loss/hand/{id}/sign", few, s.postSignHand, web.Doc{Summary: "Sign what somebody else has recorded", Out: caseOut{}, Errors: []string{"no_person", "hand_unknown", "signed", "step_up_required"}}),
 		on("GET "+v1+"/{ref}/loss/lost/{team}", few, s.getLost, web.Doc{Summary: "The writes of a team that are gone, for it; that somebody read them is recorded", Out: writesOut{}, Errors: []string{"lost_unknown"}}),

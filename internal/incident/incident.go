@@ -119,6 +119,7 @@ type World struct {
 	Customers Customers
 	Gate      Gate
 	Recovery  Recovery
+	Past      Past // nil = nothing is known of the time before
 	Writes    Writes
 	Reads     Reads
 	Concerned Concerned
@@ -192,8 +193,9 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { _ = jobs.Tend(ctx, time.Second, s.Log, "letters of incidents", s.TendLetters) })   // a slow mail host holds up no deadline
-	wg.Go(func() { _ = jobs.Tend(ctx, lessonsEach, s.Log, "what incidents rest on", s.KeepLessons) }) // it reads weeks of the journal
+	wg.Go(func() { _ = jobs.Tend(ctx, time.Second, s.Log, "letters of incidents", s.TendLetters) })      // a slow mail host holds up no deadline
+	wg.Go(func() { _ = jobs.Tend(ctx, time.Second, s.Log, "what may have damaged data", s.TendOnsets) }) // it reads days of access records
+	wg.Go(func() { _ = jobs.Tend(ctx, lessonsEach, s.Log, "what incidents rest on", s.KeepLessons) })    // it reads weeks of the journal
 	for _, p := range s.Page.Publishers() {
 		wg.Go(func() { _ = jobs.Tend(ctx, time.Second, s.Log, "copies of the status page", p) })
 	}

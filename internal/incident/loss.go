@@ -103,9 +103,11 @@ type Point struct {
 
 // Onset is when the data may have been damaged: after From, by To.
 type Onset struct {
-	From time.Time `json:"from"`
-	To   time.Time `json:"to"`
-	Says string    `json:"says"`
+	From  time.Time `json:"from"`
+	To    time.Time `json:"to"`
+	Kind  string    `json:"kind,omitempty"` // "" = copies show it
+	Says  string    `json:"says"`
+	Entry int64     `json:"entry,omitempty"` // number in the journal; 0 = it has none
 }
 
 // The rules by which a point is chosen. The first two are those of the policy.

@@ -70,6 +70,21 @@ func (e OnsetSet) About() ledger.About {
 	return ledger.About{Name: "incident.onset-set", Clause: "inc.loss-restore", Object: thing(e.Incident)}
 }
 
+// OnsetsFound is what may have damaged the data, as the record tells.
+type OnsetsFound struct {
+	Incident string   `class:"public"`
+	Round    int64    `class:"public"`
+	Count    int64    `class:"public"`
+	Kinds    []string `class:"public"`
+	Hash     string   `class:"public"` // of all of them
+	Audits   []string `class:"public"` // files that were read
+}
+
+// About implements ledger.Event.
+func (e OnsetsFound) About() ledger.About {
+	return ledger.About{Name: "incident.onsets-found", Clause: "inc.loss-restore", Object: thing(e.Incident)}
+}
+
 // PlanMade is what two people are to sign. What was signed of the former one is void.
 type PlanMade struct {
 	Incident string    `class:"public"`

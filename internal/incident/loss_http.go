@@ -19,6 +19,9 @@ type (
 		Target string    `json:"target,omitempty"`
 		Says   string    `json:"says,omitempty"`
 	}
+	lookIn struct {
+		Audits []string `json:"audits,omitempty"` // ids of files of the incident
+	}
 	handIn struct {
 		Guard string `json:"guard"`
 		Text  string `json:"text"`
@@ -107,6 +110,10 @@ func wireLoss(v View) lossOut {
 
 func (s *Service) postPlan(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	return acted(w, r, func(ref string, in planIn) (Case, error) { return s.MakePlan(r.Context(), who, ref, NewPlan(in)) })
+}
+
+func (s *Service) postLook(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	return acted(w, r, func(ref string, in lookIn) (Case, error) { return s.LookBack(r.Context(), who, ref, in.Audits) })
 }
 
 func (s *Service) postHand(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

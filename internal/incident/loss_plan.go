@@ -24,7 +24,7 @@ const objectPlan = "plan"
 type NewPlan struct {
 	Rule   string    // "" = that of the policy
 	Point  string    // "" = the newest that fits
-	Onset  time.Time // since when the data is damaged; zero = as it is known
+	Onset  time.Time // since when the data is damaged, such as the beginning of a candidate; zero = as it is known
 	At     time.Time // of the point, by hand
 	Target string    // the database, by hand
 	Says   string    // how, by hand
@@ -76,7 +76,7 @@ func (s *Service) MakePlan(ctx context.Context, who actor.Actor, ref string, in 
 		}
 		if err == nil && !p.Onset.Equal(c.OnsetFrom) {
 			tx.Also(OnsetSet{Incident: c.ID, Round: c.Round, From: c.OnsetFrom, To: p.Onset})
-			_, err = tx.Exec(ctx, setOnset, c.ID, us(p.Onset))
+			_, err = tx.Exec(ctx, setOnset, c.ID, us(p.Onset), some(x.endOf(p.Onset)))
 		}
 		if err == nil && who.Kind == actor.Person {
 			_, err = tx.Exec(ctx, signPlan, c.ID, tx.ID(), hash, who.ID, us(tx.Now()))
@@ -236,5 +236,5 @@ func (s *Service) signPlan(ctx context.Context, tx *ledger.Tx, c *Case, person, 
 
 const (
 	setPlan  = `UPDATE incident_loss SET plan = $3, hash = $4, planned_by = $5, planned = $6 WHERE case_id = $1 AND round = $2`
-	setOnset = `UPDATE incident_case SET onset_from = $2 WHERE id = $1`
+	setOnset = `UPDATE incident_case SET onset_from = $2, onset_to = $3 WHERE id = $1`
 )

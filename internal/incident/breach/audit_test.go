@@ -98,3 +98,58 @@ func FuzzAudit(f *testing.F) {
 		}
 	})
 }
+
+// Many rows that were changed or removed are a candidate, as is a changed structure; few rows are not,
+// unless nobody says how many.
+func TestChanges(t *testing.T) { // breaks: inc.loss-restore
+	at := func(s int) time.Time { return noon.Add(time.Duration(s-3600) * time.Second) }
+	said := func(s, line int, class, command string, rows string) string {
+		return logged(at(s), "app", "s1", line, "AUDIT: SESSION,1,1,"+class+","+command+",TABLE,public.contacts,x,<none>"+rows)
+	}
+	for name, c := range map[string]struct{ log, want string }{
+		"few":                   {said(1, 1, "WRITE", "DELETE", ",99"), ""},
+		"many":                  {said(1, 1, "WRITE", "DELETE", ",100"), "DELETE 100 1s-1s"},
+		"many together":         {said(1, 1, "WRITE", "UPDATE", ",60") + said(50, 2, "WRITE", "UPDATE", ",60"), "UPDATE 120 1s-50s"},
+		"apart":                 {said(1, 1, "WRITE", "UPDATE", ",60") + said(90, 2, "WRITE", "UPDATE", ",60"), ""},
+		"nobody says":           {said(1, 1, "WRITE", "DELETE", ""), "DELETE -1 1s-1s"},
+		"once nobody says":      {said(1, 1, "WRITE", "DELETE", ",5") + said(2, 2, "WRITE", "DELETE", ""), "DELETE -1 1s-2s"},
+		"emptied":               {said(1, 1, "WRITE", "TRUNCATE TABLE", ""), "TRUNCATE TABLE -1 1s-1s"},
+		"structure":             {said(1, 1, "DDL", "ALTER TABLE", ""), "ALTER TABLE -1 1s-1s structure"},
+		"read and added":        {said(1, 1, "READ", "SELECT", ",5000") + said(2, 2, "WRITE", "INSERT", ",5000"), ""},
+		"of another time":       {said(-1, 1, "DDL", "DROP TABLE", "") + said(3601, 2, "DDL", "DROP TABLE", ""), ""},
+		"not a line of pgaudit": {logged(at(1), "app", "s1", 1, "DELETE FROM contacts"), ""},
+	} {
+		all, err := breach.Changes([]byte(c.log), at(0), noon)
+		var got []string
+		for _, x := range all {
+			s := fmt.Sprintf("%s %d %s-%s", x.Command, x.Rows, x.From.Sub(at(0)), x.Until.Sub(at(0)))
+			if x.Schema {
+				s += " structure"
+			}
+			got = append(got, s)
+		}
+		if err != nil || strings.Join(got, "|") != c.want {
+			t.Errorf("%s: %q %v, want %q", name, got, err, c.want)
+		}
+	}
+	for _, bad := range []string{"", "a,b\n", "\"\n"} {
+		if _, err := breach.Changes([]byte(bad), at(0), noon); err == nil {
+			t.Errorf("%q is an audit", bad)
+		}
+	}
+}
+
+// FuzzChanges: what is found lies within the time, and is much, or not counted.
+func FuzzChanges(f *testing.F) {
+	f.Add([]byte(logged(noon.Add(-time.Minute), "app", "s", 1, `AUDIT: SESSION,1,1,WRITE,DELETE,TABLE,public.contacts,x,<none>,300`)))
+	f.Add([]byte(logged(noon, "a", "s", 7, "x")))
+	f.Fuzz(func(t *testing.T, log []byte) {
+		from := noon.Add(-time.Hour)
+		all, err := breach.Changes(log, from, noon)
+		for _, c := range all {
+			if err != nil || c.From.Before(from) || c.Until.After(noon) || c.Until.Before(c.From) || !c.Schema && c.Rows >= 0 && c.Rows < 100 || c.Object == "" {
+				t.Errorf("%+v %v", c, err)
+			}
+		}
+	})
+}
