@@ -11,6 +11,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/gateway"
 	"writ/internal/identity"
+	"writ/internal/incident"
 )
 
 // The kinds of what an attacker may hold, and where they come from.
@@ -20,6 +21,7 @@ const (
 	oneToken    = "token"
 	accessKey   = "key"
 	network     = "network"
+	onePerson   = incident.CutPerson
 )
 
 // networkCut is how long a network is kept out because of an incident. It may be let in before,
@@ -30,6 +32,7 @@ const networkCut = 30 * 24 * time.Hour
 type cutKeys interface {
 	Works(ctx context.Context, id string) error
 	EndKey(ctx context.Context, who actor.Actor, id string) error
+	EndKeysOf(ctx context.Context, who actor.Actor, owner string) (int64, error)
 }
 
 // cutDoor is the gate.
@@ -48,7 +51,7 @@ type ends struct {
 
 // Kinds implements incident.Cuts.
 func (e ends) Kinds() []string {
-	return []string{oneSession, allSessions, oneToken, accessKey, network}
+	return []string{oneSession, allSessions, oneToken, accessKey, network, onePerson}
 }
 
 // Cut implements incident.Cuts. Whoever cuts needs the right to.
@@ -67,6 +70,8 @@ func (e ends) Cut(ctx context.Context, who actor.Actor, ref, kind, id string) (b
 		return e.cutKey(ctx, who, id)
 	case network:
 		return e.cutNetwork(ctx, who, ref, id)
+	case onePerson:
+		return e.cutPerson(ctx, who, id)
 	}
 	ended, err := e.TokenEnded(ctx, id)
 	if err != nil { // one that there never was is no evidence
@@ -118,6 +123,43 @@ func (e ends) cutNetwork(ctx context.Context, who actor.Actor, ref, id string) (
 	return before, "the network is blocked until " + b.Until.Format("2 January 2006"), err
 }
 
+// cutPerson keeps somebody from signing in and ends all that acts for them. The last owners stay, as
+// identity says.
+func (e ends) cutPerson(ctx context.Context, who actor.Actor, id string) (before, after string, err error) {
+	person, err := e.person(ctx, id)
+	if err != nil { // one that there never was is no evidence
+		return "", "", err
+	}
+	before = "the person could sign in"
+	switch _, err := e.ActivePerson(ctx, person); {
+	case errors.Is(err, fault.NotFound):
+		before = "the person could not sign in already"
+	case err != nil:
+		return "", "", err
+	default:
+		if err := e.Disable(ctx, who, person); err != nil {
+			return "", "", err
+		}
+	}
+	n, err := e.keys.EndKeysOf(ctx, who, string(actor.Person)+"/"+person)
+	return before, fmt.Sprintf("the person cannot sign in, and sessions, tokens, links and %d access keys have ended", n), err
+}
+
+// Lift implements incident.Cuts.
+func (e ends) Lift(ctx context.Context, who actor.Actor, asked, kind, id string) (says string, err error) { // clause: inc.breach-research
+	if kind != onePerson {
+		return "", fault.Newf(fault.Invalid, "lift_kind", "A person alone is let in again.")
+	}
+	person, err := e.person(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if _, err := e.ActivePerson(ctx, person); err == nil {
+		return "the person can sign in already", nil
+	}
+	return "the person may sign in with a new password, for which a link was sent", e.Readmit(ctx, who, person, asked)
+}
+
 // shutOut knocks from both ends of a network.
 func (e ends) shutOut(ctx context.Context, p netip.Prefix) bool {
 	last := p.Addr().AsSlice()
@@ -140,6 +182,8 @@ func (e ends) Again(ctx context.Context, kind, id string) (refused bool, says st
 		}
 		live, err := e.Sessions(ctx, actor.System("incident"), person)
 		return len(live) == 0, fmt.Sprintf("%d sessions of the person are live", len(live)), err
+	case onePerson:
+		return e.triedPerson(ctx, id)
 	case accessKey:
 		err = e.keys.Works(ctx, id)
 	case network:
@@ -161,6 +205,22 @@ func (e ends) Again(ctx context.Context, kind, id string) (refused bool, says st
 		return false, "", err
 	}
 	return false, "shown again, the " + kind + " still works", nil
+}
+
+// triedPerson looks at whether somebody could sign in, or anything still acts for them.
+func (e ends) triedPerson(ctx context.Context, id string) (refused bool, says string, err error) {
+	person, err := e.person(ctx, id)
+	if err != nil {
+		return false, "", err
+	}
+	switch _, err := e.ActivePerson(ctx, person); {
+	case err == nil:
+		return false, "the person can sign in", nil
+	case !errors.Is(err, fault.NotFound):
+		return false, "", err
+	}
+	live, err := e.Sessions(ctx, actor.System("incident"), person)
+	return len(live) == 0, fmt.Sprintf("sign-in is refused, and %d sessions of the person are live", len(live)), err
 }
 
 func (e ends) person(ctx context.Context, ref string) (string, error) {

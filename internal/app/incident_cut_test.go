@@ -38,6 +38,8 @@ func (x *things) EndKey(context.Context, actor.Actor, string) error {
 	return nil
 }
 
+func (x *things) EndKeysOf(context.Context, actor.Actor, string) (int64, error) { return 0, nil }
+
 func (x *things) Knock(_ context.Context, from netip.Addr) bool {
 	for _, p := range x.blocked {
 		if p.Contains(from) {

@@ -135,6 +135,11 @@ func (v invented) Again(_ context.Context, _, id string) (refused bool, says str
 	return true, "shown again, the planted session is refused", nil
 }
 
+// Lift implements incident.Cuts: the sandbox has nobody to let in.
+func (invented) Lift(context.Context, actor.Actor, string, string, string) (says string, err error) {
+	return "", fault.Newf(fault.Invalid, "lift_kind", "A drill cuts a planted session alone.")
+}
+
 // drillRule fires on what the sandbox planted.
 const drillRule = `title: A planted session reads contacts
 id: ` + incident.DrillRule + `

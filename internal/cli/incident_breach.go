@@ -37,7 +37,7 @@ docs/breach.md goes through it step by step.`,
 		a.breachShow(), a.breachScope(), a.breachCheck(), a.breachLines(), a.breachSign(), a.breachPaper("paper", "", "Write down what was decided or found", "research way=\"a session was taken over\" first=2026-11-02T08:00:00Z last=2026-11-02T09:00:00Z cause=\"an open laptop\" unseen=\"nobody looks at nights\" rule=7d3b0b3e-0c0f-4a53-9d6e-1f5d0a3c9e01"),
 		a.breachPaper("risk", "risk", "Decide how great the risk is", "level=high reason=\"contacts can be used to deceive customers\""),
 		a.breachPaper("vendor", "vendor", "Write down that a third party is involved", "name=\"Cloud Co\" contact=security@cloud.example case=C-9 questions=\"Which of your people could read it?\""),
-		a.breachTask(), a.breachCut(), a.breachPack(), a.breachLetters(), a.breachLetter(), a.breachRegister())
+		a.breachTask(), a.breachCut(), a.breachLift(), a.breachPack(), a.breachLetters(), a.breachLetter(), a.breachRegister())
 }
 
 // ofBreach is the path of something of a breach.
@@ -393,11 +393,24 @@ func (a *app) breachTask() *cobra.Command {
 }
 
 func (a *app) breachCut() *cobra.Command {
-	return &cobra.Command{Use: "cut INCIDENT session|sessions|token|key|network ID", Short: "End what the attacker holds, and try it again", Long: `Ends a session, all sessions of a person, a token or an access key, or keeps a network out for 30 days; then tries it at
-the same door once more. Refused is what contained means: one that still works keeps the incident open.`, Example: "  writ incident breach cut I-3 sessions eva", Args: cobra.ExactArgs(3),
+	return &cobra.Command{Use: "cut INCIDENT session|sessions|token|key|network|person ID", Short: "End what the attacker holds, and try it again", Long: `Ends a session, all sessions of a person, a token or an access key, keeps a network out for 30 days, or keeps a person
+from signing in until two people let them in again (writ incident breach lift); then tries it at the same door once more. Refused is what contained means: one that still works keeps the incident open.`, Example: "  writ incident breach cut I-3 sessions eva", Args: cobra.ExactArgs(3),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			return a.tell(c, args[0], "breach/cuts", map[string]any{"kind": args[1], "id": args[2]})
 		})}
+}
+
+func (a *app) breachLift() *cobra.Command {
+	var reason string
+	c := &cobra.Command{Use: "lift INCIDENT person ID", Short: "Let a person in again who was cut", Long: `Asks to let a person in again who was cut because of this breach, under the same name as they were cut. Another person
+agrees by asking for the same within a day. Then they may sign in with a new password, for which a link is sent to their
+address; what ended stays ended.`, Example: "  writ incident breach lift I-3 person eva --reason \"her machine is clean\" --as ben@example.com", Args: cobra.ExactArgs(3),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			return a.tell(c, args[0], "breach/lifts", map[string]any{"kind": args[1], "id": args[2], "reason": reason})
+		})}
+	c.Flags().StringVar(&reason, "reason", "", "why")
+	_ = c.MarkFlagRequired("reason") // the flag is there
+	return c
 }
 
 func (a *app) breachPack() *cobra.Command {

@@ -28,6 +28,7 @@ type Breaches interface {
 	Lines(ctx context.Context, who actor.Actor, ref string, version int64, class breach.Class, skip int) ([]breach.Line, bool, error)
 	Sign(ctx context.Context, who actor.Actor, ref, object, hash string) (incident.Case, error)
 	Dismiss(ctx context.Context, who actor.Actor, ref string, in incident.Dismissal) (incident.Case, error)
+	Lift(ctx context.Context, who actor.Actor, ref, kind, id, reason string) (incident.Case, error)
 	Contain(ctx context.Context, who actor.Actor, ref, kind, id string) (incident.Case, error)
 	Involve(ctx context.Context, who actor.Actor, ref string, in incident.Vendor) (incident.Case, error)
 	Hear(ctx context.Context, who actor.Actor, ref string, in incident.Statement) (incident.Case, error)
@@ -259,6 +260,12 @@ func breachForms(v incident.Exposure, at string, now time.Time) (out []incidentF
 		if len(kinds) > 0 {
 			add("End what the attacker holds", "cut", "End it, and try it again", oneOf("kind", "What it is", kinds...), word("id", "Its id, or whose", "Of a network: such as 198.51.100.0/24.", true))
 		}
+		if slices.ContainsFunc(v.Papers, func(p incident.Paper) bool {
+			x := incident.CutDone{}
+			return p.Kind == "cut" && p.Read(&x) && x.Kind == incident.CutPerson
+		}) {
+			add("Let a person in again who was cut", "lift", "Ask for it, or agree", word("id", "Whom", "As they were cut.", true), area("reason", "Why", "Two people want the same within a day. A link to set a new password goes to their address."))
+		}
 		add("A third party is involved", "vendor", "Write it down", word("name", "Who", "", true), word("contact", "Their contact", "", true), word("case", "The number that they give it", "", false), area("questions", "What they are asked", "One question a line."))
 		add("File their statement", "statement", "File it under its hash", word("vendor", "Who", "", true), area("text", "What they say", ""))
 		add("A task of their procedure", "task", "Give the task", word("what", "What", "", true), word("owner", "Who does it", "An address or a handle of a member of staff.", true), web.Field{Name: "hours", Label: "Due in how many hours", Mode: "numeric", Required: true, Max: 4, Complete: "off"})
@@ -458,6 +465,8 @@ func (c *Console) breachAct(ctx context.Context, who actor.Actor, ref string, f 
 		return c.Incidents.Sign(ctx, who, ref, f.get("object"), f.get("hash"))
 	case "cut":
 		return c.Incidents.Contain(ctx, who, ref, f.get("kind"), f.get("id"))
+	case "lift":
+		return c.Incidents.Lift(ctx, who, ref, incident.CutPerson, f.get("id"), f.get("reason"))
 	case "task":
 		return c.Incidents.AddTask(ctx, who, ref, incident.Task{What: f.get("what"), Owner: f.get("owner"), Due: c.Now().Add(time.Duration(hours) * time.Hour)})
 	case "task-done":

@@ -139,6 +139,19 @@ func (k *talker) breaches(t *testing.T, second *visitor) {
 	if out := k.ask(t, "gateway", "block", "list"); !strings.Contains(out, `"198.51.100.0/24"`) || !strings.Contains(out, one) {
 		t.Errorf("the network is not kept out: %s", out)
 	}
+	gone := k.customer("hugo@grove.example")
+	hugo := decode[struct{ Person struct{ ID string } }](t, gone.want(http.StatusOK, "GET", "session", nil).body).Person.ID
+	k.ask(t, "incident", "breach", "cut", one, "person", hugo)
+	gone.want(http.StatusUnauthorized, "GET", "session", nil)
+	gone.want(http.StatusUnauthorized, "POST", "sign-in", obj{"email": "hugo@grove.example", "password": aPassword})
+	must(t, 1, k.writ("incident", "breach", "lift", one, "person", hugo, "--reason", "his machine is clean again")) // the operator is no person
+	k.tried["incident breach lift"] = true
+	before := len(k.letters("hugo@grove.example"))
+	for _, x := range []*visitor{first, second} {
+		x.want(http.StatusOK, "POST", "incidents/"+one+"/breach/lifts", obj{"kind": "person", "id": hugo, "reason": "his machine is clean again"})
+	}
+	eventually(t, "he has a link", func() bool { return len(k.letters("hugo@grove.example")) > before })
+	gone.want(http.StatusUnauthorized, "POST", "sign-in", obj{"email": "hugo@grove.example", "password": aPassword})
 	for _, p := range show().Papers {
 		if p.Kind == "cut" && !p.Doc.Refused {
 			t.Errorf("tried again, it still works: %+v", p)

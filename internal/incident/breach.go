@@ -52,12 +52,15 @@ type Post interface {
 
 // Cuts ends what an attacker holds.
 type Cuts interface {
-	// Kinds are what it can end: session, sessions, token, key, network.
+	// Kinds are what it can end: session, sessions, token, key, network, person.
 	Kinds() []string
 	// Cut ends it because of an incident, and says how it was before and is after.
 	Cut(ctx context.Context, who actor.Actor, ref, kind, id string) (before, after string, err error)
 	// Again tries what the attacker did once more, and says whether it was refused.
 	Again(ctx context.Context, kind, id string) (refused bool, says string, err error)
+	// Lift lets a person in again, who was cut; asked is the id of the first of the two people
+	// who want it, and who the second. Done twice it ends the same.
+	Lift(ctx context.Context, who actor.Actor, asked, kind, id string) (says string, err error)
 }
 
 // The papers of a breach.

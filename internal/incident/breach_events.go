@@ -11,7 +11,7 @@ func clauseOfPaper(kind string) string {
 	switch kind {
 	case paperVendor, paperStatement:
 		return "inc.breach-third-party"
-	case paperResearch, paperCut:
+	case paperResearch, paperCut, paperLift, paperLifted:
 		return "inc.breach-research"
 	case paperMeasure:
 		return "inc.breach-prevent"

@@ -33,6 +33,7 @@ func (s *Service) breachRoutes(on func(pattern string, limit int64, h web.Handle
 		on("GET "+at+"/scope/{version}/bundle", few, s.getBundle, doc(web.Doc{Summary: "A version with all that it was computed from, to run again offline"}, "scope_differs", "scope_class")),
 		on("POST "+at+"/papers", many, s.postPaper, doc(web.Doc{Summary: "Write down what was decided or found", In: paperIn{}, Out: caseOut{}}, "paper_unknown", "paper_large")),
 		on("POST "+at+"/signatures", few, s.postSignature, doc(web.Doc{Summary: "Sign a thing of a breach as it stands", In: approvalIn{}, Out: caseOut{}}, "no_person", "object_unknown", "approval_void", "approved", "step_up_required")),
+		on("POST "+at+"/lifts", few, s.postLift, doc(web.Doc{Summary: "Let a person in again who was cut: the first asks, a second person agrees by asking for the same", In: liftIn{}, Out: caseOut{}}, "no_person", "not_cut", "lift_kind", "reason_missing", "step_up_required")),
 		on("POST "+at+"/cuts", few, s.postCut, doc(web.Doc{Summary: "End what the attacker holds, and try it again", In: cutIn{}, Out: caseOut{}}, "cut_kind", "cut_id")),
 		on("POST "+at+"/clocks", few, s.postClock, doc(web.Doc{Summary: "Move the time at which it was known (two people), or add a time of another law or a contract", In: clockIn{}, Out: caseOut{}}, "aware_to", "clock_name", "no_person", "reason_missing")),
 		on("POST "+at+"/tasks", few, s.postTask, doc(web.Doc{Summary: "Give somebody a task of a third party's procedure", In: taskIn{}, Out: caseOut{}}, "task_what", "task_due", "no_person")),
@@ -63,6 +64,11 @@ type (
 		Kind  string          `json:"kind"`
 		Class string          `json:"class,omitempty"`
 		Doc   json.RawMessage `json:"doc"`
+	}
+	liftIn struct {
+		Kind   string `json:"kind"` // person
+		ID     string `json:"id"`   // as it was cut
+		Reason string `json:"reason"`
 	}
 	cutIn struct {
 		Kind string `json:"kind"`
@@ -353,6 +359,12 @@ func (s *Service) postPaper(w http.ResponseWriter, r *http.Request, who actor.Ac
 func (s *Service) postSignature(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	return acted(w, r, func(ref string, in approvalIn) (Case, error) {
 		return s.Sign(r.Context(), who, ref, in.Object, in.Hash)
+	})
+}
+
+func (s *Service) postLift(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	return acted(w, r, func(ref string, in liftIn) (Case, error) {
+		return s.Lift(r.Context(), who, ref, in.Kind, in.ID, in.Reason)
 	})
 }
 

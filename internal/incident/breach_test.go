@@ -35,6 +35,7 @@ type exposed struct {
 	stubborn bool            // a session that is cut lives on
 	lost     error           // nothing can be kept
 	lessons  []incident.Lesson
+	lifted   []string // people who are let in again
 }
 
 func (x *exposed) Walk(_ context.Context, _ breach.Selector, _ int64, fn func(*breach.Record) error) (breach.Coverage, error) {
@@ -151,11 +152,17 @@ func (x *exposed) Keep(ctx context.Context, l incident.Lesson) (int64, string, e
 	return n, strings.Repeat("cd", 32), nil
 }
 
-func (x *exposed) Kinds() []string { return []string{"session"} }
+func (x *exposed) Kinds() []string { return []string{"session", incident.CutPerson} }
 
 func (x *exposed) Cut(_ context.Context, _ actor.Actor, _, _, id string) (string, string, error) {
 	x.alive[id] = x.stubborn
 	return "1 live session", "none", nil
+}
+
+func (x *exposed) Lift(_ context.Context, who actor.Actor, asked, _, id string) (string, error) {
+	x.lifted = append(x.lifted, id+" by "+asked+" and "+who.ID)
+	x.alive[id] = true
+	return "may sign in", nil
 }
 
 func (x *exposed) Again(_ context.Context, _, id string) (bool, string, error) {
@@ -670,6 +677,67 @@ func TestLetterTexts(t *testing.T) { // breaks: inc.breach-notify
 	w.step("eve", "I-1", "notify", "")
 	if got := w.post.to("incident.breach"); len(got) != 4 {
 		t.Errorf("tests went to %v", got)
+	}
+}
+
+// Whoever was cut is let in again by two people who want the same within a day, and by nobody else;
+// each time anew.
+func TestLiftIsByTwo(t *testing.T) { // breaks: inc.breach-research
+	w := open(t)
+	w.breach.burst(w.kit.Clock.Now())
+	w.breached()
+	w.breach.alive = map[string]bool{"eva": true, "s1": true}
+	ctx := t.Context()
+	const why = "her machine is clean again"
+	lift := func(name, kind, id string) error {
+		_, err := w.svc.Lift(ctx, w.as(name), "I-1", kind, id, why)
+		return err
+	}
+	if err := lift("dev", incident.CutPerson, "eva"); !errors.Is(err, fault.NotFound) {
+		t.Errorf("who was not cut is let in: %v", err)
+	}
+	for kind, id := range map[string]string{"session": "s1", incident.CutPerson: "eva"} {
+		w.ok(w.svc.Contain(ctx, w.as("dev"), "I-1", kind, id))
+	}
+	if v := w.exposure("I-1"); !v.Contained {
+		t.Error("it is not contained")
+	}
+	if err := lift("dev", "session", "s1"); !errors.Is(err, fault.Invalid) {
+		t.Errorf("a session is let in again: %v", err)
+	}
+	if _, err := w.svc.Lift(ctx, operator, "I-1", incident.CutPerson, "eva", why); !errors.Is(err, fault.Denied) {
+		t.Errorf("the operator lifts: %v", err)
+	}
+	if err := lift("ben", incident.CutPerson, "eva"); !errors.Is(err, fault.Denied) {
+		t.Errorf("who has no part in it lifts: %v", err)
+	}
+	asks := func(name string, want ...string) {
+		t.Helper()
+		if err := lift(name, incident.CutPerson, "eva"); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(w.breach.lifted, want) {
+			t.Errorf("after %s: %v, want %v", name, w.breach.lifted, want)
+		}
+	}
+	asks("dev")
+	if guards, _ := w.kept(lift("dev", incident.CutPerson, "eva")); !slices.Equal(guards, []string{"other-person"}) {
+		t.Errorf("alone: %v", guards)
+	}
+	w.kit.Clock.Advance(25 * time.Hour)
+	asks("eve") // what was asked yesterday is over
+	w.kit.Clock.Advance(time.Minute)
+	asks("dev", "eva by eve and dev")
+	w.kit.Clock.Advance(time.Minute)
+	asks("eve", "eva by eve and dev") // that was one yes, not two
+	w.kit.Clock.Advance(time.Minute)
+	asks("dev", "eva by eve and dev", "eva by eve and dev")
+	var papers []string
+	for _, p := range w.exposure("I-1").Papers {
+		papers = append(papers, p.Kind)
+	}
+	if got := strings.Join(papers, " "); got != "lifted lift lifted lift lift cut cut" {
+		t.Errorf("papers: %s", got)
 	}
 }
 

@@ -168,6 +168,50 @@ func (s *Service) EndKey(ctx context.Context, who actor.Actor, id string) error 
 	return nil
 }
 
+// EndKeysOf ends every access key that somebody owns, as actor.Actor.String names them, and says how
+// many: a manager of keys in their own team, staff in each.
+func (s *Service) EndKeysOf(ctx context.Context, who actor.Actor, owner string) (int64, error) { // clause: inc.breach-research
+	if err := s.may(ctx, who, access.VaultKeys, "/"); err != nil {
+		return 0, err
+	}
+	team := teamOf(who)
+	if team == Home {
+		team = ""
+	}
+	var ids []string
+	_, err := s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		ids = nil
+		if err := tx.Each(ctx, liveKeysOf, func(scan ledger.Scan) error {
+			var id string
+			err := scan(&id)
+			ids = append(ids, id)
+			return err
+		}, owner, team); err != nil {
+			return nil, err
+		}
+		for _, id := range ids[min(1, len(ids)):] {
+			tx.Also(KeyEnded{Key: id})
+		}
+		if len(ids) == 0 {
+			return nil, errNoKeys
+		}
+		_, err := tx.Exec(ctx, endKeysOf, owner, team, us(tx.Now()))
+		return KeyEnded{Key: ids[0]}, err
+	})
+	if errors.Is(err, errNoKeys) {
+		return 0, nil
+	}
+	for _, id := range ids {
+		s.rows.forget(id)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("end access keys: %w", err)
+	}
+	return int64(len(ids)), nil
+}
+
+var errNoKeys = errors.New("there is none")
+
 // AccessKeys lists the team's access keys, the newest first; those of one's own to whoever
 // does not manage keys.
 func (s *Service) AccessKeys(ctx context.Context, who actor.Actor) ([]AccessKey, error) {
@@ -379,5 +423,7 @@ const (
 	selectKey    = `SELECT ` + keyColumns + ` FROM vault_access_key`
 	selectKeyBox = `SELECT ` + keyColumns + `, secret, session FROM vault_access_key WHERE id = $1`
 	insertKey    = `INSERT INTO vault_access_key (id, secret, team, owner, path, reads, issuer, issued, expires, seen, session) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)`
+	liveKeysOf   = `SELECT id FROM vault_access_key WHERE owner = $1 AND ($2 = '' OR team = $2) AND ended IS NULL ORDER BY id`
+	endKeysOf    = `UPDATE vault_access_key SET ended = $3 WHERE owner = $1 AND ($2 = '' OR team = $2) AND ended IS NULL`
 	endKey       = `UPDATE vault_access_key SET ended = $3 WHERE id = $1 AND team = $2 AND ended IS NULL`
 )

@@ -154,4 +154,23 @@ func TestKeysLendNothing(t *testing.T) {
 	if err := w.vault.EndKey(ctx, eli, k.ID); err != nil {
 		t.Errorf("one's own: %v", err)
 	}
+	for range 2 {
+		if k, err = make(eli, "", false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.vault.Works(ctx, k.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.vault.EndKeysOf(ctx, fay, k.Owner); !errors.Is(err, fault.Denied) {
+		t.Errorf("all of somebody's keys are ended by whoever does not manage keys: %v", err)
+	}
+	for _, want := range []int64{2, 0} {
+		if n, err := w.vault.EndKeysOf(ctx, operator, k.Owner); n != want || err != nil {
+			t.Errorf("%d keys ended, want %d: %v", n, want, err)
+		}
+	}
+	if err := w.vault.Works(ctx, k.ID); !errors.Is(err, fault.Unauthenticated) {
+		t.Errorf("a key that ended with its owner works: %v", err)
+	}
 }
