@@ -76,6 +76,7 @@ const (
 	WatchManage Action = "watch.manage" // the ways by which people are told
 
 	WatchMetrics Action = "watch.metrics" // scrape measurements, which name nobody
+	WatchPush    Action = "watch.push"    // push samples of meters that are declared
 )
 
 // known are the actions of this build, and whether the operator may do each. Which role
@@ -150,6 +151,7 @@ var known = map[Action]bool{
 	WatchManage: true,
 
 	WatchMetrics: true,
+	WatchPush:    true,
 }
 
 // personal are acts that bind others for longer than a loan lasts, or that must be a

@@ -11,7 +11,7 @@ import (
 var byToken = []Action{
 	PolicyRead, PolicyPropose, PolicyWithdraw, ExceptionRequest, CheckRun, JournalRead, JournalExport,
 	PeopleRead, GateRead, GateMaintain, MailRead, TokensRead, VaultList, VaultRead, VaultWrite, VaultAudit,
-	WatchRead, WatchAct, WatchMetrics,
+	WatchRead, WatchAct, WatchMetrics, WatchPush,
 }
 
 // ByToken lists the actions that may be scopes of a token, sorted.

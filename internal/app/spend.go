@@ -19,7 +19,7 @@ import (
 func (a *App) Spend() *spend.Service { return a.spend }
 
 func (a *App) buildSpend() (err error) {
-	a.spend, err = spend.New(spend.Deps{DB: a.db, Access: a.access, Series: a.watch.Series(), Meters: watch.MeterNames(), Alarms: a.watch, Triage: triage{a}, Rules: clause.NewLive[spend.Rules](a.now), Now: a.now, Log: a.log.With("module", "spend")})
+	a.spend, err = spend.New(spend.Deps{DB: a.db, Access: a.access, Series: a.watch.Series(), Meters: a.watch.Plannable, Alarms: a.watch, Triage: triage{a}, Rules: clause.NewLive[spend.Rules](a.now), Now: a.now, Log: a.log.With("module", "spend")})
 	return err
 }
 

@@ -37,6 +37,7 @@ type drawn struct {
 
 type viewsPage struct {
 	Spans   []web.Link
+	Acts    []web.Link
 	Charts  []drawn
 	Budgets *web.Table
 }
@@ -94,8 +95,8 @@ func (c *Console) showViews(w http.ResponseWriter, r *http.Request, who actor.Ac
 	if err != nil {
 		return err
 	}
-	p := viewsPage{Spans: spanLinks(atViews, v)}
-	for i, view := range watch.Views() {
+	p := viewsPage{Spans: spanLinks(atViews, v), Acts: []web.Link{{Text: "Meters of your own", Href: atGauges}}}
+	for i, view := range c.Watch.Views() {
 		q := watch.Question{Meter: view.Meters[0], From: q.From, Until: q.Until, Step: small(q.Until.Sub(q.From))}
 		a, err := c.Watch.Look(r.Context(), who, q)
 		if err != nil {
@@ -123,11 +124,12 @@ func small(span time.Duration) time.Duration {
 
 // showView is one view over a span: the chart, the groups, and the way to the records.
 func (c *Console) showView(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	view, ok := watch.ViewOf(r.PathValue("id"))
-	if !ok {
+	views := c.Watch.Views()
+	i := slices.IndexFunc(views, func(v watch.View) bool { return v.ID == r.PathValue("id") })
+	if i < 0 {
 		return fault.New(fault.NotFound, "no_view", fault.Public{Problem: "There is no such view.", Next: "Choose one of the list."})
 	}
-	v := r.URL.Query()
+	view, v := views[i], r.URL.Query()
 	q, err := watch.QuestionOf(v, c.Now())
 	if err != nil {
 		return err
@@ -138,7 +140,7 @@ func (c *Console) showView(w http.ResponseWriter, r *http.Request, who actor.Act
 	if !slices.Contains(view.Meters, q.Meter) {
 		return fault.New(fault.NotFound, "no_view", fault.Public{Problem: "This view does not show that meter.", Next: "Choose one of its own."})
 	}
-	bys := dimensions(&view, q.Meter)
+	bys := c.dimensions(&view, q.Meter)
 	if q.By == "" && len(bys) > 0 {
 		q.By = bys[0]
 	}
@@ -156,7 +158,7 @@ func (c *Console) showView(w http.ResponseWriter, r *http.Request, who actor.Act
 	p.Spans, p.Chart, p.Figures, p.Span = spanLinks(at, v), c.draw("chart", &a, cols, false), figures(&a, cols), spanForm(at, v, &a)
 	for _, m := range view.Meters {
 		if len(view.Meters) > 1 {
-			p.Meters = append(p.Meters, web.Link{Text: saysOf(m), Href: with(at, v, "meter", m, "by", "", "label", ""), Here: m == q.Meter})
+			p.Meters = append(p.Meters, web.Link{Text: c.saysOf(m), Href: with(at, v, "meter", m, "by", "", "label", ""), Here: m == q.Meter})
 		}
 	}
 	for _, by := range bys {
@@ -176,8 +178,8 @@ func (c *Console) showView(w http.ResponseWriter, r *http.Request, who actor.Act
 }
 
 // dimensions of a view along which the meter is counted.
-func dimensions(view *watch.View, meter string) (out []string) {
-	for _, m := range watch.Meters() {
+func (c *Console) dimensions(view *watch.View, meter string) (out []string) {
+	for _, m := range c.Watch.Catalogue() {
 		if m.Name != meter {
 			continue
 		}
@@ -194,8 +196,8 @@ var personalBy = map[string]bool{"person": true, "network": true}
 
 var byWords = map[string]string{"route": "Route", "team": "Team", "person": "Person", "network": "Network", "kind": "Kind", "rule": "Rule", "channel": "Channel", "of": "Part"}
 
-func saysOf(meter string) string {
-	for _, m := range watch.Meters() {
+func (c *Console) saysOf(meter string) string {
+	for _, m := range c.Watch.Catalogue() {
 		if m.Name == meter {
 			return m.Says
 		}
@@ -255,6 +257,9 @@ func recordsOf(a *watch.Picture, by, label string) (href, text string) {
 		if value != "" {
 			v.Set(name, value)
 		}
+	}
+	if strings.HasPrefix(a.Of.Source, "pushed/") { // whoever pushed them has what is behind
+		return "", ""
 	}
 	switch a.Of.Source {
 	case "requests", "readings":

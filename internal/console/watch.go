@@ -15,6 +15,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/notify"
 	"writ/internal/watch"
+	"writ/internal/watch/series"
 	"writ/internal/web"
 )
 
@@ -33,6 +34,11 @@ type Watch interface {
 	Mutes(ctx context.Context, who actor.Actor) ([]watch.Mute, error)
 	SetMute(ctx context.Context, who actor.Actor, w watch.MuteWish) (watch.Mute, error)
 	RemoveMute(ctx context.Context, who actor.Actor, name string) error
+	Gauges(ctx context.Context, who actor.Actor) ([]watch.Gauge, error)
+	SetGauge(ctx context.Context, who actor.Actor, g watch.Gauge) (watch.Gauge, error)
+	RemoveGauge(ctx context.Context, who actor.Actor, name string) error
+	Views() []watch.View
+	Catalogue() []series.Meter
 	ApproveSilence(ctx context.Context, who actor.Actor, id string) error
 	OwnRules(ctx context.Context, who actor.Actor) ([]watch.Version, error)
 	OwnRule(ctx context.Context, who actor.Actor, id string) ([]watch.Version, error)
@@ -65,7 +71,7 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 	if c.Watch == nil {
 		return nil
 	}
-	return append(append(append(c.ownRoutes(staff), c.viewRoutes(staff)...), c.muteRoutes(staff)...), []web.Route{
+	return append(append(append(c.ownRoutes(staff), c.viewRoutes(staff)...), append(c.muteRoutes(staff), c.gaugeRoutes(staff)...)...), []web.Route{
 		staff("GET /-/console/watch", access.WatchRead, atWatch, c.showAlarms),
 		staff("GET /-/console/watch/rules", access.WatchRead, atWatch, c.showWatchRules),
 		staff("GET /-/console/watch/usual", access.WatchRead, atWatch, c.showUsual),

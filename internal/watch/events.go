@@ -262,3 +262,38 @@ type BaselineAccepted struct {
 func (e BaselineAccepted) About() ledger.About {
 	return ledger.About{Name: "watch.baseline-accepted", Clause: abnormal, Reason: e.reason}
 }
+
+// GaugeSet is a meter of one's own that was declared, or changed.
+type GaugeSet struct {
+	Meter  string   `class:"public"`
+	Kind   string   `class:"public"`
+	Unit   string   `class:"public"`
+	Every  string   `class:"public"`
+	Bounds []string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e GaugeSet) About() ledger.About {
+	return ledger.About{Name: "watch.meter-set", Clause: alarms, Object: gaugeThing(e.Meter)}
+}
+
+// GaugeRemoved is one that is no more.
+type GaugeRemoved struct {
+	Meter string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e GaugeRemoved) About() ledger.About {
+	return ledger.About{Name: "watch.meter-removed", Clause: alarms, Object: gaugeThing(e.Meter)}
+}
+
+// SamplesRefused are pushed samples of which none was taken.
+type SamplesRefused struct {
+	Code    string `class:"public"`
+	Samples int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e SamplesRefused) About() ledger.About {
+	return ledger.About{Name: "watch.samples-refused", Clause: alarms}
+}

@@ -87,3 +87,6 @@ type Filling = filling
 func (f *filling) Left(now time.Time, used, room float64) (float64, bool) {
 	return f.left(now, used, room)
 }
+
+// NoteSilence looks which meters of one's own are silent, and nothing else.
+func (s *Service) NoteSilence() { s.silentGauges(s.Now()) }

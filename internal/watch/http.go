@@ -18,7 +18,7 @@ func (s *Service) Routes() []web.Route {
 		d.Tag = "watch"
 		return web.Route{Pattern: pattern, Who: web.Staff, Tokens: tokens, Limit: 16 << 10, Handle: h, Doc: d}
 	}
-	return append(append(s.alertmanager(), s.ownRoutes(on)...), []web.Route{
+	return append(append(append(s.alertmanager(), s.ownRoutes(on)...), s.gaugeRoutes(on)...), []web.Route{
 		on("GET "+v1+"/alarms", true, s.getAlarms, web.Doc{Summary: "Alarms: those that fire first, then the newest", Query: []string{"open", "rule"}, Out: alarmsOut{}}),
 		on("GET "+v1+"/alarms/{id}", true, s.getAlarm, web.Doc{Summary: "One alarm, with what it rests on and whom it reached", Out: detailOut{}, Errors: []string{"alarm_unknown"}}),
 		on("POST "+v1+"/alarms/{id}/acknowledge", true, s.postAcknowledge, web.Doc{Summary: "Say that you look at it", In: noteIn{}, Errors: []string{"alarm_unknown", "alarm_state", "watch_note"}}),

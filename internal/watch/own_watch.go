@@ -60,6 +60,9 @@ func (s *Service) ruleOf(id string) *Rule {
 	if r := index().byID[id]; r != nil {
 		return r
 	}
+	if m := s.gauges.words.Load(); m != nil && (*m)[id] != nil {
+		return (*m)[id]
+	}
 	if m := s.own.words.Load(); m != nil {
 		return (*m)[id]
 	}
@@ -69,9 +72,9 @@ func (s *Service) ruleOf(id string) *Rule {
 // allRules are those that watch now.
 func (s *Service) allRules() []Rule {
 	if l := s.own.live.Load(); l != nil {
-		return slices.Concat(index().all, *l)
+		return slices.Concat(index().all, *l, s.boundRules())
 	}
-	return index().all
+	return slices.Concat(index().all, s.boundRules())
 }
 
 // LoadOwn reads the rules of one's own, where another version is enabled since the last time.
@@ -337,6 +340,9 @@ func (s *Service) ownStandings() (out []Standing) {
 		for _, r := range *l {
 			out = append(out, Standing{Rule: r, Precision: 1})
 		}
+	}
+	for _, r := range s.boundRules() {
+		out = append(out, Standing{Rule: r, Precision: 1})
 	}
 	slices.SortFunc(out, func(a, b Standing) int { return cmp.Compare(a.Title, b.Title) })
 	return out

@@ -59,6 +59,10 @@ func (s *Service) spoken() (out []spoken) {
 func (s *Service) Sample(ctx context.Context) error { // clause: mon.load
 	var all []Reading
 	now := s.Now()
+	if err := s.loadGauges(ctx); err != nil {
+		return err
+	}
+	all = append(all, s.silentGauges(now)...)
 	for _, src := range s.sources {
 		if now.Sub(src.asked) >= src.Every-round/2 {
 			src.asked = now
@@ -125,13 +129,13 @@ func (s *Service) Judge(ctx context.Context, rs []Reading) error {
 		return err
 	}
 	for _, rd := range rs {
-		for _, r := range index().reads[rd.Meter] {
+		for _, r := range s.reading(rd.Meter) {
 			h := sighting{rule: r, who: rd.Label, at: s.Now(), n: 1, value: strconv.FormatFloat(rd.Value, 'f', 1, 64), hold: true, test: r.drill}
 			if s.Node != "" && ofNode(rd.Meter) {
 				h.more = map[string]string{"node": s.Node}
 			}
 			a := live[fingerprint(h.labels())]
-			bad, good := rd.Value > r.Above, rd.Value <= r.Clear
+			bad, good := r.judges(rd.Value)
 			var act func(tx *ledger.Tx) ([]ledger.Event, error)
 			switch {
 			case bad && (a == nil || a.ends > 0):
@@ -157,6 +161,14 @@ func (s *Service) Judge(ctx context.Context, rs []Reading) error {
 	return nil
 }
 
+// judges says whether a value is too much, and whether it is good again.
+func (r *Rule) judges(v float64) (bad, good bool) {
+	if r.under {
+		return v < r.Above, v >= r.Clear
+	}
+	return v > r.Above, v <= r.Clear
+}
+
 // ofNode reports whether a reading is of the machine, or of this process on it: each node has its
 // own, and so has its alarm.
 func ofNode(meter string) bool {
@@ -171,7 +183,7 @@ func (s *Service) live(ctx context.Context) (map[string]*Alarm, error) {
 	}
 	out := map[string]*Alarm{}
 	for i := range as {
-		if r := index().byID[as[i].Rule]; r != nil && r.Reads != "" {
+		if r := s.ruleOf(as[i].Rule); r != nil && r.Reads != "" {
 			out[as[i].Fingerprint] = &as[i]
 		}
 	}

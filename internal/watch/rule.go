@@ -47,6 +47,7 @@ type Rule struct {
 	Clear float64       // and below this again; the room between keeps it from flapping
 	For   time.Duration // so long in a row
 
+	under bool              // of readings: Above is the least there should be
 	drill bool              // its alarms are tests
 	fire  func(*Rule) trial // what fires it
 }

@@ -127,7 +127,7 @@ func (s *Service) Look(ctx context.Context, who actor.Actor, q Question) (Pictur
 	}
 	m := s.series.Meter(q.Meter)
 	if m == nil {
-		return a, fault.New(fault.NotFound, "meter_unknown", fault.Public{Problem: "There is no such meter.", Expected: "One of " + strings.Join(meterNames(), ", ") + "."})
+		return a, fault.New(fault.NotFound, "meter_unknown", fault.Public{Problem: "There is no such meter.", Expected: "One of " + strings.Join(s.meterNames(), ", ") + "."})
 	}
 	if q.Label != "" && q.By == "" || q.Top < 0 || q.Top > 1000 || len(q.Label) > 64 {
 		return a, bad("by", "A group is of a dimension.", "by= beside label=, a label of at most 64 bytes, and at most 1,000 groups.")
@@ -185,8 +185,8 @@ func (s *Service) answer(ctx context.Context, a *Picture) (err error) {
 	return err //nolint:wrapcheck // a fault for the reader
 }
 
-func meterNames() (out []string) {
-	for _, m := range Meters() {
+func (s *Service) meterNames() (out []string) {
+	for _, m := range s.Catalogue() {
 		out = append(out, m.Name)
 	}
 	return out

@@ -80,7 +80,7 @@ func (s *Service) getMeters(w http.ResponseWriter, r *http.Request, who actor.Ac
 		return err //nolint:wrapcheck // a fault for the reader
 	}
 	out := metersOut{}
-	for _, m := range Meters() {
+	for _, m := range s.Catalogue() {
 		out.Meters = append(out.Meters, meterWire{m.Name, kindWords[m.Kind], m.Unit, m.Says, m.Dimensions})
 	}
 	return web.WriteJSON(w, http.StatusOK, out)

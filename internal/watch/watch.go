@@ -106,6 +106,7 @@ type Service struct {
 	sources  []*source
 	pages    *web.Pages
 	own      own
+	gauges   gauges
 	pulse    pulse
 	apart    apart
 	begun    time.Time

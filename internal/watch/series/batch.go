@@ -45,12 +45,12 @@ func (b *Batch) Len() int { return len(b.cells) }
 
 // add reports whether the event counts. The caller holds the service's mu.
 func (b *Batch) add(e *Event) bool {
-	s, m := b.s, b.s.meters[e.Meter]
+	s, m := b.s, b.s.Meter(e.Meter)
 	if m == nil || e.N < 0 || math.IsNaN(e.Value) || math.IsInf(e.Value, 0) {
 		s.unknown.Add(1)
 		return false
 	}
-	if !b.past && s.tooLate(m.Source, e.At) {
+	if !b.past && s.tooLate(m, e.At) {
 		s.late.Add(1)
 		return false
 	}
@@ -75,12 +75,12 @@ func (c *cell) add(m *Meter, e *Event, spread bool) {
 	n := max(e.N, 1)
 	v := int64(1)
 	if m.Kind != Count {
-		v = int64(math.Round(min(e.Value*m.scale(), most)))
+		v = int64(math.Round(max(min(e.Value*m.scale(), most), -most)))
 	}
 	if c.n == 0 || v > c.high {
 		c.high = v
 	}
-	c.n, c.sum = c.n+n, c.sum+n*v
+	c.n, c.sum = c.n+n, held(c.sum+times(n, v))
 	if spread {
 		if c.sketch == nil {
 			c.sketch = &Sketch{}
@@ -89,12 +89,24 @@ func (c *cell) add(m *Meter, e *Event, spread bool) {
 	}
 }
 
+// mostSum is where sums stay, so that no row of a day overflows and holds up all others.
+const mostSum = 1 << 60
+
+func times(n, v int64) int64 {
+	if p := float64(n) * float64(v); math.Abs(p) >= mostSum {
+		return int64(math.Copysign(mostSum, p))
+	}
+	return n * v
+}
+
+func held(sum int64) int64 { return max(min(sum, mostSum), -mostSum) }
+
 // merge adds all of another cell.
 func (c *cell) merge(o *cell) {
 	if c.n == 0 || o.high > c.high {
 		c.high = o.high
 	}
-	c.n, c.sum = c.n+o.n, c.sum+o.sum
+	c.n, c.sum = c.n+o.n, held(c.sum+o.sum)
 	if o.sketch != nil {
 		if c.sketch == nil {
 			c.sketch = &Sketch{}
@@ -105,20 +117,20 @@ func (c *cell) merge(o *cell) {
 
 // tooLate compares with the newest event of the source: a source that is behind is not late
 // in itself. A clock that ran ahead does not make the present late. The caller holds mu.
-func (s *Service) tooLate(source string, at time.Time) bool {
+func (s *Service) tooLate(m *Meter, at time.Time) bool {
 	now := s.Now()
 	if at.After(now.Add(lateBy)) {
 		return true
 	}
-	newest := s.newest[source]
+	newest := s.newest[m.Source]
 	if at.After(newest) {
-		s.newest[source] = at
+		s.newest[m.Source] = at
 		return false
 	}
 	if newest.After(now) {
 		newest = now
 	}
-	return newest.Sub(at) > lateBy
+	return newest.Sub(at) > cmp.Or(m.Late, lateBy)
 }
 
 // sorted is one order for every writer, so that no two wait for each other in a circle.

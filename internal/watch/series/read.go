@@ -261,7 +261,7 @@ func (s *Service) Minute(ctx context.Context, at time.Time, fn func(Row) error) 
 		if err := scan(&r.Meter, &r.Dimension, &r.Label, &c.n, &c.sum, &c.high, &sketch); err != nil {
 			return err
 		}
-		m := s.meters[r.Meter]
+		m := s.Meter(r.Meter)
 		if m == nil { // of another version
 			return nil
 		}
@@ -289,7 +289,7 @@ func (s *Service) Observed(ctx context.Context, source string, from, until time.
 }
 
 func (s *Service) check(q *Query) (*Meter, error) {
-	m := s.meters[q.Meter]
+	m := s.Meter(q.Meter)
 	switch {
 	case m == nil:
 		return nil, bad("meter", "There is no such meter.", "One of the list of meters.")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -35,6 +36,7 @@ const (
 	mostLabels = 10_000          // live ones of a meter
 	mostBytes  = 64              // of a label
 	lateBy     = 5 * time.Minute // later events do not count any more
+	mostLate   = 2 * time.Hour   // where a meter says otherwise
 	lives      = 24 * time.Hour  // a label is live so long after its last event
 	seconds    = 600             // in memory
 	mostAtOnce = 128             // labels in one second of memory
@@ -51,7 +53,8 @@ type Meter struct {
 	Unit       string // "", µs, bytes, %
 	Scale      int64  // values are kept as whole numbers of 1/Scale; 0 = 1
 	Says       string
-	Dimensions []string // beside Whole
+	Dimensions []string      // beside Whole
+	Late       time.Duration // by how much an event may be late and still counts; 0 = 5 minutes
 }
 
 func (m *Meter) scale() float64 { return float64(max(m.Scale, 1)) }
@@ -79,7 +82,7 @@ type Deps struct {
 // Service keeps series. It is safe for concurrent use.
 type Service struct {
 	Deps
-	meters map[string]*Meter
+	meters atomic.Pointer[map[string]*Meter] // never changed in place
 
 	late, overflow, unknown atomic.Int64
 
@@ -112,21 +115,43 @@ func New(d Deps) (*Service, error) {
 	if d.DB == nil || d.Now == nil || d.Log == nil || len(d.Meters) == 0 {
 		return nil, errors.New("series: a dependency is missing")
 	}
-	s := &Service{Deps: d, meters: map[string]*Meter{}, live: map[string]map[key]int64{}, ids: map[key]int64{}, newest: map[string]time.Time{}, cover: map[string]*cover{}, pace: NewPace(atOnce, atLeast)}
+	s := &Service{Deps: d, live: map[string]map[key]int64{}, ids: map[key]int64{}, newest: map[string]time.Time{}, cover: map[string]*cover{}, pace: NewPace(atOnce, atLeast)}
 	s.put = s.putAll
+	s.meters.Store(&map[string]*Meter{})
 	for i := range d.Meters {
-		m := &d.Meters[i]
-		if m.Name == "" || m.Source == "" || s.meters[m.Name] != nil {
-			return nil, errors.New("series: the meter " + m.Name + " has no name, no source, or stands twice")
+		if s.Meter(d.Meters[i].Name) != nil {
+			return nil, errors.New("series: the meter " + d.Meters[i].Name + " stands twice")
 		}
-		s.meters[m.Name], s.live[m.Name] = m, map[key]int64{}
+		if err := s.Declare(d.Meters[i]); err != nil {
+			return nil, err
+		}
 	}
 	s.pending = s.NewBatch()
 	return s, nil
 }
 
+// Declare adds a meter to the catalogue, or changes what is said of it. Its kind, scale and
+// dimensions are for good, because rows are kept in them.
+func (s *Service) Declare(m Meter) error {
+	if m.Name == "" || m.Source == "" || m.Late < 0 || m.Late > mostLate {
+		return errors.New("series: the meter " + m.Name + " has no name, no source, or takes what is too late")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if was := s.Meter(m.Name); was != nil && (was.Kind != m.Kind || was.Scale != m.Scale || !slices.Equal(was.Dimensions, m.Dimensions)) {
+		return errors.New("series: the meter " + m.Name + " is there, and is another")
+	}
+	all := maps.Clone(*s.meters.Load())
+	all[m.Name] = &m
+	s.meters.Store(&all)
+	if s.live[m.Name] == nil {
+		s.live[m.Name] = map[key]int64{}
+	}
+	return nil
+}
+
 // Meter finds a meter; nil where there is none.
-func (s *Service) Meter(name string) *Meter { return s.meters[name] }
+func (s *Service) Meter(name string) *Meter { return (*s.meters.Load())[name] }
 
 // Late is how many events came too late to count, since the start.
 func (s *Service) Late() int64 { return s.late.Load() }
@@ -174,7 +199,7 @@ func (s *Service) admit(k key, at int64) key {
 
 // remember counts an event in its second. The caller holds mu.
 func (s *Service) remember(e *Event) {
-	sec, m := s.second(e.At.Unix()), s.meters[e.Meter]
+	sec, m := s.second(e.At.Unix()), s.Meter(e.Meter)
 	if sec == nil {
 		return
 	}

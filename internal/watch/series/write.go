@@ -53,7 +53,7 @@ func adds(name string, rows int) string {
 		}
 		fmt.Fprintf(&b, "($%d, $%d, $%d, $%d, $%d, '')", 5*i+1, 5*i+2, 5*i+3, 5*i+4, 5*i+5)
 	}
-	b.WriteString(` ON CONFLICT (series, at) DO UPDATE SET n = ` + name + `.n + excluded.n, sum = ` + name + `.sum + excluded.sum, high = CASE WHEN excluded.high > ` + name + `.high THEN excluded.high ELSE ` + name + `.high END`)
+	b.WriteString(` ON CONFLICT (series, at) DO UPDATE SET n = ` + name + `.n + excluded.n, sum = CASE WHEN ABS(` + name + `.sum) >= 1152921504606846976 THEN ` + name + `.sum ELSE ` + name + `.sum + excluded.sum END, high = CASE WHEN excluded.high > ` + name + `.high THEN excluded.high ELSE ` + name + `.high END`)
 	return b.String()
 }
 

@@ -149,7 +149,7 @@ func (s *Service) SetPrices(ctx context.Context, who actor.Actor, file []byte) (
 	if err := s.Access.Allow(ctx, who, access.WatchManage, "watch/prices"); err != nil {
 		return nil, err //nolint:wrapcheck // a fault for the reader
 	}
-	ps, err := budget.ReadPrices(bytes.NewReader(file), s.Meters)
+	ps, err := budget.ReadPrices(bytes.NewReader(file), s.Meters())
 	if err != nil {
 		return nil, err //nolint:wrapcheck // a fault for the reader
 	}

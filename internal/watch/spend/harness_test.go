@@ -62,7 +62,7 @@ func open(t *testing.T, k *ledgertest.Kit) *world {
 	w.watch, err = watch.New(d)
 	must(t, err)
 	w.rules = watchtest.Rules[spend.Rules](t, k)
-	w.s, err = spend.New(spend.Deps{DB: k.DB, Access: d.Access, Series: w.watch.Series(), Meters: watch.MeterNames(), Alarms: w.watch, Triage: w, Rules: w.rules, Now: k.Clock.Now, Log: d.Log})
+	w.s, err = spend.New(spend.Deps{DB: k.DB, Access: d.Access, Series: w.watch.Series(), Meters: watch.MeterNames, Alarms: w.watch, Triage: w, Rules: w.rules, Now: k.Clock.Now, Log: d.Log})
 	must(t, err)
 	return w
 }

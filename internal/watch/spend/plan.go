@@ -45,7 +45,7 @@ var goodName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 const mostBudgets = 100
 
 // MetersOf are the meters that a budget may have.
-func (s *Service) MetersOf() []string { return append([]string{Bill, Prices}, s.Meters...) }
+func (s *Service) MetersOf() []string { return append([]string{Bill, Prices}, s.Meters()...) }
 
 // check completes a budget, or says what is wrong with it.
 func (s *Service) check(b *Budget) error {

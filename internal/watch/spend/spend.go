@@ -55,7 +55,7 @@ type Deps struct {
 	DB     *ledger.DB
 	Access Access
 	Series Series
-	Meters []string // of the series, in the order in which people read them
+	Meters func() []string // of the series, in the order in which people read them
 	Alarms Alarms
 	Triage Triage
 	Rules  *clause.Live[Rules]
@@ -68,7 +68,7 @@ type Service struct{ Deps }
 
 // New makes a Service.
 func New(d Deps) (*Service, error) {
-	if d.DB == nil || d.Access == nil || d.Series == nil || len(d.Meters) == 0 || d.Alarms == nil || d.Rules == nil || d.Now == nil || d.Log == nil {
+	if d.DB == nil || d.Access == nil || d.Series == nil || d.Meters == nil || d.Alarms == nil || d.Rules == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("spend: a dependency is missing")
 	}
 	return &Service{d}, nil
