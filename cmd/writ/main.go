@@ -16,7 +16,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Server{
-		Init: app.Init, Serve: app.Serve, Demo: demo.Run, RestoreKeys: app.RestoreKeys, CheckSet: app.CheckSet, Version: app.Version,
+		Init: app.Init, Serve: app.Serve, Demo: demo.Run, RestoreKeys: app.RestoreKeys, CheckSet: app.CheckSet, AskRule: app.AskRule, Version: app.Version,
 	})
 	stop()
 	os.Exit(code)

@@ -21,6 +21,7 @@ import (
 	"writ/internal/gateway/trail"
 	"writ/internal/identity"
 	"writ/internal/journal"
+	"writ/internal/journal/verify"
 	"writ/internal/notify"
 	"writ/internal/watch"
 	"writ/internal/watch/feed"
@@ -114,7 +115,7 @@ func (a *App) buildWatch() (err error) {
 			{Name: "status-page", Every: time.Minute, Read: a.readCopies},
 			{Name: "exports", Every: time.Minute, Read: a.readExports},
 			{Name: rota.Looked, Every: rota.Every, Read: a.readRotas},
-		}...), History: watchPast{a}, Maintenance: a.inMaintenance, Node: nodeName(), Outside: a.outside(), Places: places, Now: a.now, Log: a.log.With("module", "watch")})
+		}...), History: watchPast{a}, Journal: a.journal, Maintenance: a.inMaintenance, Node: nodeName(), Outside: a.outside(), Places: places, Now: a.now, Log: a.log.With("module", "watch")})
 	if err != nil {
 		return err
 	}
@@ -125,6 +126,9 @@ func (a *App) buildWatch() (err error) {
 	}
 	return a.buildExport()
 }
+
+// AskRule asks the rule of an alarm again about what its bundle holds, without a server.
+func AskRule(a verify.Alarm) (string, error) { return watch.Asked(a) }
 
 // loadPlaces reads the table of where networks are, where the settings name one.
 func loadPlaces(path string) (*place.Table, error) { // clause: mon.abnormal

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"writ/internal/journal/verify"
 )
 
 // Server is what needs the whole house: cmd/writ injects it. A nil act has no command.
@@ -24,6 +26,9 @@ type Server struct {
 
 	// CheckSet computes the set of a bundle of a breach again, and says what does not hold.
 	CheckSet func(ctx context.Context, file io.ReaderAt, size int64) (SetResult, []string, error)
+
+	// AskRule asks the rule of an alarm again about what its bundle holds.
+	AskRule func(verify.Alarm) (string, error)
 
 	// Exec puts another program into this process; nil = the system's own.
 	Exec func(bin string, args, env []string) error

@@ -18,7 +18,8 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use: "verify BUNDLE", Short: "Check an evidence bundle, a certificate or a copy of a status page, without a server",
 		Long: `Checks an evidence zip, the certificate of a destroyed key (writ vault shred --certificate), or a folder
 with a copy of a status page, on this machine alone: sums, signature of the checkpoint, every
-entry's place in the tree, former checkpoints, opened values, numbers without a gap. Trust
+entry's place in the tree, former checkpoints, opened values, numbers without a gap; of an alarm
+(writ watch bundle) that its rule fires on what is there. Trust
 comes from the keys you bring with --key; without one the bundle's own key is used and shown
 as self-asserted. --since FILE is a checkpoint that you kept: the journal must be a
 continuation of it. The bundle holds the proof of that when it was made with
@@ -27,7 +28,7 @@ writ journal export --since SIZE.
 Exit status: 0 true, 1 false, 2 usage or unreadable, 5 true but declared incomplete.`,
 		Example: "  writ verify evidence.zip\n  writ verify evidence.zip --key journal.key --since checkpoint.txt\n  writ verify status-copy", Args: cobra.ExactArgs(1), Annotations: offlineCommand,
 		RunE: run(func(_ *cobra.Command, args []string) error {
-			opt := verify.Options{}
+			opt := verify.Options{Alarm: a.server.AskRule}
 			var err error
 			if opt.Keys, err = a.keys(keys); err != nil {
 				return err

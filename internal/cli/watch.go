@@ -58,7 +58,7 @@ func (a *app) watchCommand() *cobra.Command {
 	return a.group("watch", "See alarms, say what they were, and how people are told",
 		"Rules watch the journal, the gate and the machine. An alarm goes out by every way until somebody acknowledges it, and ends with a verdict.",
 		"  writ watch alarms\n  writ watch ack ID --note \"I look at the disk\"\n  writ watch close ID --verdict true",
-		a.watchAlarms(), a.watchShow(), a.watchAck(), a.watchClose(), a.watchRules(), a.watchRule(), a.watchLessons(), a.watchFire(), a.watchBaselines(), a.watchSilence(), a.watchChannel(), a.watchTest(), a.watchDeliveries(), a.watchExports(), a.watchChart(), a.watchBudget(), a.watchOnCall(), a.watchMute(), a.watchMeter(), a.watchSample())
+		a.watchAlarms(), a.watchShow(), a.watchBundle(), a.watchAck(), a.watchClose(), a.watchRules(), a.watchRule(), a.watchLessons(), a.watchFire(), a.watchBaselines(), a.watchSilence(), a.watchChannel(), a.watchTest(), a.watchDeliveries(), a.watchExports(), a.watchChart(), a.watchBudget(), a.watchOnCall(), a.watchMute(), a.watchMeter(), a.watchSample())
 }
 
 // watchCall sends something to watch; what comes back is printed by show, or as it is.
@@ -207,6 +207,18 @@ func (a *app) watchShow() *cobra.Command {
 			})
 		}),
 	}
+}
+
+func (a *app) watchBundle() *cobra.Command {
+	var out string
+	c := &cobra.Command{Use: "bundle ALARM", Short: "Write an alarm with its evidence as a zip that writ verify checks", Long: "Writes what an alarm rests on: the entries of the journal with their proofs, what the rule said when it fired, what was read, and\nwhat was usual at that minute. writ verify asks the rule again, without a server.",
+		Example: "  writ watch bundle 01J… --out alarm.zip\n  writ verify alarm.zip", Args: cobra.ExactArgs(1),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			return a.fetchFile(c.Context(), "watch/alarms/"+url.PathEscape(args[0])+"/bundle", out, "Check it with: writ verify "+out)
+		})}
+	c.Flags().StringVar(&out, "out", "", "where to")
+	_ = c.MarkFlagRequired("out") // the flag is there
+	return c
 }
 
 func (a *app) watchAck() *cobra.Command {

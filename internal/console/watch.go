@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,6 +24,7 @@ import (
 type Watch interface {
 	Alarms(ctx context.Context, who actor.Actor, q watch.Query) ([]watch.Alarm, error)
 	Alarm(ctx context.Context, who actor.Actor, id string) (watch.Detail, error)
+	Bundle(ctx context.Context, who actor.Actor, id string, w io.Writer) error
 	Acknowledge(ctx context.Context, who actor.Actor, id, note string) error
 	Close(ctx context.Context, who actor.Actor, id, verdict, note string) error
 	RulesFor(ctx context.Context, who actor.Actor) ([]watch.Standing, error)
@@ -71,7 +73,11 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 	if c.Watch == nil {
 		return nil
 	}
-	return append(append(append(c.ownRoutes(staff), c.viewRoutes(staff)...), append(c.muteRoutes(staff), c.gaugeRoutes(staff)...)...), []web.Route{
+	evidence := staff("GET /-/console/watch/evidence/{id}", access.WatchRead, atWatch, func(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+		return c.Watch.Bundle(r.Context(), who, r.PathValue("id"), web.Zip(w, "alarm-"+r.PathValue("id")+".zip"))
+	})
+	evidence.Time = -time.Second // as long as it takes
+	return append(slices.Concat(c.ownRoutes(staff), c.viewRoutes(staff), c.muteRoutes(staff), c.gaugeRoutes(staff)), []web.Route{
 		staff("GET /-/console/watch", access.WatchRead, atWatch, c.showAlarms),
 		staff("GET /-/console/watch/rules", access.WatchRead, atWatch, c.showWatchRules),
 		staff("GET /-/console/watch/usual", access.WatchRead, atWatch, c.showUsual),
@@ -83,6 +89,7 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 		staff("POST /-/console/watch/silences/end", access.WatchAct, atWatch, c.endSilence),
 		staff("GET /-/console/watch/deliveries", access.WatchRead, atWatch, c.showDeliveries),
 		staff("POST /-/console/watch/deliveries/test", access.WatchAct, atWatch, c.testChannel),
+		evidence,
 		staff("GET /-/console/watch/{id}", access.WatchRead, atWatch, c.showAlarm),
 		staff("POST /-/console/watch/{id}/acknowledge", access.WatchAct, atWatch, c.acknowledge),
 		staff("POST /-/console/watch/{id}/close", access.WatchAct, atWatch, c.closeAlarm),
@@ -217,6 +224,7 @@ func (c *Console) alarmPage(w http.ResponseWriter, r *http.Request, who actor.Ac
 		}
 		p.Facts = append(p.Facts, f)
 	}
+	p.Facts = append(p.Facts, fact{Name: "Evidence", Text: "what it rests on, with proofs", Href: atWatch + "/evidence/" + d.ID, Sub: "a zip; writ verify asks the rule again"})
 	if name, _, _ := strings.Cut(d.Labels["instance"], " "); c.Spending != nil && d.Part == watch.Cost && name != "" {
 		p.Facts = append(p.Facts, fact{Name: "Budget", Text: "what was used, what grew, and what it may be", Href: atBudgets + "/" + name})
 	}

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -43,6 +44,11 @@ func (a *alarmed) Alarm(_ context.Context, _ actor.Actor, id string) (watch.Deta
 		}
 	}
 	return watch.Detail{}, fault.New(fault.NotFound, "alarm_unknown", fault.Public{Problem: "There is no such alarm."})
+}
+
+func (a *alarmed) Bundle(_ context.Context, _ actor.Actor, id string, w io.Writer) error {
+	_, err := io.WriteString(w, "the evidence of "+id)
+	return err
 }
 
 func (a *alarmed) Acknowledge(_ context.Context, who actor.Actor, id, note string) error {
@@ -207,6 +213,11 @@ func TestAlarmsInTheConsole(t *testing.T) { // breaks: mon.notify, mon.alarms
 		t.Error("what somebody looks at is offered again")
 	}
 	w.get("dev", at+"/nothing").want(404)
+	if body := w.get("dev", at+"/a1").want(200, "asks the rule again").Body.String(); !strings.Contains(body, `href="`+at+`/evidence/a1"`) {
+		t.Error("the alarm does not lead to its evidence")
+	}
+	w.get("dev", at+"/evidence/a1").want(200, "the evidence of a1")
+	w.get("customer", at+"/evidence/a1").want(403)
 	w.get("customer", at).want(403)
 	w.post("emil", at+"/a1/acknowledge", url.Values{}).want(403)
 	w.post("emil", at+"/a1/close", url.Values{"verdict": {"true"}}).want(403)

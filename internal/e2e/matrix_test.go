@@ -64,7 +64,7 @@ var asks = map[string]access.Action{
 	"POST vault/imports": access.VaultWrite, "GET vault/exports": access.VaultList, "POST vault/exports": access.VaultRead, "POST vault/exports/{id}/approve": access.VaultKeys, "POST vault/exports/{id}/take": access.VaultRead,
 	"GET vault/rotations": access.VaultList, "POST vault/rotations": access.VaultWrite, "POST vault/rotations/now": access.VaultWrite, "POST vault/rotations/known": access.VaultAudit, "DELETE vault/rotations": access.VaultWrite,
 	"GET vault/bundles": access.VaultList, "GET vault/bundles/key": access.VaultList, "POST vault/bundles": access.VaultRead, "POST vault/bundles/uses": access.VaultRead, "DELETE vault/bundles/{id}": access.VaultWrite,
-	"GET watch/alarms": access.WatchRead, "GET watch/alarms/{id}": access.WatchRead, "POST watch/alarms/{id}/acknowledge": access.WatchAct, "POST watch/alarms/{id}/close": access.WatchAct,
+	"GET watch/alarms": access.WatchRead, "GET watch/alarms/{id}": access.WatchRead, "GET watch/alarms/{id}/bundle": access.WatchRead, "POST watch/alarms/{id}/acknowledge": access.WatchAct, "POST watch/alarms/{id}/close": access.WatchAct,
 	"GET watch/baselines": access.WatchRead, "POST watch/baselines/accept": access.WatchAct,
 	"GET watch/rules": access.WatchRead, "POST watch/rules/{id}/fire": access.WatchAct, "GET watch/silences": access.WatchRead, "POST watch/silences": access.WatchAct, "DELETE watch/silences/{id}": access.WatchAct,
 	"GET watch/channels": access.WatchRead, "POST watch/channels": access.WatchManage, "DELETE watch/channels/{name}": access.WatchManage, "POST watch/channels/{name}/test": access.WatchAct,

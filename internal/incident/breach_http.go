@@ -284,24 +284,7 @@ func (s *Service) getBundle(w http.ResponseWriter, r *http.Request, who actor.Ac
 		return err
 	}
 	ref := r.PathValue("ref")
-	return s.BundleScope(r.Context(), who, ref, version, &laterHead{w: w, name: "breach-" + strings.ToLower(ref) + ".zip"})
-}
-
-// laterHead writes the head with the first bytes, so that an error before them is an answer.
-type laterHead struct {
-	w     http.ResponseWriter
-	name  string
-	begun bool
-}
-
-// Write implements io.Writer.
-func (l *laterHead) Write(b []byte) (int, error) {
-	if !l.begun {
-		l.begun = true
-		l.w.Header().Set("Content-Type", "application/zip")
-		l.w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", l.name))
-	}
-	return l.w.Write(b) //nolint:wrapcheck // the client went away
+	return s.BundleScope(r.Context(), who, ref, version, web.Zip(w, "breach-"+strings.ToLower(ref)+".zip"))
 }
 
 // PaperKinds are the papers that are written by hand.

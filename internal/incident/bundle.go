@@ -75,8 +75,9 @@ func (s *Service) Bundle(ctx context.Context, who actor.Actor, ref string, w io.
 		return fmt.Errorf("make the page of a bundle: %w", err)
 	}
 	files := map[string][]byte{"incident.json": raw, "index.html": page.Bytes()}
-	ev := Bundled{Incident: v.ID}
+	ev, beside := Bundled{Incident: v.ID}, map[string][]byte{}
 	for _, name := range []string{"incident.json", "index.html"} {
+		beside["incident/"+name] = files[name]
 		ev.Files = append(ev.Files, fmt.Sprintf("%x  %s", sha256.Sum256(files[name]), name))
 	}
 	r, err := s.DB.Change(ctx, who, func(*ledger.Tx) (ledger.Event, error) { return ev, nil })
@@ -88,7 +89,7 @@ func (s *Service) Bundle(ctx context.Context, who actor.Actor, ref string, w io.
 	if _, err := s.Record.Wait(wait, r.ID); err != nil {
 		return fmt.Errorf("record a bundle: %w", err)
 	}
-	return s.Record.Export(ctx, who, journal.Evidence{Query: journal.Query{Object: thing(v.ID)}, Reason: "the bundle of " + v.Ref(), Closed: true, Beside: files}, w)
+	return s.Record.Export(ctx, who, journal.Evidence{Query: journal.Query{Object: thing(v.ID)}, Reason: "the bundle of " + v.Ref(), Closed: true, Beside: beside}, w)
 }
 
 var bundlePage = template.Must(template.New("bundle").Funcs(template.FuncMap{"stamp": stamp}).Parse(`<!doctype html>

@@ -8,6 +8,7 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/secret"
+	"writ/internal/web"
 )
 
 // FileLimit is what a request with a file may have: its bytes, and what is around them.
@@ -61,5 +62,5 @@ func WriteFile(w http.ResponseWriter, f File, body secret.Bytes) error {
 
 func (s *Service) getWhole(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	ref := r.PathValue("ref")
-	return s.Bundle(r.Context(), who, ref, &laterHead{w: w, name: "incident-" + strings.ToLower(ref) + ".zip"})
+	return s.Bundle(r.Context(), who, ref, web.Zip(w, "incident-"+strings.ToLower(ref)+".zip"))
 }

@@ -70,8 +70,8 @@ func (e Entry) Hidden() bool {
 	return slices.ContainsFunc(e.Fields, func(f Field) bool { return f.State == Hidden })
 }
 
-// entryOf decodes a stored leaf.
-func entryOf(leaf []byte) (Entry, error) {
+// EntryOf decodes a leaf as it is stored and hashed, with its hidden fields closed.
+func EntryOf(leaf []byte) (Entry, error) {
 	l, err := verify.ParseLeaf(leaf)
 	if err != nil {
 		return Entry{}, err
@@ -189,7 +189,7 @@ func (j *Journal) read(ctx context.Context, query string, args ...any) ([]Entry,
 		if err := scan(&leaf); err != nil {
 			return err
 		}
-		e, err := entryOf(leaf)
+		e, err := EntryOf(leaf)
 		if err == nil {
 			out = append(out, e)
 		}

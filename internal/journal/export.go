@@ -39,7 +39,8 @@ type Evidence struct {
 	Closed bool   // leave hidden values closed
 	Since  int64  // size of a checkpoint the receiver kept: prove that it is a beginning
 
-	Beside map[string][]byte // of an incident: what lies in it under incident/; an entry that is in it too has the sums
+	Also   []int64           // numbers of entries that are in it whatever the query finds; then it is a selection
+	Beside map[string][]byte // further files, under incident/ or alarm/; an entry that is in it too has the sums
 }
 
 // complete says what the bundle can prove to be complete: every entry of a range,
@@ -47,6 +48,8 @@ type Evidence struct {
 func (e Evidence) complete() string {
 	q := e.Query
 	switch {
+	case len(e.Also) > 0:
+		return "selection"
 	case q.Clause == "" && q.Object == "" && q.Actor == "" && q.Subject == "" && q.Act == "":
 		return "range"
 	case q.Act != "" && q.Clause == "" && q.Object == "" && q.Actor == "" && q.Subject == "" && q.From == 0 && q.Before == 0:
@@ -146,6 +149,11 @@ func (x *export) search(ctx context.Context) error {
 	if x.cut = len(x.ns) > maxExport; x.cut {
 		x.ns, x.Complete = x.ns[:maxExport], "selection"
 	}
+	if len(x.Also) > 0 {
+		x.ns = append(x.ns, x.Also...)
+		slices.Sort(x.ns)
+		x.ns = slices.Compact(x.ns)
+	}
 	if x.Complete == "stream" {
 		if x.Stream = x.Evidence.Query.Act; int64(len(x.ns)) != x.totals[x.Stream] {
 			return tampered(Finding{Kind: "missing", N: -1, Says: fmt.Sprintf("%s: the total says %d entries, %d are there", x.Stream, x.totals[x.Stream], len(x.ns))})
@@ -204,7 +212,7 @@ func (x *export) write(ctx context.Context) error {
 		x.out.add(f.name, []byte(f.text))
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.Beside)) {
-		x.out.add("incident/"+name, x.Beside[name])
+		x.out.add(name, x.Beside[name])
 	}
 	totals := map[string]any{}
 	for _, t := range x.Totals {
@@ -480,7 +488,7 @@ func (b *bundleWriter) close() error {
 
 // check refuses an export nobody could read.
 func (e Evidence) check() error {
-	if len(e.Reason) > 500 || e.Query.From < 0 || e.Query.Before < 0 || e.Since < 0 {
+	if len(e.Reason) > 500 || len(e.Also) > 10_000 || e.Query.From < 0 || e.Query.Before < 0 || e.Since < 0 {
 		return fault.Newf(fault.Invalid, "bad_query", "Numbers are not negative and a reason has at most 500 bytes.")
 	}
 	return nil

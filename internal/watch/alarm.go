@@ -65,6 +65,7 @@ type Alarm struct {
 	Count       int64
 	Value       string
 
+	ground                       string
 	due, ends                    int64
 	flapFrom, flapHour, flapping int64
 }
@@ -86,6 +87,7 @@ type sighting struct {
 	at      time.Time
 	n       int64
 	value   string
+	ground  string // of a reading
 	entries []int64
 	test    bool
 	hold    bool      // readings: it stays until they are good again
@@ -169,7 +171,7 @@ func (s *Service) openAlarm(ctx context.Context, tx *ledger.Tx, h *sighting, lab
 	} else if r.Severity != notify.Page {
 		due = now.Add(gathers)
 	}
-	if _, err := tx.Exec(ctx, insertAlarm, id, r.ID, mark, string(b), r.Severity, r.Clause, r.Part, state, h.test, us(now), fired, us(due), ends, max(h.n, 1), h.value); err != nil {
+	if _, err := tx.Exec(ctx, insertAlarm, id, r.ID, mark, string(b), r.Severity, r.Clause, r.Part, state, h.test, us(now), fired, us(due), ends, max(h.n, 1), h.value, h.ground); err != nil {
 		return nil, err
 	}
 	if err := s.witness(ctx, tx, id, h.entries); err != nil {
@@ -178,15 +180,15 @@ func (s *Service) openAlarm(ctx context.Context, tx *ledger.Tx, h *sighting, lab
 	if state == Pending {
 		return nil, nil
 	}
-	return s.fired(ctx, tx, id, r)
+	return s.fired(ctx, tx, id, r, h.ground, h.test)
 }
 
 // fired is the moment at which an alarm begins to count.
-func (s *Service) fired(ctx context.Context, tx *ledger.Tx, id string, r *Rule) ([]ledger.Event, error) {
+func (s *Service) fired(ctx context.Context, tx *ledger.Tx, id string, r *Rule, ground string, test bool) ([]ledger.Event, error) {
 	if _, err := tx.Exec(ctx, ruleFired, r.ID, us(tx.Now())); err != nil {
 		return nil, err
 	}
-	return []ledger.Event{AlarmOpened{Alarm: id, Rule: r.ID, Severity: r.Severity, clause: r.Clause}}, s.happened(ctx, tx, id, "fired", "writ/watch")
+	return []ledger.Event{AlarmOpened{Alarm: id, Rule: r.ID, Severity: r.Severity, Version: r.version(), Ground: ground, Test: test, clause: r.Clause}}, s.happened(ctx, tx, id, "fired", "writ/watch")
 }
 
 func (s *Service) witness(ctx context.Context, tx *ledger.Tx, id string, entries []int64) error {
@@ -281,13 +283,8 @@ func (s *Service) Alarm(ctx context.Context, who actor.Actor, id string) (Detail
 	if err != nil {
 		return d, err
 	}
-	if err := s.DB.Each(ctx, `SELECT n FROM watch_evidence WHERE alarm = $1 ORDER BY n`, func(scan ledger.Scan) error {
-		var n int64
-		err := scan(&n)
-		d.Evidence = append(d.Evidence, n)
-		return err
-	}, id); err != nil {
-		return d, err //nolint:wrapcheck // the ledger says what failed
+	if d.Evidence, err = s.evidenceOf(ctx, id); err != nil {
+		return d, err
 	}
 	if err := s.DB.Each(ctx, `SELECT at, what, who, entry FROM watch_alarm_event WHERE alarm = $1 ORDER BY at, entry, what`, func(scan ledger.Scan) error {
 		var e Step
@@ -301,6 +298,17 @@ func (s *Service) Alarm(ctx context.Context, who actor.Actor, id string) (Detail
 	}
 	d.Deliveries, err = s.Notify.Deliveries(ctx, notify.Query{About: "alarm/" + id})
 	return d, err //nolint:wrapcheck // the kit says what failed
+}
+
+// evidenceOf are the numbers of the entries that an alarm rests on, rising; the first twenty.
+func (s *Service) evidenceOf(ctx context.Context, id string) (ns []int64, err error) {
+	err = s.DB.Each(ctx, `SELECT n FROM watch_evidence WHERE alarm = $1 ORDER BY n`, func(scan ledger.Scan) error {
+		var n int64
+		err := scan(&n)
+		ns = append(ns, n)
+		return err
+	}, id)
+	return ns, err //nolint:wrapcheck // the ledger says what failed
 }
 
 // Acknowledge says that somebody looks at it: it is told no more for four hours.
@@ -416,7 +424,7 @@ func (s *Service) read(ctx context.Context, r ledger.Reader, query string, args 
 		var labels string
 		var opened, fired, seen, told, acked, cleared, closed int64
 		if err := scan(&a.ID, &a.Rule, &a.Fingerprint, &labels, &a.Severity, &a.Clause, &a.Part, &a.State, &a.Test, &a.Silenced, &opened, &fired, &seen, &a.due, &a.ends, &told, &a.Level,
-			&a.AckedBy, &acked, &cleared, &closed, &a.Verdict, &a.Flaps, &a.Count, &a.Value, &a.Inhibited, &a.flapFrom, &a.flapHour, &a.flapping); err != nil {
+			&a.AckedBy, &acked, &cleared, &closed, &a.Verdict, &a.Flaps, &a.Count, &a.Value, &a.Inhibited, &a.flapFrom, &a.flapHour, &a.flapping, &a.ground); err != nil {
 			return err
 		}
 		a.Opened, a.Fired, a.Seen, a.Told, a.AckedUntil, a.Cleared, a.Closed = at(opened), at(fired), at(seen), at(told), at(acked), at(cleared), at(closed)
@@ -453,8 +461,8 @@ var index = sync.OnceValue(func() *indexed {
 })
 
 const (
-	alarmColumns = `id, rule, fingerprint, labels, severity, clause, part, state, test, silenced, opened, fired, seen, due, ends, told, level, acked_by, acked_until, cleared, closed, verdict, flaps, count, value, inhibited, flap_from, flap_hour, flapping`
-	insertAlarm  = `INSERT INTO watch_alarm (` + alarmColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, FALSE, $10, $11, $10, $12, $13, 0, 0, '', 0, 0, 0, '', 0, $14, $15, '', 0, 0, 0)`
+	alarmColumns = `id, rule, fingerprint, labels, severity, clause, part, state, test, silenced, opened, fired, seen, due, ends, told, level, acked_by, acked_until, cleared, closed, verdict, flaps, count, value, inhibited, flap_from, flap_hour, flapping, ground`
+	insertAlarm  = `INSERT INTO watch_alarm (` + alarmColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, FALSE, $10, $11, $10, $12, $13, 0, 0, '', 0, 0, 0, '', 0, $14, $15, '', 0, 0, 0, $16)`
 	sameAlarm    = `SELECT ` + alarmColumns + ` FROM watch_alarm WHERE fingerprint = $1 AND (state IN ('pending', 'firing', 'acknowledged') OR state = 'cleared' AND cleared >= $2) ORDER BY id DESC`
 	listAlarms   = `SELECT ` + alarmColumns + ` FROM watch_alarm WHERE state <> 'pending' AND rule <> 'heartbeat' AND ($1 = '' OR $1 = 'open' AND state IN ('firing', 'acknowledged') OR $1 = 'cleared' AND state = 'cleared') AND (rule = $2 OR $2 = '')
 		ORDER BY CASE state WHEN 'firing' THEN 0 WHEN 'acknowledged' THEN 1 WHEN 'cleared' THEN 2 ELSE 3 END, CASE severity WHEN 'page' THEN 0 WHEN 'ticket' THEN 1 ELSE 2 END, id DESC LIMIT $3`

@@ -59,7 +59,7 @@ func (s *Service) Beat(ctx context.Context) error { // clause: mon.alarms
 		return fmt.Errorf("encode labels: %w", err)
 	}
 	if err := s.DB.Quiet(ctx, ledger.WatchState, func(tx *ledger.Tx) error {
-		_, err := tx.Exec(ctx, insertAlarm, id, beatRule.ID, fingerprint(labels), string(b), beatRule.Severity, beatRule.Clause, beatRule.Part, Firing, true, us(tx.Now()), us(tx.Now()), us(tx.Now()), int64(0), int64(1), "1")
+		_, err := tx.Exec(ctx, insertAlarm, id, beatRule.ID, fingerprint(labels), string(b), beatRule.Severity, beatRule.Clause, beatRule.Part, Firing, true, us(tx.Now()), us(tx.Now()), us(tx.Now()), int64(0), int64(1), "1", "")
 		return err
 	}); err != nil {
 		return err //nolint:wrapcheck // the ledger says what failed

@@ -12,7 +12,21 @@ type AlarmOpened struct {
 	Alarm    string `class:"public"`
 	Rule     string `class:"public"`
 	Severity string `class:"public"`
+	Version  string `class:"public"` // SHA-256 of what the rule said
+	Ground   string `class:"public"` // JSON: what was read, and what was usual then; empty = it rests on entries
+	Test     bool   `class:"public"` // somebody fired the rule, or it is one that only tests
 	clause   string
+}
+
+// AlarmBundled is an alarm that was written down with its evidence, for whoever wants to check it.
+type AlarmBundled struct {
+	Alarm string   `class:"public"`
+	Files []string `class:"public"` // SHA-256, two spaces, name
+}
+
+// About implements ledger.Event.
+func (e AlarmBundled) About() ledger.About {
+	return ledger.About{Name: "watch.alarm-bundled", Clause: alarms, Object: "alarm/" + e.Alarm}
 }
 
 // About implements ledger.Event.

@@ -26,6 +26,9 @@ func Deaf(r Rule) Rule {
 	return r
 }
 
+// VersionOf names what a rule of the pack says.
+func VersionOf(rule string) string { return index().byID[rule].version() }
+
 // NotFired is what a trial says of a rule.
 var NotFired = errNotFired
 

@@ -43,7 +43,8 @@ type world struct {
 	node    string
 	places  *place.Table
 
-	past watchtest.Past // entries are all that was followed
+	journal *journal.Journal
+	past    watchtest.Past // entries are all that was followed
 }
 
 func (w *world) Deliver(_ context.Context, m mail.Message) (mail.Answer, error) {
@@ -83,6 +84,7 @@ func (w *world) again() {
 		defer w.mu.Unlock()
 		return w.people[min(level, 1)], nil
 	}
+	w.journal = d.Journal.(*journal.Journal)
 	var err error
 	if w.s, err = watch.New(d); err != nil {
 		w.t.Fatal(err)

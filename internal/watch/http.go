@@ -2,6 +2,7 @@ package watch
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"writ/internal/access"
@@ -18,7 +19,10 @@ func (s *Service) Routes() []web.Route {
 		d.Tag = "watch"
 		return web.Route{Pattern: pattern, Who: web.Staff, Tokens: tokens, Limit: 16 << 10, Handle: h, Doc: d}
 	}
-	return append(append(append(s.alertmanager(), s.ownRoutes(on)...), s.gaugeRoutes(on)...), []web.Route{
+	bundle := on("GET "+v1+"/alarms/{id}/bundle", true, s.getBundle, web.Doc{Summary: "An alarm with its evidence, as a zip that writ verify checks without this server", Errors: []string{"alarm_unknown", "alarm_state"}})
+	bundle.Time = -time.Second // as long as it takes
+	return append(slices.Concat(s.alertmanager(), s.ownRoutes(on), s.gaugeRoutes(on)), []web.Route{
+		bundle,
 		on("GET "+v1+"/alarms", true, s.getAlarms, web.Doc{Summary: "Alarms: those that fire first, then the newest", Query: []string{"open", "rule"}, Out: alarmsOut{}}),
 		on("GET "+v1+"/alarms/{id}", true, s.getAlarm, web.Doc{Summary: "One alarm, with what it rests on and whom it reached", Out: detailOut{}, Errors: []string{"alarm_unknown"}}),
 		on("POST "+v1+"/alarms/{id}/acknowledge", true, s.postAcknowledge, web.Doc{Summary: "Say that you look at it", In: noteIn{}, Errors: []string{"alarm_unknown", "alarm_state", "watch_note"}}),
@@ -239,6 +243,10 @@ func (s *Service) getAlarm(w http.ResponseWriter, r *http.Request, who actor.Act
 		out.Deliveries = append(out.Deliveries, wireDelivery(&d.Deliveries[i]))
 	}
 	return web.WriteJSON(w, http.StatusOK, out)
+}
+
+func (s *Service) getBundle(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	return s.Bundle(r.Context(), who, r.PathValue("id"), web.Zip(w, "alarm-"+r.PathValue("id")+".zip"))
 }
 
 func (s *Service) postAcknowledge(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

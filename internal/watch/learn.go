@@ -83,6 +83,7 @@ type learned struct {
 	hour   time.Time // that sum is of
 	sum    float64
 	before float64 // of the hour before
+	past   float64 // of the sixty minutes that were compared
 	value  float64
 	above  float64
 	below  float64
@@ -300,7 +301,8 @@ func (x *learned) compare(m time.Time, p *series.Point, since int64, c baseline.
 	v, ok := x.exp.of(p)
 	x.value, x.above, x.below = v, 0, 0
 	if x.usual != nil {
-		x.above = x.usual.Above(m.Unix()/60, since, x.sumOf(m, v), x.exp.hourly)
+		x.past = x.sumOf(m, v)
+		x.above = x.usual.Above(m.Unix()/60, since, x.past, x.exp.hourly)
 		return
 	}
 	x.band = x.model.Band(m, x.exp.wide, c)
@@ -309,13 +311,18 @@ func (x *learned) compare(m time.Time, p *series.Point, since int64, c baseline.
 	}
 	x.above, x.below = x.band.Above(v, x.exp.wide, x.exp.floor), 0
 	if x.exp.drop != "" {
-		x.below = x.band.Below(v, x.exp.wide, baseline.Floor{Least: 20}, 0.4)
+		x.below = x.band.Below(v, x.exp.wide, dropFloor, dropShare)
 	}
 	if x.run++; p.Count > 0 || !x.band.Known || x.band.Expected < fewestUsual {
 		x.run = 0
 	}
 	x.silent = x.model.Silent(x.run)
 }
+
+// A drop is less than this share of what is expected, where so much is.
+var dropFloor = baseline.Floor{Least: 20}
+
+const dropShare = 0.4
 
 // fewestUsual is how much is expected at least in a minute of what may not fall silent.
 const fewestUsual = 5
@@ -347,7 +354,11 @@ func (l *learner) readings(x *learned) (out []Reading) {
 			l.told[x.key] = map[string]bool{}
 		}
 		l.told[x.key][rule] = v > 0.5
-		out = append(out, Reading{Meter: unusual + rule, Label: x.key.String(), Value: v})
+		rd := Reading{Meter: unusual + rule, Label: x.key.String(), Value: v}
+		if (rule == x.exp.spike || rule == x.exp.drop) && v > 0 {
+			rd.usual = x.usually()
+		}
+		out = append(out, rd)
 	}
 	put(x.exp.spike, x.above)
 	put(x.exp.drop, x.below)

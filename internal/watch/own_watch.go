@@ -116,7 +116,7 @@ func (s *Service) sync(ctx context.Context, cursor int64) error { // clause: mon
 		r := &Rule{ID: v.Rule, Part: Own, Clause: alarms, Title: v.Title, Says: "A rule that cannot be read any more", Next: "See the rule."}
 		if err == nil {
 			r = u.rule()
-			r.ID = v.Rule
+			r.ID, r.sha = v.Rule, v.SHA256
 		}
 		words[v.Rule] = r
 		switch {
@@ -189,12 +189,9 @@ func (s *Service) ownFacts(facts []*fact, ev *sigma.Event, about func() string, 
 	for _, h := range o.engine.Feed(ev) {
 		id, _, _ := strings.Cut(h.Unit, "@")
 		f := &fact{rule: s.ruleOf(id), n: 1, at: ev.At, minute: ev.At.UnixMicro() / time.Minute.Microseconds(), who: about()}
+		f.who = ofHit(&h, f.who, mask)
 		if c := h.Rule.Correlation; c != nil {
-			var vs []string
-			for _, v := range h.Group {
-				vs = append(vs, mask(v))
-			}
-			f.who, f.value = strings.Join(vs, " "), strconv.FormatFloat(h.Value, 'f', -1, 64)+" in "+span(c.Within)
+			f.value = strconv.FormatFloat(h.Value, 'f', -1, 64) + " in " + span(c.Within)
 		}
 		if ev.Log != records {
 			f.entries = []int64{ev.Ref}
@@ -205,6 +202,18 @@ func (s *Service) ownFacts(facts []*fact, ev *sigma.Event, about func() string, 
 	}
 	o.made = append(o.made, o.engine.Made()...)
 	return out
+}
+
+// ofHit is whom a hit is about: the group of a correlation, else whom the event is about.
+func ofHit(h *sigma.Hit, about string, mask func(string) string) string {
+	if h.Rule.Correlation == nil {
+		return about
+	}
+	var vs []string
+	for _, v := range h.Group {
+		vs = append(vs, mask(v))
+	}
+	return strings.Join(vs, " ")
 }
 
 // Record takes a request that the gate answered. It costs the request a copy, where a rule is

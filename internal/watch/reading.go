@@ -20,6 +20,8 @@ type Reading struct {
 	Meter string
 	Label string // of what, where there are several
 	Value float64
+
+	usual *usual // of a series that is learned
 }
 
 // Source gives readings, at most each Every. What it cannot read it leaves out, with an error
@@ -139,6 +141,9 @@ func (s *Service) Judge(ctx context.Context, rs []Reading) error {
 			var act func(tx *ledger.Tx) ([]ledger.Event, error)
 			switch {
 			case bad && (a == nil || a.ends > 0):
+				if h.ground, err = rd.ground(); err != nil {
+					return err
+				}
 				act = func(tx *ledger.Tx) ([]ledger.Event, error) { return s.raise(ctx, tx, h) }
 			case good && a != nil && a.State == Pending:
 				act = func(tx *ledger.Tx) ([]ledger.Event, error) {

@@ -83,7 +83,7 @@ func (s *Service) begin(ctx context.Context, a *Alarm) error {
 		if err != nil || n == 0 {
 			return nil, err
 		}
-		return s.fired(ctx, tx, a.ID, r)
+		return s.fired(ctx, tx, a.ID, r, a.ground, a.Test)
 	})
 }
 

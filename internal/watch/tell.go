@@ -180,6 +180,9 @@ func (s *Service) message(as []*Alarm, level int64) notify.Message {
 	if level > 0 {
 		paras = append([]string{"Nobody has acknowledged this yet."}, paras...)
 	}
+	if first.Rule != beatRule.ID {
+		paras = append(paras, "The evidence, which anybody can check with writ verify: "+s.Origin+atAlarm+"evidence/"+first.ID)
+	}
 	ended := ""
 	if slices.ContainsFunc(as, func(a *Alarm) bool { return a.Silenced }) {
 		ended = silenceEnded

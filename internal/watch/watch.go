@@ -16,6 +16,7 @@ import (
 	"writ/internal/clause"
 	"writ/internal/envelope"
 	"writ/internal/fault"
+	"writ/internal/journal"
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/notify"
@@ -69,6 +70,14 @@ type Notify interface {
 	Reachable(ctx context.Context, who actor.Actor, mark string) error
 }
 
+// Journal is what watch needs of the journal, to hand out the evidence of an alarm; *journal.Journal.
+type Journal interface {
+	List(ctx context.Context, q journal.Query) ([]journal.Entry, error)
+	Entry(ctx context.Context, n int64) (journal.Entry, error)
+	Wait(ctx context.Context, id string) (journal.Entry, error)
+	Export(ctx context.Context, who actor.Actor, ev journal.Evidence, w io.Writer) error
+}
+
 // Deps are what a Service is made of; all but Zone, Sources, Maintenance, Node, Outside and Places are needed.
 type Deps struct {
 	DB     *ledger.DB
@@ -84,6 +93,7 @@ type Deps struct {
 	Zone     *time.Location    // of the organisation's weeks; nil = UTC
 	Sources  []Source          // of readings, beside this machine's
 	History  History           // for back-tests
+	Journal  Journal
 	// Maintenance reports whether the application is closed on purpose.
 	Maintenance func() bool
 	Node        string                          // of several, for its heartbeat
@@ -121,7 +131,7 @@ type Service struct {
 
 // New makes a Service.
 func New(d Deps) (*Service, error) {
-	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Notify == nil || d.Rules == nil || d.Audience == nil || d.Origin == "" || d.Company == nil || d.History == nil || d.Now == nil || d.Log == nil {
+	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Notify == nil || d.Rules == nil || d.Audience == nil || d.Origin == "" || d.Company == nil || d.History == nil || d.Journal == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("watch: a dependency is missing")
 	}
 	s := &Service{Deps: d, begun: d.Now(), meter: newMeter(d.Now), pace: series.NewPace(mostCounts, 10), tally: newTally(), wake: make(chan struct{}, 1), marks: marks{people: map[string]bool{}}}

@@ -21,7 +21,20 @@ import (
 type Options struct {
 	Keys  []string // verifier keys got by another way; none = the bundle's own, shown as self-asserted
 	Since []byte   // a signed checkpoint the auditor kept: the journal must be a continuation of it
+
+	// Alarm asks the rule of an alarm once more about the entries that it rests on; nil = nobody
+	// here knows the rules, and a bundle of an alarm is true, and incomplete.
+	Alarm func(a Alarm) (says string, err error)
 }
+
+// Alarm is what the bundle of one holds, all of it proved.
+type Alarm struct {
+	Files map[string][]byte             // under alarm/, by their names in it
+	Leaf  func(n int64) ([]byte, error) // an entry as it was hashed
+}
+
+// ErrNotAsked is what Options.Alarm says of a rule that cannot be asked from the bundle alone.
+var ErrNotAsked = errors.New("the rule is not asked again")
 
 // The codes of a report, which are the exit statuses of writ verify. 4 is kept for a
 // quorum of witnesses.
@@ -86,14 +99,15 @@ type bundle struct {
 	seen     map[int64]Leaf  // envelopes of the proved leaves, without bodies
 	receipt  Leaf
 	receipts bool
-	told     []any  // what entries say of files under incident/
+	told     map[string][]any // what entries say of files, by the folder
+	unasked  bool
 	lastName string // the entry bundle that was read last, for again
 	last     [][]byte
 }
 
 // Bundle examines an evidence zip. It never fails: what goes wrong is in the report.
 func Bundle(r io.ReaderAt, size int64, opt Options) Report {
-	b := &bundle{seen: map[int64]Leaf{}}
+	b := &bundle{seen: map[int64]Leaf{}, told: map[string][]any{}}
 	if err := b.run(r, size, opt); err != nil {
 		b.Code = Unreadable
 		b.Problems = append(b.Problems, Problem{"bundle", err.Error()})
@@ -102,7 +116,7 @@ func Bundle(r io.ReaderAt, size int64, opt Options) Report {
 	switch incomplete, _ := b.manifest["incomplete"].(bool); {
 	case len(b.Problems) > 0:
 		b.Code = False
-	case incomplete:
+	case incomplete, b.unasked:
 		b.Code = Incomplete
 	}
 	return b.Report
@@ -129,7 +143,10 @@ func (b *bundle) run(r io.ReaderAt, size int64, opt Options) (err error) {
 	b.history(opt.Since)
 	b.openings()
 	b.population()
-	b.incident()
+	b.beside("incident/")
+	if b.beside("alarm/") {
+		b.alarm(opt)
+	}
 	return nil
 }
 
@@ -268,8 +285,8 @@ func (b *bundle) leaf(file string, n int64, raw []byte) bool {
 		if n == b.number("receipt") {
 			b.receipt, b.receipts = l, true
 		}
-		if l.Stream == incidentBundled {
-			b.told = append(b.told, l.Field("files"))
+		if folder := bundled[l.Stream]; folder != "" {
+			b.told[folder] = append(b.told[folder], l.Field("files"))
 		}
 		l.Body = nil
 		b.seen[n] = l
@@ -423,24 +440,29 @@ func (b *bundle) openings() {
 
 // again reads a leaf a second time, with its body.
 func (b *bundle) again(n int64) (Leaf, error) {
+	raw, err := b.raw(n)
+	if err != nil {
+		return Leaf{}, err
+	}
+	return ParseLeaf(raw)
+}
+
+// raw is a leaf as it was hashed.
+func (b *bundle) raw(n int64) ([]byte, error) {
 	if name := fmt.Sprintf("leaves/%d.json", n); b.files[name] != nil {
-		raw, err := b.read(name)
-		if err != nil {
-			return Leaf{}, err
-		}
-		return ParseLeaf(raw)
+		return b.read(name)
 	}
 	t := merkle.Tile{N: n / merkle.TileWidth, W: int(min(merkle.TileWidth, b.Size-n/merkle.TileWidth*merkle.TileWidth)), Entries: true}
 	if name := merkle.TilePath(t); name != b.lastName {
 		raw, err := b.read(name)
 		if err != nil {
-			return Leaf{}, err
+			return nil, err
 		}
 		if b.last, err = merkle.ParseEntryBundle(raw); err != nil || len(b.last) != t.W {
 			b.lastName = ""
-			return Leaf{}, fmt.Errorf("%s is not a bundle of %d entries", name, t.W)
+			return nil, fmt.Errorf("%s is not a bundle of %d entries", name, t.W)
 		}
 		b.lastName = name
 	}
-	return ParseLeaf(b.last[n%merkle.TileWidth])
+	return b.last[n%merkle.TileWidth], nil
 }

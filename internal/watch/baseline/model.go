@@ -119,6 +119,13 @@ func (m *Model) Band(t time.Time, k float64, c Config) Band {
 	return b
 }
 
+// BandOf is the band, k deviations wide, with these edges: it says of any value whether it lies
+// beyond them, as the one that was drawn did.
+func BandOf(low, expected, high, k float64) Band {
+	y := math.Log1p(expected)
+	return Band{Low: low, Expected: expected, High: high, Known: true, middle: y, sigma: (math.Log1p(high) - y) / k, under: (y - math.Log1p(low)) / k}
+}
+
 // Above is how far a value lies over what is expected: 1 at the edge of the band, 0 where it is
 // no matter.
 func (b Band) Above(v, k float64, f Floor) float64 {

@@ -28,7 +28,7 @@ var (
 
 // Tables are those that watch needs.
 func Tables() []ledger.Schema {
-	return []ledger.Schema{jobs.Schema(), notify.Schema(), watch.Schema()}
+	return []ledger.Schema{jobs.Schema(), journal.Schema(), notify.Schema(), watch.Schema()}
 }
 
 // Past is a history; the zero Past is one in which nothing happened.
@@ -80,7 +80,9 @@ func company() string { return "Example" }
 // Deps are what a Service is made of; nobody is told.
 func Deps(t testing.TB, k *ledgertest.Kit, told *notify.Service, past *Past) watch.Deps {
 	t.Helper()
-	return watch.Deps{DB: k.DB, Keys: k.Ring, Access: policytest.Access(k.DB, k.Clock.Now), Notify: told, Rules: Rules[watch.Rules](t, k), Origin: "https://app.example.test", Company: company, History: past,
+	record, err := journal.New(journal.Deps{DB: k.DB, Ring: k.Ring, Origin: "https://app.example.test", Now: k.Clock.Now, Log: slog.New(slog.DiscardHandler), Revision: func() string { return "" }})
+	Must(t, err)
+	return watch.Deps{Journal: record, DB: k.DB, Keys: k.Ring, Access: policytest.Access(k.DB, k.Clock.Now), Notify: told, Rules: Rules[watch.Rules](t, k), Origin: "https://app.example.test", Company: company, History: past,
 		Audience: func(context.Context, int64) ([]watch.Person, error) { return nil, nil }, Now: k.Clock.Now, Log: slog.New(slog.DiscardHandler)}
 }
 
