@@ -17,6 +17,7 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/clause"
+	"writ/internal/fault"
 	"writ/internal/gateway"
 	"writ/internal/gateway/trail"
 	"writ/internal/identity"
@@ -115,7 +116,7 @@ func (a *App) buildWatch() (err error) {
 			{Name: "status-page", Every: time.Minute, Read: a.readCopies},
 			{Name: "exports", Every: time.Minute, Read: a.readExports},
 			{Name: rota.Looked, Every: rota.Every, Read: a.readRotas},
-		}...), History: watchPast{a}, Journal: a.journal, Maintenance: a.inMaintenance, Node: nodeName(), Outside: a.outside(), Places: places, Now: a.now, Log: a.log.With("module", "watch")})
+		}...), History: watchPast{a}, Journal: a.journal, Exists: a.linked, Maintenance: a.inMaintenance, Node: nodeName(), Outside: a.outside(), Places: places, Now: a.now, Log: a.log.With("module", "watch")})
 	if err != nil {
 		return err
 	}
@@ -125,6 +126,22 @@ func (a *App) buildWatch() (err error) {
 		return err
 	}
 	return a.buildExport()
+}
+
+// linked says whether there is a clause or an incident of this name.
+func (a *App) linked(ctx context.Context, who actor.Actor, kind, id string) error {
+	if kind == "incident" {
+		_, err := a.incident.Show(ctx, who, id)
+		return err
+	}
+	m, err := a.policy.Current()
+	if err != nil {
+		return err
+	}
+	if _, ok := m.Policy.Clause(id); !ok {
+		return fault.Newf(fault.NotFound, "no_clause", "The policy in force has no clause %s.", id)
+	}
+	return nil
 }
 
 // AskRule asks the rule of an alarm again about what its bundle holds, without a server.

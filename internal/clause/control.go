@@ -55,7 +55,7 @@ type Control struct {
 
 // Result is what one run saw. An error from Run instead of a Result is Unknown.
 type Result struct {
-	Outcome    Outcome // Pass or Fail; Unknown, with the reason, where nothing is there yet to judge
+	Outcome    Outcome // Pass, Fail, or Excepted by a deviation of the module's own; Unknown, with the reason, where nothing is there yet to judge
 	Summary    string  // one sentence with the measured value
 	Population int64   // how many were looked at; 0 when it does not apply
 	Steps      []Step  // what a canary did, in order
@@ -75,6 +75,10 @@ func Passed(summary string) Result { return Result{Outcome: Pass, Summary: summa
 
 // Failed is the finding that the clause does not hold.
 func Failed(summary string) Result { return Result{Outcome: Fail, Summary: summary} }
+
+// Deviates is the finding that the clause does not hold for now, because a deviation runs that a
+// second person approved and that ends by itself; the summary names it.
+func Deviates(summary string) Result { return Result{Outcome: Excepted, Summary: summary} }
 
 // Judge makes a canary's result: it passes only if every step went as expected.
 func Judge(summary string, steps ...Step) Result {

@@ -329,14 +329,14 @@ func (x *watchSilenceWire) until(a *app) string {
 }
 
 func (a *app) watchSilence() *cobra.Command {
-	var reason string
+	var reason, link string
 	var lasts time.Duration
 	add := &cobra.Command{
 		Use: "add MATCHER…", Short: "Keep alarms from being told for a while",
 		Long:    "Makes a silence of the alarms whose labels match all matchers: name=value, name!=value, name=~expression, name!~expression. The labels are alertname, part, clause, severity and instance. More than a day, or more than a quarter of the rules, holds once a second person has approved it in the console. What watches trust is never silent.",
 		Example: "  writ watch silence add alertname=disk-full-soon --for 3h --reason \"the disk is being moved\"", Args: cobra.MinimumNArgs(1),
 		RunE: run(func(c *cobra.Command, args []string) error {
-			return a.watchCall(c, http.MethodPost, "silences", map[string]any{"matchers": args, "reason": reason, "minutes": int64(lasts / time.Minute)}, func(raw json.RawMessage) error {
+			return a.watchCall(c, http.MethodPost, "silences", map[string]any{"matchers": args, "reason": reason, "minutes": int64(lasts / time.Minute), "link": link}, func(raw json.RawMessage) error {
 				var x watchSilenceWire
 				if err := decode(raw, &x); err != nil {
 					return err
@@ -347,6 +347,7 @@ func (a *app) watchSilence() *cobra.Command {
 		}),
 	}
 	add.Flags().StringVar(&reason, "reason", "", "why nobody need hear, at least 10 bytes; it is recorded")
+	add.Flags().StringVar(&link, "link", "", "the clause or incident that it belongs to: clause/mon.load, incident/I-3")
 	add.Flags().DurationVar(&lasts, "for", 2*time.Hour, "how long, at most 720h")
 	list := &cobra.Command{
 		Use: "list", Short: "List silences, and how much they kept quiet", Long: "Lists silences, the newest first; those that are over stay, with how many alarms they kept quiet.",

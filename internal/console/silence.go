@@ -65,6 +65,13 @@ func (c *Console) showSilence(w http.ResponseWriter, r *http.Request, who actor.
 	}
 	m := c.silenceMark(&k.Silence)
 	p := watchPage{Facts: []fact{{Name: "State", Mark: &m}, {Name: "Made by", Text: c.acted(r.Context(), k.MadeBy), Sub: "the reason is in its entry", Href: atJournal + "?object=silence/" + k.ID, Time: k.Made}, {Name: "Ends", Time: k.Ends}}}
+	if kind, id, _ := strings.Cut(k.Link, "/"); k.Link != "" {
+		f := fact{Name: "Belongs to", Text: id, Href: "/-/console/clauses/" + id}
+		if kind == "incident" {
+			f.Href = atIncidents + "/" + id
+		}
+		p.Facts = append(p.Facts, f)
+	}
 	if k.Needs != "" {
 		f := fact{Name: "Approved by", Text: "nobody yet", Sub: needsWords(k.Needs)}
 		if !k.Approved.IsZero() {

@@ -30,7 +30,7 @@ type Watch interface {
 	RulesFor(ctx context.Context, who actor.Actor) ([]watch.Standing, error)
 	Silences(ctx context.Context, who actor.Actor) ([]watch.Silence, error)
 	ReadSilence(matchers []string, minutes int64) ([]watch.Matcher, time.Time, error)
-	Silence(ctx context.Context, who actor.Actor, ms []watch.Matcher, reason string, ends time.Time) (watch.Silence, error)
+	MakeSilence(ctx context.Context, who actor.Actor, in watch.Wish) (watch.Silence, error)
 	SilenceOf(ctx context.Context, who actor.Actor, id string) (watch.Kept, error)
 	PulseFor(ctx context.Context, who actor.Actor) (watch.Pulse, error)
 	Mutes(ctx context.Context, who actor.Actor) ([]watch.Mute, error)
@@ -339,6 +339,7 @@ func (c *Console) silencesPage(w http.ResponseWriter, r *http.Request, who actor
 		p.Last = append(p.Last, web.Form{Part: "make", Action: atSilences, Act: "Silence them", Fault: failed, Fields: []web.Field{
 			{Name: "matcher", Label: "Which alarms", Value: typed["matcher"], Required: true, Max: 500, Complete: "off", Hint: "Such as alertname=disk-full-soon, or alertname=disk-full-soon instance=data."},
 			{Name: "reason", Label: "Why nobody need hear", Value: typed["reason"], Required: true, Max: 300, Complete: "off"},
+			{Name: "link", Label: "What it belongs to", Value: typed["link"], Max: 120, Complete: "off", Hint: "A clause or an incident, such as clause/mon.load or incident/I-3. May be empty."},
 			{Name: "minutes", Label: "For how many minutes", Value: typed["minutes"], Type: "number", Max: 5, Hint: "Empty: two hours. More than 1440, a day, or more than a quarter of the rules: a second person approves it first."}}})
 		if len(live) > 0 {
 			p.Last = append(p.Last, web.Form{Part: "end", Action: atSilences + "/end", Act: "End it now", Quiet: true, Fields: []web.Field{{Name: "silence", Label: "Silence", Type: "select", Options: live}}})
@@ -358,14 +359,14 @@ func (c *Console) makeSilence(w http.ResponseWriter, r *http.Request, who actor.
 	if err != nil {
 		return err
 	}
-	typed := map[string]string{"matcher": f.Get("matcher"), "reason": f.Get("reason"), "minutes": f.Get("minutes")}
+	typed := map[string]string{"matcher": f.Get("matcher"), "reason": f.Get("reason"), "minutes": f.Get("minutes"), "link": f.Get("link")}
 	minutes, err := strconv.ParseInt(strings.TrimSpace(typed["minutes"]), 10, 64)
 	if err != nil && strings.TrimSpace(typed["minutes"]) != "" {
 		minutes = -1 // refused like others
 	}
 	ms, ends, err := c.Watch.ReadSilence(strings.Fields(typed["matcher"]), minutes)
 	if err == nil {
-		_, err = c.Watch.Silence(r.Context(), who, ms, typed["reason"], ends)
+		_, err = c.Watch.MakeSilence(r.Context(), who, watch.Wish{Matchers: ms, Reason: typed["reason"], Ends: ends, Link: strings.TrimSpace(typed["link"])})
 	}
 	if err != nil {
 		if fault.KindOf(err) != fault.Invalid {

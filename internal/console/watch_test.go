@@ -109,8 +109,8 @@ func (a *alarmed) ReadSilence(ms []string, minutes int64) ([]watch.Matcher, time
 	return (&watch.Service{Deps: watch.Deps{Now: time.Now}}).ReadSilence(ms, minutes)
 }
 
-func (a *alarmed) Silence(_ context.Context, _ actor.Actor, ms []watch.Matcher, reason string, _ time.Time) (watch.Silence, error) {
-	a.did = append(a.did, "silence "+ms[0].String()+" "+reason)
+func (a *alarmed) MakeSilence(_ context.Context, _ actor.Actor, in watch.Wish) (watch.Silence, error) {
+	a.did = append(a.did, "silence "+in.Matchers[0].String()+" "+in.Reason+" "+in.Link)
 	return watch.Silence{}, nil
 }
 
@@ -235,7 +235,7 @@ func TestAlarmsInTheConsole(t *testing.T) { // breaks: mon.notify, mon.alarms
 	w.post("dev", at+"/silences/approve", url.Values{"silence": {"q2"}}).want(303)
 	w.post("emil", at+"/silences", url.Values{"matcher": {"alertname=cpu-high"}, "reason": {"the machine is moved"}}).want(403)
 	w.post("dev", at+"/silences", url.Values{"matcher": {"nonsense"}, "reason": {"the machine is moved"}}).want(422, "name=value")
-	w.post("dev", at+"/silences", url.Values{"matcher": {"alertname=cpu-high"}, "reason": {"the machine is moved"}, "minutes": {"60"}}).want(303)
+	w.post("dev", at+"/silences", url.Values{"matcher": {"alertname=cpu-high"}, "reason": {"the machine is moved"}, "minutes": {"60"}, "link": {"clause/mon.load"}}).want(303)
 	w.post("dev", at+"/silences/end", url.Values{"silence": {"q1"}}).want(303)
 	w.get("dev", at+"/deliveries").want(200, "by one way alone", "Nothing was sent", "Letters do not reach", "a…@example.test", "5.1.1")
 	w.post("dev", at+"/deliveries/test", url.Values{"channel": {"mail"}}).want(303)
@@ -246,7 +246,7 @@ func TestAlarmsInTheConsole(t *testing.T) { // breaks: mon.notify, mon.alarms
 	w.post("emil", at+"/usual", url.Values{"series": {"requests"}, "reason": {"a great customer came"}}).want(403)
 	w.post("dev", at+"/usual", url.Values{"series": {"requests"}, "reason": {"more"}}).want(422, "10 to 500 bytes")
 	w.post("dev", at+"/usual", url.Values{"series": {"requests"}, "reason": {"a great customer came"}}).want(303)
-	want := "ack a1 on it; close a3 benign the import; approve q2; silence alertname=cpu-high the machine is moved; end q1; test mail; accept requests a great customer came"
+	want := "ack a1 on it; close a3 benign the import; approve q2; silence alertname=cpu-high the machine is moved clause/mon.load; end q1; test mail; accept requests a great customer came"
 	if got := strings.Join(a.did, "; "); got != want {
 		t.Errorf("did %s\nwant %s", got, want)
 	}

@@ -160,7 +160,7 @@ func (k *talker) watch(t *testing.T) {
 	must(t, 1, k.writ("watch", "baselines", "accept", "weather", "--reason", "a test of the commands", "--format", "json"), "Nothing is learned of such a series.")
 	k.tried["watch baselines accept"] = true // nothing is learned before the first minutes
 	k.ownRule(t)
-	silence := decode[struct{ ID string }](t, k.ask(t, "watch", "silence", "add", "alertname=cpu-high", "--reason", "a test of the commands"))
+	silence := decode[struct{ ID string }](t, k.ask(t, "watch", "silence", "add", "alertname=cpu-high", "--link", "clause/mon.load", "--reason", "a test of the commands"))
 	k.ask(t, "watch", "silence", "list")
 	k.ask(t, "watch", "silence", "show", silence.ID)
 	k.ask(t, "watch", "silence", "end", silence.ID)

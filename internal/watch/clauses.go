@@ -38,6 +38,8 @@ func (s *Service) Controls() []clause.Control {
 			Says: "Looks whether somebody acknowledged the test page of the last month", Run: s.probePage},
 		{ID: "watch.never-silent", Clause: notified, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
 			Says: "Asks for silences that nobody may make, and acknowledges by a mere look at a link", Run: s.trySilences},
+		{ID: "watch.silences-short", Clause: notified, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
+			Says: "Looks whether a silence that somebody approved keeps rules quiet for longer than a day, or more than a quarter of them", Run: s.probeSilences},
 		{ID: "watch.usual-learned", Clause: abnormal, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
 			Says: "Looks how many days were learned, and whether each minute is compared with them", Run: s.probeUsual},
 		{ID: "watch.anomaly-seen", Clause: abnormal, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
@@ -153,6 +155,39 @@ func (s *Service) probeWays(ctx context.Context) (clause.Result, error) { // cla
 	}
 	r := clause.Passed(fmt.Sprintf("%d people are told by %d ways, each of which took a test message this week: %s", len(people), len(proven), few(proven)))
 	r.Population = int64(len(proven))
+	return r, nil
+}
+
+// probeSilences names each silence that is a deviation from what the policy says, while it runs. It
+// was approved by a second person, and ends by itself.
+func (s *Service) probeSilences(ctx context.Context) (clause.Result, error) { // clause: mon.notify
+	xs, err := s.inForce(ctx)
+	if err != nil {
+		return clause.Result{}, err
+	}
+	var names []string
+	for i := range xs {
+		x := &xs[i]
+		if x.Needs == "" {
+			continue
+		}
+		var of []string
+		for _, r := range s.allRules() {
+			if !r.keeps() && x.matches(r.labels(nil)) && !slices.Contains(of, r.Clause) {
+				of = append(of, r.Clause)
+			}
+		}
+		about := spell(x.Matchers)
+		if len(of) > 0 {
+			about += " (rules of " + few(of) + ")"
+		}
+		names = append(names, fmt.Sprintf("%s until %s, asked for by %s, approved by %s, silence/%s", about, x.Ends.UTC().Format("2006-01-02 15:04"), x.MadeBy, x.ApprovedBy, x.ID))
+	}
+	if len(names) > 0 {
+		return clause.Deviates("alarms are not told by a silence: " + strings.Join(names[:min(len(names), 4)], "; ")), nil
+	}
+	r := clause.Passed("no silence keeps rules quiet for longer than a day, or more than a quarter of them")
+	r.Population = int64(len(xs))
 	return r, nil
 }
 

@@ -166,6 +166,7 @@ type SilenceMade struct {
 	Ends     time.Time `class:"public"`
 	Version  int64     `class:"public"`
 	Former   string    `class:"public"` // whose place it takes; empty = nobody's
+	Link     string    `class:"public"` // what it belongs to
 	Needs    string    `class:"public"` // why it waits for a second person: wide, long; empty = it holds
 	reason   string
 }

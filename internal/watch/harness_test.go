@@ -2,11 +2,13 @@ package watch_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"writ/internal/actor"
 	"writ/internal/clause"
 	"writ/internal/jobs"
 	"writ/internal/journal"
@@ -42,6 +44,7 @@ type world struct {
 	closed  bool // the application is in maintenance
 	node    string
 	places  *place.Table
+	linked  string // what a silence may belong to
 
 	journal *journal.Journal
 	past    watchtest.Past // entries are all that was followed
@@ -78,6 +81,12 @@ func (w *world) again() {
 	w.t.Helper()
 	d := watchtest.Deps(w.t, w.Kit, w.notify, &w.past)
 	d.Rules, d.Folders, d.Sources, d.Outside, d.Node, d.Places = w.rules, map[string]string{"data": w.dir}, w.sources, w.outside, w.node, w.places
+	d.Exists = func(_ ctxt, _ actor.Actor, kind, id string) error {
+		if kind+"/"+id != w.linked {
+			return errors.New("there is none")
+		}
+		return nil
+	}
 	d.Maintenance = func() bool { return w.closed }
 	d.Audience = func(_ context.Context, level int64) ([]watch.Person, error) {
 		w.mu.Lock()

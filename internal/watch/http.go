@@ -32,7 +32,7 @@ func (s *Service) Routes() []web.Route {
 		on("GET "+v1+"/baselines", true, s.getBaselines, web.Doc{Summary: "What is learned as usual, what is unusual first", Out: baselinesOut{}}),
 		on("POST "+v1+"/baselines/accept", true, s.postAccept, web.Doc{Summary: "Say that what a series does now is the new normal", In: acceptIn{}, Errors: []string{"series_unknown", "watch_reason"}}),
 		on("GET "+v1+"/silences", true, s.getSilences, web.Doc{Summary: "Silences, and how much they kept quiet", Out: silencesOut{}}),
-		on("POST "+v1+"/silences", true, s.postSilence, web.Doc{Summary: "Keep alarms from being told for a while", In: silenceIn{}, Out: silenceWire{}, Status: http.StatusCreated, Errors: []string{"watch_matcher", "watch_reason", "watch_ends", "watch_trust", "silences_full"}}),
+		on("POST "+v1+"/silences", true, s.postSilence, web.Doc{Summary: "Keep alarms from being told for a while", In: silenceIn{}, Out: silenceWire{}, Status: http.StatusCreated, Errors: []string{"watch_matcher", "watch_reason", "watch_ends", "watch_trust", "watch_link", "silences_full"}}),
 		on("GET "+v1+"/silences/{id}", true, s.getSilence, web.Doc{Summary: "One silence, its versions, and the alarms it kept quiet", Out: keptOut{}, Errors: []string{"silence_unknown"}}),
 		on("POST "+v1+"/silences/{id}/approve", false, s.postApproveSilence, web.Doc{Summary: "Approve a wide or a long silence that somebody else made", Errors: []string{"silence_unknown", "silence_state", "own_silence", "person_needed"}}),
 		on("DELETE "+v1+"/silences/{id}", true, s.deleteSilence, web.Doc{Summary: "End a silence", Errors: []string{"silence_unknown"}}),
@@ -134,6 +134,7 @@ type (
 		Needs    string    `json:"needs,omitzero"` // a second person's approval, as it is wide or long
 		Waits    bool      `json:"waits,omitzero"`
 		Approved string    `json:"approved_by,omitzero"`
+		Link     string    `json:"link,omitzero"`
 	}
 	keptOut struct {
 		Silence  silenceWire   `json:"silence"`
@@ -147,6 +148,7 @@ type (
 		Matchers []string `json:"matchers"`
 		Reason   string   `json:"reason"`
 		Minutes  int64    `json:"minutes,omitzero"` // 0 = two hours
+		Link     string   `json:"link,omitzero"`    // clause/mon.load or incident/I-3 that it belongs to
 	}
 	channelWire struct {
 		Name     string    `json:"name"`
@@ -294,7 +296,7 @@ func (s *Service) postFire(w http.ResponseWriter, r *http.Request, who actor.Act
 }
 
 func wireSilence(x *Silence) silenceWire {
-	out := silenceWire{x.ID, []string{}, x.Made, x.MadeBy, x.Ends, x.Hid, x.Version, x.Needs, x.Waits(), x.ApprovedBy}
+	out := silenceWire{x.ID, []string{}, x.Made, x.MadeBy, x.Ends, x.Hid, x.Version, x.Needs, x.Waits(), x.ApprovedBy, x.Link}
 	for _, m := range x.Matchers {
 		out.Matchers = append(out.Matchers, m.String())
 	}
@@ -348,7 +350,7 @@ func (s *Service) postSilence(w http.ResponseWriter, r *http.Request, who actor.
 	if err != nil {
 		return err
 	}
-	x, err := s.Silence(r.Context(), who, ms, in.Reason, ends)
+	x, err := s.MakeSilence(r.Context(), who, Wish{Matchers: ms, Reason: in.Reason, Ends: ends, Link: in.Link})
 	if err != nil {
 		return err
 	}

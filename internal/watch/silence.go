@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,6 +95,7 @@ type Silence struct {
 	Needs      string // why a second person must approve: wide, long; "" = nobody
 	Approved   time.Time
 	ApprovedBy string // kind/id
+	Link       string // clause/ID or incident/ID that it belongs to; "" = none
 
 	root, former string
 }
@@ -126,22 +128,41 @@ func (x *Silence) hides(a *Alarm) bool {
 	return (a.Part == Own || r != nil && !r.keeps()) && x.matches(a.Labels)
 }
 
+// Wish is a silence as somebody asks for it.
+type Wish struct {
+	Matchers []Matcher
+	Reason   string
+	Ends     time.Time // zero: in two hours
+	Link     string    // clause/ID or incident/ID that it belongs to; "" = none
+	Former   string    // id of the one that it takes the place of; "" = it is the first
+}
+
 // Silence makes one: of a few rules, for a reason, and with an end. One that covers more than a
 // quarter of the rules, or lasts longer than a day, holds once a second person has approved it.
 func (s *Service) Silence(ctx context.Context, who actor.Actor, ms []Matcher, reason string, ends time.Time) (Silence, error) { // clause: mon.notify
-	return s.EditSilence(ctx, who, "", ms, reason, ends)
+	return s.MakeSilence(ctx, who, Wish{Matchers: ms, Reason: reason, Ends: ends})
 }
 
-// EditSilence makes a new version of one, which ends when the new one holds; "" = the first.
+// EditSilence makes a new version of one, which ends when the new one holds.
 func (s *Service) EditSilence(ctx context.Context, who actor.Actor, former string, ms []Matcher, reason string, ends time.Time) (Silence, error) { // clause: mon.notify
-	x := Silence{Matchers: ms, MadeBy: who.String(), Ends: ends, Version: 1, former: former}
+	return s.MakeSilence(ctx, who, Wish{Matchers: ms, Reason: reason, Ends: ends, Former: former})
+}
+
+// MakeSilence makes what is wished for, or a new version. What may not be is refused and recorded.
+func (s *Service) MakeSilence(ctx context.Context, who actor.Actor, in Wish) (Silence, error) { // clause: mon.notify
+	ms, reason, former := in.Matchers, in.Reason, in.Former
+	x := Silence{Matchers: ms, MadeBy: who.String(), Ends: in.Ends, Version: 1, Link: in.Link, former: former}
 	if err := s.Access.Allow(ctx, who, access.WatchAct, "watch/silences"); err != nil {
 		return x, err //nolint:wrapcheck // a fault for the reader
 	}
 	if x.Ends.IsZero() {
 		x.Ends = s.Now().Add(usualSilence)
 	}
-	if err := s.mayBeSilent(&x, reason); err != nil {
+	err := s.mayBeSilent(&x, reason)
+	if err == nil {
+		err = s.belongs(ctx, who, x.Link)
+	}
+	if err != nil {
 		code, _ := fault.PublicOf(err)
 		return x, s.DB.Refuse(ctx, who, SilenceRefused{Matchers: spell(ms), Code: code}, err) //nolint:wrapcheck // a fault for the reader
 	}
@@ -167,16 +188,29 @@ func (s *Service) EditSilence(ctx context.Context, who actor.Actor, former strin
 			if err != nil {
 				return nil, err
 			}
+			x.Link = cmp.Or(x.Link, old.Link)
 			if x.root, x.Version = old.root, old.Version+1; !x.Waits() {
 				if err := s.stopSilence(ctx, tx, former); err != nil {
 					return nil, err
 				}
 			}
 		}
-		_, err := tx.Exec(ctx, insertSilence, x.ID, string(b), us(x.Made), x.MadeBy, us(x.Ends), x.root, x.Version, former, x.Needs)
-		return SilenceMade{Silence: x.ID, Matchers: spell(ms), Ends: x.Ends, Version: x.Version, Former: former, Needs: x.Needs, reason: reason}, err
+		_, err := tx.Exec(ctx, insertSilence, x.ID, string(b), us(x.Made), x.MadeBy, us(x.Ends), x.root, x.Version, former, x.Needs, x.Link)
+		return SilenceMade{Silence: x.ID, Link: x.Link, Matchers: spell(ms), Ends: x.Ends, Version: x.Version, Former: former, Needs: x.Needs, reason: reason}, err
 	})
 	return x, err //nolint:wrapcheck // the ledger says what failed
+}
+
+// belongs looks whether there is what a silence is said to belong to.
+func (s *Service) belongs(ctx context.Context, who actor.Actor, link string) error {
+	if link == "" {
+		return nil
+	}
+	kind, id, _ := strings.Cut(link, "/")
+	if id == "" || len(link) > 120 || kind != "clause" && kind != "incident" || s.Exists == nil || s.Exists(ctx, who, kind, id) != nil {
+		return bad("link", "There is no such clause or incident.", "clause/mon.load, or incident/I-3.")
+	}
+	return nil
 }
 
 // ApproveSilence is the word of a second person on a wide or a long one.
@@ -401,7 +435,7 @@ func (s *Service) readSilences(ctx context.Context, r ledger.Reader, query strin
 		var x Silence
 		var ms string
 		var made, starts, ends, approved int64
-		if err := scan(&x.ID, &ms, &made, &x.MadeBy, &starts, &ends, &x.Hid, &x.root, &x.Version, &x.former, &x.Needs, &approved, &x.ApprovedBy); err != nil {
+		if err := scan(&x.ID, &ms, &made, &x.MadeBy, &starts, &ends, &x.Hid, &x.root, &x.Version, &x.former, &x.Needs, &approved, &x.ApprovedBy, &x.Link); err != nil {
 			return err
 		}
 		if x.root == "" { // made before there were versions
@@ -425,7 +459,7 @@ func (s *Service) readSilences(ctx context.Context, r ledger.Reader, query strin
 const endsSoon = time.Hour
 
 const (
-	silenceColumns = `id, matchers, made, made_by, starts, ends, hid, root, version, former, needs, approved, approved_by`
-	insertSilence  = `INSERT INTO watch_silence (id, matchers, made, made_by, starts, ends, hid, root, version, former, needs, approved, approved_by, warned) VALUES ($1, $2, $3, $4, $3, $5, 0, $6, $7, $8, $9, 0, '', 0)`
+	silenceColumns = `id, matchers, made, made_by, starts, ends, hid, root, version, former, needs, approved, approved_by, link`
+	insertSilence  = `INSERT INTO watch_silence (id, matchers, made, made_by, starts, ends, hid, root, version, former, needs, approved, approved_by, warned, link) VALUES ($1, $2, $3, $4, $3, $5, 0, $6, $7, $8, $9, 0, '', 0, $10)`
 	endingSilences = `SELECT ` + silenceColumns + ` FROM watch_silence WHERE ends > $1 AND ends <= $2 AND ends - starts > $3 AND warned = 0 AND (needs = '' OR approved > 0) ORDER BY id LIMIT 100`
 )

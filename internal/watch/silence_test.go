@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"writ/internal/actor"
+	"writ/internal/clause"
 	"writ/internal/mail"
 	"writ/internal/watch"
 )
@@ -129,4 +130,68 @@ func TestSilenceEnds(t *testing.T) { // breaks: mon.notify
 			w.t.Errorf("%s", ls[3].Subject)
 		}
 	})
+}
+
+// While a silence runs that a second person had to approve, the clause says so; a short one, or one
+// that waits, changes nothing.
+func TestSilenceIsADeviation(t *testing.T) { // breaks: mon.notify
+	w := lite(t)
+	is := func(want clause.Outcome, says string) {
+		t.Helper()
+		if r := w.run("watch.silences-short"); r.Outcome != want || !strings.Contains(r.Summary, says) {
+			t.Errorf("%+v, want %s, %s", r, want, says)
+		}
+	}
+	_, err := w.s.Silence(t.Context(), engineer, matchers(t, "alertname=mem-high"), "the machine is taken apart", time.Time{})
+	must(t, err)
+	x, err := w.s.Silence(t.Context(), engineer, matchers(t, "alertname=oom-kill"), "the machine is taken apart", w.Clock.Now().Add(48*time.Hour))
+	must(t, err)
+	is(clause.Pass, "no silence")
+	must(t, w.s.ApproveSilence(t.Context(), other, x.ID))
+	is(clause.Excepted, "alertname=oom-kill (rules of mon.load) until 2026-")
+	is(clause.Excepted, "asked for by person/eli, approved by person/ana, silence/"+x.ID)
+	w.Clock.Advance(49 * time.Hour)
+	is(clause.Pass, "no silence")
+}
+
+// A silence belongs to a clause or an incident that is there, and to nothing else; an edit that
+// names none keeps it.
+func TestSilenceBelongsToSomething(t *testing.T) { // breaks: mon.notify
+	w := lite(t)
+	w.linked = "incident/I-3"
+	w.again()
+	wish := watch.Wish{Matchers: matchers(t, "alertname=oom-kill"), Reason: "the machine is taken apart"}
+	for _, wish.Link = range []string{"clause/nothing", "incident/", "person/ana", "I-3"} {
+		if _, err := w.s.MakeSilence(t.Context(), engineer, wish); codeOf(err) != "watch_link" {
+			t.Errorf("%s: %v", wish.Link, err)
+		}
+	}
+	if n := len(w.Recorded("watch.silence-refused")); n != 4 {
+		t.Errorf("%d of 4 refusals are recorded", n)
+	}
+	wish.Link = "incident/I-3"
+	x, err := w.s.MakeSilence(t.Context(), engineer, wish)
+	must(t, err)
+	wish.Link, wish.Former = "", x.ID
+	y, err := w.s.MakeSilence(t.Context(), engineer, wish)
+	must(t, err)
+	if k, err := w.s.SilenceOf(t.Context(), engineer, y.ID); err != nil || k.Link != "incident/I-3" {
+		t.Errorf("%+v, %v", k, err)
+	}
+}
+
+// What a silence kept quiet can be seen 400 days later.
+func TestSilenceIsKept(t *testing.T) {
+	w := lite(t)
+	x, err := w.s.Silence(t.Context(), engineer, matchers(t, "alertname=oom-kill"), "the machine is taken apart", time.Time{})
+	must(t, err)
+	w.judge("host.oom", "", 1)
+	w.on(time.Minute)
+	a := w.alarm("oom-kill", watch.Firing)
+	must(t, w.s.Close(t.Context(), engineer, a.ID, watch.VerdictBenign, ""))
+	w.Clock.Advance(400 * 24 * time.Hour)
+	must(t, w.s.Sample(t.Context()))
+	if k, err := w.s.SilenceOf(t.Context(), operator, x.ID); err != nil || k.Hid != 1 || len(k.Alarms) != 1 || k.Alarms[0].ID != a.ID {
+		t.Errorf("%+v, %v", k, err)
+	}
 }

@@ -177,6 +177,14 @@ func TestOutcomes(t *testing.T) {
 	if b.recorded("check.ran") != ran || b.recorded("check.passed-unchanged") != 1 {
 		t.Error("a pass that did not change was not batched")
 	}
+	k.turn(clause.Deviates("by a silence that Ana approved"), nil)
+	b.kit.Clock.Advance(2 * time.Hour)
+	b.tick()
+	b.is(clause.Excepted, "that Ana approved")
+	k.turn(clause.Result{Outcome: clause.Excepted}, nil) // by nobody knows what
+	b.kit.Clock.Advance(2 * time.Hour)
+	b.tick()
+	b.is(clause.Unknown, "no verdict")
 	k.turn(clause.Result{Outcome: "splendid"}, nil)
 	b.kit.Clock.Advance(2 * time.Hour)
 	b.tick()

@@ -125,7 +125,8 @@ func (r *Runner) run(ctx context.Context, c clause.Control) (clause.Result, erro
 	}
 }
 
-// found turns what a run gave into a finding. Only Pass and Fail are believed.
+// found turns what a run gave into a finding. Only Pass and Fail are believed, and Excepted where
+// the summary says by what.
 func (r *Runner) found(c clause.Control, m policy.Moment, res clause.Result, err error) finding {
 	now := r.now().UTC().Truncate(time.Microsecond)
 	f := finding{ID: r.db.ID(), Control: c.ID, Clause: c.Clause, Kind: c.Kind, Revision: m.Revision.Version.String(), Observed: now,
@@ -135,6 +136,7 @@ func (r *Runner) found(c clause.Control, m policy.Moment, res clause.Result, err
 		r.log.Warn("a check could not decide", "control", c.ID, "error", err)
 		f.Outcome, f.Summary, f.Population = clause.Unknown, "could not decide: "+public(err), 0
 	case res.Outcome == clause.Unknown && res.Summary != "": // there is nothing yet that could decide
+	case res.Outcome == clause.Excepted && res.Summary != "": // a deviation that was approved, which the summary names
 	case res.Outcome != clause.Pass && res.Outcome != clause.Fail:
 		f.Outcome, f.Summary = clause.Unknown, "the check gave no verdict"
 	}
