@@ -415,7 +415,7 @@ func (a *app) watchChannel() *cobra.Command {
 	var kind string
 	add := &cobra.Command{
 		Use: "add NAME", Short: "Add a way by which people are told; its address comes on standard input",
-		Long:    "Adds a webhook (signed after Standard Webhooks; the secret is printed once), a channel that speaks like Slack's, or one of Teams, PagerDuty, ntfy or Gotify. The address is a secret, so it is read from standard input, with the token or key behind it where the channel has one; of a command it is the name under watch.commands.",
+		Long:    "Adds a webhook (signed after Standard Webhooks; the secret is printed once), a channel that speaks like Slack's, or one of Teams, PagerDuty, ntfy, Gotify, Telegram, Matrix, Signal, Google Chat, Opsgenie, Pushover or Zulip. The address is a secret, so it is read from standard input, with the token or key behind it where the channel has one; of a command it is the name under watch.commands.",
 		Example: "  writ watch channel add ops --kind slack < url.txt", Args: cobra.ExactArgs(1),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			in := map[string]string{"name": args[0], "kind": kind}
@@ -439,7 +439,7 @@ func (a *app) watchChannel() *cobra.Command {
 			})
 		}),
 	}
-	add.Flags().StringVar(&kind, "kind", "webhook", "webhook, slack, teams, pagerduty, ntfy, gotify, command, or file where mail goes into a folder too")
+	add.Flags().StringVar(&kind, "kind", "webhook", "webhook, slack, teams, pagerduty, ntfy, gotify, telegram, matrix, signal, google-chat, opsgenie, pushover, zulip, command, or file where mail goes into a folder too")
 	list := &cobra.Command{
 		Use: "list", Short: "List the ways by which people are told", Long: "Lists channels, without their addresses: when each was last tested, and when a test was last taken.",
 		Example: "  writ watch channel list", Args: cobra.NoArgs,

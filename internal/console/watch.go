@@ -15,6 +15,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/notify"
+	"writ/internal/secret"
 	"writ/internal/watch"
 	"writ/internal/watch/series"
 	"writ/internal/web"
@@ -54,6 +55,8 @@ type Watch interface {
 	Usuals(ctx context.Context, who actor.Actor) ([]watch.Usual, watch.Learning, error)
 	AcceptUsual(ctx context.Context, who actor.Actor, series, reason string) error
 	Channels(ctx context.Context, who actor.Actor) ([]notify.Channel, error)
+	Kinds() []string
+	AddChannel(ctx context.Context, who actor.Actor, name, kind string, address secret.Text) (notify.Channel, secret.Text, error)
 	TestChannel(ctx context.Context, who actor.Actor, name string) (string, error)
 	Look(ctx context.Context, who actor.Actor, q watch.Question) (watch.Picture, error)
 	DeliveriesFor(ctx context.Context, who actor.Actor, q notify.Query) ([]notify.Delivery, error)
@@ -88,6 +91,7 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 		staff("POST /-/console/watch/silences/approve", access.WatchManage, atSilences, c.approveSilence),
 		staff("POST /-/console/watch/silences/end", access.WatchAct, atWatch, c.endSilence),
 		staff("GET /-/console/watch/deliveries", access.WatchRead, atWatch, c.showDeliveries),
+		staff("POST /-/console/watch/deliveries/add", access.WatchManage, atDeliveries, c.addChannel),
 		staff("POST /-/console/watch/deliveries/test", access.WatchAct, atWatch, c.testChannel),
 		evidence,
 		staff("GET /-/console/watch/{id}", access.WatchRead, atWatch, c.showAlarm),
@@ -411,6 +415,10 @@ func deliveryTable(ds []notify.Delivery) web.Table {
 
 // showDeliveries lists the ways by which people are told, and what was sent.
 func (c *Console) showDeliveries(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	return c.deliveriesPage(w, r, who, http.StatusOK, nil, nil)
+}
+
+func (c *Console) deliveriesPage(w http.ResponseWriter, r *http.Request, who actor.Actor, st int, typed map[string]string, failed error) error {
 	cs, err := c.Watch.Channels(r.Context(), who)
 	if err != nil {
 		return err
@@ -443,11 +451,21 @@ func (c *Console) showDeliveries(w http.ResponseWriter, r *http.Request, who act
 	if c.Access.May(who, access.WatchAct) {
 		p.Last = []web.Form{{Action: atDeliveries + "/test", Act: "Send a test message", Quiet: true, Fields: []web.Field{{Name: "channel", Label: "By", Type: "select", Options: options}}}}
 	}
+	if c.Access.May(who, access.WatchManage) {
+		var kinds []web.Option
+		for _, k := range c.Watch.Kinds() {
+			kinds = append(kinds, web.Option{Value: k, Text: k})
+		}
+		p.Last = append(p.Last, web.Form{Part: "add", Action: atDeliveries + "/add", Act: "Add this way", Quiet: true, Fault: failed, Fields: []web.Field{
+			{Name: "name", Label: "Name", Value: typed["name"], Required: true, Max: 40, Complete: "off", Hint: "Small letters, digits and hyphens, such as ops."},
+			{Name: "kind", Label: "Kind", Value: typed["kind"], Type: "select", Options: kinds},
+			{Name: "url", Label: "Address, and what stands behind it", Type: "password", Max: 2000, Complete: "off", Hint: "It is a secret: it is sealed and not shown again. What each kind wants is in the documentation, and in the answer if it is not good. A file needs none."}}})
+	}
 	lead := "Every alarm goes out by all of these. Each gets a test message once a week."
 	if len(cs) < 2 {
-		lead = "People are told by one way alone. Add another: writ watch channel add."
+		lead = "People are told by one way alone. Add another."
 	}
-	return c.show(w, r, "watch", web.View{Title: "What was sent", Lead: lead, Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: p})
+	return c.answer(w, r, st, "watch", web.View{Title: "What was sent", Lead: lead, Up: &web.Link{Text: "Alarms", Href: atWatch}, Data: p})
 }
 
 // unreachableTable lists addresses that letters came back from.
@@ -457,6 +475,26 @@ func unreachableTable(dead []notify.Unreachable) web.Table {
 		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: x.Address}, {At: x.Since}, {Text: x.Code, Code: true}}})
 	}
 	return t
+}
+
+// addChannel adds a way. The secret that signs a webhook is shown this once.
+func (c *Console) addChannel(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	typed := map[string]string{"name": strings.TrimSpace(f.Get("name")), "kind": f.Get("kind")}
+	ch, key, err := c.Watch.AddChannel(r.Context(), who, typed["name"], typed["kind"], secret.NewText(strings.TrimSpace(f.Get("url"))))
+	switch {
+	case fault.KindOf(err) == fault.Invalid || fault.KindOf(err) == fault.Conflict:
+		return c.deliveriesPage(w, r, who, status(err), typed, err)
+	case err != nil:
+		return err
+	case key.Reveal() == "":
+		return c.done(w, r, atDeliveries, "The way "+ch.Name+" is there. Send a test message by it.")
+	}
+	return c.show(w, r, "watch", web.View{Title: "The way " + ch.Name + " is there", Lead: "Its receiver checks each message with this secret (Standard Webhooks). It is shown this once.", Up: &web.Link{Text: "What was sent", Href: atDeliveries},
+		Data: watchPage{Code: &web.Code{Label: "The secret that signs its messages", Text: key.Reveal()}}})
 }
 
 func (c *Console) testChannel(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

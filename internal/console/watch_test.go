@@ -14,6 +14,7 @@ import (
 	"writ/internal/incident"
 	"writ/internal/journal"
 	"writ/internal/notify"
+	"writ/internal/secret"
 	"writ/internal/watch"
 	"writ/internal/watch/series"
 	"writ/internal/web"
@@ -133,6 +134,19 @@ func (a *alarmed) Mutes(context.Context, actor.Actor) ([]watch.Mute, error) {
 	return []watch.Mute{m}, err
 }
 
+func (a *alarmed) Kinds() []string { return []string{"webhook", "telegram"} }
+
+func (a *alarmed) AddChannel(_ context.Context, _ actor.Actor, name, kind string, address secret.Text) (notify.Channel, secret.Text, error) {
+	if address.Reveal() == "" {
+		return notify.Channel{}, secret.Text{}, fault.New(fault.Invalid, "channel_url", fault.Public{Problem: "The address of the channel is not good.", Fields: []fault.Field{{Name: "url", Code: "channel_url", Problem: "The token of a bot."}}})
+	}
+	a.did = append(a.did, "add "+name+" "+kind)
+	if kind == "webhook" {
+		return notify.Channel{Name: name}, secret.NewText("whsec_once"), nil
+	}
+	return notify.Channel{Name: name}, secret.Text{}, nil
+}
+
 func (a *alarmed) EndSilence(_ context.Context, _ actor.Actor, id string) error {
 	a.did = append(a.did, "end "+id)
 	return nil
@@ -239,6 +253,10 @@ func TestAlarmsInTheConsole(t *testing.T) { // breaks: mon.notify, mon.alarms
 	w.post("dev", at+"/silences/end", url.Values{"silence": {"q1"}}).want(303)
 	w.get("dev", at+"/deliveries").want(200, "by one way alone", "Nothing was sent", "Letters do not reach", "a…@example.test", "5.1.1")
 	w.post("dev", at+"/deliveries/test", url.Values{"channel": {"mail"}}).want(303)
+	w.post("emil", at+"/deliveries/add", url.Values{"name": {"tg"}, "kind": {"telegram"}, "url": {"1:A 5"}}).want(403)
+	w.post("dev", at+"/deliveries/add", url.Values{"name": {"tg"}, "kind": {"telegram"}}).want(422, "The token of a bot.")
+	w.post("dev", at+"/deliveries/add", url.Values{"name": {"tg"}, "kind": {"telegram"}, "url": {"1:A 5"}}).want(303)
+	w.post("dev", at+"/deliveries/add", url.Values{"name": {"hook"}, "kind": {"webhook"}, "url": {"https://x.example.com"}}).want(200, "whsec_once")
 	w.get("dev", at+"/usual").want(200, "day 9 of 14", "2.5 times the band above", "80 to 300", "41.5 ms", "learning, day 3", "impossible-travel", "This is the new normal")
 	if body := w.get("emil", at+"/usual").want(200, "2.5 times").Body.String(); strings.Contains(body, "This is the new normal") {
 		t.Error("an auditor is offered to accept")
@@ -246,7 +264,7 @@ func TestAlarmsInTheConsole(t *testing.T) { // breaks: mon.notify, mon.alarms
 	w.post("emil", at+"/usual", url.Values{"series": {"requests"}, "reason": {"a great customer came"}}).want(403)
 	w.post("dev", at+"/usual", url.Values{"series": {"requests"}, "reason": {"more"}}).want(422, "10 to 500 bytes")
 	w.post("dev", at+"/usual", url.Values{"series": {"requests"}, "reason": {"a great customer came"}}).want(303)
-	want := "ack a1 on it; close a3 benign the import; approve q2; silence alertname=cpu-high the machine is moved clause/mon.load; end q1; test mail; accept requests a great customer came"
+	want := "ack a1 on it; close a3 benign the import; approve q2; silence alertname=cpu-high the machine is moved clause/mon.load; end q1; test mail; add tg telegram; add hook webhook; accept requests a great customer came"
 	if got := strings.Join(a.did, "; "); got != want {
 		t.Errorf("did %s\nwant %s", got, want)
 	}

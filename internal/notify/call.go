@@ -13,7 +13,9 @@ type Call struct {
 	Key  secret.Bytes
 	Body []byte // JSON
 
-	head map[string]secret.Text // further fields of its head
+	head   map[string]secret.Text // further fields of its head
+	method string                 // "" = POST
+	form   bool                   // the body is a form
 }
 
 // Reply is what came of it.

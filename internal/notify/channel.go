@@ -46,7 +46,12 @@ type channel struct {
 	secret secret.Bytes
 }
 
-var kinds = []string{Webhook, Slack, Teams, PagerDuty, Ntfy, Gotify, Command, File}
+var kinds = []string{Webhook, Slack, Teams, PagerDuty, Ntfy, Gotify, Telegram, Matrix, Signal, GoogleChat, Opsgenie, Pushover, Zulip, Command, File}
+
+// Kinds are the kinds of channel that there may be here.
+func (s *Service) Kinds() []string {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k string) bool { return k == File && s.Folder == "" || k == Command && len(s.Commands) == 0 })
+}
 
 var channelKey = keyring.Class("notify.channel")
 
@@ -73,8 +78,8 @@ func (s *Service) AddChannel(ctx context.Context, who actor.Actor, name, kind st
 	switch {
 	case !goodChannel.MatchString(name) || name == Mail:
 		return Channel{}, secret.Text{}, bad("name", "A channel cannot have this name.", "Small letters, digits and hyphens, at most 40, and not mail.")
-	case kind == File && s.Folder == "", kind == Command && len(s.Commands) == 0, !slices.Contains(kinds, kind):
-		return Channel{}, secret.Text{}, bad("kind", "There is no such kind of channel here.", "webhook, slack, teams, pagerduty, ntfy, gotify, or command where writ.yaml names some.")
+	case !slices.Contains(s.Kinds(), kind):
+		return Channel{}, secret.Text{}, bad("kind", "There is no such kind of channel here.", strings.Join(s.Kinds(), ", ")+". command where writ.yaml names some.")
 	}
 	o := opener{}
 	if kind != File {

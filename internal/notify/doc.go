@@ -9,8 +9,9 @@
 //	accepted ─► delivered │ bounced, by a notice of a mail server (RFC 3464)
 //
 // Ways: mail (the house's own server), webhook (Standard Webhooks, signed), slack (Slack,
-// Mattermost, Rocket.Chat, Discord under /slack), teams, pagerduty, ntfy, gotify, command (a
-// program that the machine's settings name), file (a folder, to try things out).
+// Mattermost, Rocket.Chat, Discord under /slack), teams, pagerduty, ntfy, gotify, a long tail of
+// one request each (tail.go: telegram, matrix, signal, google-chat, opsgenie, pushover, zulip), command
+// (a program that the machine's settings name), file (a folder, to try things out).
 //
 // Promises: mon.notify, with watch. A message is queued once however often it is asked for.
 // Whether it was taken is known or it is unknown; unknown is never called failed, and is
@@ -29,7 +30,7 @@
 // rests, and one try looks whether it is back), or that asks to be left alone.
 //
 // Tables: see schema/. Read notify.go, channel.go, delivery.go, send.go, rest.go; then guard.go, webhook.go,
-// ways.go, command.go, follow.go; report.go, bounce.go, intake.go, inbox.go.
+// ways.go, tail.go, command.go, follow.go; report.go, bounce.go, intake.go, inbox.go.
 //
 // For: owners and engineers, who are told; every module with something to tell.
 package notify

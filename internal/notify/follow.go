@@ -8,6 +8,9 @@ import (
 	"writ/internal/ledger"
 )
 
+// follows are the kinds of ways that keep alarms of their own.
+var follows = []string{PagerDuty, Opsgenie}
+
 // Follow tells ways that keep alarms of their own what became of one: that somebody
 // acknowledged it, or that it is over. n is the number of the entry that says so; the same one
 // is told once. Ways that were told nothing of the alarm are told nothing now.
@@ -21,7 +24,7 @@ func (s *Service) Follow(ctx context.Context, about, act string, n int64) error 
 		err := scan(&name)
 		names = append(names, name)
 		return err
-	}, about, PagerDuty); err != nil || len(names) == 0 {
+	}, about, follows[0], follows[1]); err != nil || len(names) == 0 {
 		return err //nolint:wrapcheck // the ledger says what failed
 	}
 	var ms []Message
@@ -43,6 +46,6 @@ func (s *Service) early(ctx context.Context, d *Delivery) (bool, error) {
 }
 
 const (
-	toldOf   = `SELECT DISTINCT d.channel FROM notify_delivery d JOIN notify_channel c ON c.name = d.channel WHERE d.about = $1 AND c.kind = $2 AND d.state <> 'rejected' ORDER BY d.channel`
+	toldOf   = `SELECT DISTINCT d.channel FROM notify_delivery d JOIN notify_channel c ON c.name = d.channel WHERE d.about = $1 AND c.kind IN ($2, $3) AND d.state <> 'rejected' ORDER BY d.channel`
 	beforeIt = `SELECT count(*) FROM notify_delivery WHERE about = $1 AND channel = $2 AND id < $3 AND state IN ('queued', 'claimed', 'sent', 'deferred')`
 )

@@ -3,8 +3,10 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -45,6 +47,12 @@ var (
 // behind it where the kind has one. want = what is expected instead.
 func (s *Service) readOpener(kind string, typed secret.Text) (o opener, want string) {
 	words := strings.Fields(typed.Reveal())
+	if y, ok := tail()[kind]; ok && len(words) > 0 {
+		if o, ok = y.open(words); !ok {
+			return opener{}, y.wants
+		}
+		return o, s.goodURL(o.URL)
+	}
 	if kind == PagerDuty && len(words) == 1 {
 		words = []string{pagerDutyURL, words[0]}
 	}
@@ -118,8 +126,18 @@ func (s *Service) call(c *channel, t *try) (Call, error) {
 	case Gotify:
 		out.URL, v = secret.NewText(strings.TrimSuffix(c.url.Reveal(), "/")+"/message"), gotifyBody(t)
 		out.head = map[string]secret.Text{"X-Gotify-Key": secret.NewText(string(c.secret.Reveal()))}
-	default:
+	case Webhook, Command:
 		v, out.Key = hookBody(t), c.secret
+	default:
+		y := tail()[c.Kind]
+		if y.send == nil {
+			return out, fmt.Errorf("there is no way of the kind %s", c.Kind)
+		}
+		v = y.send(c, t, &out)
+	}
+	if form, ok := v.(url.Values); ok {
+		out.Body, out.form = []byte(form.Encode()), true
+		return out, nil
 	}
 	var err error
 	out.Body, err = json.Marshal(v)
@@ -292,7 +310,7 @@ func (s *Service) direct(ctx context.Context, c *channel, t *try) outcome {
 		return outcome{state: Rejected, code: "too_long"}
 	}
 	out := s.hand(ctx, call)
-	if c.Kind == PagerDuty && out.state == Accepted && t.Act == "" && strings.HasPrefix(t.About, aboutTest) { // it calls nobody for longer than it takes
+	if slices.Contains(follows, c.Kind) && out.state == Accepted && t.Act == "" && strings.HasPrefix(t.About, aboutTest) { // it calls nobody for longer than it takes
 		over := *t
 		over.Act = Resolve
 		if call, err = s.call(c, &over); err == nil {

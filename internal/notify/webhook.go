@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -50,11 +51,14 @@ func (s *Service) hand(ctx context.Context, c Call) outcome {
 	defer cancel()
 	var handed atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(i httptrace.WroteRequestInfo) { handed.Store(i.Err == nil) }})
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL.Reveal(), bytes.NewReader(c.Body))
+	r, err := http.NewRequestWithContext(ctx, cmp.Or(c.method, http.MethodPost), c.URL.Reveal(), bytes.NewReader(c.Body))
 	if err != nil {
 		return outcome{state: Rejected, code: "address"} // it was read before; its text may hold a secret
 	}
 	r.Header.Set("Content-Type", "application/json")
+	if c.form {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
 	r.Header.Set("User-Agent", "Writ")
 	for k, v := range c.head {
 		r.Header.Set(k, v.Reveal())

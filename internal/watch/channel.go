@@ -26,6 +26,9 @@ func (s *Service) Channels(ctx context.Context, who actor.Actor) ([]notify.Chann
 	return s.Notify.Channels(ctx) //nolint:wrapcheck // the kit says what failed
 }
 
+// Kinds are the kinds of way that there may be here.
+func (s *Service) Kinds() []string { return s.Notify.Kinds() }
+
 // AddChannel adds a way.
 func (s *Service) AddChannel(ctx context.Context, who actor.Actor, name, kind string, address secret.Text) (notify.Channel, secret.Text, error) {
 	if err := s.Access.Allow(ctx, who, access.WatchManage, "watch/channels"); err != nil {

@@ -163,7 +163,7 @@ type (
 	}
 	channelIn struct {
 		Name string      `json:"name"`
-		Kind string      `json:"kind"` // webhook, slack, teams, pagerduty, ntfy, gotify, command
+		Kind string      `json:"kind"` // webhook, slack, teams, pagerduty, ntfy, gotify, telegram, matrix, signal, google-chat, opsgenie, pushover, zulip, command
 		URL  secret.Text `json:"url,omitzero"`
 	}
 	channelOut struct {
