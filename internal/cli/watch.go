@@ -51,6 +51,7 @@ type watchDelivery struct {
 		Code     string    `json:"code"`
 		Enhanced string    `json:"enhanced"`
 		Text     string    `json:"text"`
+		TLS      string    `json:"tls"`
 	} `json:"attempts"`
 }
 
@@ -524,9 +525,9 @@ func (a *app) watchDeliveries() *cobra.Command {
 				if err := a.printDeliveries([]watchDelivery{d}); err != nil {
 					return err
 				}
-				t := newTable(a.out, "TRY", "WHEN", "TOOK", "PEER", "OUTCOME", "CODE", "ANSWER")
+				t := newTable(a.out, "TRY", "WHEN", "TOOK", "PEER", "TLS", "OUTCOME", "CODE", "ANSWER")
 				for _, x := range d.Attempts {
-					t.row(strconv.FormatInt(x.N, 10), a.when(x.At), strconv.FormatInt(x.TookMS, 10)+" ms", x.Peer, x.Outcome, strings.TrimSpace(x.Code+" "+x.Enhanced), x.Text)
+					t.row(strconv.FormatInt(x.N, 10), a.when(x.At), strconv.FormatInt(x.TookMS, 10)+" ms", x.Peer, x.TLS, x.Outcome, strings.TrimSpace(x.Code+" "+x.Enhanced), x.Text)
 				}
 				return t.flush()
 			})

@@ -13,7 +13,8 @@ type Answer struct {
 	Code     int    // of SMTP; 0 = the server gave none
 	Enhanced string // such as 5.1.1
 	Text     string
-	Handed   bool // the whole letter had been handed over: without a code nobody knows whether it was taken
+	TLS      string // version of the connection, such as TLS 1.3; "" = it was not encrypted, or there was none
+	Handed   bool   // the whole letter had been handed over: without a code nobody knows whether it was taken
 }
 
 // Deliver sends a letter now and says how that went, for those who keep a ledger of what
@@ -35,11 +36,11 @@ func (m *Mailer) Deliver(ctx context.Context, msg Message) (Answer, error) {
 	if m.folder != "" {
 		return Answer{Code: 250, Text: "laid into the folder"}, m.file(out, msg)
 	}
-	err = m.smtp(ctx, out, &msg)
+	version, err := m.smtp(ctx, out, &msg)
 	if out.IsDelivered() { // what fails after that is the farewell
-		return Answer{Code: 250, Text: out.ServerResponse()}, nil
+		return Answer{Code: 250, Text: out.ServerResponse(), TLS: version}, nil
 	}
-	a := Answer{}
+	a := Answer{TLS: version}
 	if err != nil {
 		a.Text = err.Error()
 	}

@@ -16,6 +16,8 @@ package mail
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -58,7 +60,7 @@ type Queue interface {
 	Handle(kind string, h jobs.Handler)
 }
 
-// Deps are what a Mailer is made of; all but Canary, Sent and Patience are needed.
+// Deps are what a Mailer is made of; all but Canary, Sent, Roots and Patience are needed.
 type Deps struct {
 	Queue  Queue
 	URL    string // smtp://user:password@host:587, smtps://…, file:///folder
@@ -68,7 +70,8 @@ type Deps struct {
 	Canary func(Message)     // takes letters to *.canary.invalid; they are never sent out
 	Sent   func(kind string) // counts letters that were handed over; may be nil
 
-	Patience time.Duration // with a server, from one word of it to the next; 0 = 20 s
+	Roots    *x509.CertPool // who vouches for the server; nil = the system's
+	Patience time.Duration  // with a server, from one word of it to the next; 0 = 20 s
 }
 
 // JobKind is the kind of the jobs that carry letters.
@@ -175,7 +178,7 @@ func (m *Mailer) send(ctx context.Context, payload secret.Bytes) error {
 	if m.folder != "" {
 		err = m.file(out, msg)
 	} else {
-		err = m.smtp(ctx, out, &msg)
+		_, err = m.smtp(ctx, out, &msg)
 	}
 	if err == nil && m.d.Sent != nil {
 		m.d.Sent(msg.Kind)
@@ -256,7 +259,7 @@ func loopback(host string) bool {
 
 // smtp hands a letter to the server. Where that offers notices about deliveries (RFC 3461) they
 // are asked for, under the id of the letter, without its text.
-func (m *Mailer) smtp(ctx context.Context, out *gomail.Msg, msg *Message) error {
+func (m *Mailer) smtp(ctx context.Context, out *gomail.Msg, msg *Message) (version string, err error) {
 	host := m.target.Hostname()
 	envelope, notify := envelopeOf(msg.ID), []gomail.DSNRcptNotifyOption{gomail.DSNRcptNotifyFailure, gomail.DSNRcptNotifyDelay}
 	if msg.Receipt {
@@ -282,23 +285,29 @@ func (m *Mailer) smtp(ctx context.Context, out *gomail.Msg, msg *Message) error 
 		pw, _ := m.target.User.Password()
 		opts = append(opts, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(m.target.User.Username()), gomail.WithPassword(pw))
 	}
+	if m.d.Roots != nil {
+		opts = append(opts, gomail.WithTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: m.d.Roots}))
+	}
 	c, err := gomail.NewClient(host, opts...)
 	if err != nil {
-		return fmt.Errorf("mail client: %w", err)
+		return "", fmt.Errorf("mail client: %w", err)
 	}
 	conn, err := c.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return fmt.Errorf("send letter: %w", err)
+		return "", fmt.Errorf("send letter: %w", err)
+	}
+	if st, ok := conn.TLSConnectionState(); ok {
+		version = tls.VersionName(st.Version)
 	}
 	if envelope != "" { // the library knows of RET alone
 		conn.SetDSNMailReturnOption("HDRS ENVID=" + envelope)
 	}
 	if err := c.SendWithSMTPClient(conn, out); err != nil {
 		_ = conn.Close()
-		return fmt.Errorf("send letter: %w", err)
+		return version, fmt.Errorf("send letter: %w", err)
 	}
 	if err := c.CloseWithSMTPClient(conn); err != nil {
-		return fmt.Errorf("send letter: %w", err)
+		return version, fmt.Errorf("send letter: %w", err)
 	}
-	return nil
+	return version, nil
 }

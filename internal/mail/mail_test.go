@@ -2,10 +2,13 @@ package mail_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	netmail "net/mail"
 	"os"
 	"path/filepath"
@@ -199,4 +202,35 @@ func (s *session) Data(r io.Reader) error {
 	defer s.b.mu.Unlock()
 	s.b.to = s.to
 	return nil
+}
+
+// The answer of a server says over which version of TLS it came, and none where there was none.
+func TestVersionOfTLS(t *testing.T) { // breaks: mon.notify
+	host := httptest.NewTLSServer(nil) // its certificate is for 127.0.0.1
+	t.Cleanup(host.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(host.Certificate())
+	for want, conf := range map[string]*tls.Config{"TLS 1.3": {Certificates: host.TLS.Certificates}, "TLS 1.2": {Certificates: host.TLS.Certificates, MaxVersion: tls.VersionTLS12}, "": nil} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := smtp.NewServer(&backend{})
+		srv.Domain, srv.TLSConfig = "localhost", conf
+		go func() { _ = srv.Serve(l) }()
+		t.Cleanup(func() { srv.Close() })
+		k := ledgertest.Open(t, jobs.Schema())
+		log := slog.New(slog.DiscardHandler)
+		m, err := mail.New(mail.Deps{Queue: jobs.New(jobs.Deps{DB: k.DB, Keys: k.Ring, Now: k.Clock.Now, Log: log}), URL: "smtp://" + l.Addr().String(), From: "writ@example.test", Now: k.Clock.Now, Log: log, Roots: roots})
+		if err != nil {
+			t.Fatal(err)
+		}
+		msg, err := mail.Letter{Company: "Example", Title: "Set a new password", Lines: []string{"Somebody asked for it."}}.Message("ben@example.test", "test.letter")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := m.Deliver(t.Context(), msg); err != nil || a.TLS != want {
+			t.Errorf("%+v, %v; want %q", a, err, want)
+		}
+	}
 }

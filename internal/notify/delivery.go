@@ -55,6 +55,7 @@ type Attempt struct {
 	Code     string
 	Enhanced string // of SMTP
 	Text     string // of the answer; "" once it was forgotten
+	TLS      string // version of the connection, such as TLS 1.3; "" = it was not encrypted, or there was none
 }
 
 // Query selects deliveries. Empty members select all.
@@ -83,7 +84,7 @@ func (s *Service) Delivery(ctx context.Context, id string) (Delivery, error) {
 		var a Attempt
 		var when, took int64
 		var box []byte
-		if err := scan(&a.N, &when, &took, &a.Peer, &a.Outcome, &a.Code, &a.Enhanced, &box); err != nil {
+		if err := scan(&a.N, &when, &took, &a.Peer, &a.Outcome, &a.Code, &a.Enhanced, &box, &a.TLS); err != nil {
 			return err
 		}
 		a.At, a.Took = at(when), time.Duration(took)*time.Microsecond
@@ -160,6 +161,6 @@ const (
 	columns        = `id, message, channel, about, severity, repeat, state, tries, made, due, held, epoch, ended, code, box`
 	listDeliveries = `SELECT ` + columns + ` FROM notify_delivery WHERE (about = $1 OR $1 = '') AND (state = $2 OR $2 = '') ORDER BY id DESC LIMIT $3`
 	oneDelivery    = `SELECT ` + columns + ` FROM notify_delivery WHERE id = $1`
-	listAttempts   = `SELECT n, at, took, peer, outcome, code, enhanced, box FROM notify_attempt WHERE delivery = $1 ORDER BY n`
+	listAttempts   = `SELECT n, at, took, peer, outcome, code, enhanced, box, tls FROM notify_attempt WHERE delivery = $1 ORDER BY n`
 	countFailing   = `SELECT channel, count(*) FROM notify_delivery WHERE state IN ('rejected', 'unknown', 'bounced') AND ended >= $1 GROUP BY channel`
 )

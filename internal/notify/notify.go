@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"embed"
 	"encoding/hex"
 	"encoding/json"
@@ -67,6 +68,7 @@ type Deps struct {
 	Folder   string                                                       // of the channel kind file; "" = there is none
 	Allow    []netip.Prefix                                               // own networks that webhooks may lead to
 	Resolve  func(ctx context.Context, host string) ([]netip.Addr, error) // nil = the system's
+	Roots    *x509.CertPool                                               // who vouches for the hosts of channels; nil = the system's
 	Tester   func(ctx context.Context) (string, error)                    // who gets the weekly letter; nil = no tests by themselves
 	Commands map[string]string                                            // programs of this machine that a channel may start: name → path
 	Inbox    string                                                       // address whose letters the intake takes as reports; "" = none

@@ -47,6 +47,7 @@ type outcome struct {
 	enhanced string
 	text     string
 	peer     string
+	tls      string        // version of the connection; "" = it was not encrypted, or there was none
 	wait     time.Duration // that the receiver asked for
 }
 
@@ -215,7 +216,7 @@ func (s *Service) letter(ctx context.Context, t *try) outcome {
 		msg.Refs = t.Thread + "@writ"
 	}
 	a, err := s.Mail.Deliver(ctx, msg)
-	out := outcome{state: Accepted, code: strconv.Itoa(a.Code), enhanced: a.Enhanced, text: a.Text}
+	out := outcome{state: Accepted, code: strconv.Itoa(a.Code), enhanced: a.Enhanced, text: a.Text, tls: a.TLS}
 	switch {
 	case err == nil:
 	case errors.Is(err, fault.Invalid), a.Code >= 500 && a.Code < 600:
@@ -262,7 +263,7 @@ func (s *Service) settle(ctx context.Context, d *Delivery, out *outcome, began t
 			return err // somebody else is at it: the fence
 		}
 		took := tx.Now().Sub(began).Microseconds()
-		if _, err := tx.Exec(ctx, insertAttempt, d.ID, us(tx.Now()), max(took, 0), out.peer, out.state, out.code, out.enhanced, box); err != nil {
+		if _, err := tx.Exec(ctx, insertAttempt, d.ID, us(tx.Now()), max(took, 0), out.peer, out.state, out.code, out.enhanced, box, out.tls); err != nil {
 			return err
 		}
 		if out.state == Accepted && strings.HasPrefix(d.About, aboutTest) {
@@ -306,6 +307,6 @@ const (
 		WHERE id = $1 AND epoch = $2 AND (state IN ('queued', 'deferred') OR state IN ('claimed', 'sent') AND held <= $4)`
 	putOffDelivery = `UPDATE notify_delivery SET state = 'deferred', due = $3, code = 'peer_rests', tries = tries - 1, held = 0 WHERE id = $1 AND epoch = $2 AND state = 'claimed'`
 	settleDelivery = `UPDATE notify_delivery SET state = $3, due = $4, ended = $5, code = $6, tries = $7, held = 0 WHERE id = $1 AND epoch = $2 AND state IN ('claimed', 'sent')`
-	insertAttempt  = `INSERT INTO notify_attempt (delivery, n, at, took, peer, outcome, code, enhanced, box)
-		VALUES ($1, (SELECT count(*) + 1 FROM notify_attempt WHERE delivery = $1), $2, $3, $4, $5, $6, $7, $8)`
+	insertAttempt  = `INSERT INTO notify_attempt (delivery, n, at, took, peer, outcome, code, enhanced, box, tls)
+		VALUES ($1, (SELECT count(*) + 1 FROM notify_attempt WHERE delivery = $1), $2, $3, $4, $5, $6, $7, $8, $9)`
 )

@@ -1,9 +1,12 @@
 package notify_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,6 +17,7 @@ import (
 	"writ/internal/fault"
 	"writ/internal/jobs"
 	"writ/internal/ledger/ledgertest"
+	"writ/internal/mail"
 	"writ/internal/notify"
 	"writ/internal/secret"
 )
@@ -165,5 +169,33 @@ func TestLongTailStaysOutside(t *testing.T) { // breaks: mon.notify
 			t.Errorf("%s: %+v", kind, d)
 		}
 		must(t, w.s.RemoveChannel(t.Context(), actor.System("test"), "ops"))
+	}
+}
+
+// Each try says over which version of TLS it went; a letter's is what the mailer says.
+func TestTryHasItsVersionOfTLS(t *testing.T) { // breaks: mon.notify
+	host := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(host.Close)
+	old := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	old.TLS = &tls.Config{MaxVersion: tls.VersionTLS12}
+	old.StartTLS()
+	t.Cleanup(old.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(host.Certificate())
+	w := open(t, ledgertest.Open(t, jobs.Schema(), notify.Schema()), func(d *notify.Deps) { d.Roots = roots })
+	w.mail.answer = func(int) (mail.Answer, error) { return mail.Answer{Code: 250, TLS: "TLS 1.3"}, nil }
+	plain := newHook(t, func(http.ResponseWriter, int) {})
+	for name, c := range map[string]struct{ url, want string }{"new": {host.URL, "TLS 1.3"}, "old": {old.URL, "TLS 1.2"}, "plain": {plain.URL, ""}, "mail": {"", "TLS 1.3"}} {
+		m := msg("alarm/" + name)
+		if m.Channel = name; c.url != "" {
+			_, _, err := w.s.AddChannel(t.Context(), actor.System("test"), name, notify.Webhook, secret.NewText(c.url))
+			must(t, err)
+		} else {
+			m.To = "eli@example.test"
+		}
+		w.queue(m)
+		if d := w.until("alarm/"+name, notify.Accepted, 0); len(d.Attempts) != 1 || d.Attempts[0].TLS != c.want {
+			t.Errorf("%s: %+v", name, d.Attempts)
+		}
 	}
 }

@@ -50,7 +50,12 @@ func (s *Service) hand(ctx context.Context, c Call) outcome {
 	ctx, cancel := context.WithTimeout(ctx, mostTime)
 	defer cancel()
 	var handed atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(i httptrace.WroteRequestInfo) { handed.Store(i.Err == nil) }})
+	var version atomic.Uint32
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(i httptrace.WroteRequestInfo) { handed.Store(i.Err == nil) }, GotConn: func(i httptrace.GotConnInfo) {
+		if c, ok := i.Conn.(*tls.Conn); ok {
+			version.Store(uint32(c.ConnectionState().Version))
+		}
+	}})
 	r, err := http.NewRequestWithContext(ctx, cmp.Or(c.method, http.MethodPost), c.URL.Reveal(), bytes.NewReader(c.Body))
 	if err != nil {
 		return outcome{state: Rejected, code: "address"} // it was read before; its text may hold a secret
@@ -71,6 +76,9 @@ func (s *Service) hand(ctx context.Context, c Call) outcome {
 		out.state = Unknown
 	}
 	out.peer = r.URL.Hostname()
+	if v := version.Load(); v != 0 {
+		out.tls = tls.VersionName(uint16(v))
+	}
 	return out
 }
 
@@ -78,7 +86,7 @@ const noAnswer = "no_answer"
 
 // post sends the request and reads what the answer means.
 func (s *Service) post(r *http.Request) outcome {
-	tr := &http.Transport{Proxy: nil, DialContext: s.dial, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: 5 * time.Second,
+	tr := &http.Transport{Proxy: nil, DialContext: s.dial, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.Roots}, TLSHandshakeTimeout: 5 * time.Second,
 		DisableKeepAlives: true, MaxResponseHeaderBytes: mostAnswer, ForceAttemptHTTP2: true}
 	if r.URL.Scheme == "http" {
 		tr.DialContext = s.dialPlain

@@ -182,6 +182,7 @@ type (
 		Code     string    `json:"code"`
 		Enhanced string    `json:"enhanced,omitzero"`
 		Text     string    `json:"text,omitzero"`
+		TLS      string    `json:"tls,omitzero"` // version of the connection
 	}
 	deliveryWire struct {
 		ID       string        `json:"id"`
@@ -211,7 +212,7 @@ func wireDelivery(d *notify.Delivery) deliveryWire {
 		out.Due = d.Due
 	}
 	for _, a := range d.Attempts {
-		out.Attempts = append(out.Attempts, attemptWire{a.N, a.At, a.Took.Milliseconds(), a.Peer, a.Outcome, a.Code, a.Enhanced, a.Text})
+		out.Attempts = append(out.Attempts, attemptWire{a.N, a.At, a.Took.Milliseconds(), a.Peer, a.Outcome, a.Code, a.Enhanced, a.Text, a.TLS})
 	}
 	return out
 }
