@@ -55,8 +55,9 @@ func (e ends) Kinds() []string {
 }
 
 // Cut implements incident.Cuts. Whoever cuts needs the right to.
-func (e ends) Cut(ctx context.Context, who actor.Actor, ref, kind, id string) (before, after string, err error) { // clause: inc.breach-research
-	switch kind {
+func (e ends) Cut(ctx context.Context, who actor.Actor, ref string, what incident.Cut) (before, after string, err error) { // clause: inc.breach-research
+	id := what.ID
+	switch what.Kind {
 	case oneSession:
 		return e.cutSession(ctx, who, id)
 	case allSessions:
@@ -69,7 +70,7 @@ func (e ends) Cut(ctx context.Context, who actor.Actor, ref, kind, id string) (b
 	case accessKey:
 		return e.cutKey(ctx, who, id)
 	case network:
-		return e.cutNetwork(ctx, who, ref, id)
+		return e.cutNetwork(ctx, who, ref, what)
 	case onePerson:
 		return e.cutPerson(ctx, who, id)
 	}
@@ -110,8 +111,8 @@ func (e ends) cutKey(ctx context.Context, who actor.Actor, id string) (before, a
 	return before, "the access key has ended", nil
 }
 
-func (e ends) cutNetwork(ctx context.Context, who actor.Actor, ref, id string) (before, after string, err error) {
-	p, err := gateway.ParseNetwork(id)
+func (e ends) cutNetwork(ctx context.Context, who actor.Actor, ref string, what incident.Cut) (before, after string, err error) {
+	p, err := gateway.ParseNetwork(what.ID)
 	if err != nil {
 		return "", "", err
 	}
@@ -119,7 +120,7 @@ func (e ends) cutNetwork(ctx context.Context, who actor.Actor, ref, id string) (
 	if e.shutOut(ctx, p) {
 		before = "requests from there were turned away already"
 	}
-	b, err := e.door.BlockNetwork(ctx, who, gateway.Block{Network: p.String(), Reason: "Containment of " + ref + ".", Incident: ref, Until: e.now().Add(networkCut)}, netip.Addr{})
+	b, err := e.door.BlockNetwork(ctx, who, gateway.Block{Network: p.String(), Reason: "Containment of " + ref + ".", Incident: ref, Until: e.now().Add(networkCut)}, what.From)
 	return before, "the network is blocked until " + b.Until.Format("2 January 2006"), err
 }
 

@@ -118,10 +118,10 @@ func (v invented) Deliver(ctx context.Context, m mail.Message) (mail.Answer, err
 func (invented) Kinds() []string { return []string{oneSession} }
 
 // Cut implements incident.Cuts.
-func (v invented) Cut(_ context.Context, _ actor.Actor, _, _, id string) (before, after string, err error) {
+func (v invented) Cut(_ context.Context, _ actor.Actor, _ string, what incident.Cut) (before, after string, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.cut[id] = true
+	v.cut[what.ID] = true
 	return "the planted session was live", "the planted session is over", nil
 }
 

@@ -29,7 +29,7 @@ type Breaches interface {
 	Sign(ctx context.Context, who actor.Actor, ref, object, hash string) (incident.Case, error)
 	Dismiss(ctx context.Context, who actor.Actor, ref string, in incident.Dismissal) (incident.Case, error)
 	Lift(ctx context.Context, who actor.Actor, ref, kind, id, reason string) (incident.Case, error)
-	Contain(ctx context.Context, who actor.Actor, ref, kind, id string) (incident.Case, error)
+	Contain(ctx context.Context, who actor.Actor, ref string, what incident.Cut) (incident.Case, error)
 	Involve(ctx context.Context, who actor.Actor, ref string, in incident.Vendor) (incident.Case, error)
 	Hear(ctx context.Context, who actor.Actor, ref string, in incident.Statement) (incident.Case, error)
 	AddTask(ctx context.Context, who actor.Actor, ref string, in incident.Task) (incident.Case, error)
@@ -437,7 +437,7 @@ func (c *Console) actBreach(w http.ResponseWriter, r *http.Request, who actor.Ac
 		return err
 	}
 	f, ref := formValues(values), r.PathValue("ref")
-	x, err := c.breachAct(r.Context(), who, ref, f)
+	x, err := c.breachAct(r, who, ref, f)
 	if err != nil {
 		k := fault.KindOf(err)
 		if _, up := errors.AsType[*web.StepUp](err); up || k != fault.Invalid && k != fault.Conflict && k != fault.TooLarge && !isKept(err) {
@@ -452,7 +452,8 @@ func (c *Console) actBreach(w http.ResponseWriter, r *http.Request, who actor.Ac
 	return c.done(w, r, to, "It is written down.")
 }
 
-func (c *Console) breachAct(ctx context.Context, who actor.Actor, ref string, f formValues) (incident.Case, error) {
+func (c *Console) breachAct(r *http.Request, who actor.Actor, ref string, f formValues) (incident.Case, error) {
+	ctx := r.Context()
 	class, err := incident.ClassOf(f.get("class"))
 	if err != nil {
 		return incident.Case{}, err
@@ -464,7 +465,7 @@ func (c *Console) breachAct(ctx context.Context, who actor.Actor, ref string, f 
 	case "sign":
 		return c.Incidents.Sign(ctx, who, ref, f.get("object"), f.get("hash"))
 	case "cut":
-		return c.Incidents.Contain(ctx, who, ref, f.get("kind"), f.get("id"))
+		return c.Incidents.Contain(ctx, who, ref, incident.Cut{Kind: f.get("kind"), ID: f.get("id"), From: web.RemoteIP(r)})
 	case "lift":
 		return c.Incidents.Lift(ctx, who, ref, incident.CutPerson, f.get("id"), f.get("reason"))
 	case "task":

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -50,12 +51,20 @@ type Post interface {
 	Deliver(ctx context.Context, m mail.Message) (mail.Answer, error)
 }
 
+// Cut is what of an attacker is to be ended.
+type Cut struct {
+	Kind string
+	ID   string
+	From netip.Addr // where the wish came from over the network; zero = it did not
+}
+
 // Cuts ends what an attacker holds.
 type Cuts interface {
 	// Kinds are what it can end: session, sessions, token, key, network, person.
 	Kinds() []string
-	// Cut ends it because of an incident, and says how it was before and is after.
-	Cut(ctx context.Context, who actor.Actor, ref, kind, id string) (before, after string, err error)
+	// Cut ends it because of an incident, and says how it was before and is after. It refuses a
+	// network in which whoever asks sits (fault.Invalid).
+	Cut(ctx context.Context, who actor.Actor, ref string, what Cut) (before, after string, err error)
 	// Again tries what the attacker did once more, and says whether it was refused.
 	Again(ctx context.Context, kind, id string) (refused bool, says string, err error)
 	// Lift lets a person in again, who was cut; asked is the id of the first of the two people

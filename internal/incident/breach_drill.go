@@ -174,7 +174,7 @@ func (s *Service) playTexts(ctx context.Context, d *drill) (string, error) {
 
 func (s *Service) playResearch(ctx context.Context, d *drill) (string, error) {
 	if !slices.ContainsFunc(d.v.Proofs, func(p Proof) bool { return strings.HasPrefix(p.Guard, cutGuard) && p.Good }) {
-		_, err := s.Contain(ctx, d.who, d.v.ID, "session", DrillSession)
+		_, err := s.Contain(ctx, d.who, d.v.ID, Cut{Kind: "session", ID: DrillSession})
 		return "ends the planted session, and tries it again", err
 	}
 	return s.playPaper(ctx, d, paperResearch, pairs, "research", func() error {

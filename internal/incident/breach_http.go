@@ -34,7 +34,7 @@ func (s *Service) breachRoutes(on func(pattern string, limit int64, h web.Handle
 		on("POST "+at+"/papers", many, s.postPaper, doc(web.Doc{Summary: "Write down what was decided or found", In: paperIn{}, Out: caseOut{}}, "paper_unknown", "paper_large")),
 		on("POST "+at+"/signatures", few, s.postSignature, doc(web.Doc{Summary: "Sign a thing of a breach as it stands", In: approvalIn{}, Out: caseOut{}}, "no_person", "object_unknown", "approval_void", "approved", "step_up_required")),
 		on("POST "+at+"/lifts", few, s.postLift, doc(web.Doc{Summary: "Let a person in again who was cut: the first asks, a second person agrees by asking for the same", In: liftIn{}, Out: caseOut{}}, "no_person", "not_cut", "lift_kind", "reason_missing", "step_up_required")),
-		on("POST "+at+"/cuts", few, s.postCut, doc(web.Doc{Summary: "End what the attacker holds, and try it again", In: cutIn{}, Out: caseOut{}}, "cut_kind", "cut_id")),
+		on("POST "+at+"/cuts", few, s.postCut, doc(web.Doc{Summary: "End what the attacker holds, and try it again", In: cutIn{}, Out: caseOut{}}, "cut_kind", "cut_id", "own", "wide", "loopback", "proxy", "network")),
 		on("POST "+at+"/clocks", few, s.postClock, doc(web.Doc{Summary: "Move the time at which it was known (two people), or add a time of another law or a contract", In: clockIn{}, Out: caseOut{}}, "aware_to", "clock_name", "no_person", "reason_missing")),
 		on("POST "+at+"/tasks", few, s.postTask, doc(web.Doc{Summary: "Give somebody a task of a third party's procedure", In: taskIn{}, Out: caseOut{}}, "task_what", "task_due", "no_person")),
 		on("POST "+at+"/tasks/{id}/done", few, s.postTaskDone, doc(web.Doc{Summary: "A task is done", Out: caseOut{}}, "task_unknown")),
@@ -352,7 +352,9 @@ func (s *Service) postLift(w http.ResponseWriter, r *http.Request, who actor.Act
 }
 
 func (s *Service) postCut(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	return acted(w, r, func(ref string, in cutIn) (Case, error) { return s.Contain(r.Context(), who, ref, in.Kind, in.ID) })
+	return acted(w, r, func(ref string, in cutIn) (Case, error) {
+		return s.Contain(r.Context(), who, ref, Cut{Kind: in.Kind, ID: in.ID, From: web.RemoteIP(r)})
+	})
 }
 
 func (s *Service) postClock(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

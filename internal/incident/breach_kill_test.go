@@ -149,7 +149,7 @@ func (w *world) leadBreach(b boxes) {
 		case "B6":
 			switch {
 			case !x.Contained:
-				w.ok(w.svc.Contain(ctx, w.as("dev"), ref, "session", "s1"))
+				w.ok(w.svc.Contain(ctx, w.as("dev"), ref, incident.Cut{Kind: "session", ID: "s1"}))
 			case !has("research"):
 				w.ok(w.svc.FindOut(ctx, w.as("dev"), ref, incident.Research{Way: "A session was taken over.", First: start.Add(-2 * time.Hour), Last: start, Cause: "A laptop was open.", Unseen: "No alarm looks at nights.", Rule: rule}))
 			case signed("research", "dev", "eve"):

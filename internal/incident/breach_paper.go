@@ -114,7 +114,7 @@ func (s *Service) Dismiss(ctx context.Context, who actor.Actor, ref string, in D
 
 // Contain ends what the attacker holds, then tries what the attacker did once more. What was
 // found is a paper; every one of them refused is what contained means.
-func (s *Service) Contain(ctx context.Context, who actor.Actor, ref, kind, id string) (Case, error) { // clause: inc.breach-research
+func (s *Service) Contain(ctx context.Context, who actor.Actor, ref string, what Cut) (Case, error) { // clause: inc.breach-research
 	if err := s.Access.Allow(ctx, who, access.IncidentAct, ""); err != nil {
 		return Case{}, err
 	}
@@ -123,24 +123,24 @@ func (s *Service) Contain(ctx context.Context, who actor.Actor, ref, kind, id st
 		return Case{}, err
 	}
 	cuts := s.world(c).Cuts
-	if cuts == nil || !slices.Contains(cuts.Kinds(), kind) {
+	if cuts == nil || !slices.Contains(cuts.Kinds(), what.Kind) {
 		return Case{}, badPaper("cut", "kind", "Nothing of this kind can be ended from here.")
 	}
-	if id, err = line("cut", "id", id, 1, 300); err != nil {
+	if what.ID, err = line("cut", "id", what.ID, 1, 300); err != nil {
 		return Case{}, err
 	}
 	if err := s.underWay(ctx, s.DB, who, c, paperCut); err != nil { // before anything is ended
 		return Case{}, err
 	}
-	x := CutDone{Kind: kind, ID: id}
-	if x.Before, x.After, err = cuts.Cut(ctx, who, c.Ref(), kind, id); err != nil {
+	x := CutDone{Kind: what.Kind, ID: what.ID}
+	if x.Before, x.After, err = cuts.Cut(ctx, who, c.Ref(), what); err != nil {
 		return Case{}, err
 	}
-	if x.Refused, x.Says, err = cuts.Again(ctx, kind, id); err != nil {
+	if x.Refused, x.Says, err = cuts.Again(ctx, x.Kind, x.ID); err != nil {
 		return Case{}, err
 	}
 	return s.write(ctx, who, ref, paperCut, x, func(tx *ledger.Tx, c *Case) error {
-		return prove(ctx, tx, *c, "", proof{Guard: cutGuard + digest(kind, id)[:16], Good: x.Refused, Hash: digest(x.Kind, x.ID, x.Before, x.After), Says: x.Says})
+		return prove(ctx, tx, *c, "", proof{Guard: cutGuard + digest(x.Kind, x.ID)[:16], Good: x.Refused, Hash: digest(x.Kind, x.ID, x.Before, x.After), Says: x.Says})
 	})
 }
 

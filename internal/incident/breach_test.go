@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +36,7 @@ type exposed struct {
 	alive    map[string]bool // sessions
 	stubborn bool            // a session that is cut lives on
 	lost     error           // nothing can be kept
+	from     netip.Addr      // where the last wish to cut came from
 	lessons  []incident.Lesson
 	lifted   []string // people who are let in again
 }
@@ -154,8 +157,8 @@ func (x *exposed) Keep(ctx context.Context, l incident.Lesson) (int64, string, e
 
 func (x *exposed) Kinds() []string { return []string{"session", incident.CutPerson} }
 
-func (x *exposed) Cut(_ context.Context, _ actor.Actor, _, _, id string) (string, string, error) {
-	x.alive[id] = x.stubborn
+func (x *exposed) Cut(_ context.Context, _ actor.Actor, _ string, what incident.Cut) (string, string, error) {
+	x.alive[what.ID], x.from = x.stubborn, what.From
 	return "1 live session", "none", nil
 }
 
@@ -278,7 +281,7 @@ func (w *world) finished(ref string) {
 	ctx, now := w.t.Context(), w.kit.Clock.Now()
 	w.step("eve", ref, "told", "")
 	w.breach.alive = map[string]bool{"s1": true}
-	w.ok(w.svc.Contain(ctx, w.as("dev"), ref, "session", "s1"))
+	w.ok(w.svc.Contain(ctx, w.as("dev"), ref, incident.Cut{Kind: "session", ID: "s1"}))
 	w.ok(w.svc.FindOut(ctx, w.as("dev"), ref, incident.Research{Way: "A session of support was taken over.", First: now.Add(-3 * time.Hour), Last: now.Add(-time.Hour), Cause: "The laptop was not locked.", Unseen: "No alarm looks at nights.", Rule: rule}))
 	w.signs(ref, "research")
 	w.step("dev", ref, "research", "")
@@ -759,19 +762,29 @@ func TestContainAndThirdParty(t *testing.T) { // breaks: inc.breach-third-party,
 	if v := w.exposure("I-1"); v.Tasks[0].Done.IsZero() {
 		t.Error("the task is not done")
 	}
-	w.breach.alive, w.breach.stubborn = map[string]bool{"s1": true, "s2": true}, true
-	w.ok(w.svc.Contain(ctx, w.as("dev"), "I-1", "session", "s1"))
+	w.breach.alive, w.breach.stubborn = map[string]bool{"s1": true, "s2": true, "s3": true}, true
+	w.ok(w.svc.Contain(ctx, w.as("dev"), "I-1", incident.Cut{Kind: "session", ID: "s1"}))
 	w.breach.stubborn = false
-	w.ok(w.svc.Contain(ctx, w.as("dev"), "I-1", "session", "s2"))
+	w.ok(w.svc.Contain(ctx, w.as("dev"), "I-1", incident.Cut{Kind: "session", ID: "s2"}))
 	if v := w.exposure("I-1"); v.Contained {
 		t.Error("one that still works is contained")
 	}
-	w.ok(w.svc.Contain(ctx, w.as("dev"), "I-1", "session", "s1"))
+	w.ok(w.svc.Contain(ctx, w.as("dev"), "I-1", incident.Cut{Kind: "session", ID: "s1"}))
 	if v := w.exposure("I-1"); !v.Contained {
 		t.Error("it is not contained")
 	}
-	if _, err := w.svc.Contain(ctx, w.as("ben"), "I-1", "session", "s2"); !errors.Is(err, fault.Denied) {
+	if _, err := w.svc.Contain(ctx, w.as("ben"), "I-1", incident.Cut{Kind: "session", ID: "s2"}); !errors.Is(err, fault.Denied) {
 		t.Errorf("who has no role cuts: %v", err)
+	}
+	w.ok(w.svc.TakeRole(ctx, w.as("dev"), "I-1", engine.Scribe, "fay")) // an auditor: a part in it, and no right to act
+	for name, who := range map[string]actor.Actor{"an auditor": w.as("fay"), "a customer": {Kind: actor.Person, ID: "carl", Team: "t1", TeamKind: "customer", Roles: []string{"admin"}, Session: "s"}} {
+		if _, err := w.svc.Contain(ctx, who, "I-1", incident.Cut{Kind: "session", ID: "s3"}); !errors.Is(err, fault.Denied) || !w.breach.alive["s3"] {
+			t.Errorf("%s cuts: %v, and the session lives: %v", name, err, w.breach.alive["s3"])
+		}
+	}
+	a := w.posts(w.as("dev"), "I-1/breach/cuts", `{"kind":"session","id":"s3"}`)
+	if from := w.breach.from.String(); a.Code != http.StatusOK || from != "192.0.2.1" {
+		t.Errorf("%d %s: whoever cuts comes from %s", a.Code, a.Body, from)
 	}
 }
 
@@ -792,7 +805,7 @@ func TestDismiss(t *testing.T) { // breaks: inc.breach-research
 		t.Error("the hold stays")
 	}
 	w.breach.alive = map[string]bool{"s1": true}
-	if _, err := w.svc.Contain(ctx, w.as("dev"), "I-1", "session", "s1"); err == nil || !w.breach.alive["s1"] {
+	if _, err := w.svc.Contain(ctx, w.as("dev"), "I-1", incident.Cut{Kind: "session", ID: "s1"}); err == nil || !w.breach.alive["s1"] {
 		t.Errorf("something is cut where there is no breach any more: %v", err)
 	}
 }

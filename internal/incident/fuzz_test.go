@@ -13,7 +13,6 @@ import (
 	"writ/internal/incident/status"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/secret"
-	"writ/internal/web"
 )
 
 type somebody struct{ who actor.Actor }
@@ -25,20 +24,7 @@ func (s somebody) Identify(*http.Request) (actor.Actor, error) { return s.who, n
 func FuzzAPI(f *testing.F) {
 	w := with(f, ledgertest.Open(f, tables...), nil)
 	c := w.active()
-	var posts []web.Route
-	for _, r := range append(w.svc.Routes(), w.page.API()...) {
-		if r.Handle != nil {
-			posts = append(posts, r)
-		}
-	}
-	s, err := web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour"} }, Log: quiet(), Now: w.kit.Clock.Now})
-	if err == nil {
-		err = s.Mount(posts...)
-	}
-	if err != nil {
-		f.Fatal(err)
-	}
-	site := s.Handler(somebody{w.as("dev")})
+	site, posts := w.api(w.as("dev"))
 	f.Add(0, "", "open=1", "{}")
 	f.Add(1, "", "", `{"title":"Nobody can sign in","onset":"2026-11-02T09:00:00Z"}`)
 	f.Add(6, "", "", `{"kinds":["usability"],"severity":2}`)

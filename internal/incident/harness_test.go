@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +26,7 @@ import (
 	"writ/internal/mail"
 	"writ/internal/notify"
 	"writ/internal/policy/policytest"
+	"writ/internal/web"
 )
 
 var (
@@ -337,3 +340,34 @@ func (w *world) review() incident.NewReview {
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// api is the JSON API, as somebody who is signed in reaches it, and its routes.
+func (w *world) api(who actor.Actor) (http.Handler, []web.Route) {
+	w.t.Helper()
+	var routes []web.Route
+	for _, r := range append(w.svc.Routes(), w.page.API()...) {
+		if r.Handle != nil {
+			routes = append(routes, r)
+		}
+	}
+	s, err := web.New(web.Deps{Brand: func() web.Brand { return web.Brand{Company: "Harbour"} }, Log: quiet(), Now: w.kit.Clock.Now})
+	if err == nil {
+		err = s.Mount(routes...)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s.Handler(somebody{who}), routes
+}
+
+// posts sends JSON to a path below that of incidents, from 192.0.2.1.
+func (w *world) posts(who actor.Actor, path, body string) *httptest.ResponseRecorder {
+	w.t.Helper()
+	site, _ := w.api(who)
+	r := httptest.NewRequestWithContext(w.t.Context(), http.MethodPost, "https://app.example.test/-/api/v1/incidents/"+path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	a := httptest.NewRecorder()
+	site.ServeHTTP(a, r)
+	return a
+}

@@ -64,7 +64,7 @@ func TestResearchWantsARule(t *testing.T) { // breaks: inc.breach-research
 	w.sendAll()
 	w.step("eve", "I-1", "told", "")
 	w.breach.alive = map[string]bool{"s1": true}
-	w.ok(w.svc.Contain(ctx, w.as("dev"), "I-1", "session", "s1"))
+	w.ok(w.svc.Contain(ctx, w.as("dev"), "I-1", incident.Cut{Kind: "session", ID: "s1"}))
 	found := incident.Research{Way: "A session of support was taken over.", First: now.Add(-3 * time.Hour), Last: now.Add(-time.Hour), Cause: "The laptop was not locked.", Unseen: "No alarm looks at nights."}
 	for _, id := range []string{"", "no-such-rule", blind} {
 		found.Rule = id
