@@ -222,7 +222,7 @@ func (a *App) Serve(ctx context.Context) error {
 		a.gateway.Aside(a.config.Status.Host, page)
 	}
 	public := a.gateway.Front(a.web.Handler(a.identity), a.web.Owns)
-	doors := []listen.Door{{Name: "https", Listener: a.https, TLS: a.gateway.Tickets().TLSConfig(a.certs, a.gateway.MinTLS, false, a.now), Handler: public, Malformed: a.gateway.Malformed}}
+	doors := []listen.Door{{Name: "https", Listener: a.https, TLS: a.gateway.Tickets().TLSConfig(a.certs, a.gateway.MinTLS, false, a.now), Handler: public, Malformed: a.gateway.Malformed, Open: &a.open}}
 	if a.http != nil {
 		doors = append(doors, listen.Door{Name: "http", Listener: a.http, Handler: a.redirector(), Malformed: a.gateway.Malformed})
 	}

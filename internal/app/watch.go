@@ -23,6 +23,7 @@ import (
 	"writ/internal/identity"
 	"writ/internal/journal"
 	"writ/internal/journal/verify"
+	"writ/internal/listen"
 	"writ/internal/notify"
 	"writ/internal/watch"
 	"writ/internal/watch/feed"
@@ -73,6 +74,7 @@ type watching struct {
 	feed   *feed.Service
 	spend  *spend.Service
 	rota   *rota.Service
+	open   listen.Count // connections of the public door
 }
 
 // Notify is the kit that tells people, for the demo's second way.
@@ -110,6 +112,7 @@ func (a *App) buildWatch() (err error) {
 	}
 	a.watch, err = watch.New(watch.Deps{DB: a.db, Keys: a.ring, Access: a.access, Notify: a.notify, Rules: clause.NewLive[watch.Rules](a.now), Audience: a.audience, Origin: a.config.Origin(), Company: company,
 		Folders: map[string]string{"data": a.dir}, Zone: time.Local, Sources: append(a.spending(), []watch.Source{
+			{Name: "database", Every: 30 * time.Second, Read: a.readDatabase},
 			{Name: "queue", Every: time.Minute, Read: a.readQueue},
 			{Name: "journal", Every: 30 * time.Second, Read: a.readJournal},
 			{Name: "certificate", Every: time.Hour, Read: a.readCertificate},
@@ -298,6 +301,35 @@ const staffTeam = "staff"
 
 // overdue is how long work may wait for its turn before that is late.
 const overdue = time.Minute
+
+// readDatabase gives what the database has; what it has not is left out, and its rules say that they
+// are unbound.
+func (a *App) readDatabase(ctx context.Context) ([]watch.Reading, error) { // clause: mon.load
+	h, err := a.db.Health(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []watch.Reading{{Meter: "db.connections", Label: "pool", Value: h.Pool}, {Meter: "db.connections", Label: "gate", Value: a.open.Share()}, {Meter: "db.commit", Value: float64(h.Commit.Microseconds()) / 1000}}
+	if h.Server != nil {
+		out = append(out, watch.Reading{Meter: "db.connections", Label: "server", Value: *h.Server})
+	}
+	if h.Log != nil {
+		out = append(out, watch.Reading{Meter: "db.log", Value: float64(*h.Log)})
+	}
+	if h.Archive != nil {
+		out = append(out, watch.Reading{Meter: "db.archive", Value: h.Archive.Seconds()})
+	}
+	if h.Waiting != nil {
+		out = append(out, watch.Reading{Meter: "db.waiting", Value: float64(*h.Waiting)})
+	}
+	if h.Dead != nil {
+		out = append(out, watch.Reading{Meter: "db.dead", Value: *h.Dead})
+	}
+	for _, r := range h.Replicas {
+		out = append(out, watch.Reading{Meter: "db.lag", Label: r.Name, Value: r.Lag.Seconds()}, watch.Reading{Meter: "db.lag-bytes", Label: r.Name, Value: float64(r.Bytes)})
+	}
+	return out, nil
+}
 
 func (a *App) readQueue(ctx context.Context) ([]watch.Reading, error) {
 	ws, err := a.jobs.Queue(ctx)

@@ -91,6 +91,7 @@ type engine interface {
 	// query reads committed rows, under the caller's ctx.
 	query(ctx context.Context, query string, args []any) (*sql.Rows, error)
 	name() string
+	health(ctx context.Context, h *Health) error
 	names(ctx context.Context) ([]string, error)
 	close() error
 }
@@ -115,6 +116,7 @@ type DB struct {
 	clock   atomic.Int64 // greatest time seen, µs
 	closed  atomic.Bool
 	written written
+	commits commits
 }
 
 // Open opens the ledger, applies the schemas and records those that are new. It

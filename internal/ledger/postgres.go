@@ -125,10 +125,12 @@ func (p *pg) once(ctx context.Context, attempt func(*Tx) error) (err error) {
 	if t.outcome != nil {
 		return t.outcome
 	}
+	began := time.Now()
 	if err := p.db.seam.commit(); err != nil {
 		return fmt.Errorf("commit: %w", mapError(err))
 	}
 	err = tx.Commit()
+	p.db.commits.timed(began)
 	committed = true
 	if err == nil {
 		err = p.db.seam.committed()

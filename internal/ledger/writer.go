@@ -290,6 +290,7 @@ func (w *writer) single(c *change) error {
 
 // commit ends the transaction; if that fails, every member is refused.
 func (w *writer) commit(decided []outcome) {
+	began := time.Now()
 	err := w.lite.db.seam.commit()
 	if err == nil {
 		err = w.lite.gone()
@@ -297,6 +298,7 @@ func (w *writer) commit(decided []outcome) {
 	if err == nil {
 		err = w.fixed("COMMIT")
 	}
+	w.lite.db.commits.timed(began)
 	if err == nil {
 		w.lite.dirty.Add(int64(len(decided)))
 		return

@@ -66,6 +66,7 @@ type Door struct {
 	// Malformed is told of each connection whose bytes net/http refused by itself, with
 	// the client's address. It may be nil; it must be quick.
 	Malformed func(from netip.Addr)
+	Open      *Count // counts its connections; may be nil
 }
 
 // Serve answers on all doors until ctx ends, then lets running requests finish for at
@@ -108,7 +109,7 @@ func Serve(ctx context.Context, log *slog.Logger, doors ...Door) error {
 }
 
 func (d Door) server(log *slog.Logger) (*http.Server, net.Listener) {
-	var l net.Listener = &limited{Listener: d.Listener, clients: map[netip.Addr]int{}}
+	var l net.Listener = &limited{Listener: d.Listener, count: d.Open, clients: map[netip.Addr]int{}}
 	watch := &watch{told: d.Malformed}
 	s := &http.Server{
 		Handler: watch.count(d.Handler), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
@@ -283,6 +284,7 @@ func inner(c net.Conn) *conn {
 // an IPv6 /64; loopback excepted, where a front proxy may stand) and in all.
 type limited struct {
 	net.Listener
+	count   *Count     // nil = nobody asks
 	mu      sync.Mutex // guards the two below
 	clients map[netip.Addr]int
 	total   int
@@ -334,6 +336,7 @@ func (l *limited) enter(client netip.Addr) bool {
 		return false
 	}
 	l.total++
+	l.count.add(1)
 	l.clients[client]++
 	return true
 }
@@ -342,10 +345,23 @@ func (l *limited) leave(client netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.total--
+	l.count.add(-1)
 	if l.clients[client]--; l.clients[client] <= 0 {
 		delete(l.clients, client)
 	}
 }
+
+// Count is how many connections are open. The zero Count is none, and a nil one counts nothing.
+type Count struct{ n atomic.Int64 }
+
+func (c *Count) add(n int64) {
+	if c != nil {
+		c.n.Add(n)
+	}
+}
+
+// Share is how many connections there are, in percent of those that a door takes.
+func (c *Count) Share() float64 { return 100 * float64(c.n.Load()) / maxTotal }
 
 // conn is one counted connection. Every write must make progress within 30 s: a client
 // that stops reading cannot hold an answer for ever, yet a stream may last for days.

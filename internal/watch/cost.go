@@ -37,7 +37,7 @@ func costRules() []Rule { // clause: mon.budget, mon.budget-is-signal
 // them: what adds up, and what is stored.
 func MeterNames() (out []string) {
 	for _, m := range Meters() {
-		if m.Kind == series.Count || m.Unit == "bytes" || m.Unit == "s" && m.Kind == series.Spread {
+		if m.Kind == series.Count || m.Name == "storage" || m.Unit == "bytes" && m.Kind == series.Spread || m.Unit == "s" && m.Kind == series.Spread {
 			out = append(out, m.Name)
 		}
 	}

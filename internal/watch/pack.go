@@ -18,6 +18,8 @@ const (
 	roles       = "access.roles"
 	leastRights = "access.least-privilege"
 	secrets     = "vault.access-logged"
+
+	lagOf, lagBytes, archiveAge = "db.lag", "db.lag-bytes", "db.archive"
 )
 
 // Pack is the rules that are there from the first start, in the order in which people read
@@ -49,6 +51,18 @@ func loadRules() []Rule { // clause: mon.load
 			Next: "Look at the number of connections; raise LimitNOFILE of the unit if they are wanted.", Reads: "process.files", Above: 80, Clear: 70, For: m, fire: reads("")},
 		{ID: "goroutine-leak", Part: Load, Severity: notify.Ticket, Clause: load, Title: "This process has too much under way", Says: "More than 20,000 tasks for ten minutes",
 			Next: "Many visitors at once, or a fault of Writ: restart in a quiet moment, and report it.", Reads: "process.tasks", Above: 20_000, Clear: 10_000, For: 10 * m, fire: reads("")},
+		{ID: "fsync-slow", Part: Load, Severity: notify.Ticket, Clause: load, Signal: "disk", Title: "The database is slow to keep what it is given", Says: "One commit in a hundred takes more than 100 ms, for five minutes",
+			Next: "See what else writes to that disk (iostat -x 1), and whether the disk is failing (dmesg, smartctl). Every change waits for it.", Reads: "db.commit", Above: 100, Clear: 50, For: 5 * m, fire: reads("")},
+		{ID: "conn-saturation", Part: Load, Severity: notify.Ticket, Clause: load, Title: "Connections are nearly used up", Says: "More than 80 % of those that the database, this process's pool of them or the gate takes, for a minute",
+			Next: "The label says which. server: see who holds them (pg_stat_activity). pool: see what is slow. gate: see who holds connections open (Gate).", Reads: "db.connections", Above: 80, Clear: 70, For: m, fire: reads("server")},
+		{ID: "replication-lag", Part: Load, Severity: notify.Ticket, Clause: "host.auto-recovery", Title: "A replica is behind", Says: "More than 10 seconds behind the database, for a minute",
+			Next: "The label names the replica: see its load, its disk and the line to it. Until it has caught up a fail-over loses what it lacks.", Reads: lagOf, Above: 10, Clear: 5, For: m, fire: reads("replica")},
+		{ID: "replication-far", Part: Load, Severity: notify.Ticket, Clause: "host.auto-recovery", Title: "A replica lacks much", Says: "More than 64 MiB that it has not replayed, for a minute",
+			Next: "The label names the replica. If it cannot catch up (pg_stat_replication), it has to be made anew.", Reads: lagBytes, Above: 64 << 20, Clear: 16 << 20, For: m, fire: reads("replica")},
+		{ID: "replication-late", Part: Load, Severity: notify.Page, Clause: "host.auto-recovery", Title: "A replica is a minute behind", Says: "More than 60 seconds behind the database",
+			Next: "A fail-over now would lose a minute of changes: mend the replica before anything else is done to the database.", Reads: lagOf, Above: 60, Clear: 10, fire: reads("replica")},
+		{ID: "wal-archive-late", Part: Recovery, Severity: notify.Ticket, Clause: "rec.backups", Title: "The database's log is not archived", Says: "No segment was archived for five minutes",
+			Next: "pg_stat_archiver says what failed last. With archive_timeout = 60s a segment goes out each minute, also while little is written.", Reads: archiveAge, Above: 300, Clear: 120, fire: reads("")},
 		{ID: "queue-age", Part: Load, Severity: notify.Ticket, Clause: load, Signal: "queue", Title: "Queued work is late", Says: "Work such as a letter is overdue by more than ten minutes",
 			Next: "See what waits and why (Mail in the console); often the mail server is away.", Reads: "queue.overdue", Above: 600, Clear: 120, For: m, fire: reads("")},
 		{ID: "queue-failed", Part: Load, Severity: notify.Ticket, Clause: load, Signal: "queue", Title: "Queued work was given up", Says: "Work failed for good, and lies in the queue to be seen",

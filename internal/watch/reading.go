@@ -174,6 +174,22 @@ func (r *Rule) judges(v float64) (bad, good bool) {
 	return v > r.Above, v <= r.Clear
 }
 
+// noReadings says of readings that not every database has why their rules see nothing.
+var noReadings = map[string]string{
+	lagOf:      "Unbound: no replica follows the database. With one: ",
+	lagBytes:   "Unbound: no replica follows the database. With one: ",
+	archiveAge: "Unbound: the database archives no log. With archive_mode: ",
+}
+
+// reads reports whether a source gave a reading when it was last asked.
+func (s *Service) reads(meter string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.sources, func(src *source) bool {
+		return slices.ContainsFunc(src.last, func(r Reading) bool { return r.Meter == meter })
+	})
+}
+
 // ofNode reports whether a reading is of the machine, or of this process on it: each node has its
 // own, and so has its alarm.
 func ofNode(meter string) bool {
@@ -303,6 +319,9 @@ func (s *Service) Standings(ctx context.Context) ([]Standing, error) {
 	for i := range out {
 		if byID[out[i].ID] = &out[i]; s.Places == nil && slices.Contains(needPlaces, out[i].ID) {
 			out[i].Says = noPlaces + out[i].Says
+		}
+		if why := noReadings[out[i].Reads]; why != "" && !s.reads(out[i].Reads) {
+			out[i].Says = why + out[i].Says
 		}
 	}
 	if err := s.DB.Each(ctx, `SELECT id, fired, tried FROM watch_rule`, func(scan ledger.Scan) error {

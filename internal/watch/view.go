@@ -38,6 +38,7 @@ func Views() []View {
 		{"latency", "Latency", "How long answers took: the middle one, and the range up to the slowest in a hundred.", []string{"latency"}, []string{byRoute, byTeam}, false},
 		{"errors", "Errors", "Answers of 500 and above.", []string{"requests.failed", "requests.refused"}, []string{byRoute, byTeam}, true},
 		{"saturation", "Saturation", "How full this machine is.", []string{"host.cpu", "host.memory", "host.disk", "host.pressure", "process.files"}, []string{byPart}, false},
+		{"database", "Database", "How the database keeps up.", []string{"db.commit", "db.connections", "db.log", "db.waiting", "db.dead", lagOf, lagBytes, archiveAge}, []string{byPart}, false},
 		{"sign-ins", "Sign-ins", "Who came in, and who was refused.", []string{"sign-ins", "sign-ins.refused"}, []string{byKind, byPerson, byNetwork}, false},
 		{"staff-views", "Staff views", "When staff looked as a customer.", []string{"staff-views"}, []string{byTeam, byPerson}, true},
 		{"secret-reads", "Secret reads", "Secrets that somebody was given.", []string{"secret-reads", "exports"}, []string{byKind, byPerson}, true},
