@@ -147,6 +147,7 @@ func (w *world) leadBreach(b boxes) {
 				w.step("eve", ref, "told", "")
 			}
 		case "B6":
+			w.sendAll() // the last report
 			switch {
 			case !x.Contained:
 				w.ok(w.svc.Contain(ctx, w.as("dev"), ref, incident.Cut{Kind: "session", ID: "s1"}))

@@ -501,7 +501,8 @@ func (s *Service) fillPart(ctx context.Context, c Case, x Scope, part []string, 
 		if made == 0 {
 			return nil, fault.Wrap(fault.Conflict, "filled", errors.New("they have their letters"))
 		}
-		return LettersQueued{Incident: c.ID, Version: int64(x.Version), Count: made}, nil
+		_, err := tx.Exec(ctx, insertDay, c.ID, int64(0), us(tx.Now()), false) // since when a day is counted
+		return LettersQueued{Incident: c.ID, Version: int64(x.Version), Count: made}, err
 	})
 	s.point("after")
 	if errors.Is(err, fault.Conflict) {
