@@ -700,7 +700,7 @@ func TestLiftIsByTwo(t *testing.T) { // breaks: inc.breach-research
 		t.Errorf("who was not cut is let in: %v", err)
 	}
 	for kind, id := range map[string]string{"session": "s1", incident.CutPerson: "eva"} {
-		w.ok(w.svc.Contain(ctx, w.as("dev"), "I-1", kind, id))
+		w.ok(w.svc.Contain(ctx, w.as("dev"), "I-1", incident.Cut{Kind: kind, ID: id}))
 	}
 	if v := w.exposure("I-1"); !v.Contained {
 		t.Error("it is not contained")
