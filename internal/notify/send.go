@@ -176,11 +176,11 @@ func (s *Service) putOff(ctx context.Context, d *Delivery, wait time.Duration) e
 
 // mark writes a state down, under the fence.
 func (s *Service) mark(ctx context.Context, d *Delivery, state string) error {
-	var n int64
-	err := s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) (err error) {
-		n, err = tx.Exec(ctx, `UPDATE notify_delivery SET state = $3 WHERE id = $1 AND epoch = $2`, d.ID, d.epoch, state)
-		return err
-	})
+	return s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error { return marked(ctx, tx, d, state) }) //nolint:wrapcheck // the ledger says what failed
+}
+
+func marked(ctx context.Context, tx *ledger.Tx, d *Delivery, state string) error {
+	n, err := tx.Exec(ctx, `UPDATE notify_delivery SET state = $3 WHERE id = $1 AND epoch = $2`, d.ID, d.epoch, state)
 	if err == nil && n == 0 {
 		return fault.Newf(fault.Conflict, "delivery_lost", "another node took it over")
 	}

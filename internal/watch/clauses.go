@@ -38,6 +38,10 @@ func (s *Service) Controls() []clause.Control {
 			Says: "Looks whether somebody acknowledged the test page of the last month", Run: s.probePage},
 		{ID: "watch.never-silent", Clause: notified, Kind: clause.Canary, Every: 6 * time.Hour, FreshFor: 13 * time.Hour,
 			Says: "Asks for silences that nobody may make, and acknowledges by a mere look at a link", Run: s.trySilences},
+		{ID: "watch.ways-guarded", Clause: notified, Kind: clause.Canary, Every: time.Hour, FreshFor: 3 * time.Hour,
+			Says: "Calls webhooks that lead inside, sends line breaks in heads and labels, and sends as a node whose place another took", Run: s.tryWays},
+		{ID: "watch.silence-heard", Clause: alarms, Kind: clause.Canary, Every: time.Hour, FreshFor: 3 * time.Hour,
+			Says: "Stops a source of its own, wants the alarm about its silence, and takes it back", Run: s.stopSource},
 		{ID: "watch.silences-short", Clause: notified, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
 			Says: "Looks whether a silence that somebody approved keeps rules quiet for longer than a day, or more than a quarter of them", Run: s.probeSilences},
 		{ID: "watch.usual-learned", Clause: abnormal, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
@@ -237,6 +241,56 @@ func (s *Service) trySilences(ctx context.Context) (clause.Result, error) {
 		return clause.Result{}, err
 	}
 	return clause.Judge("silences that nobody may make were refused, and a look at a link acknowledged nothing", append(steps, look)...), nil
+}
+
+// tryWays wants each refused.
+func (s *Service) tryWays(ctx context.Context) (clause.Result, error) {
+	steps, err := s.Notify.Rehearse(ctx, actor.System("canary"))
+	if err != nil {
+		return clause.Result{}, err //nolint:wrapcheck // the kit says what failed
+	}
+	for value, want := range map[string]string{"node-1\r\nBcc: x@example.com": "watch_labels", "node-1": ""} {
+		st := clause.Step{Act: "push an alert with a line break in a label", Expected: want, Control: want == ""}
+		if st.Control {
+			st.Act = "push an alert without one"
+		}
+		st.Got, _ = fault.PublicOf((&amPushed{Labels: map[string]string{"alertname": "canary", "instance": value}}).check())
+		st.OK = st.Got == want
+		steps = append(steps, st)
+	}
+	return clause.Judge("webhooks that lead inside, line breaks and a late node were refused", steps...), nil
+}
+
+// stopSource wants an alarm about a source that has said nothing for more than three intervals,
+// and none about one that has.
+func (s *Service) stopSource(ctx context.Context) (clause.Result, error) {
+	r := index().byID["source-silent"]
+	var steps []clause.Step
+	for _, st := range []clause.Step{{Act: "stop a source for 31 seconds that speaks each 10", Expected: Firing}, {Act: "leave one alone that spoke 20 seconds ago", Expected: "nothing", Control: true}} {
+		ago := 31 * time.Second
+		if st.Control {
+			ago = 20 * time.Second
+		}
+		src := &source{Source: Source{Name: trialWho, Every: 10 * time.Second}, begun: s.Now().Add(-time.Hour), spoke: s.Now().Add(-ago)}
+		st.Got = "nothing"
+		if rd := src.silence(s.Now()); rd.Meter == r.Reads && rd.Value > r.Above {
+			_, err := s.DB.Change(ctx, system, func(tx *ledger.Tx) (ledger.Event, error) {
+				if err := s.try(ctx, tx, shot{rule: r, reading: &rd}); err != nil {
+					return nil, err
+				}
+				return nil, errTakenBack
+			})
+			switch {
+			case errors.Is(err, errTakenBack):
+				st.Got = Firing
+			case !errors.Is(err, errNotFired):
+				return clause.Result{}, fmt.Errorf("stop a source: %w", err)
+			}
+		}
+		st.OK = st.Got == st.Expected
+		steps = append(steps, st)
+	}
+	return clause.Judge("a source that was stopped raised its alarm, and one that speaks raised none", steps...), nil
 }
 
 // errTakenBack undoes what a control planted.

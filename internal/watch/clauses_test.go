@@ -165,3 +165,25 @@ func TestSignalsControl(t *testing.T) { // breaks: mon.load
 	w.rule("mon.load/signals", []string{"cpu", "weather"})
 	w.want("watch.signals-read", clause.Fail, "no rule watches weather")
 }
+
+// Each hour what must be refused of ways is tried, and leaves nothing: no delivery, no entry.
+func TestWaysAreGuarded(t *testing.T) { // breaks: mon.notify
+	both(t, func(w *world) {
+		before := len(w.Recorded())
+		r := w.run("watch.ways-guarded")
+		if r.Outcome != clause.Pass || len(r.Steps) < 14 {
+			w.t.Errorf("%+v", r)
+		}
+		if ds, err := w.notify.Deliveries(w.t.Context(), notify.Query{}); err != nil || len(ds) != 0 || len(w.Recorded()) != before {
+			w.t.Errorf("%+v, %v; %d entries", ds, err, len(w.Recorded())-before)
+		}
+	})
+}
+
+// A source that was stopped is missed, and its alarm is taken back.
+func TestStoppedSourceIsMissed(t *testing.T) { // breaks: mon.alarms
+	w := lite(t)
+	if r := w.run("watch.silence-heard"); r.Outcome != clause.Pass || len(r.Steps) != 2 || len(w.alarms("source-silent")) != 0 {
+		t.Errorf("%+v", r)
+	}
+}

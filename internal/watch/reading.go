@@ -41,6 +41,15 @@ type source struct {
 	last  []Reading // that it gave then
 }
 
+// silence is for how many of its intervals a source has said nothing.
+func (src *source) silence(now time.Time) Reading {
+	last := src.spoke
+	if last.IsZero() {
+		last = src.begun
+	}
+	return Reading{Meter: "source.silent", Label: src.Name, Value: float64(now.Sub(last)) / float64(src.Every)}
+}
+
 // spoken is when each source last gave readings.
 type spoken struct {
 	Name  string
@@ -78,11 +87,7 @@ func (s *Service) Sample(ctx context.Context) error { // clause: mon.load
 			}
 			all = append(all, rs...)
 		}
-		last := src.spoke
-		if last.IsZero() {
-			last = src.begun
-		}
-		all = append(all, Reading{Meter: "source.silent", Label: src.Name, Value: float64(now.Sub(last)) / float64(src.Every)})
+		all = append(all, src.silence(now))
 	}
 	if err := s.keepReadings(ctx, all); err != nil {
 		return err

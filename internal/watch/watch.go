@@ -61,6 +61,7 @@ type Notify interface {
 	Queue(ctx context.Context, tx *ledger.Tx, ps ...notify.Prepared) error
 	Channels(ctx context.Context) ([]notify.Channel, error)
 	Kinds() []string
+	Rehearse(ctx context.Context, who actor.Actor) ([]clause.Step, error)
 	AddChannel(ctx context.Context, who actor.Actor, name, kind string, address secret.Text) (notify.Channel, secret.Text, error)
 	RemoveChannel(ctx context.Context, who actor.Actor, name string) error
 	Deliveries(ctx context.Context, q notify.Query) ([]notify.Delivery, error)
