@@ -35,6 +35,7 @@ var confined = []call{
 			"internal/identity/canaries.go":     "measures answers as an attacker would",
 			"internal/identity/clauses.go":      "measures how long right and wrong take",
 			"internal/policy/check/prove.go":    "how long a control took, for the reader",
+			"internal/ledger/health.go":         "how long commits take, which a clock that tests move cannot say",
 			"internal/ledger/pending.go":        "how often the backlog is looked at; decides nothing an entry shows",
 			"internal/ledger/writer.go":         "length of a batch, and the limit on a slow closure",
 		},

@@ -36,7 +36,7 @@ type Replica struct {
 // member of pg_monitor; others see their own.
 func (d *DB) Health(ctx context.Context) (Health, error) {
 	h := Health{}
-	h.Commit, h.Commits = d.commits.slowest(time.Now())
+	h.Commit, h.Commits = d.commits.slowest()
 	if err := d.engine.health(ctx, &h); err != nil {
 		return h, fmt.Errorf("look at the database: %w", err)
 	}
@@ -53,6 +53,9 @@ type commits struct {
 	n int
 }
 
+// begin is when one begins.
+func (c *commits) begin() time.Time { return time.Now() }
+
 // timed notes a commit that began then and has ended.
 func (c *commits) timed(began time.Time) {
 	now := time.Now()
@@ -64,7 +67,8 @@ func (c *commits) timed(began time.Time) {
 }
 
 // slowest is what 99 of 100 commits of the last minute took at most.
-func (c *commits) slowest(now time.Time) (time.Duration, int) {
+func (c *commits) slowest() (time.Duration, int) {
+	now := time.Now()
 	c.mu.Lock()
 	var took []time.Duration
 	for i := range min(c.n, len(c.ring)) {
@@ -138,7 +142,7 @@ current_setting('max_connections')::bigint - current_setting('superuser_reserved
 (SELECT COUNT(*) FROM pg_locks WHERE NOT granted),
 (SELECT MAX(100.0 * n_dead_tup / (n_live_tup + n_dead_tup))::float8 FROM pg_stat_user_tables WHERE n_live_tup + n_dead_tup >= 10000),
 current_setting('archive_mode') <> 'off',
-(SELECT EXTRACT(EPOCH FROM clock_timestamp() - COALESCE(last_archived_time, stats_reset))::float8 FROM pg_stat_archiver)`
-	pgReplicas = `SELECT COALESCE(NULLIF(application_name, ''), 'replica'), COALESCE(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0)::bigint, COALESCE(EXTRACT(EPOCH FROM replay_lag), 0)::float8
+(SELECT date_part('epoch', clock_timestamp() - COALESCE(last_archived_time, stats_reset)) FROM pg_stat_archiver)`
+	pgReplicas = `SELECT COALESCE(NULLIF(application_name, ''), 'replica'), COALESCE(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0)::bigint, COALESCE(date_part('epoch', replay_lag), 0)
 FROM pg_stat_replication WHERE NOT pg_is_in_recovery() AND state = 'streaming' ORDER BY 1`
 )

@@ -125,7 +125,7 @@ func (p *pg) once(ctx context.Context, attempt func(*Tx) error) (err error) {
 	if t.outcome != nil {
 		return t.outcome
 	}
-	began := time.Now()
+	began := p.db.commits.begin()
 	if err := p.db.seam.commit(); err != nil {
 		return fmt.Errorf("commit: %w", mapError(err))
 	}

@@ -290,7 +290,7 @@ func (w *writer) single(c *change) error {
 
 // commit ends the transaction; if that fails, every member is refused.
 func (w *writer) commit(decided []outcome) {
-	began := time.Now()
+	began := w.lite.db.commits.begin()
 	err := w.lite.db.seam.commit()
 	if err == nil {
 		err = w.lite.gone()
