@@ -312,3 +312,14 @@ type SamplesRefused struct {
 func (e SamplesRefused) About() ledger.About {
 	return ledger.About{Name: "watch.samples-refused", Clause: alarms}
 }
+
+// RouteFailed is a route that answered 500 or above for the first time in 35 days.
+type RouteFailed struct {
+	Route  string `class:"public"` // the pattern
+	Status int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e RouteFailed) About() ledger.About {
+	return ledger.About{Name: "watch.route-failed", Clause: load}
+}

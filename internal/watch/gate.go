@@ -41,8 +41,9 @@ type inlet struct {
 	spare   []Request
 	lost    atomic.Int64
 
-	names   map[string]string // person, or month and network → pseudonym; of the drainer alone
-	keyless time.Time         // until when nobody asks again for a month's key that is not there yet
+	failed  map[string]time.Time // route → when it last answered 500 or above; of the drainer alone; nil = not read yet
+	names   map[string]string    // person, or month and network → pseudonym; of the drainer alone
+	keyless time.Time            // until when nobody asks again for a month's key that is not there yet
 }
 
 const mostNames = 65_536 // that are remembered
@@ -77,7 +78,7 @@ func (s *Service) drain(ctx context.Context) error {
 	var errs []error
 	for i := range rs {
 		s.countRequest(ctx, &rs[i])
-		if err := s.see(ctx, &rs[i]); err != nil && len(errs) < 3 {
+		if err := errors.Join(s.see(ctx, &rs[i]), s.seeFailure(ctx, &rs[i])); err != nil && len(errs) < 3 {
 			errs = append(errs, err)
 		}
 	}
@@ -88,6 +89,48 @@ func (s *Service) drain(ctx context.Context) error {
 	in.spare = rs[:0]
 	return errors.Join(append(errs, s.tellLost(ctx))...)
 }
+
+// The memory of routes that fail.
+const (
+	failsFor   = 35 * 24 * time.Hour
+	mostFailed = 10_000 // more are not told apart
+)
+
+// seeFailure makes an entry of a route that fails for the first time in 35 days.
+func (s *Service) seeFailure(ctx context.Context, r *Request) error { // clause: mon.load
+	if r.Status < 500 || r.Route == "" {
+		return nil
+	}
+	in, route := &s.inlet, series.Kept(r.Route)
+	if in.failed == nil {
+		known := map[string]time.Time{}
+		if err := s.DB.Each(ctx, failedRoutes, func(scan ledger.Scan) error {
+			var label string
+			var last int64
+			err := scan(&label, &last)
+			known[label] = at(last)
+			return err
+		}, "requests.failed", byRoute); err != nil {
+			return fmt.Errorf("read which routes failed: %w", err)
+		}
+		in.failed = known
+	}
+	last, ok := in.failed[route]
+	if !ok && len(in.failed) >= mostFailed {
+		return nil
+	}
+	if ok && r.At.Sub(last) < failsFor {
+		in.failed[route] = r.At
+		return nil
+	}
+	if _, err := s.DB.Change(ctx, system, func(*ledger.Tx) (ledger.Event, error) { return RouteFailed{Route: route, Status: int64(r.Status)}, nil }); err != nil {
+		return fmt.Errorf("record that a route fails: %w", err)
+	}
+	in.failed[route] = r.At
+	return nil
+}
+
+const failedRoutes = `SELECT label, seen FROM watch_series WHERE meter = $1 AND dimension = $2`
 
 // tellLost makes an entry of what found no room.
 func (s *Service) tellLost(ctx context.Context) error {

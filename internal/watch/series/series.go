@@ -171,6 +171,9 @@ func (s *Service) Add(e Event) {
 	}
 }
 
+// Kept is a label as it is kept.
+func Kept(label string) string { return clean(label) }
+
 // clean makes a label fit to be kept.
 func clean(label string) string {
 	if len(label) > mostBytes {
