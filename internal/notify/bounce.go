@@ -113,7 +113,7 @@ func (s *Service) report(ctx context.Context, who actor.Actor, d *Delivery, r *R
 				return err
 			}
 		}
-		if _, err := tx.Exec(ctx, insertAttempt, d.ID, now, 0, r.Host, cmp.Or(state, "delayed"), r.Action, r.Status, box); err != nil {
+		if _, err := tx.Exec(ctx, insertAttempt, d.ID, now, 0, r.Host, cmp.Or(state, "delayed"), r.Action, r.Status, box, ""); err != nil {
 			return err
 		}
 		return x.count(ctx, tx, r.Action, r.Status)
