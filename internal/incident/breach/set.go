@@ -317,13 +317,22 @@ func (p *pass) narrow() {
 }
 
 func (p *pass) emit(r *Result, lines hash.Hash, out func(Line) error) error {
-	keys := make([]string, 0, len(p.all))
-	for s := range p.all {
-		keys = append(keys, s)
+	type of struct {
+		subject string
+		*total
 	}
-	slices.SortFunc(keys, func(a, b string) int { return cmp.Or(cmp.Compare(p.all[a].hash, p.all[b].hash), cmp.Compare(a, b)) })
-	for _, s := range keys {
-		t := p.all[s]
+	all := make([]of, 0, len(p.all))
+	for s, t := range p.all {
+		all = append(all, of{s, t})
+	}
+	slices.SortFunc(all, func(a, b of) int { // no look into the map: it costs more than all the rest
+		if c := cmp.Compare(a.hash, b.hash); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.subject, b.subject)
+	})
+	for _, x := range all {
+		s, t := x.subject, x.total
 		l := Line{Subject: s, Class: t.class, Data: words(t.data), Hits: max(t.hits, t.before), First: moment(t.first), Last: moment(t.last)}
 		if l.Class == Cleared && !r.Whole() { // a hole may hold anything
 			l.Class = Possibly
