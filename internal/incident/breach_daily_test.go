@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"writ/internal/incident"
 	"writ/internal/incident/engine"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/mail"
@@ -82,4 +83,40 @@ func TestLettersAreReportedDaily(t *testing.T) { // breaks: inc.breach-notify
 			t.Errorf("it stands at %s", at)
 		}
 	}, tables...)
+}
+
+// A server that was stopped after it took a letter for itself, and before it handed it over, does not send
+// it when it wakes: others count it as one of which nobody knows, and a person may have had it sent again.
+func TestLetterIsNotSentLateRegression(t *testing.T) { // breaks: inc.breach-notify
+	var w *world
+	stops := false
+	kit := ledgertest.Open(t, tables...)
+	w = with(t, kit, &incident.Seam{Step: func(point string) {
+		if point == "sending" && stops {
+			stops = false
+			kit.Clock.Advance(3 * time.Minute) // meanwhile another server goes on
+			if err := w.svc.TendLetters(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	w.breach.burst(kit.Clock.Now())
+	w.breached()
+	w.scoped("I-1")
+	w.notifying("I-1")
+	stops = true
+	w.sendAll()
+	var all int
+	for _, n := range w.breach.sent {
+		all += n
+	}
+	rows, err := w.svc.LetterRows(t.Context(), w.as("eve"), "I-1", "", "unknown")
+	if err != nil || len(rows) != 1 || all != 2 {
+		t.Fatalf("%d unknown, %d sent: %v", len(rows), all, err)
+	}
+	w.ok(w.svc.DecideLetter(t.Context(), w.as("eve"), "I-1", rows[0].ID, true, "looked into the mail host"))
+	w.sendAll()
+	if got := w.breach.sent[rows[0].Email]; got != 1 {
+		t.Errorf("%d letters lie in a box", got)
+	}
 }

@@ -153,9 +153,10 @@ func (s *Service) sendOne(ctx context.Context, o outgoing, texts map[string]*Let
 			return true, s.putOff(ctx, o.id, until)
 		}
 	}
-	mine := false
+	mine, until := false, time.Time{}
 	if err := s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
-		n, err := tx.Exec(ctx, takeLetter, o.id, us(tx.Now().Add(handLimit)))
+		until = tx.Now().Add(handLimit)
+		n, err := tx.Exec(ctx, takeLetter, o.id, us(until))
 		mine = n == 1
 		return err
 	}); err != nil || !mine {
@@ -166,6 +167,9 @@ func (s *Service) sendOne(ctx context.Context, o outgoing, texts map[string]*Let
 	}
 	o.tries++
 	s.point("sending")
+	if s.Now().Add(deliverLimit).After(until) { // this server was stopped, and others may count it as unknown
+		return false, nil
+	}
 	limit, stop := context.WithTimeout(ctx, deliverLimit)
 	a, err := post.Deliver(limit, m)
 	stop()
