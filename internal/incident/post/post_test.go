@@ -1,6 +1,7 @@
 package post_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"html"
@@ -32,7 +33,9 @@ type network struct {
 	fail    []func(w http.ResponseWriter, r *http.Request) bool // each for one post; true = it has answered
 	after   bool                                                // fails after it has taken the post
 	expired bool
-	entered int // sessions begun
+	entered int    // sessions begun
+	shut    bool   // nobody can sign in: the connection ends
+	shown   string // the address that is given of a post; "" = a good one
 }
 
 func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -59,7 +62,7 @@ func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	token := r.Header.Get("Authorization")
 	switch r.Method + " " + r.URL.Path {
 	case "GET /api/v2/instance":
-		say(200, map[string]any{"configuration": map[string]any{"statuses": map[string]any{"max_characters": 200, "characters_reserved_per_url": 23}}})
+		say(200, map[string]any{"configuration": map[string]any{"statuses": map[string]any{"max_characters": 200, "characters_reserved_per_url": 31}}})
 	case "GET /api/v1/accounts/verify_credentials":
 		say(200, map[string]string{"id": "7"})
 	case "GET /api/v1/accounts/7/statuses":
@@ -91,8 +94,12 @@ func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			say(201, map[string]any{"data": map[string]string{"id": id, "text": body}})
 			return
 		}
-		say(200, map[string]string{"id": id, "url": "https://social.example/@h/" + id})
+		say(200, map[string]string{"id": id, "url": cmp.Or(n.shown, "https://social.example/@h/"+id)})
 	case "POST /xrpc/com.atproto.server.createSession":
+		if n.shut {
+			hangUp(w, r)
+			return
+		}
 		if text("password") != "token" {
 			say(401, map[string]string{"error": "AuthenticationRequired"})
 			return
@@ -297,13 +304,42 @@ func TestBluesky(t *testing.T) {
 	}
 }
 
+// Nothing was posted where nobody could sign in: it is tried again, and not unknown.
+func TestNobodyIsLetIn(t *testing.T) { // breaks: inc.public-notice
+	n, s := opened(t, post.Bluesky)
+	n.shut = true
+	if out := post.Publish(t.Context(), s, message("Sign-in fails."), false); out.State != post.Deferred {
+		t.Errorf("%+v", out)
+	}
+}
+
+// An address that a server gives is shown only where it leads somewhere on the web; and a post is found
+// again in what the server made HTML of.
+func TestMastodon(t *testing.T) { // breaks: inc.public-notice
+	n, s := opened(t, post.Mastodon)
+	for _, bad := range []string{"javascript://h/alert(1)", "ftp://social.example/p1", "https://user:word@social.example/p1", "/p1"} {
+		n.shown = bad
+		m := message("Sign-in fails.")
+		m.Key = bad
+		if out := post.Publish(t.Context(), s, m, false); out.State != post.Posted || out.Receipt.URL != "" {
+			t.Errorf("%s: %+v", bad, out)
+		}
+	}
+	m := message("Sign-in fails.")
+	m.Link = "https://app.example.test/-/status?a=1&b=2"
+	n.posts["p9"] = "Sign-in fails.\n\n" + m.Link
+	if r, found, err := s.Find(t.Context(), m); !found || r.ID != "p9" || err != nil {
+		t.Errorf("%+v %v %v", r, found, err)
+	}
+}
+
 // What a post weighs on each network is what that network takes at most, and nearly that: a link
 // weighs what it says there, however long it is, and a letter from afar two on X.
 func TestWeights(t *testing.T) {
 	for kind, x := range map[string]struct {
 		most, link int
 		weigh      func(rune) int
-	}{post.Mastodon: {200, 23, func(rune) int { return 1 }}, post.Bluesky: {300, -1, func(rune) int { return 1 }}, post.X: {280, 23, func(r rune) int {
+	}{post.Mastodon: {200, 31, func(rune) int { return 1 }}, post.Bluesky: {300, -1, func(rune) int { return 1 }}, post.X: {280, 23, func(r rune) int {
 		if r < 4352 {
 			return 1
 		}
