@@ -45,6 +45,7 @@ func breachCourse() course {
 	return course{folder: ringed, want: []string{"[admin-t3@example.test ann@example.test bob@example.test]", "B:B8"}, open: func(t *testing.T, dir, url string, step func(string)) (func(), func() string) {
 		kit, point := reached(t, dir, url, step)
 		w := with(t, kit, &incident.Seam{Step: point})
+		w.led = true
 		w.breach.burst(ledgertest.NewClock().Now())
 		w.breach.alive = map[string]bool{}
 		b := boxes{w.breach, filepath.Join(dir, "boxes")}
@@ -148,6 +149,7 @@ func (w *world) leadBreach(b boxes) {
 			}
 		case "B6":
 			w.sendAll() // the last report
+			w.show(ref)
 			switch {
 			case !x.Contained:
 				w.ok(w.svc.Contain(ctx, w.as("dev"), ref, incident.Cut{Kind: "session", ID: "s1"}))

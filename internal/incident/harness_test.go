@@ -150,6 +150,8 @@ type world struct {
 	mail      string // folder
 	breach    *exposed
 	hooks     *hooks
+	led       bool  // people take steps as they last saw it, as a page does
+	seen      int64 // version of the incident
 }
 
 func open(t testing.TB) *world { return with(t, ledgertest.Open(t, tables...), nil) }
@@ -224,7 +226,14 @@ func (w *world) ok(c incident.Case, err error) incident.Case {
 // step takes one that must work.
 func (w *world) step(name, ref, event, reason string) incident.Case {
 	w.t.Helper()
-	return w.ok(w.svc.Take(w.t.Context(), w.as(name), ref, incident.Step{Event: event, Reason: reason}))
+	return w.ok(w.svc.Take(w.t.Context(), w.as(name), ref, incident.Step{Event: event, Reason: reason, Version: w.asSeen()}))
+}
+
+func (w *world) asSeen() int64 {
+	if !w.led {
+		return 0
+	}
+	return w.seen
 }
 
 // kept is the guards that keep a step, and the code.
@@ -261,7 +270,7 @@ func (w *world) active() incident.Case {
 // says posts an update that must be taken.
 func (w *world) says(ref, state string) incident.Case {
 	w.t.Helper()
-	return w.ok(w.svc.Update(w.t.Context(), w.as("dev"), ref, w.update(state), 0))
+	return w.ok(w.svc.Update(w.t.Context(), w.as("dev"), ref, w.update(state), w.asSeen()))
 }
 
 func (w *world) update(state string) status.Post {
@@ -327,6 +336,7 @@ func (w *world) show(ref string) incident.View {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.seen = v.Version
 	return v
 }
 

@@ -39,7 +39,7 @@ func courses() map[string]course {
 }
 
 // childEnv makes the test binary a server that is going to be killed: course, folder,
-// database, after how many points.
+// database, after how many points; and whether it is stopped instead.
 const childEnv = "WRIT_INCIDENT_TEST_CHILD"
 
 // TestChild is the server that is killed, and does nothing otherwise.
@@ -52,11 +52,17 @@ func TestChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stops := len(job) > 4 // instead of being killed
 	var mu sync.Mutex
 	lead, _ := courses()[job[0]].open(t, job[1], job[2], func(string) {
 		mu.Lock()
 		defer mu.Unlock()
-		if left--; left < 0 {
+		switch left--; {
+		case stops && left < -1: // it was woken, and has ended what it was at
+			os.Exit(0)
+		case stops && left < 0:
+			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		case left < 0:
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}
@@ -137,8 +143,26 @@ func reached(t *testing.T, dir, url string, step func(string)) (kit *ledgertest.
 		keepClock(t, dir, clock)
 		if step != nil {
 			step(name)
+			clock.Set(latest(t, dir, clock.Now())) // it may have been stopped meanwhile
 		}
 	}
+}
+
+// latest is the time to which any server has come.
+func latest(t *testing.T, dir string, at time.Time) time.Time {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, clockFile))
+	if err != nil {
+		return at
+	}
+	is, err := time.Parse(time.RFC3339Nano, string(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if is.Before(at) {
+		return at
+	}
+	return is
 }
 
 // keepClock writes it whole or not at all: a server may be killed while it does.
@@ -211,6 +235,7 @@ func incidentCourse() course {
 	return course{folder: ringed, want: []string{"t2 handed-over"}, open: func(t *testing.T, dir, url string, step func(string)) (func(), func() string) {
 		kit, point := reached(t, dir, url, step)
 		w := with(t, kit, &incident.Seam{Step: point})
+		w.led = true
 		return w.lead, w.summary
 	}}
 }

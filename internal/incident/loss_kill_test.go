@@ -64,6 +64,7 @@ func lossCourse() course {
 		l := lostWorld(t, kit, dir, &incident.Seam{Step: point}, func(_ *lossy, w *incident.World) {
 			w.Gate, w.Recovery = mortalGate{w.Gate, point}, mortalRecovery{w.Recovery, point}
 		})
+		l.led = true
 		return l.on, l.recovered
 	}}
 }
@@ -97,7 +98,9 @@ func (l *lossy) on() {
 			l.lead(v)
 		}
 	}
-	l.t.Fatal("it does not come to an end")
+	v := l.show("I-1")
+	q, err := l.queue.Queue(ctx)
+	l.t.Fatalf("it does not come to an end: %v %+v %v %+v", v.States, v.Loss, err, q)
 }
 
 // recovered is what stands at the end, without ids and times.
