@@ -46,6 +46,14 @@ func TestHeartbeatURL(t *testing.T) {
 			t.Errorf("%q: %v", url, err)
 		}
 	}
+	for _, c := range []SlackConf{{}, {Secret: "s"}, {Secret: "s", People: map[string]string{"ana": "ana@example.test"}}, {Secret: "s", People: map[string]string{"U02ABCDEF": "ana"}}} {
+		if err := (WatchConf{Slack: &c}).check(refused); err == nil {
+			t.Errorf("%+v was taken", c)
+		}
+	}
+	if err := (WatchConf{Slack: &SlackConf{Secret: "slack.secret", People: map[string]string{"U02ABCDEF": "ana@example.test"}}}).check(refused); err != nil {
+		t.Error(err)
+	}
 	if err := (WatchConf{Allow: []string{"10.0.0.0/8"}, Heartbeat: "http://10.0.7.9/x"}).check(refused); err != nil {
 		t.Error(err)
 	}

@@ -25,6 +25,7 @@ import (
 	"writ/internal/journal/verify"
 	"writ/internal/listen"
 	"writ/internal/notify"
+	"writ/internal/secret"
 	"writ/internal/watch"
 	"writ/internal/watch/feed"
 	"writ/internal/watch/place"
@@ -38,7 +39,28 @@ type WatchConf struct {
 	Allow     []string          `yaml:"allow,omitempty"`         // own networks that webhooks may lead to, such as 10.0.7.9 or 10.0.7.0/24
 	Heartbeat string            `yaml:"heartbeat_url,omitempty"` // asked for each minute; whoever is there raises the alarm when that ends
 	Locations string            `yaml:"locations,omitempty"`     // a table of where networks are: CSV of prefix, country, latitude, longitude
+	Slack     *SlackConf        `yaml:"slack,omitempty"`         // an app of Slack whose button acknowledges alarms
 	Commands  map[string]string `yaml:"commands,omitempty"`      // programs that a channel may start, by a name: pager: /usr/local/bin/page
+}
+
+// SlackConf is an app of Slack whose interactive requests come to /-/watch/slack.
+type SlackConf struct {
+	Secret string            `yaml:"signing_secret_file"` // in this folder or absolute
+	People map[string]string `yaml:"people"`              // Slack's id of a person → the address that they confirmed here
+}
+
+var slackUser = regexp.MustCompile(`^[A-Z0-9]{5,30}$`)
+
+func (c *SlackConf) check(bad func(key, got, want string) error) error {
+	if c.Secret == "" || len(c.People) == 0 {
+		return bad("watch.slack", "a part of it", "signing_secret_file and people, such as {U02ABCDEF: ana@example.com}")
+	}
+	for id, address := range c.People {
+		if !slackUser.MatchString(id) || !strings.Contains(address, "@") {
+			return bad("watch.slack.people", id+": "+address, "Slack's id of a person, such as U02ABCDEF, and the address that they confirmed here")
+		}
+	}
+	return nil
 }
 
 var goodCommand = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
@@ -52,6 +74,11 @@ func (c WatchConf) check(bad func(key, got, want string) error) error {
 	for name, path := range c.Commands {
 		if !goodCommand.MatchString(name) || !filepath.IsAbs(path) || filepath.Clean(path) != path {
 			return bad("watch.commands", name+": "+path, "a name of small letters, digits and hyphens, and the whole path of a program without arguments")
+		}
+	}
+	if c.Slack != nil {
+		if err := c.Slack.check(bad); err != nil {
+			return err
 		}
 	}
 	if c.Locations != "" && !filepath.IsAbs(c.Locations) {
@@ -110,7 +137,15 @@ func (a *App) buildWatch() (err error) {
 	if err != nil {
 		return err
 	}
-	a.watch, err = watch.New(watch.Deps{DB: a.db, Keys: a.ring, Access: a.access, Notify: a.notify, Rules: clause.NewLive[watch.Rules](a.now), Audience: a.audience, Origin: a.config.Origin(), Company: company,
+	var slack *watch.Slack
+	if c := a.config.Watch.Slack; c != nil {
+		b, err := a.readSecret(c.Secret)
+		if err != nil {
+			return fmt.Errorf("watch.slack: %w", err)
+		}
+		slack = &watch.Slack{Key: secret.NewBytes([]byte(strings.TrimSpace(string(b)))), People: c.People}
+	}
+	a.watch, err = watch.New(watch.Deps{Slack: slack, DB: a.db, Keys: a.ring, Access: a.access, Notify: a.notify, Rules: clause.NewLive[watch.Rules](a.now), Audience: a.audience, Origin: a.config.Origin(), Company: company,
 		Folders: map[string]string{"data": a.dir}, Zone: time.Local, Sources: append(a.spending(), []watch.Source{
 			{Name: "database", Every: 30 * time.Second, Read: a.readDatabase},
 			{Name: "queue", Every: time.Minute, Read: a.readQueue},

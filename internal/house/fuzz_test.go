@@ -20,6 +20,7 @@ var fuzzed = map[string]string{
 	"return paths":                    "internal/web FuzzReturnPath",
 	"tables of places":                "internal/watch/place FuzzLoad",
 	"Bearer":                          "internal/web FuzzBearer",
+	"requests of Slack":               "internal/notify FuzzReadSlack",
 	"bundles of alarms":               "internal/watch FuzzAsked",
 	"directives of caches":            "internal/gateway/cache FuzzControl",
 	"headers of forward-auth":         "internal/gateway FuzzForwarded",

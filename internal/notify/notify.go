@@ -119,6 +119,7 @@ type Message struct {
 	Severity string
 	About    string // kind/id that it is about; public
 	Thread   string // messages with the same one belong together
+	Ack      string // value of a button that acknowledges, where the way has such; "" = none
 	Repeat   bool   // sent again where nobody knows whether it arrived: alarms alone
 
 	act string // of Follow
@@ -140,6 +141,7 @@ type said struct {
 	Severity string     `json:"severity"`
 	About    string     `json:"about"`
 	Thread   string     `json:"thread"`
+	Ack      string     `json:"ack,omitempty"`
 	Act      string     `json:"act,omitempty"` // acknowledge or resolve; "" = something is told
 }
 
@@ -158,7 +160,7 @@ func (s *Service) Prepare(ctx context.Context, msgs ...Message) ([]Prepared, err
 		if err := m.check(); err != nil {
 			return nil, err
 		}
-		body, err := json.Marshal(said{m.Subject, m.Text, m.Link, m.Severity, m.About, m.Thread, m.act})
+		body, err := json.Marshal(said{m.Subject, m.Text, m.Link, m.Severity, m.About, m.Thread, m.Ack, m.act})
 		if err != nil {
 			return nil, fmt.Errorf("encode a message: %w", err)
 		}
@@ -192,7 +194,7 @@ func (m *Message) check() error {
 	bad := func(what, want string) error {
 		return fault.New(fault.Invalid, "message_invalid", fault.Public{Problem: "A message cannot be sent: " + what + ".", Expected: want})
 	}
-	head := m.Channel + m.To + m.Subject + m.About + m.Thread
+	head := m.Channel + m.To + m.Subject + m.About + m.Thread + m.Ack
 	if m.Link != nil {
 		head += m.Link.Text + m.Link.URL
 	}

@@ -199,3 +199,33 @@ func TestTryHasItsVersionOfTLS(t *testing.T) { // breaks: mon.notify
 		}
 	}
 }
+
+// A message to Slack has a button that acknowledges where it is asked for, beside the link.
+func TestSlackMessageHasAButton(t *testing.T) { // breaks: mon.notify
+	w := open(t, ledgertest.Open(t, jobs.Schema(), notify.Schema()), nil)
+	h := newHook(t, func(http.ResponseWriter, int) {})
+	w.channel(notify.Slack, h.URL)
+	m := msg("alarm/1")
+	m.Ack = "a1 a2"
+	w.queue(m, msg("alarm/2"))
+	w.until("alarm/1", notify.Accepted, 0)
+	w.until("alarm/2", notify.Accepted, 0)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	both := strings.Join(h.bodies, " ")
+	if n := strings.Count(both, `"action_id":"acknowledge","value":"a1 a2"`); n != 1 || strings.Count(both, `"url":`) != 2 {
+		t.Errorf("%s", both)
+	}
+}
+
+// Whatever comes in the name of Slack is read or refused, and never read without its signature.
+func FuzzReadSlack(f *testing.F) {
+	now := time.Unix(1_700_000_000, 0)
+	f.Add("1700000000", "v0=00", []byte("payload=%7B%7D"))
+	f.Add("1700000000", "", []byte(`payload={"type":"block_actions","user":{"id":"U02ELI"},"actions":[{"action_id":"acknowledge","value":"a"}]}`))
+	f.Fuzz(func(t *testing.T, at, sig string, body []byte) {
+		if p, err := notify.ReadSlack(secret.Random(32), http.Header{"X-Slack-Request-Timestamp": {at}, "X-Slack-Signature": {sig}}, body, now); err == nil {
+			t.Fatalf("%+v was read without the key", p)
+		}
+	})
+}

@@ -184,9 +184,11 @@ func slackBody(t *try) any {
 		Text string `json:"text"`
 	}
 	type button struct {
-		Type string `json:"type"`
-		Text words  `json:"text"`
-		URL  string `json:"url"`
+		Type  string `json:"type"`
+		Text  words  `json:"text"`
+		URL   string `json:"url,omitempty"`
+		Act   string `json:"action_id,omitempty"`
+		Value string `json:"value,omitempty"`
 	}
 	type block struct {
 		Type     string   `json:"type"`
@@ -195,11 +197,15 @@ func slackBody(t *try) any {
 	}
 	said := *t
 	said.Link = nil
+	buttons := []button{{Type: "button", Text: words{"plain_text", cut(t.Link.Text, 75)}, URL: t.Link.URL}}
+	if t.Ack != "" {
+		buttons = append(buttons, button{Type: "button", Text: words{"plain_text", "I look at it"}, Act: AcknowledgeAct, Value: t.Ack})
+	}
 	return struct {
 		Text   string  `json:"text"`
 		Blocks []block `json:"blocks"`
 	}{text, []block{{Type: "section", Text: &words{"mrkdwn", cut(slackText(&said), mostSection)}},
-		{Type: "actions", Elements: []button{{"button", words{"plain_text", cut(t.Link.Text, 75)}, t.Link.URL}}}}}
+		{Type: "actions", Elements: buttons}}}
 }
 
 // pagerDutyEvent is one of the Events API, version 2.

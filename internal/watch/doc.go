@@ -50,6 +50,6 @@
 // may be told each minute that it lives (beat.go).
 //
 // For: engineer, owner. Read watch.go, pack.go, rule.go; then follow.go, reading.go,
-// alarm.go, step.go, tell.go, beat.go; meters.go, gauge.go, sample.go, gate.go, learn.go, habits.go, unusual.go, usual.go, view_usual.go; own.go, own_log.go, own_watch.go, backtest.go, lesson.go, regress.go, gated.go; monthly.go, silence.go, hide.go, mute.go, flap.go, link.go,
+// alarm.go, step.go, tell.go, beat.go; meters.go, gauge.go, sample.go, gate.go, learn.go, habits.go, unusual.go, usual.go, view_usual.go; own.go, own_log.go, own_watch.go, backtest.go, lesson.go, regress.go, gated.go; monthly.go, silence.go, hide.go, mute.go, flap.go, link.go, slack.go, ground.go, bundle.go,
 // trial.go, alertmanager.go, clauses.go.
 package watch

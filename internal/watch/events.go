@@ -231,6 +231,17 @@ func (e LinkRefused) About() ledger.About {
 	return ledger.About{Name: "watch.link-refused", Clause: notified}
 }
 
+// ButtonRefused is a button of Slack that acknowledges nothing.
+type ButtonRefused struct {
+	Cause string `class:"public"`
+	User  string `class:"personal"` // Slack's id; empty where it is not known that it comes from Slack
+}
+
+// About implements ledger.Event.
+func (e ButtonRefused) About() ledger.About {
+	return ledger.About{Name: "watch.button-refused", Clause: notified}
+}
+
 // RulesFired are rules that were fired in a trial, through all of it, and left nothing.
 type RulesFired struct {
 	Rules  []string `class:"public"`

@@ -29,6 +29,15 @@ func Deaf(r Rule) Rule {
 // VersionOf names what a rule of the pack says.
 func VersionOf(rule string) string { return index().byID[rule].version() }
 
+// ButtonOf is the value of the button under a message about alarms.
+func ButtonOf(s *Service, kind string, ids ...string) string {
+	var as []*Alarm
+	for _, id := range ids {
+		as = append(as, &Alarm{ID: id})
+	}
+	return s.buttonOf(kind, as)
+}
+
 // NotFired is what a trial says of a rule.
 var NotFired = errNotFired
 

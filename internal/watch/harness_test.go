@@ -44,6 +44,7 @@ type world struct {
 	closed  bool // the application is in maintenance
 	node    string
 	places  *place.Table
+	slack   *watch.Slack
 	linked  string // what a silence may belong to
 
 	journal *journal.Journal
@@ -81,6 +82,7 @@ func (w *world) again() {
 	w.t.Helper()
 	d := watchtest.Deps(w.t, w.Kit, w.notify, &w.past)
 	d.Rules, d.Folders, d.Sources, d.Outside, d.Node, d.Places = w.rules, map[string]string{"data": w.dir}, w.sources, w.outside, w.node, w.places
+	d.Slack = w.slack
 	d.Exists = func(_ ctxt, _ actor.Actor, kind, id string) error {
 		if kind+"/"+id != w.linked {
 			return errors.New("there is none")

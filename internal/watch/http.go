@@ -21,7 +21,7 @@ func (s *Service) Routes() []web.Route {
 	}
 	bundle := on("GET "+v1+"/alarms/{id}/bundle", true, s.getBundle, web.Doc{Summary: "An alarm with its evidence, as a zip that writ verify checks without this server", Errors: []string{"alarm_unknown", "alarm_state"}})
 	bundle.Time = -time.Second // as long as it takes
-	return append(slices.Concat(s.alertmanager(), s.ownRoutes(on), s.gaugeRoutes(on)), []web.Route{
+	return append(slices.Concat(s.alertmanager(), s.slackRoutes(), s.ownRoutes(on), s.gaugeRoutes(on)), []web.Route{
 		bundle,
 		on("GET "+v1+"/alarms", true, s.getAlarms, web.Doc{Summary: "Alarms: those that fire first, then the newest", Query: []string{"open", "rule"}, Out: alarmsOut{}}),
 		on("GET "+v1+"/alarms/{id}", true, s.getAlarm, web.Doc{Summary: "One alarm, with what it rests on and whom it reached", Out: detailOut{}, Errors: []string{"alarm_unknown"}}),

@@ -57,7 +57,7 @@ func (s *Service) deliver(ctx context.Context, as []*Alarm, level int64, base no
 		m := base
 		m.Channel = c.Name
 		if c.Kind != notify.Mail {
-			m.Link = &mail.Link{Text: "Acknowledge it", URL: s.Origin + atAlarm + first.ID}
+			m.Link, m.Ack = &mail.Link{Text: "Acknowledge it", URL: s.Origin + atAlarm + first.ID}, s.buttonOf(c.Kind, as)
 			ms = append(ms, m)
 			continue
 		}

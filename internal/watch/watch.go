@@ -80,7 +80,7 @@ type Journal interface {
 	Export(ctx context.Context, who actor.Actor, ev journal.Evidence, w io.Writer) error
 }
 
-// Deps are what a Service is made of; all but Zone, Sources, Exists, Maintenance, Node, Outside and Places are needed.
+// Deps are what a Service is made of; all but Zone, Sources, Slack, Exists, Maintenance, Node, Outside and Places are needed.
 type Deps struct {
 	DB     *ledger.DB
 	Keys   Keys
@@ -96,6 +96,8 @@ type Deps struct {
 	Sources  []Source          // of readings, beside this machine's
 	History  History           // for back-tests
 	Journal  Journal
+	// Slack is how people acknowledge by a button of a message; nil = not at all.
+	Slack *Slack
 	// Exists says whether there is a clause, or an incident, that somebody names; nil = there is none.
 	Exists func(ctx context.Context, who actor.Actor, kind, id string) error
 	// Maintenance reports whether the application is closed on purpose.
