@@ -380,6 +380,8 @@ func fold(m *series.Meter, ps []series.Point, step time.Duration, from, until ti
 		sum.Observed += p.Observed
 		if m.Kind == series.Gauge {
 			sum.Value += p.Value * float64(p.Count)
+		} else if m.Kind == series.Union { // of two steps, the same may be in both
+			sum.Value = max(sum.Value, p.Value)
 		} else {
 			sum.Value += p.Value
 		}
@@ -396,7 +398,7 @@ func fold(m *series.Meter, ps []series.Point, step time.Duration, from, until ti
 }
 
 func (c *Console) draw(id string, a *watch.Picture, cols []chart.Column, tiny bool) drawn {
-	k := chart.Chart{ID: id, Title: a.Of.Says, From: a.From, Until: a.Until, Step: a.Step, Columns: cols, Small: tiny, Bars: a.Of.Kind == series.Count || a.Of.Unit == "bytes", Format: func(v float64) string { return amount(&a.Of, v) }}
+	k := chart.Chart{ID: id, Title: a.Of.Says, From: a.From, Until: a.Until, Step: a.Step, Columns: cols, Small: tiny, Bars: a.Of.Kind == series.Count || a.Of.Kind == series.Union || a.Of.Unit == "bytes", Format: func(v float64) string { return amount(&a.Of, v) }}
 	for i := range a.Points {
 		p := &a.Points[i]
 		x := chart.Point{At: p.At, Value: p.Value, Gap: p.Gap()}
@@ -434,6 +436,9 @@ func valueNames(m *series.Meter) []string {
 		return []string{"Mean", "Highest"}
 	case m.Kind == series.Spread && m.Unit != "bytes":
 		return []string{"95 of 100 within", "Half within", "How many"}
+	}
+	if m.Kind == series.Union {
+		return []string{"Most in a step"}
 	}
 	return []string{"How much"}
 }

@@ -147,6 +147,9 @@ func (s *Service) tellLost(ctx context.Context) error {
 	return nil
 }
 
+// differentOf are the meters that count each of a dimension once.
+var differentOf = map[string]string{byPerson: "people.different", byNetwork: "networks.different", byTeam: "teams.different"}
+
 func (s *Service) countRequest(ctx context.Context, r *Request) {
 	labels := make([]series.Label, 0, 6)
 	put := func(dimension, v string) {
@@ -164,6 +167,11 @@ func (s *Service) countRequest(ctx context.Context, r *Request) {
 		s.series.Add(series.Event{At: r.At, Meter: meter, N: n, Value: v, Labels: labels})
 	}
 	add("requests", 1, 0)
+	for _, l := range labels {
+		if meter := differentOf[l.Dimension]; meter != "" {
+			s.series.Add(series.Event{At: r.At, Meter: meter, Thing: l.Value})
+		}
+	}
 	if r.Refused {
 		add("requests.refused", 1, 0)
 	}

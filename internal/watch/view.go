@@ -32,9 +32,9 @@ func Views() []View {
 	return []View{
 		{"traffic", "Traffic", "What the gate answered, and how much of it went out.", []string{"requests", "bytes.out", "records"}, []string{byKind, byRoute, byTeam}, false},
 		{"endpoints", "Endpoints", "Which routes are asked for.", []string{"requests", "requests.refused"}, []string{byRoute}, false},
-		{"teams", "Teams", "Which teams use it.", []string{"requests", "bytes.out"}, []string{byTeam}, false},
-		{"people", "People", "Who uses it. People stand here as in the journal.", []string{"requests", "records"}, []string{byPerson}, false},
-		{"networks", "Networks", "From where it is used. Networks stand here as in the journal, under another name each month.", []string{"requests", "requests.refused"}, []string{byNetwork}, false},
+		{"teams", "Teams", "Which teams use it.", []string{"requests", "bytes.out", "teams.different"}, []string{byTeam}, false},
+		{"people", "People", "Who uses it. People stand here as in the journal.", []string{"requests", "bytes.out", "records", "people.different"}, []string{byPerson}, false},
+		{"networks", "Networks", "From where it is used. Networks stand here as in the journal, under another name each month.", []string{"requests", "bytes.out", "requests.refused", "networks.different"}, []string{byNetwork}, false},
 		{"latency", "Latency", "How long answers took: the middle one, and the range up to the slowest in a hundred.", []string{"latency"}, []string{byRoute, byTeam}, false},
 		{"errors", "Errors", "Answers of 500 and above.", []string{"requests.failed", "requests.refused"}, []string{byRoute, byTeam}, true},
 		{"saturation", "Saturation", "How full this machine is.", []string{"host.cpu", "host.memory", "host.disk", "host.pressure", "process.files"}, []string{byPart}, false},

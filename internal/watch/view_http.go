@@ -54,7 +54,7 @@ type (
 	}
 )
 
-var kindWords = map[series.Kind]string{series.Count: "count", series.Spread: "spread", series.Gauge: "level"}
+var kindWords = map[series.Kind]string{series.Count: "count", series.Spread: "spread", series.Gauge: "level", series.Union: "different"}
 
 func (s *Service) getSeries(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	q, err := QuestionOf(r.URL.Query(), s.Now())

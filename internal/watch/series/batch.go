@@ -24,6 +24,7 @@ type slot struct {
 type cell struct {
 	n, sum, high int64
 	sketch       *Sketch
+	union        *Distinct
 }
 
 // NewBatch makes an empty one.
@@ -46,7 +47,7 @@ func (b *Batch) Len() int { return len(b.cells) }
 // add reports whether the event counts. The caller holds the service's mu.
 func (b *Batch) add(e *Event) bool {
 	s, m := b.s, b.s.Meter(e.Meter)
-	if m == nil || e.N < 0 || math.IsNaN(e.Value) || math.IsInf(e.Value, 0) {
+	if m == nil || e.N < 0 || m.Kind == Union && e.Thing == "" || math.IsNaN(e.Value) || math.IsInf(e.Value, 0) {
 		s.unknown.Add(1)
 		return false
 	}
@@ -73,6 +74,14 @@ func (b *Batch) cell(k slot) *cell {
 
 func (c *cell) add(m *Meter, e *Event, spread bool) {
 	n := max(e.N, 1)
+	if m.Kind == Union {
+		if c.union == nil {
+			c.union = &Distinct{}
+		}
+		c.n += n
+		c.union.Add(e.Thing)
+		return
+	}
 	v := int64(1)
 	if m.Kind != Count {
 		v = int64(math.Round(max(min(e.Value*m.scale(), most), -most)))
@@ -103,6 +112,14 @@ func held(sum int64) int64 { return max(min(sum, mostSum), -mostSum) }
 
 // merge adds all of another cell.
 func (c *cell) merge(o *cell) {
+	if o.union != nil {
+		if c.union == nil {
+			c.union = &Distinct{}
+		}
+		if err := c.union.Merge(o.union); err != nil {
+			panic(err) // all have the same number of registers
+		}
+	}
 	if c.n == 0 || o.high > c.high {
 		c.high = o.high
 	}

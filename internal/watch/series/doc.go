@@ -16,7 +16,7 @@
 //	points, err := s.Range(ctx, series.Query{Meter: "requests", Dimension: "route", Label: "/orders/{id}", From: a, Until: b, Step: time.Hour})
 //	rows, err := s.Top(ctx, series.Query{Meter: "requests", Dimension: "team", From: a, Until: b}, 10)
 //
-// A point's Value is the sum (Count, Spread) or the mean (Gauge). Observed is the share of its
+// A point's Value is the sum (Count, Spread), the mean (Gauge), or how many there were (Union). Observed is the share of its
 // minutes in which the source was there without a hole; where that is 0 the point is a gap:
 // nobody knows, which is not zero. Steps under a minute come from memory, of this node alone,
 // for the last ten minutes; steps from a minute on come from the finest rows that fit the step.
@@ -40,5 +40,5 @@
 // BUG(node): seconds are of this node alone, and a minute in which one of two nodes was away
 // counts as observed.
 //
-// For: engineer, owner. Read series.go, batch.go, write.go, read.go; then sketch.go, observed.go.
+// For: engineer, owner. Read series.go, batch.go, write.go, read.go; then sketch.go, distinct.go, observed.go.
 package series

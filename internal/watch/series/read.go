@@ -24,7 +24,7 @@ type Query struct {
 // Point is one step of a series.
 type Point struct {
 	At            time.Time
-	Value         float64 // the sum (Count, Spread) or the mean (Gauge)
+	Value         float64 // the sum (Count, Spread), the mean (Gauge), or how many there were (Union)
 	Count         int64   // how often
 	High          float64 // the highest value (Spread, Gauge)
 	P50, P95, P99 float64 // of Spread
@@ -142,7 +142,7 @@ func (s *Service) rows(ctx context.Context, query string, k key, a, b int64, put
 		if err := scan(&at, &c.n, &c.sum, &c.high, &sketch); err != nil {
 			return err
 		}
-		if err := c.spread(sketch); err != nil {
+		if err := c.spread(s.Meter(k.meter), sketch); err != nil {
 			return err
 		}
 		put(at, c)
@@ -154,9 +154,13 @@ func (s *Service) rows(ctx context.Context, query string, k key, a, b int64, put
 	return nil
 }
 
-func (c *cell) spread(sketch []byte) error {
+func (c *cell) spread(m *Meter, sketch []byte) error {
 	if len(sketch) == 0 {
 		return nil
+	}
+	if m.Kind == Union {
+		c.union = &Distinct{}
+		return c.union.UnmarshalBinary(sketch)
 	}
 	c.sketch = &Sketch{}
 	return c.sketch.UnmarshalBinary(sketch)
@@ -164,6 +168,12 @@ func (c *cell) spread(sketch []byte) error {
 
 func (m *Meter) point(c *cell) Point {
 	p := Point{Count: c.n, Value: float64(c.sum) / m.scale()}
+	if m.Kind == Union {
+		if p.Value = 0; c.union != nil {
+			p.Value = float64(c.union.Count())
+		}
+		return p
+	}
 	if m.Kind == Count {
 		return p
 	}
@@ -226,7 +236,7 @@ func (s *Service) Top(ctx context.Context, q Query, n int) ([]Row, error) {
 	}
 	slices.SortFunc(out, func(x, y Row) int { return cmp.Or(cmp.Compare(y.Value, x.Value), cmp.Compare(x.Label, y.Label)) })
 	out = out[:min(n, len(out))]
-	if m.Kind == Spread {
+	if m.Kind == Spread || m.Kind == Union {
 		return out, s.quantiles(ctx, m, out, list, a, b)
 	}
 	return out, nil
@@ -247,6 +257,9 @@ func (s *Service) quantiles(ctx context.Context, m *Meter, rows []Row, list stri
 		}
 		s.mu.Unlock()
 		p := m.point(sum)
+		if m.Kind == Union {
+			rows[i].Value = p.Value
+		}
 		rows[i].P50, rows[i].P95, rows[i].P99 = p.P50, p.P95, p.P99
 	}
 	return nil
@@ -265,7 +278,7 @@ func (s *Service) Minute(ctx context.Context, at time.Time, fn func(Row) error) 
 		if m == nil { // of another version
 			return nil
 		}
-		if err := c.spread(sketch); err != nil {
+		if err := c.spread(m, sketch); err != nil {
 			return err
 		}
 		r.Point = m.point(c)

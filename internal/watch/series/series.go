@@ -23,6 +23,7 @@ const (
 	Count  Kind = iota // how often
 	Spread             // how much: values add up, and their quantiles are kept
 	Gauge              // how high: the mean and the highest are kept
+	Union              // how many different things: each counts once, in whatever span
 )
 
 // Whole is the dimension of everything together; its label is "".
@@ -68,6 +69,7 @@ type Event struct {
 	Meter  string
 	N      int64   // how often; 0 = once
 	Value  float64 // of each, for Spread and Gauge
+	Thing  string  // for Union; without it the event does not count
 	Labels []Label // an empty value counts in no label
 }
 

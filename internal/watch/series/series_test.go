@@ -22,6 +22,7 @@ import (
 var meters = []series.Meter{
 	{Name: "requests", Kind: series.Count, Source: "gate", Dimensions: []string{"route", "team"}},
 	{Name: "latency", Kind: series.Spread, Source: "gate", Unit: "µs", Dimensions: []string{"route"}},
+	{Name: "people", Kind: series.Union, Source: "gate"},
 	{Name: "cpu", Kind: series.Gauge, Source: "host", Unit: "%", Scale: 1000, Dimensions: []string{"of"}},
 }
 

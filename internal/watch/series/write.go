@@ -87,7 +87,7 @@ func (s *Service) Write(ctx context.Context, tx *ledger.Tx, b *Batch) (done func
 // The caller holds mu.
 func (s *Service) recall(k slot, c *cell) {
 	if sec := s.second(min(k.minute/1e6+59, s.Now().Unix())); sec != nil {
-		sec.cell(k.key).merge(&cell{n: c.n, sum: c.sum, high: c.high})
+		sec.cell(k.key).merge(&cell{n: c.n, sum: c.sum, high: c.high, union: c.union})
 	}
 }
 
@@ -116,7 +116,7 @@ func (s *Service) write(ctx context.Context, tx *ledger.Tx, b *Batch, slots []sl
 		}
 		for i, t := range tables {
 			for _, r := range rows[i] {
-				if r.sketch == nil {
+				if r.sketch == nil && r.union == nil {
 					plain[i] = append(plain[i], id, r.at, r.n, r.sum, r.high)
 				} else if err := t.addSpread(ctx, tx, id, &r); err != nil {
 					return fmt.Errorf("write series of %s: %w", k.meter, err)
@@ -145,20 +145,35 @@ func (t *table) addAll(ctx context.Context, tx *ledger.Tx, values []any) error {
 	return nil
 }
 
-// addSpread adds a row with quantiles.
+// joined is what a row keeps of its own and of what it had.
+func (c *cell) joined(old []byte) ([]byte, error) {
+	if c.union != nil {
+		sum := &Distinct{}
+		if err := sum.UnmarshalBinary(old); err != nil {
+			return nil, err
+		}
+		if err := sum.Merge(c.union); err != nil {
+			return nil, err
+		}
+		return sum.MarshalBinary()
+	}
+	sum := &Sketch{}
+	if len(old) > 0 {
+		if err := sum.UnmarshalBinary(old); err != nil {
+			return nil, err
+		}
+	}
+	sum.Merge(c.sketch)
+	return sum.MarshalBinary()
+}
+
+// addSpread adds a row with quantiles, or with what was different.
 func (t *table) addSpread(ctx context.Context, tx *ledger.Tx, id int64, r *row) error {
 	var old []byte // the row is ours from here on
 	if err := ledger.One(ctx, tx, t.spread, []any{&old}, id, r.at, r.n, r.sum, r.high); err != nil {
 		return err //nolint:wrapcheck // its caller says which
 	}
-	sum := &Sketch{}
-	if len(old) > 0 {
-		if err := sum.UnmarshalBinary(old); err != nil {
-			return err
-		}
-	}
-	sum.Merge(r.sketch)
-	b, err := sum.MarshalBinary()
+	b, err := r.joined(old)
 	if err != nil {
 		return err
 	}
