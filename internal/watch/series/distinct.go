@@ -7,6 +7,9 @@ import (
 	"github.com/axiomhq/hyperloglog"
 )
 
+// registers of it are 2 to the power of this: New14.
+const registers = 14
+
 var errDistinct = errors.New("series: this is no count of different things")
 
 // Distinct is how many different things there were, near enough: HyperLogLog++ (Heule, Nunkesser,
@@ -56,7 +59,7 @@ func (d *Distinct) UnmarshalBinary(b []byte) (err error) {
 	if len(b) == 0 {
 		return nil
 	}
-	if len(b) > 64<<10 {
+	if len(b) > 64<<10 || len(b) < 2 || b[1] != registers { // of another precision it could not be merged
 		return errDistinct
 	}
 	defer func() { // its reader trusts the lengths it is told
