@@ -97,10 +97,11 @@ type VaultConf struct {
 
 // StatusConf holds machine settings of the status page.
 type StatusConf struct {
-	Host   string      `yaml:"host,omitempty"`   // a public name at which the page is alone, at /: status.example.com
-	Export string      `yaml:"export,omitempty"` // a folder that outlives this server, where the page is written as files; in this folder or absolute
-	Places []PlaceConf `yaml:"places,omitempty"` // object stores that it is published to as well
-	Posts  []PostConf  `yaml:"posts,omitempty"`  // accounts on other networks
+	Host    string      `yaml:"host,omitempty"`                // a public name at which the page is alone, at /: status.example.com
+	Export  string      `yaml:"export,omitempty"`              // a folder that outlives this server, where the page is written as files; in this folder or absolute
+	Places  []PlaceConf `yaml:"places,omitempty"`              // object stores that it is published to as well
+	Posts   []PostConf  `yaml:"posts,omitempty"`               // accounts on other networks
+	Confirm bool        `yaml:"confirm_maintenance,omitempty"` // maintenance begins once a person says that it may, and not by the clock alone
 }
 
 const configName = "writ.yaml"

@@ -9,6 +9,7 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/clause"
+	"writ/internal/gateway"
 	"writ/internal/gateway/trail"
 	"writ/internal/identity"
 	"writ/internal/incident"
@@ -37,7 +38,7 @@ func (a *App) buildIncidents() (err error) {
 	if err != nil {
 		return err
 	}
-	if a.status, err = status.New(status.Deps{DB: a.db, Ring: a.ring, Letters: a.mail, Courier: a.mail, Hooks: a.notify, Reach: a.notify, Leases: a.leases(), Jobs: a.jobs, Access: a.access, Company: company, Origin: a.config.Origin(), Host: a.config.Status.Host, Now: a.now, Log: log, Names: people.names, Folder: folder, Places: places, Record: a.journal, Closed: a.gateClosed}); err != nil {
+	if a.status, err = status.New(status.Deps{DB: a.db, Ring: a.ring, Letters: a.mail, Courier: a.mail, Hooks: a.notify, Reach: a.notify, Leases: a.leases(), Jobs: a.jobs, Access: a.access, Company: company, Origin: a.config.Origin(), Host: a.config.Status.Host, Now: a.now, Log: log, Names: people.names, Folder: folder, Places: places, Record: a.journal, Closed: a.gateClosed, Gate: windowGate{a}, Asks: a.config.Status.Confirm}); err != nil {
 		return err
 	}
 	outlets, err := a.outlets()
@@ -54,6 +55,19 @@ func (a *App) buildIncidents() (err error) {
 		a.journal.Follow(incident.Followed, a.incident.Follow)
 	}
 	return err
+}
+
+// windowGate closes the gate for maintenance.
+type windowGate struct{ a *App }
+
+// HoldClosed implements status.Gate.
+func (g windowGate) HoldClosed(ctx context.Context, who actor.Actor, name string, until time.Time) error { // clause: inc.loss-maintenance
+	return g.a.gateway.HoldClosed(ctx, who, gateway.Hold{Name: name, Until: until})
+}
+
+// Release implements status.Gate.
+func (g windowGate) Release(ctx context.Context, who actor.Actor, name string) error {
+	return g.a.gateway.Release(ctx, who, name)
 }
 
 // readReport takes a letter to the address for reports. Nothing is written back to that address.

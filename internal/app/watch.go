@@ -154,7 +154,7 @@ func (a *App) buildWatch() (err error) {
 			{Name: "status-page", Every: time.Minute, Read: a.readCopies},
 			{Name: "exports", Every: time.Minute, Read: a.readExports},
 			{Name: rota.Looked, Every: rota.Every, Read: a.readRotas},
-		}...), History: watchPast{a}, Journal: a.journal, Exists: a.linked, Maintenance: a.inMaintenance, Node: nodeName(), Outside: a.outside(), Places: places, Now: a.now, Log: a.log.With("module", "watch")})
+		}...), History: watchPast{a}, Journal: a.journal, Exists: a.linked, Maintenance: a.inMaintenance, Worked: func(on string) string { return a.status.Worked(on) }, Node: nodeName(), Outside: a.outside(), Places: places, Now: a.now, Log: a.log.With("module", "watch")})
 	if err != nil {
 		return err
 	}

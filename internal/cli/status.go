@@ -13,7 +13,7 @@ import (
 
 func (a *app) statusCommand() *cobra.Command {
 	return a.group("status", "Keep the public status page", "The status page shows the components of the service, incidents and maintenance, at /-/status. Incidents post to it\nthemselves: writ incident update.",
-		"  writ status show\n  writ status add Sign-in --group Accounts", a.statusShow(), a.statusAdd(), a.statusSet(), a.statusRetire(), a.statusPlan(), a.statusExtend(), a.statusEnd(), a.statusSubscribers(), a.statusExport())
+		"  writ status show\n  writ status add Sign-in --group Accounts", a.statusShow(), a.statusAdd(), a.statusSet(), a.statusRetire(), a.statusPlan(), a.statusExtend(), a.statusBegin(), a.statusEnd(), a.statusCovers(), a.statusSubscribers(), a.statusExport())
 }
 
 func (a *app) statusShow() *cobra.Command {
@@ -40,6 +40,7 @@ func (a *app) statusShow() *cobra.Command {
 				Windows []struct {
 					ID, Title, State string
 					Starts, Ends     time.Time
+					Closes, Waits    bool
 				}
 				Subscribers int
 				Webhooks    int
@@ -67,7 +68,14 @@ func (a *app) statusShow() *cobra.Command {
 				t.row(y.ID, y.Name, y.State, a.when(y.Since))
 			}
 			for _, y := range x.Windows {
-				t.row(y.ID, y.Title, y.State, a.when(y.Starts))
+				state := y.State
+				if y.Closes {
+					state += ", closes the gate"
+				}
+				if y.Waits {
+					state += ", waits for a word: writ status begin " + y.ID
+				}
+				t.row(y.ID, y.Title, state, a.when(y.Starts))
 			}
 			if p := x.Promises; p.Given > 0 {
 				defer a.say("Of %s when service returns, %d kept; half of them were off by at most %.0f minutes.", count(p.Given, "promise", "promises"), p.Kept, p.Median)
@@ -130,7 +138,8 @@ func (a *app) statusRetire() *cobra.Command {
 func (a *app) statusPlan() *cobra.Command {
 	var starts, lasts, body string
 	var components []string
-	c := &cobra.Command{Use: "plan TITLE", Short: "Announce maintenance", Long: "Announces maintenance. It begins and ends by the clock.", Example: "  writ status plan \"New disks\" --starts 24h --lasts 2h --component 7k2m9q4t8w1x", Args: cobra.ExactArgs(1),
+	var closes bool
+	c := &cobra.Command{Use: "plan TITLE", Short: "Announce maintenance", Long: "Announces maintenance. It begins and ends by the clock, or begins once somebody says so where writ.yaml asks for that (status: confirm_maintenance: true).\nWith --close-gate nobody gets to the application while it lasts: visitors are told when it opens again.", Example: "  writ status plan \"New disks\" --starts 24h --lasts 2h --component 7k2m9q4t8w1x", Args: cobra.ExactArgs(1),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			from, err := a.moment(starts)
 			if err != nil {
@@ -145,7 +154,7 @@ func (a *app) statusPlan() *cobra.Command {
 				return err
 			}
 			var raw json.RawMessage
-			if err := conn.post(c.Context(), "status/windows", map[string]any{"title": args[0], "body": body, "components": components, "starts": from, "ends": from.Add(d)}, &raw); err != nil {
+			if err := conn.post(c.Context(), "status/windows", map[string]any{"title": args[0], "body": body, "components": components, "starts": from, "ends": from.Add(d), "closes": closes}, &raw); err != nil {
 				return err
 			}
 			return a.done("It is announced.", raw)
@@ -154,8 +163,23 @@ func (a *app) statusPlan() *cobra.Command {
 	c.Flags().StringVar(&lasts, "lasts", "1h", "how long it takes")
 	c.Flags().StringVar(&body, "body", "", "what is done, for the public")
 	c.Flags().StringArrayVar(&components, "component", nil, "id of a component that it touches; repeat it")
+	c.Flags().BoolVar(&closes, "close-gate", false, "nobody gets to the application while it lasts")
 	_ = c.MarkFlagRequired("starts") // the flag is there
 	return c
+}
+
+func (a *app) statusBegin() *cobra.Command {
+	return &cobra.Command{Use: "begin MAINTENANCE", Short: "Say that maintenance may begin", Long: "Says that maintenance may begin, from an hour before it does. Where it is due already, it begins now.", Example: "  writ status begin 7k2m9q4t8w1x", Args: cobra.ExactArgs(1),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			return a.changed(c, http.MethodPost, "status/windows/"+url.PathEscape(args[0])+"/begin", nil, "It may begin.")
+		})}
+}
+
+func (a *app) statusCovers() *cobra.Command {
+	return &cobra.Command{Use: "covers COMPONENT [INSTANCE]...", Short: "Say what a component stands on", Long: "Says what a component stands on, as the label instance of alarms names it (writ watch alarms). While maintenance that touches the component is under way,\nalarms of load and traffic about these are no news; all others are told. Without an instance it stands on nothing.", Example: "  writ status covers 7k2m9q4t8w1x upstream/unzoned", Args: cobra.MinimumNArgs(1),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			return a.changed(c, http.MethodPut, "status/components/"+url.PathEscape(args[0])+"/covers", map[string]any{"covers": append([]string{}, args[1:]...)}, "It is noted.")
+		})}
 }
 
 func (a *app) statusExtend() *cobra.Command {

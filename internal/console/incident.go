@@ -58,7 +58,7 @@ func (c *Console) incidentRoutes(staff func(string, access.Action, string, web.H
 	note.Limit, learn.Limit = 256<<10, 256<<10
 	keep := staff("POST /-/console/incidents/{ref}/file", access.IncidentAct, atIncidents, c.attachToIncident)
 	keep.Limit = incident.FileLimit
-	return append(append(c.breachRoutes(staff), c.lossRoutes(staff)...), []web.Route{
+	return append(append(append(c.breachRoutes(staff), c.lossRoutes(staff)...), c.statusRoutes(staff)...), []web.Route{
 		staff("GET /-/console/incidents", access.IncidentRead, atIncidents, c.showIncidents),
 		staff("POST /-/console/incidents", access.IncidentAct, atIncidents, c.declareIncident),
 		staff("GET /-/console/incidents/{ref}", access.IncidentRead, atIncidents, c.showIncident),

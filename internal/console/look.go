@@ -284,6 +284,7 @@ var places = []struct {
 	{"Watch", "Alarms", atWatch, access.WatchRead},
 	{"Watch", "What goes on", atViews, access.WatchRead},
 	{"Incidents", "Incidents", atIncidents, access.IncidentRead},
+	{"Incidents", "Status page", atStatus, access.IncidentRead},
 	{"Record", "Journal", atJournal, access.JournalRead},
 }
 

@@ -54,6 +54,17 @@ func (k *talker) incidents(t *testing.T) {
 	k.ask(t, "status", "set", part.ID, "degraded_performance")
 	plan := decode[struct{ ID string }](t, k.ask(t, "status", "plan", "New disks", "--starts", "24h", "--lasts", "2h", "--component", part.ID))
 	k.ask(t, "status", "extend", plan.ID, "--ends", "27h")
+	k.ask(t, "status", "covers", part.ID, "upstream/unzoned")
+	must(t, 1, k.writ("status", "begin", plan.ID), "too early")
+	soon := decode[struct {
+		ID     string
+		Closes bool
+	}](t, k.ask(t, "status", "plan", "New wires", "--starts", "30m", "--lasts", "1h", "--close-gate"))
+	if !soon.Closes {
+		t.Error("the plan does not close the gate")
+	}
+	k.ask(t, "status", "begin", soon.ID)
+	k.ask(t, "status", "end", soon.ID)
 	k.ask(t, "status", "end", plan.ID)
 	// An alarm of this machine may have begun one before.
 	one := decode[struct{ Ref string }](t, k.ask(t, "incident", "declare", "nobody can sign in", "--component", "Sign-in", "--since", "20m")).Ref

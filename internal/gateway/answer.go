@@ -33,7 +33,7 @@ func (v *visit) answer(ref *refusal) {
 	if v.target.raw == "" {
 		v.r.URL.Path, v.r.URL.RawPath, v.r.URL.RawQuery = "/", "", "" // not canonical: not to be shown or returned to
 	}
-	var err error = ref.err
+	var err error = v.mode.comeBack(ref, v.g.now())
 	if ref.whole != nil {
 		err = ref.whole
 	}

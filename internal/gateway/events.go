@@ -94,9 +94,11 @@ func (e WroteWhileClosed) About() ledger.About {
 
 // ModeChanged says that the gate was closed in some way or opened again.
 type ModeChanged struct {
-	From   string `class:"public"`
-	To     string `class:"public"`
-	Share  int    `class:"public"` // per cent of the teams, when staged
+	From   string    `class:"public"`
+	To     string    `class:"public"`
+	Share  int       `class:"public"` // per cent of the teams, when staged
+	Hold   string    `class:"public"` // what closed or opened it for a time, or moved that time; "" = a person or an incident
+	Until  time.Time `class:"public"` // announced end of what holds it
 	reason string
 }
 

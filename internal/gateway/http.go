@@ -39,7 +39,8 @@ type State struct {
 	Mode       string       `json:"mode"`
 	Share      int          `json:"share,omitempty"` // per cent of the teams, when staged
 	Since      time.Time    `json:"since"`
-	UnderWay   int          `json:"under_way"` // requests that the application is at work on
+	Until      time.Time    `json:"until,omitzero"` // announced end, where something holds it closed for a time
+	UnderWay   int          `json:"under_way"`      // requests that the application is at work on
 	Upstream   string       `json:"upstream"`
 	Steps      []Step       `json:"steps"`
 	Table      Table        `json:"table"`
@@ -68,7 +69,7 @@ func (g *Gateway) State() State {
 		s.Upstream = strings.TrimPrefix(s.Upstream+", "+u.URL, ", ")
 	}
 	if m := g.mode.Load(); m != nil {
-		s.Mode, s.Share, s.Since = m.mode, m.share, m.since
+		s.Mode, s.Share, s.Since, s.Until = m.mode, m.share, m.since, m.until
 	}
 	for _, st := range g.steps {
 		s.Steps = append(s.Steps, Step{st.name, st.clause})
@@ -88,7 +89,7 @@ func (g *Gateway) showMaintenance(w http.ResponseWriter, r *http.Request, _ acto
 	case Staged:
 		return refuseStaged.err
 	default:
-		return refuseMaintenance.err
+		return g.mode.Load().comeBack(refuseMaintenance, g.now())
 	}
 	return web.Redirect(w, r, "/")
 }

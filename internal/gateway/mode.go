@@ -27,6 +27,7 @@ type modeState struct {
 	mode  string
 	share int // of the teams, in per cent; only when staged
 	since time.Time
+	until time.Time // announced end, where holds alone have closed it; zero = otherwise
 }
 
 func closed(code, problem, expected, clause string) *refusal {
@@ -156,14 +157,17 @@ func (g *Gateway) SetMode(ctx context.Context, who actor.Actor, w Wish) error { 
 	}
 	var from modeState
 	r, err := g.db.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		from = modeState{}
-		if err := ledger.One(ctx, tx, selectMode, []any{&from.mode, &from.share, new(int64)}); err != nil {
-			return nil, err //nolint:wrapcheck // the ledger says what failed
+		var err error
+		if from, err = storedMode(ctx, tx); err != nil {
+			return nil, err
 		}
-		if from.mode == w.Mode && from.share == w.Share {
+		if from.mode == w.Mode && from.share == w.Share && from.until.IsZero() {
 			return nil, errSameMode
 		}
-		_, err := tx.Exec(ctx, updateMode, w.Mode, w.Share, tx.Now().UnixMicro())
+		if _, err := tx.Exec(ctx, endHolds, tx.Now().UnixMicro()); err != nil { // the mode is theirs who set it, and ends by no clock
+			return nil, err
+		}
+		_, err = tx.Exec(ctx, updateMode, w.Mode, w.Share, tx.Now().UnixMicro(), 0)
 		return ModeChanged{From: from.mode, To: w.Mode, Share: w.Share, reason: w.Reason}, err
 	})
 	if errors.Is(err, errSameMode) {
@@ -181,13 +185,11 @@ var errSameMode = errors.New("gateway: that is the mode already")
 // readMode takes up what another node has set.
 func (g *Gateway) readMode(ctx context.Context) error {
 	before := g.mode.Load()
-	var now modeState
-	var changed int64
-	if err := ledger.One(ctx, g.db, selectMode, []any{&now.mode, &now.share, &changed}); err != nil {
+	now, err := storedMode(ctx, g.db)
+	if err != nil {
 		return fmt.Errorf("read mode: %w", err)
 	}
-	now.since = time.UnixMicro(changed).UTC()
-	if before != nil && before.mode == now.mode && before.share == now.share && before.since.UnixMicro() == changed {
+	if before != nil && before.mode == now.mode && before.share == now.share && before.since.UnixMicro() == now.since.UnixMicro() && before.until.Equal(now.until) {
 		return nil
 	}
 	g.mode.CompareAndSwap(before, &now)
@@ -195,6 +197,6 @@ func (g *Gateway) readMode(ctx context.Context) error {
 }
 
 const (
-	selectMode = `SELECT mode, share, changed FROM gateway_mode WHERE one = 1`
-	updateMode = `UPDATE gateway_mode SET mode = $1, share = $2, changed = $3 WHERE one = 1`
+	selectMode = `SELECT mode, share, changed, until FROM gateway_mode WHERE one = 1`
+	updateMode = `UPDATE gateway_mode SET mode = $1, share = $2, changed = $3, until = $4 WHERE one = 1`
 )

@@ -197,6 +197,35 @@ func (s *Service) overrun(ctx context.Context) error {
 	return nil
 }
 
+// unbegun tells who acts in incidents of maintenance that is due and waits for their word: at its
+// time, and each half hour after it.
+func (s *Service) unbegun(ctx context.Context) error { // clause: inc.public-notice
+	ws, err := s.Page.Unbegun(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range ws {
+		nth := int64(s.Now().Sub(w.Starts) / unbegunEvery)
+		if known, err := s.Page.Nagged(ctx, w, nth); err != nil || known {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		letters, err := s.letters(ctx, nil, unbegunLetter(s, w))
+		if err != nil {
+			return err
+		}
+		if err := s.Page.Nag(ctx, w, nth, int64(len(letters)), func(tx *ledger.Tx) error { return s.enqueue(ctx, tx, letters) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unbegunEvery is how often they are told.
+const unbegunEvery = 30 * time.Minute
+
 // sourceOf is how an incident says what it began with.
 func sourceOf(id string) string {
 	switch kind, _, _ := strings.Cut(id, "/"); kind {

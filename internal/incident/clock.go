@@ -81,7 +81,7 @@ func (s *Service) windPublic(ctx context.Context, tx *ledger.Tx, c Case) error {
 // Tend looks at what is due: deadlines, updates, fixes, letters, and incidents that go on by
 // themselves. Two nodes may do it at once: each row has one winner.
 func (s *Service) Tend(ctx context.Context) error {
-	return errors.Join(s.watchClock(ctx), s.lapse(ctx), s.miss(ctx), s.expire(ctx), s.unreviewed(ctx), s.follow(ctx), s.goOn(ctx), s.beginLoss(ctx), s.keep(ctx), s.tellWalls(ctx), s.judge(ctx), s.scoreDrills(ctx), s.gauge(ctx), s.overrun(ctx))
+	return errors.Join(s.watchClock(ctx), s.lapse(ctx), s.miss(ctx), s.expire(ctx), s.unreviewed(ctx), s.follow(ctx), s.goOn(ctx), s.beginLoss(ctx), s.keep(ctx), s.tellWalls(ctx), s.judge(ctx), s.scoreDrills(ctx), s.gauge(ctx), s.overrun(ctx), s.unbegun(ctx))
 }
 
 // lapse makes communication overdue whose next update did not come in time.

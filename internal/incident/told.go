@@ -12,6 +12,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/incident/engine"
+	"writ/internal/incident/status"
 	"writ/internal/jobs"
 	"writ/internal/ledger"
 	"writ/internal/mail"
@@ -262,6 +263,13 @@ func signalLetter(s *Service, in Signal, source string) letter {
 		Lines: []string{by + " Nobody has taken it yet.", "It must be taken within " + web.Duration(s.Rules.Get().Acknowledge) + "."},
 		Link:  &mail.Link{Text: "Look, and take it", URL: s.Origin + "/-/console/incidents"},
 		Foot:  []string{"Declared on " + stamp(s.Now()) + "."}}}
+}
+
+func unbegunLetter(s *Service, w status.Window) letter {
+	return letter{kind: "incident.unbegun", Letter: mail.Letter{
+		Title: "Maintenance waits for your word: " + w.Title,
+		Lines: []string{"It was announced to begin at " + stamp(w.Starts) + ", and nobody said that it may. The status page says that it has not begun.", "Say that it may begin, give it another end, or take it back. At " + stamp(w.Ends) + " it is over without having taken place."},
+		Link:  &mail.Link{Text: "Decide", URL: s.Origin + "/-/console/status"}}}
 }
 
 func lateLetter(s *Service, c Case, late engine.Step, k Clock) letter {

@@ -1,6 +1,7 @@
 package incident_test
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -160,4 +161,180 @@ func TestMaintenanceRunsOver(t *testing.T) { // breaks: inc.public-notice
 	}
 	closed = false
 	after(time.Minute, status.Operational, 1)
+}
+
+// doors is a gate that maintenance closes, and others may.
+type doors struct {
+	held   map[string]time.Time
+	person bool
+}
+
+func (d *doors) HoldClosed(_ context.Context, _ actor.Actor, name string, until time.Time) error {
+	d.held[name] = until
+	return nil
+}
+
+func (d *doors) Release(_ context.Context, _ actor.Actor, name string) error {
+	delete(d.held, name)
+	return nil
+}
+
+func (w *world) doors() *doors {
+	d := &doors{held: map[string]time.Time{}}
+	w.page.Gate, w.page.Closed = d, func() bool { return d.person || len(d.held) > 0 }
+	return d
+}
+
+// ticked moves the clock, and lets the page and incidents look twice.
+func (w *world) ticked(d time.Duration) {
+	w.t.Helper()
+	w.kit.Clock.Advance(d)
+	for range 2 {
+		if err := w.page.Tend(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
+		w.tend()
+	}
+}
+
+// Maintenance that closes the gate opens it at its end, or when it is completed; who may not
+// close the gate may not plan, move or end that. Closed by somebody else too, it is not over.
+func TestMaintenanceClosesTheGate(t *testing.T) { // breaks: inc.public-notice
+	w := open(t)
+	d := w.doors()
+	now := w.kit.Clock.Now()
+	plan := func(title string, in time.Duration) status.Window {
+		t.Helper()
+		m, err := w.page.Schedule(t.Context(), w.as("dev"), status.Window{Title: title, Starts: w.kit.Clock.Now().Add(in), Ends: w.kit.Clock.Now().Add(in + time.Hour), Closes: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	if _, err := w.page.Schedule(t.Context(), w.as("fay"), status.Window{Title: "New disks", Starts: now.Add(time.Hour), Ends: now.Add(2 * time.Hour), Closes: true}); fault.KindOf(err) != fault.Denied {
+		t.Errorf("an auditor: %v", err)
+	}
+	m := plan("New disks", time.Hour)
+	w.ticked(30 * time.Minute)
+	if len(d.held) != 0 {
+		t.Error("the gate is closed before its time")
+	}
+	w.ticked(30 * time.Minute)
+	if !d.held["window/"+m.ID].Equal(m.Ends) {
+		t.Errorf("held %v", d.held)
+	}
+	if body := w.get("/-/status").Body.String(); !strings.Contains(body, "The application is closed in that time.") {
+		t.Error("the page does not say that it is closed")
+	}
+	moved, err := w.page.Extend(t.Context(), w.as("dev"), m.ID, m.Ends.Add(time.Hour))
+	if err != nil || !d.held["window/"+m.ID].Equal(moved.Ends) {
+		t.Errorf("%v, held %v", err, d.held)
+	}
+	w.ticked(2 * time.Hour)
+	if ws, _ := w.page.Windows(t.Context()); len(d.held) != 0 || len(ws) != 0 || len(w.open()) != 0 {
+		t.Errorf("after its end: held %v, open %v", d.held, ws)
+	}
+	m = plan("New wires", time.Hour)
+	w.ticked(time.Hour)
+	if err := w.page.End(t.Context(), w.as("dev"), m.ID); err != nil || len(d.held) != 0 {
+		t.Errorf("completed: %v, held %v", err, d.held)
+	}
+	m = plan("New roof", time.Hour)
+	w.ticked(time.Hour)
+	d.person = true
+	w.ticked(time.Hour)
+	w.ticked(6 * time.Minute)
+	if ws, _ := w.page.Windows(t.Context()); len(d.held) != 0 || len(ws) != 1 || ws[0].State != status.Verifying || len(w.open()) != 1 {
+		t.Errorf("closed by somebody else too: held %v, open %v", d.held, ws)
+	}
+}
+
+// Where a word is asked for, maintenance does not begin without one: the page says so, those who
+// act hear of it again and again, and at its end it did not take place.
+func TestMaintenanceWaitsForAWord(t *testing.T) { // breaks: inc.public-notice
+	w := open(t)
+	w.page.Asks = true
+	part := w.component("Sign-in", "")
+	plan := func(in time.Duration) status.Window {
+		t.Helper()
+		now := w.kit.Clock.Now()
+		m, err := w.page.Schedule(t.Context(), w.as("dev"), status.Window{Title: "New disks", Touched: []string{part.ID}, Starts: now.Add(in), Ends: now.Add(in + time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	begin := func(who, id string, want fault.Kind) {
+		t.Helper()
+		if err := w.page.Begin(t.Context(), w.as(who), id); fault.KindOf(err) != want {
+			t.Errorf("%s: %v", who, err)
+		}
+	}
+	m := plan(2 * time.Hour)
+	begin("dev", m.ID, fault.Conflict) // too early
+	w.ticked(2*time.Hour + time.Minute)
+	w.isState(part.ID, status.Operational)
+	if body := w.get("/-/status").Body.String(); !strings.Contains(body, "and has not begun yet") {
+		t.Error("the page does not say that it has not begun")
+	}
+	if got := w.post.to("incident.unbegun"); !slices.Contains(got, "dev") || slices.Contains(got, "fay") {
+		t.Errorf("told %q", got)
+	}
+	once := len(w.post.to("incident.unbegun"))
+	w.ticked(30 * time.Minute)
+	if n := len(w.post.to("incident.unbegun")); n != 2*once {
+		t.Errorf("%d letters after half an hour, want %d", n, 2*once)
+	}
+	begin("fay", m.ID, fault.Denied)
+	begin("dev", m.ID, "")
+	w.isState(part.ID, status.UnderWork)
+	begin("dev", m.ID, fault.Conflict) // twice
+	w.ticked(30 * time.Minute)
+	w.isState(part.ID, status.Operational)
+
+	plan(time.Hour)
+	w.ticked(2 * time.Hour)
+	w.isState(part.ID, status.Operational)
+	if ws, _ := w.page.Windows(t.Context()); len(ws) != 0 {
+		t.Errorf("it is open after its end: %v", ws)
+	}
+	if body := w.get("/-/status/maintenance.ics").Body.String(); strings.Count(body, "STATUS:CANCELLED") != 1 {
+		t.Error("what did not take place is not cancelled in calendars")
+	}
+}
+
+// Only what maintenance under way stands on is worked on.
+func TestMaintenanceCovers(t *testing.T) { // breaks: mon.notify
+	w := open(t)
+	part, other := w.component("Sign-in", ""), w.component("Files", "")
+	if err := w.page.Cover(t.Context(), w.as("dev"), part.ID, []string{"upstream/a"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.page.Cover(t.Context(), w.as("dev"), other.ID, []string{"upstream/b"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range [][]string{{"a b"}, {""}, make([]string, 21)} {
+		if err := w.page.Cover(t.Context(), w.as("dev"), part.ID, bad); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	if err := w.page.Cover(t.Context(), w.as("fay"), part.ID, nil); fault.KindOf(err) != fault.Denied {
+		t.Errorf("an auditor: %v", err)
+	}
+	now := w.kit.Clock.Now()
+	m, err := w.page.Schedule(t.Context(), w.as("dev"), status.Window{Title: "New disks", Touched: []string{part.ID}, Starts: now.Add(time.Hour), Ends: now.Add(2 * time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := func(a string) {
+		t.Helper()
+		if got := w.page.Worked("upstream/a"); got != a || w.page.Worked("upstream/b") != "" || w.page.Worked("") != "" {
+			t.Errorf("worked on: %q, want %q", got, a)
+		}
+	}
+	is("")
+	w.ticked(time.Hour)
+	is("window/" + m.ID)
+	w.ticked(time.Hour)
+	is("")
 }

@@ -41,7 +41,8 @@ type world struct {
 	people  map[int64][]watch.Person
 	n       int64 // of the next entry
 	outside func(ctxt) error
-	closed  bool // the application is in maintenance
+	worked  map[string]string // maintenance, by what it works on
+	closed  bool              // the application is in maintenance
 	node    string
 	places  *place.Table
 	slack   *watch.Slack
@@ -90,6 +91,7 @@ func (w *world) again() {
 		return nil
 	}
 	d.Maintenance = func() bool { return w.closed }
+	d.Worked = func(on string) string { return w.worked[on] }
 	d.Audience = func(_ context.Context, level int64) ([]watch.Person, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()

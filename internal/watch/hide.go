@@ -37,6 +37,11 @@ func (s *Service) inhibitor(a *Alarm, open []Alarm) string { // clause: mon.noti
 	if r == nil || r.Part != Load && r.Part != Traffic {
 		return ""
 	}
+	if s.Worked != nil {
+		if by := s.Worked(a.Labels["instance"]); by != "" {
+			return by
+		}
+	}
 	for i := range open {
 		b := &open[i]
 		switch {

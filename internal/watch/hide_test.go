@@ -46,6 +46,35 @@ func TestMaintenanceHides(t *testing.T) { // breaks: mon.notify
 	})
 }
 
+// Maintenance hides what is worked on, of load and traffic, and nothing beside it.
+func TestMaintenanceHidesWhatItCovers(t *testing.T) { // breaks: mon.notify
+	both(t, func(w *world) {
+		down := func(object string) {
+			e := entry("gateway.upstream-failed", "writ/gateway")
+			e.Object = object
+			w.follow(e)
+		}
+		clone := entry("identity.passkey-clone-seen", "s:x")
+		clone.Object = "upstream/a"
+		w.worked = map[string]string{"upstream/a": "window/w"}
+		down("upstream/a")
+		down("upstream/b")
+		w.follow(clone)
+		w.on(0)
+		w.on(10 * time.Minute)
+		hidden := map[string]string{}
+		for _, a := range append(w.alarms("upstream-down"), w.alarms("credential-replayed")...) {
+			hidden[a.Rule+" "+a.Labels["instance"]] = a.Inhibited
+		}
+		want := map[string]string{"upstream-down upstream/a": "window/w", "upstream-down upstream/b": "", "credential-replayed upstream/a": ""}
+		for k, v := range want {
+			if got, ok := hidden[k]; !ok || got != v {
+				w.t.Errorf("%s is hidden by %q, want %q: %v", k, got, v, hidden)
+			}
+		}
+	})
+}
+
 // What an alarm hides says the same and less, about load and traffic alone.
 func TestHiders(t *testing.T) { // breaks: mon.notify
 	part := map[string]watch.Rule{}

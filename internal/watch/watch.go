@@ -80,7 +80,7 @@ type Journal interface {
 	Export(ctx context.Context, who actor.Actor, ev journal.Evidence, w io.Writer) error
 }
 
-// Deps are what a Service is made of; all but Zone, Sources, Slack, Exists, Maintenance, Node, Outside and Places are needed.
+// Deps are what a Service is made of; all but Zone, Sources, Slack, Exists, Maintenance, Worked, Node, Outside and Places are needed.
 type Deps struct {
 	DB     *ledger.DB
 	Keys   Keys
@@ -102,11 +102,13 @@ type Deps struct {
 	Exists func(ctx context.Context, who actor.Actor, kind, id string) error
 	// Maintenance reports whether the application is closed on purpose.
 	Maintenance func() bool
-	Node        string                          // of several, for its heartbeat
-	Outside     func(ctx context.Context) error // tells somebody outside that this server watches; nil = nobody listens
-	Places      *place.Table                    // where networks are; nil = nobody knows
-	Now         func() time.Time
-	Log         *slog.Logger
+	// Worked names the maintenance under way of what an alarm is about, by its label instance; "" = none.
+	Worked  func(instance string) string
+	Node    string                          // of several, for its heartbeat
+	Outside func(ctx context.Context) error // tells somebody outside that this server watches; nil = nobody listens
+	Places  *place.Table                    // where networks are; nil = nobody knows
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Service is the module. It is safe for concurrent use.

@@ -20,8 +20,10 @@ func (s *Service) API() []web.Route {
 		{Pattern: "GET " + v1 + "/subscribers", Who: web.Staff, Handle: s.getSubscribers, Doc: web.Doc{Summary: "Who is told of updates, shortened, a hundred at a time", Out: subscribersOut{}}},
 		{Pattern: "DELETE " + v1 + "/subscribers/{id}", Who: web.Staff, Handle: s.deleteSubscriber, Doc: web.Doc{Summary: "End a subscription, with a reason", In: removeIn{}, Errors: []string{"subscriber_unknown", "reason"}}},
 		{Pattern: "POST " + v1 + "/export", Who: web.Staff, Handle: s.postExport, Doc: web.Doc{Summary: "Make a copy of the page now", Out: takenOut{}}},
-		{Pattern: "POST " + v1 + "/windows", Who: web.Staff, Handle: s.postWindow, Doc: web.Doc{Summary: "Announce maintenance", In: windowIn{}, Out: windowOut{}, Status: http.StatusCreated, Errors: []string{"window_title", "window_body", "window_starts", "window_overlap", "component_unknown"}}},
+		{Pattern: "POST " + v1 + "/windows", Who: web.Staff, Handle: s.postWindow, Doc: web.Doc{Summary: "Announce maintenance", In: windowIn{}, Out: windowOut{}, Status: http.StatusCreated, Errors: []string{"window_title", "window_body", "window_starts", "window_overlap", "window_closes", "component_unknown"}}},
 		{Pattern: "PUT " + v1 + "/windows/{id}", Who: web.Staff, Handle: s.putWindow, Doc: web.Doc{Summary: "Give maintenance another end", In: endsIn{}, Out: windowOut{}, Errors: []string{"window_unknown", "window_ends", "window_over", "window_overlap"}}},
+		{Pattern: "PUT " + v1 + "/components/{id}/covers", Who: web.Staff, Handle: s.putCovers, Doc: web.Doc{Summary: "Say what a component stands on, as alarms name it: they are no news in its maintenance", In: coversIn{}, Errors: []string{"component_unknown", "component_covers"}}},
+		{Pattern: "POST " + v1 + "/windows/{id}/begin", Who: web.Staff, Handle: s.postBegin, Doc: web.Doc{Summary: "Say that maintenance may begin", Errors: []string{"window_unknown", "window_early", "window_confirmed"}}},
 		{Pattern: "DELETE " + v1 + "/windows/{id}", Who: web.Staff, Handle: s.deleteWindow, Doc: web.Doc{Summary: "Complete maintenance now, or take it back", Errors: []string{"window_over"}}},
 	}
 }
@@ -32,11 +34,12 @@ type (
 		Group string `json:"group,omitempty"`
 	}
 	componentOut struct {
-		ID    string    `json:"id"`
-		Name  string    `json:"name"`
-		Group string    `json:"group,omitempty"`
-		State string    `json:"state"`
-		Since time.Time `json:"since"`
+		ID     string    `json:"id"`
+		Name   string    `json:"name"`
+		Group  string    `json:"group,omitempty"`
+		State  string    `json:"state"`
+		Since  time.Time `json:"since"`
+		Covers []string  `json:"covers,omitempty"`
 	}
 	stateIn struct {
 		State string `json:"state"`
@@ -47,6 +50,10 @@ type (
 		Components []string  `json:"components,omitempty"`
 		Starts     time.Time `json:"starts"`
 		Ends       time.Time `json:"ends"`
+		Closes     bool      `json:"closes,omitempty"` // the gate, while it lasts
+	}
+	coversIn struct {
+		Covers []string `json:"covers"`
 	}
 	endsIn struct {
 		Ends time.Time `json:"ends"`
@@ -58,6 +65,8 @@ type (
 		Components []string  `json:"components"`
 		Starts     time.Time `json:"starts"`
 		Ends       time.Time `json:"ends"`
+		Closes     bool      `json:"closes"` // the gate
+		Waits      bool      `json:"waits"`  // it is due, and waits for a person's word
 	}
 	pageOut struct {
 		URL         string         `json:"url"`
@@ -80,11 +89,11 @@ type (
 )
 
 func wireOf(c Component) componentOut {
-	return componentOut{c.ID, c.Name, c.Group, c.State, c.Since}
+	return componentOut{c.ID, c.Name, c.Group, c.State, c.Since, c.Covers}
 }
 
-func windowOf(w Window) windowOut {
-	return windowOut{w.ID, w.Title, w.State, append([]string{}, w.Touched...), w.Starts, w.Ends}
+func windowOf(w Window, now time.Time) windowOut {
+	return windowOut{w.ID, w.Title, w.State, append([]string{}, w.Touched...), w.Starts, w.Ends, w.Closes, w.Waits(now)}
 }
 
 // Summary is the page for staff.
@@ -130,7 +139,7 @@ func (s *Service) getPage(w http.ResponseWriter, r *http.Request, who actor.Acto
 		out.Components = append(out.Components, wireOf(c))
 	}
 	for _, y := range x.Windows {
-		out.Windows = append(out.Windows, windowOf(y))
+		out.Windows = append(out.Windows, windowOf(y, s.Now()))
 	}
 	return web.WriteJSON(w, http.StatusOK, out)
 }
@@ -170,11 +179,11 @@ func (s *Service) postWindow(w http.ResponseWriter, r *http.Request, who actor.A
 	if err != nil {
 		return err
 	}
-	x, err := s.Schedule(r.Context(), who, Window{Title: in.Title, Body: in.Body, Touched: in.Components, Starts: in.Starts, Ends: in.Ends})
+	x, err := s.Schedule(r.Context(), who, Window{Title: in.Title, Body: in.Body, Touched: in.Components, Starts: in.Starts, Ends: in.Ends, Closes: in.Closes})
 	if err != nil {
 		return err
 	}
-	return web.WriteJSON(w, http.StatusCreated, windowOf(x))
+	return web.WriteJSON(w, http.StatusCreated, windowOf(x, s.Now()))
 }
 
 func (s *Service) putWindow(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
@@ -186,11 +195,29 @@ func (s *Service) putWindow(w http.ResponseWriter, r *http.Request, who actor.Ac
 	if err != nil {
 		return err
 	}
-	return web.WriteJSON(w, http.StatusOK, windowOf(x))
+	return web.WriteJSON(w, http.StatusOK, windowOf(x, s.Now()))
 }
 
 func (s *Service) deleteWindow(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	if err := s.End(r.Context(), who, r.PathValue("id")); err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusNoContent, nil)
+}
+
+func (s *Service) postBegin(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	if err := s.Begin(r.Context(), who, r.PathValue("id")); err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusNoContent, nil)
+}
+
+func (s *Service) putCovers(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	in, err := web.ReadJSON[coversIn](r)
+	if err != nil {
+		return err
+	}
+	if err := s.Cover(r.Context(), who, r.PathValue("id"), in.Covers); err != nil {
 		return err
 	}
 	return web.WriteJSON(w, http.StatusNoContent, nil)

@@ -39,6 +39,8 @@ type Component struct {
 	State string
 	Since time.Time
 	Made  time.Time
+
+	Covers []string // what it stands on, as the label instance of alarms names it
 }
 
 // Components lists those that are shown, in their order.
@@ -51,8 +53,9 @@ func components(ctx context.Context, r ledger.Reader, query string, args ...any)
 	err := r.Each(ctx, query, func(scan ledger.Scan) error {
 		var c Component
 		var since, made int64
-		err := scan(&c.ID, &c.Name, &c.Group, &c.Place, &c.State, &since, &made)
-		c.Since, c.Made = at(since), at(made)
+		var covers string
+		err := scan(&c.ID, &c.Name, &c.Group, &c.Place, &c.State, &since, &made, &covers)
+		c.Since, c.Made, c.Covers = at(since), at(made), strings.Fields(covers)
 		out = append(out, c)
 		return err
 	}, args...)
@@ -147,6 +150,38 @@ func (s *Service) Set(ctx context.Context, who actor.Actor, id, state string) er
 	return s.Refresh(ctx)
 }
 
+// mostCovered is how many things a component may stand on.
+const mostCovered = 20
+
+// Cover says what a component stands on, such as upstream/unzoned, as the label instance of alarms
+// names it: while maintenance that touches the component is under way, alarms of load and traffic
+// about these are no news.
+func (s *Service) Cover(ctx context.Context, who actor.Actor, id string, on []string) error { // clause: mon.notify
+	if err := s.Access.Allow(ctx, who, access.WatchManage, "status/components"); err != nil {
+		return err
+	}
+	for _, v := range on {
+		if v == "" || len(v) > 100 || strings.ContainsFunc(v, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) || !utf8.ValidString(v) {
+			on = make([]string, mostCovered+1)
+		}
+	}
+	if len(on) > mostCovered {
+		says := fmt.Sprintf("At most %d names of alarms' instances, each without spaces and of at most 100 bytes, such as upstream/unzoned.", mostCovered)
+		return fault.New(fault.Invalid, "component_covers", fault.Public{Problem: "This is nothing that a component could stand on.", Expected: says, Fields: []fault.Field{{Name: "covers", Code: "component_covers", Problem: says}}})
+	}
+	_, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		n, err := tx.Exec(ctx, cover, id, strings.Join(on, " "))
+		if err == nil && n == 0 {
+			err = fault.Newf(fault.NotFound, "component_unknown", "There is no such component.")
+		}
+		return ComponentBound{Component: id, Covers: on}, errors.Join(err, touch(ctx, tx))
+	})
+	if err != nil {
+		return fmt.Errorf("cover: %w", err)
+	}
+	return s.Refresh(ctx)
+}
+
 func cut(v string) string {
 	r := []rune(v)
 	return fmt.Sprintf("%q", string(r[:min(len(r), 40)]))
@@ -196,11 +231,12 @@ func setState(ctx context.Context, tx *ledger.Tx, id, state string) error {
 }
 
 const (
-	listComponents  = `SELECT id, name, grp, place, state, since, made FROM incident_status_component WHERE retired IS NULL ORDER BY place, id`
-	oneComponent    = `SELECT id, name, grp, place, state, since, made FROM incident_status_component WHERE retired IS NULL AND id = $1`
+	listComponents  = `SELECT id, name, grp, place, state, since, made, covers FROM incident_status_component WHERE retired IS NULL ORDER BY place, id`
+	oneComponent    = `SELECT id, name, grp, place, state, since, made, covers FROM incident_status_component WHERE retired IS NULL AND id = $1`
 	lastPlace       = `SELECT COALESCE(MAX(place), 0) FROM incident_status_component`
 	insertComponent = `INSERT INTO incident_status_component (id, name, grp, place, state, since, made, retired) VALUES ($1, $2, $3, $4, $5, $6, $6, NULL)`
 	retire          = `UPDATE incident_status_component SET retired = $2 WHERE id = $1 AND retired IS NULL`
+	cover           = `UPDATE incident_status_component SET covers = $2 WHERE id = $1 AND retired IS NULL`
 	stateOf         = `SELECT state FROM incident_status_component WHERE id = $1 AND retired IS NULL`
 	putState        = `UPDATE incident_status_component SET state = $2 WHERE id = $1`
 	setSince        = `UPDATE incident_status_component SET since = $2 WHERE id = $1`

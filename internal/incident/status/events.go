@@ -63,11 +63,33 @@ type WindowSet struct {
 	State  string    `class:"public"`
 	Starts time.Time `class:"public"`
 	Ends   time.Time `class:"public"`
+	Closes bool      `class:"public"` // the gate
 }
 
 // About implements ledger.Event.
 func (e WindowSet) About() ledger.About {
 	return ledger.About{Name: "incident.window-set", Clause: "inc.public-notice", Object: "window/" + e.Window}
+}
+
+// WindowConfirmed is maintenance that may begin: a person said so.
+type WindowConfirmed struct {
+	Window string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e WindowConfirmed) About() ledger.About {
+	return ledger.About{Name: "incident.window-confirmed", Clause: "inc.public-notice", Object: "window/" + e.Window}
+}
+
+// ComponentBound is what a component stands on from now on, as alarms name it.
+type ComponentBound struct {
+	Component string   `class:"public"`
+	Covers    []string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e ComponentBound) About() ledger.About {
+	return ledger.About{Name: "incident.component-bound", Clause: "inc.public-notice", Object: "component/" + e.Component}
 }
 
 // SubscriptionAsked is a letter that asks whether an address is to be told of updates.

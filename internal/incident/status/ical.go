@@ -23,7 +23,7 @@ func (w world) ical(out map[string]file) {
 	for _, list := range [][]Window{w.Windows, w.Done} {
 		for _, x := range list {
 			ends, status := x.Ends, "CONFIRMED"
-			if x.State == Completed && x.Changed.Before(x.Starts) {
+			if x.Gone() {
 				status = "CANCELLED"
 			} else if x.State == Completed && x.Changed.Before(x.Ends) {
 				ends = x.Changed

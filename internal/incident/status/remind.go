@@ -22,14 +22,13 @@ func (s *Service) Extend(ctx context.Context, who actor.Actor, id string, ends t
 	if err := s.Access.Allow(ctx, who, access.IncidentAct, "status/windows"); err != nil {
 		return Window{}, err
 	}
-	ws, err := windows(ctx, s.DB, oneWindow, id)
-	if err == nil && len(ws) == 0 {
-		err = fault.New(fault.NotFound, "window_unknown", fault.Public{Problem: "There is no such maintenance.", Next: "Look at the list: writ status show"})
+	w, err := s.window(ctx, id)
+	if err == nil && w.Closes {
+		err = s.mayClose(ctx, who)
 	}
 	if err != nil {
 		return Window{}, err
 	}
-	w := ws[0]
 	if w.Ends = ends; !ends.After(s.Now()) || !ends.After(w.Starts) || ends.Sub(w.Starts) > longest {
 		return Window{}, fault.New(fault.Invalid, "window_ends", fault.Public{Problem: "Maintenance ends after it began, not in the past, and lasts at most seven days.", Fields: []fault.Field{{Name: "ends", Code: "window_ends", Problem: "A time to come, at most seven days after it begins."}}})
 	}
@@ -49,12 +48,12 @@ func (s *Service) Extend(ctx context.Context, who actor.Actor, id string, ends t
 			err = ledger.One(ctx, tx, windowState, []any{&w.State}, id)
 		}
 		w.Changed = tx.Now()
-		return WindowSet{Window: id, State: w.State, Starts: w.Starts, Ends: ends}, errors.Join(err, touch(ctx, tx), s.Queue(ctx, tx, told))
+		return WindowSet{Window: id, State: w.State, Starts: w.Starts, Ends: ends, Closes: w.Closes}, errors.Join(err, touch(ctx, tx), s.Queue(ctx, tx, told))
 	})
 	if err != nil {
 		return Window{}, fmt.Errorf("extend maintenance: %w", err)
 	}
-	return w, s.Refresh(ctx)
+	return w, errors.Join(s.turnDue(ctx), s.Refresh(ctx))
 }
 
 // remind tells subscribers of maintenance that is near. What was announced later than a time
@@ -66,7 +65,7 @@ func (s *Service) remind(ctx context.Context) error {
 	}
 	now := s.Now()
 	for _, w := range ws {
-		if w.State != Scheduled {
+		if w.State != Scheduled || w.Waits(now) {
 			continue
 		}
 		i := slices.IndexFunc(befores, func(d time.Duration) bool { return now.Before(w.Starts.Add(-d)) })
@@ -103,6 +102,41 @@ func (s *Service) remindOf(ctx context.Context, w Window, before time.Duration) 
 		return nil
 	}
 	return err
+}
+
+// Nagged reports whether staff was told for the nth time, from 0, that maintenance waits for their word.
+func (s *Service) Nagged(ctx context.Context, w Window, nth int64) (bool, error) {
+	err := ledger.One(ctx, s.DB, reminded, []any{new(int64)}, w.ID, -nth-1, us(w.Starts))
+	if errors.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Nag writes down that they were, once, in the change that queues the letters.
+func (s *Service) Nag(ctx context.Context, w Window, nth, letters int64, queue func(*ledger.Tx) error) error {
+	_, err := s.DB.Change(ctx, actor.System("incident-status"), func(tx *ledger.Tx) (ledger.Event, error) {
+		n, err := tx.Exec(ctx, insertReminder, w.ID, -nth-1, us(w.Starts), us(tx.Now()))
+		if err == nil && n != 1 {
+			err = fault.Wrap(fault.Conflict, "reminded", errors.New("another node was first"))
+		}
+		return WindowAwaited{Window: w.ID, Letters: letters}, errors.Join(err, queue(tx))
+	})
+	if fault.KindOf(err) == fault.Conflict {
+		return nil
+	}
+	return err
+}
+
+// WindowAwaited is maintenance that is due, of which staff was told that it waits for their word.
+type WindowAwaited struct {
+	Window  string `class:"public"`
+	Letters int64  `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e WindowAwaited) About() ledger.About {
+	return ledger.About{Name: "incident.window-awaited", Clause: "inc.public-notice", Object: "window/" + e.Window}
 }
 
 // Late is maintenance whose end has passed while the gate is still closed.

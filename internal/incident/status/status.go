@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"writ/internal/access"
+	"writ/internal/actor"
 	"writ/internal/envelope"
 	"writ/internal/jobs"
 	"writ/internal/keyring"
@@ -48,6 +49,13 @@ type Reach interface {
 	Arrived(ctx context.Context, address string) (func(ctx context.Context, tx *ledger.Tx) error, error)
 }
 
+// Gate closes the application for maintenance. What a person sets is theirs: HoldClosed closes an
+// open gate once for each name, and Release opens it where nothing else closed it.
+type Gate interface {
+	HoldClosed(ctx context.Context, who actor.Actor, name string, until time.Time) error
+	Release(ctx context.Context, who actor.Actor, name string) error
+}
+
 // Queue is what this package needs of jobs.Jobs.
 type Queue interface {
 	Prepare(ctx context.Context, kind string, payload []byte) (jobs.Job, error)
@@ -55,7 +63,7 @@ type Queue interface {
 	Handle(kind string, h jobs.Handler)
 }
 
-// Deps are what a Service is made of. Host, Names, Folder, Places, Leases, Reach and Closed may be empty.
+// Deps are what a Service is made of. Host, Names, Folder, Places, Leases, Reach, Closed, Gate and Asks may be empty.
 type Deps struct {
 	DB      *ledger.DB
 	Ring    *keyring.Ring
@@ -77,6 +85,8 @@ type Deps struct {
 	Leases Leases // of places that several nodes share; nil = there is one node
 	Reach  Reach
 	Closed func() bool // the gate lets nobody in
+	Gate   Gate        // nil = no maintenance closes one
+	Asks   bool        // maintenance waits for a person's word before it begins
 }
 
 // Service is the status page. It is safe for concurrent use.

@@ -37,12 +37,28 @@ type Window struct {
 	State   string
 	Made    time.Time
 	Changed time.Time
+
+	Closes    bool      // the gate, from when it begins until it is completed
+	Confirmed time.Time // a person said that it may begin; zero = nobody yet
+	Began     time.Time // zero = it has not
 }
 
-// Schedule announces maintenance. It begins and ends by the clock.
+// Waits reports whether it is due and has not begun, because nobody said that it may.
+func (w Window) Waits(now time.Time) bool { return w.State == Scheduled && !now.Before(w.Starts) }
+
+// Gone reports whether it is over without having taken place.
+func (w Window) Gone() bool { return w.State == Completed && w.Began.IsZero() }
+
+// Schedule announces maintenance. It begins and ends by the clock; where the machine's settings ask
+// for a word before it begins, it waits for Begin. Only who may close the gate may plan for it to close.
 func (s *Service) Schedule(ctx context.Context, who actor.Actor, w Window) (Window, error) {
 	if err := s.Access.Allow(ctx, who, access.IncidentAct, "status/windows"); err != nil {
 		return Window{}, err
+	}
+	if w.Closes {
+		if err := s.mayClose(ctx, who); err != nil {
+			return Window{}, err
+		}
 	}
 	if err := s.checkWindow(ctx, &w); err != nil {
 		return Window{}, err
@@ -57,8 +73,8 @@ func (s *Service) Schedule(ctx context.Context, who actor.Actor, w Window) (Wind
 			return nil, err
 		}
 		w.Made, w.Changed = tx.Now(), tx.Now()
-		_, err := tx.Exec(ctx, insertWindow, w.ID, w.Title, w.Body, strings.Join(w.Touched, " "), us(w.Starts), us(w.Ends), w.State, us(tx.Now()))
-		return WindowSet{Window: w.ID, State: w.State, Starts: w.Starts, Ends: w.Ends}, errors.Join(err, touch(ctx, tx), s.Queue(ctx, tx, told))
+		_, err := tx.Exec(ctx, insertWindow, w.ID, w.Title, w.Body, strings.Join(w.Touched, " "), us(w.Starts), us(w.Ends), w.State, us(tx.Now()), w.closes())
+		return WindowSet{Window: w.ID, State: w.State, Starts: w.Starts, Ends: w.Ends, Closes: w.Closes}, errors.Join(err, touch(ctx, tx), s.Queue(ctx, tx, told))
 	})
 	if err != nil {
 		return Window{}, fmt.Errorf("schedule maintenance: %w", err)
@@ -111,10 +127,76 @@ func (s *Service) End(ctx context.Context, who actor.Actor, id string) error {
 	if err := s.Access.Allow(ctx, who, access.IncidentAct, "status/windows"); err != nil {
 		return err
 	}
-	if err := s.turn(ctx, who, id, []string{Scheduled, InProgress, Verifying}, Completed); err != nil {
+	w, err := s.window(ctx, id)
+	if err == nil && w.Closes {
+		err = s.mayClose(ctx, who)
+	}
+	if err == nil {
+		err = s.turn(ctx, who, id, []string{Scheduled, InProgress, Verifying}, Completed)
+	}
+	if err == nil && w.Closes {
+		err = s.Gate.Release(ctx, who, hold(w.ID))
+	}
+	return errors.Join(err, s.Refresh(ctx))
+}
+
+// confirmBefore is how long before it begins maintenance can be confirmed.
+const confirmBefore = time.Hour
+
+// Begin says that maintenance may begin, from an hour before it does. Where it is due already it
+// begins now.
+func (s *Service) Begin(ctx context.Context, who actor.Actor, id string) error {
+	if err := s.Access.Allow(ctx, who, access.IncidentAct, "status/windows"); err != nil {
 		return err
 	}
-	return s.Refresh(ctx)
+	w, err := s.window(ctx, id)
+	if err == nil && w.Closes {
+		err = s.mayClose(ctx, who)
+	}
+	if err == nil && s.Now().Before(w.Starts.Add(-confirmBefore)) {
+		err = fault.New(fault.Conflict, "window_early", fault.Public{Problem: "It is too early to say whether this maintenance may begin.", Expected: "At " + stamp(w.Starts.Add(-confirmBefore)) + " or later, when you see that all is ready.", Next: "Come back then."})
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := s.DB.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
+		n, err := tx.Exec(ctx, confirmWindow, id, us(tx.Now()))
+		if err == nil && n != 1 {
+			err = fault.New(fault.Conflict, "window_confirmed", fault.Public{Problem: "This maintenance does not wait for a word.", Next: "Look at the list: writ status show"})
+		}
+		return WindowConfirmed{Window: id}, errors.Join(err, touch(ctx, tx))
+	}); err != nil {
+		return fmt.Errorf("confirm maintenance: %w", err)
+	}
+	return errors.Join(s.turnDue(ctx), s.Refresh(ctx))
+}
+
+// mayClose refuses whoever may not close the gate, and where there is none.
+func (s *Service) mayClose(ctx context.Context, who actor.Actor) error {
+	if s.Gate == nil {
+		return fault.New(fault.Invalid, "window_closes", fault.Public{Problem: "There is no gate here that maintenance could close.", Fields: []fault.Field{{Name: "closes", Code: "window_closes", Problem: "There is no gate here."}}})
+	}
+	return s.Access.Allow(ctx, who, access.GateMaintain, "status/windows")
+}
+
+func (s *Service) window(ctx context.Context, id string) (Window, error) {
+	ws, err := windows(ctx, s.DB, oneWindow, id)
+	if err == nil && len(ws) == 0 {
+		err = fault.New(fault.NotFound, "window_unknown", fault.Public{Problem: "There is no such maintenance.", Next: "Look at the list: writ status show"})
+	}
+	if err != nil {
+		return Window{}, err
+	}
+	return ws[0], nil
+}
+
+func hold(id string) string { return "window/" + id }
+
+func (w Window) closes() int64 {
+	if w.Closes {
+		return 1
+	}
+	return 0
 }
 
 // turn moves maintenance from one of the states to another, with its components.
@@ -128,7 +210,11 @@ func (s *Service) turn(ctx context.Context, who actor.Actor, id string, from []s
 			return nil, err
 		}
 		w := ws[0]
-		if n, err := tx.Exec(ctx, setWindow, id, w.State, to, us(tx.Now())); err != nil || n != 1 {
+		began := some(w.Began)
+		if to == InProgress && began == nil {
+			began = some(tx.Now())
+		}
+		if n, err := tx.Exec(ctx, setWindow, id, w.State, to, us(tx.Now()), began); err != nil || n != 1 {
 			return nil, errors.Join(err, fault.Newf(fault.Conflict, "window_over", "Somebody was first."))
 		}
 		for _, c := range w.Touched {
@@ -148,7 +234,7 @@ func (s *Service) turn(ctx context.Context, who actor.Actor, id string, from []s
 				return nil, err
 			}
 		}
-		return WindowSet{Window: id, State: to, Starts: w.Starts, Ends: w.Ends}, touch(ctx, tx)
+		return WindowSet{Window: id, State: to, Starts: w.Starts, Ends: w.Ends, Closes: w.Closes}, touch(ctx, tx)
 	})
 	if err != nil {
 		return fmt.Errorf("maintenance %s: %w", to, err)
@@ -159,29 +245,77 @@ func (s *Service) turn(ctx context.Context, who actor.Actor, id string, from []s
 // closed reports whether the gate lets nobody in.
 func (s *Service) closed() bool { return s.Closed != nil && s.Closed() }
 
-// turnDue begins and ends maintenance by the clock. While the gate is closed it does not end.
+// turnDue begins and ends maintenance by the clock. What closes the gate opens it again at its
+// end; while the gate is closed by something else, maintenance does not end. What nobody said may
+// begin is over, without having taken place, at its end.
 func (s *Service) turnDue(ctx context.Context) error {
 	ws, err := windows(ctx, s.DB, openWindows)
 	if err != nil {
 		return err
 	}
 	now, who := s.Now(), actor.System("incident-status")
+	var errs []error
 	for _, w := range ws {
+		over := !now.Before(w.Ends)
+		if w.Closes && w.State != Scheduled { // before its states: what is over must not look as if the gate were closed by another
+			if over {
+				err = s.Gate.Release(ctx, who, hold(w.ID))
+			} else {
+				err = s.Gate.HoldClosed(ctx, who, hold(w.ID), w.Ends)
+			}
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+		}
 		switch {
-		case w.State == Scheduled && !now.Before(w.Starts):
-			err = s.turn(ctx, who, w.ID, []string{Scheduled}, InProgress)
-		case w.State == InProgress && !now.Before(w.Ends) && s.closed():
+		case w.State == Scheduled && over && s.waits(w):
+			err = s.turn(ctx, who, w.ID, []string{Scheduled}, Completed)
+		case w.State == Scheduled && !now.Before(w.Starts) && !s.waits(w):
+			if err = s.turn(ctx, who, w.ID, []string{Scheduled}, InProgress); err == nil && w.Closes {
+				err = s.Gate.HoldClosed(ctx, who, hold(w.ID), w.Ends)
+			}
+		case w.State == InProgress && over && s.closed():
 			err = s.turn(ctx, who, w.ID, []string{InProgress}, Verifying)
 		case w.State == Verifying && !s.closed():
 			err = s.turn(ctx, who, w.ID, []string{Verifying}, Completed)
-		case w.State == InProgress && !now.Before(w.Ends):
+		case w.State == InProgress && over:
 			err = s.turn(ctx, who, w.ID, []string{InProgress}, Completed)
 		}
 		if err != nil && !errors.Is(err, fault.Conflict) {
-			return err
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// waits reports whether a person must say that it may begin, and nobody did.
+func (s *Service) waits(w Window) bool { return s.Asks && w.Confirmed.IsZero() }
+
+// Unbegun is maintenance that is due, and waits for a person's word.
+func (s *Service) Unbegun(ctx context.Context) ([]Window, error) {
+	ws, err := windows(ctx, s.DB, openWindows)
+	return slices.DeleteFunc(ws, func(w Window) bool { return !w.Waits(s.Now()) || !s.waits(w) }), err
+}
+
+// Worked names the maintenance under way that touches a part of the service which stands on
+// something, as alarms name it; "" = none. It is as of the page that this node shows.
+func (s *Service) Worked(on string) string {
+	x := s.shown.Load()
+	if x == nil || on == "" {
+		return ""
+	}
+	for _, w := range x.world.Windows {
+		if w.State != InProgress && w.State != Verifying {
+			continue
+		}
+		for _, c := range x.world.Components {
+			if slices.Contains(w.Touched, c.ID) && slices.Contains(c.Covers, on) {
+				return hold(w.ID)
+			}
+		}
+	}
+	return ""
 }
 
 // Windows lists maintenance that is open, the nearest first.
@@ -195,7 +329,10 @@ func windows(ctx context.Context, r ledger.Reader, query string, args ...any) ([
 		var w Window
 		var touched string
 		var starts, ends, made, changed int64
-		err := scan(&w.ID, &w.Title, &w.Body, &touched, &starts, &ends, &w.State, &made, &changed)
+		var closes int64
+		var confirmed, began *int64
+		err := scan(&w.ID, &w.Title, &w.Body, &touched, &starts, &ends, &w.State, &made, &changed, &closes, &confirmed, &began)
+		w.Closes, w.Confirmed, w.Began = closes == 1, when(confirmed), when(began)
 		w.Touched, w.Starts, w.Ends, w.Made, w.Changed = strings.Fields(touched), at(starts), at(ends), at(made), at(changed)
 		out = append(out, w)
 		return err
@@ -207,10 +344,11 @@ func windows(ctx context.Context, r ledger.Reader, query string, args ...any) ([
 }
 
 const (
-	windowColumns = `SELECT id, title, body, touched, starts, ends, state, made, changed FROM incident_status_window`
+	windowColumns = `SELECT id, title, body, touched, starts, ends, state, made, changed, closes, confirmed, began FROM incident_status_window`
 	openWindows   = windowColumns + ` WHERE state <> 'completed' ORDER BY starts, id LIMIT 100`
 	lastWindows   = windowColumns + ` ORDER BY starts DESC, id LIMIT 50`
 	oneWindow     = windowColumns + ` WHERE id = $1`
-	insertWindow  = `INSERT INTO incident_status_window (id, title, body, touched, starts, ends, state, made, changed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)`
-	setWindow     = `UPDATE incident_status_window SET state = $3, changed = $4 WHERE id = $1 AND state = $2`
+	insertWindow  = `INSERT INTO incident_status_window (id, title, body, touched, starts, ends, state, made, changed, closes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)`
+	setWindow     = `UPDATE incident_status_window SET state = $3, changed = $4, began = $5 WHERE id = $1 AND state = $2`
+	confirmWindow = `UPDATE incident_status_window SET confirmed = $2 WHERE id = $1 AND state = 'scheduled' AND confirmed IS NULL`
 )
