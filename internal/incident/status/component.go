@@ -174,7 +174,7 @@ func (s *Service) Cover(ctx context.Context, who actor.Actor, id string, on []st
 		if err == nil && n == 0 {
 			err = fault.Newf(fault.NotFound, "component_unknown", "There is no such component.")
 		}
-		return ComponentBound{Component: id, Covers: on}, errors.Join(err, touch(ctx, tx))
+		return ComponentCovered{Component: id, Covers: on}, errors.Join(err, touch(ctx, tx))
 	})
 	if err != nil {
 		return fmt.Errorf("cover: %w", err)

@@ -81,15 +81,15 @@ func (e WindowConfirmed) About() ledger.About {
 	return ledger.About{Name: "incident.window-confirmed", Clause: "inc.public-notice", Object: "window/" + e.Window}
 }
 
-// ComponentBound is what a component stands on from now on, as alarms name it.
-type ComponentBound struct {
+// ComponentCovered is what a component stands on from now on, as alarms name it.
+type ComponentCovered struct {
 	Component string   `class:"public"`
 	Covers    []string `class:"public"`
 }
 
 // About implements ledger.Event.
-func (e ComponentBound) About() ledger.About {
-	return ledger.About{Name: "incident.component-bound", Clause: "inc.public-notice", Object: "component/" + e.Component}
+func (e ComponentCovered) About() ledger.About {
+	return ledger.About{Name: "incident.component-covered", Clause: "inc.public-notice", Object: "component/" + e.Component}
 }
 
 // SubscriptionAsked is a letter that asks whether an address is to be told of updates.
