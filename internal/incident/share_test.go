@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,47 @@ func TestOneServerKeepsACopy(t *testing.T) { // breaks: inc.public-notice
 		wants("the first, when the second does not reach it", one, true)
 		if n := recorded(); n != 3 {
 			t.Errorf("%d entries of three changes", n)
+		}
+	}, tables...)
+}
+
+// Time is observed while one server of several is there: the end of one leaves no hole. When all
+// have ended, nobody observed, and the uptime counts what was.
+func TestAnotherServerKeepsTheClock(t *testing.T) { // breaks: inc.public-notice
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit, nil)
+		there := &place{files: map[string]string{}}
+		one, two := w.node(there.put), w.node(there.put)
+		part := w.component("Sign-in", "")
+		pass := func(d time.Duration, servers ...*status.Service) {
+			t.Helper()
+			for range int(d / time.Minute) {
+				kit.Clock.Advance(time.Minute)
+				for _, s := range servers {
+					if err := s.Tend(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		holes := func(want int64) {
+			t.Helper()
+			if n := w.count(`SELECT COUNT(*) - 1 FROM incident_status_seen`); n != want {
+				t.Errorf("%d holes in what was observed, want %d", n, want)
+			}
+		}
+		pass(time.Hour, one, two)
+		if err := w.page.Set(t.Context(), w.as("dev"), part.ID, status.MajorOutage); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Hour, two) // the first one has ended
+		holes(0)
+		pass(24 * time.Hour) // both have
+		pass(time.Minute, two)
+		holes(1)
+		w.page = two
+		if body := w.get("/-/status").Body.String(); !strings.Contains(body, " % up of what was observed") || strings.Contains(body, "100.00 % up") || !strings.Contains(body, "49.") && !strings.Contains(body, "50.") {
+			t.Error("the time that nobody observed counts")
 		}
 	}, tables...)
 }
