@@ -131,11 +131,11 @@ func (s *Service) End(ctx context.Context, who actor.Actor, id string) error {
 	if err == nil && w.Closes {
 		err = s.mayClose(ctx, who)
 	}
+	if err == nil && w.Closes { // first: a gate that stays closed after its maintenance is opened by nobody
+		err = s.Gate.Release(ctx, who, hold(w.ID))
+	}
 	if err == nil {
 		err = s.turn(ctx, who, id, []string{Scheduled, InProgress, Verifying}, Completed)
-	}
-	if err == nil && w.Closes {
-		err = s.Gate.Release(ctx, who, hold(w.ID))
 	}
 	return errors.Join(err, s.Refresh(ctx))
 }
