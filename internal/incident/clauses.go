@@ -179,7 +179,12 @@ func (s *Service) probeTaken(ctx context.Context) (clause.Result, error) { // cl
 	if err != nil {
 		return clause.Result{}, err
 	}
-	return verdict(fmt.Sprintf("%s of the last 30 days taken within %s", web.Count(n, "incident"), web.Duration(s.Rules.Get().Acknowledge)), n, bad), nil
+	undecided, _, err := s.late(ctx, "inc.categorise/triage")
+	if err != nil {
+		return clause.Result{}, err
+	}
+	r := s.Rules.Get()
+	return verdict(fmt.Sprintf("%s of the last 30 days taken within %s, and its kind decided within %s of that", web.Count(n, "incident"), web.Duration(r.Acknowledge), web.Duration(r.Triage)), n, append(bad, undecided...)), nil
 }
 
 func (s *Service) probeNotice(ctx context.Context) (clause.Result, error) { // clause: inc.public-notice

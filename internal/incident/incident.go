@@ -47,6 +47,7 @@ type Rules struct {
 	Postmortem  time.Duration `clause:"inc.learn/postmortem"`
 	Kinds       []string      `clause:"inc.categorise/kinds"`
 	Acknowledge time.Duration `clause:"inc.categorise/ack"`
+	Triage      time.Duration `clause:"inc.categorise/triage"`
 	Alarms      []string      `clause:"inc.categorise/alarms"` // severities, parts and rules
 	Channels    []string      `clause:"inc.public-notice/channel"`
 	Errors      int           `clause:"inc.public-notice/threshold_errors"` // basis points

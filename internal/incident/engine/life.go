@@ -6,6 +6,7 @@ const (
 	told     = "told-monitoring"
 	green    = "impact-over"
 	ack      = "inc.categorise/ack"
+	triage   = "inc.categorise/triage"
 	first    = "inc.public-notice/within"
 	interval = "inc.updates/every"
 	learn    = "inc.learn/postmortem"
@@ -28,7 +29,7 @@ var life = Machine{Region: L, Name: "Lifecycle", Start: "L0", // clause: inc.pro
 	Steps: []Step{
 		{From: "L0", Event: "acknowledge", To: "L1", Says: "I take it", Due: ack, Proof: "who took it", Duty: Sort, Clause: "inc.categorise"},
 		{From: "L0", Event: "cancel", To: "LX", Says: "Cancel it", Guards: []string{reason, "not-public"}, Proof: "reason", Duty: Sort, Clause: "inc.categorise"},
-		{From: "L1", Event: "categorise", To: "L2", Says: "Decide what it is", Guards: []string{"has-category", "has-severity", "has-commander"}, Act: "open-regions", Proof: "decision and who", Duty: Sort, Clause: "inc.categorise"},
+		{From: "L1", Event: "categorise", To: "L2", Says: "Decide what it is", Guards: []string{"has-category", "has-severity", "has-commander"}, Due: triage, Act: "open-regions", Proof: "decision and who", Duty: Sort, Clause: "inc.categorise"},
 		{From: "L1", Event: "cancel", To: "LX", Says: "Cancel it", Guards: []string{reason, "not-public"}, Proof: "reason", Duty: Sort, Clause: "inc.categorise"},
 		{From: "L2", Event: "mitigate", To: "L3", Says: "The impact is over", Guards: []string{green, "fixed-or-up", told}, Role: Commander, Proof: "who saw it end", Duty: Contain, Clause: "inc.process"},
 		{From: "L2", Event: "cancel", To: "LX", Says: "Cancel it", Guards: []string{reason, "not-public"}, Role: Commander, Proof: "reason", Duty: Sort, Clause: "inc.process"},
