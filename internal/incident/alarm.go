@@ -12,6 +12,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/incident/engine"
+	"writ/internal/jobs"
 	"writ/internal/journal"
 	"writ/internal/ledger"
 )
@@ -61,6 +62,9 @@ const (
 func (s *Service) Follow(ctx context.Context, entries []journal.Entry) error { // clause: inc.categorise
 	var all []Told
 	for i := range entries {
+		if err := s.refired(ctx, &entries[i]); err != nil {
+			return err
+		}
 		t, err := s.toldBy(ctx, &entries[i])
 		if err != nil {
 			return err
@@ -87,6 +91,19 @@ func (s *Service) Follow(ctx context.Context, entries []journal.Entry) error { /
 		all = all[n:]
 	}
 	return nil
+}
+
+// refired takes an incident that is being watched back to work when an alarm of its own fires again.
+func (s *Service) refired(ctx context.Context, e *journal.Entry) error {
+	if e.Stream != "watch.alarm-reopened" {
+		return nil
+	}
+	probe := "alarm/" + field(*e, "alarm")
+	cs, err := s.cases(ctx, s.DB, caseOfSignal, probe)
+	if err != nil {
+		return err
+	}
+	return s.redAgain(ctx, slices.DeleteFunc(cs, func(c Case) bool { return !e.Happened.After(c.Mitigated) }), probe)
 }
 
 // toldBy is what an entry says to this package; the zero Told is nothing.
@@ -135,6 +152,18 @@ func (s *Service) tell(ctx context.Context, all []Told, also func(tx *ledger.Tx,
 		return err
 	}
 	for _, c := range near {
+		var back []string // those that are red since it is being watched
+		for _, t := range all {
+			if !c.Mitigated.IsZero() && t.At.After(c.Mitigated) {
+				back = append(back, t.ID)
+			}
+		}
+		var letters []jobs.Job
+		if len(back) > 0 {
+			if letters, err = s.relapsing(ctx, c, back); err != nil {
+				return err
+			}
+		}
 		_, err := s.change(ctx, actor.System("incident"), c.ID, 0, func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
 			if !c.Open() {
 				return nil, fault.Newf(fault.Conflict, "over", "It is over meanwhile.")
@@ -142,6 +171,9 @@ func (s *Service) tell(ctx context.Context, all []Told, also func(tx *ledger.Tx,
 			ev, err := s.add(ctx, tx, c.ID, all)
 			if err == nil && also != nil {
 				err = also(tx, c.ID)
+			}
+			if err == nil && len(back) > 0 {
+				err = s.relapse(ctx, tx, c, back, letters)
 			}
 			return ev, err
 		})
@@ -370,5 +402,5 @@ const (
 	unjudged     = `SELECT s.id, s.case_id, c.number FROM incident_case c JOIN incident_signal s ON s.case_id = c.id WHERE c.l = 'LX' AND c.joined = '' AND s.judged IS NULL AND s.id LIKE 'alarm/%' ORDER BY s.id LIMIT 50`
 	suggested    = caseColumns + ` WHERE l IN ('L0', 'L1', 'L2', 'L3') AND NOT drill AND component = ''
 		AND (' ' || categories || ' ' LIKE '% ' || $1 || ' %' OR categories = '' AND EXISTS (SELECT 1 FROM incident_signal s WHERE s.case_id = incident_case.id AND s.kind = $1))
-		AND (declared > $2 OR EXISTS (SELECT 1 FROM incident_signal s WHERE s.case_id = incident_case.id AND s.at > $2)) ORDER BY declared DESC LIMIT 5`
+		AND (declared > $2 OR l = 'L3' AND mitigated > $2 OR EXISTS (SELECT 1 FROM incident_signal s WHERE s.case_id = incident_case.id AND s.at > $2)) ORDER BY declared DESC LIMIT 5`
 )

@@ -14,6 +14,7 @@
 //	step ─► facts from the rows ─► engine.Unmet ─► nothing: one change, one entry │ else 409 with each guard in words
 //	signal ─► a named point, backups kept, charts copied; severity 1 or 2 ─► nothing is deployed; resolved ─► all is free
 //	row of a deadline ─► looked at each second ─► late: an entry, letters, ten minutes later the commander
+//	red while watched ─► active again, by itself; the time of watching anew
 //	closed ─► what its alarms and its breach rest on ─► the rules that must see the next one
 //	act of the server ─► row with a key ─► job ─► done once, resumed after a crash
 //
@@ -40,7 +41,7 @@
 // Tables: incident_*; the schema says who may export and erase each.
 //
 // For: engineers, owners. Read engine, status; then incident.go, case.go, step.go, facts.go;
-// declare.go, alarm.go, report.go, bring.go, sheet.go, impact.go, sort.go, role.go, note.go, file.go, keep.go, freeze.go, bundle.go,
+// declare.go, alarm.go, report.go, bring.go, sheet.go, impact.go, relapse.go, sort.go, role.go, link.go, note.go, file.go, keep.go, freeze.go, bundle.go,
 // public.go, publish.go, fix.go, fix_review.go, review.go, lesson.go, waive.go; clock.go,
 // told.go, work.go; http.go, clauses.go. Of lost data: loss.go and the files beside it; drill.go,
 // drill_play.go. Of a breach: breach.go, breach_scope.go, breach_clock.go, breach_paper.go,

@@ -85,8 +85,15 @@ func (s *Service) Mend(ctx context.Context, who actor.Actor, ref string, in NewF
 	if err != nil {
 		return Case{}, err
 	}
+	former, err := s.formerFix(ctx, c, in.Event)
+	if err != nil {
+		return Case{}, err
+	}
 	return s.act(ctx, who, c.ID, 0, func(tx *ledger.Tx, c *Case) (ledger.Event, error) {
 		t, err := s.take(ctx, tx, who, c, engine.F, in.Event, func(f *engine.Facts) {
+			if c.States[engine.F] == "F5" {
+				f.Expiry = time.Time{} // of the one before
+			}
 			switch in.Event {
 			case "deploy":
 				f.Expiry = in.Ends
@@ -99,8 +106,49 @@ func (s *Service) Mend(ctx context.Context, who actor.Actor, ref string, in NewF
 		if err != nil {
 			return nil, err
 		}
+		if t.event.From == "F5" {
+			if err := former.leave(ctx, tx, who, c); err != nil {
+				return nil, err
+			}
+		}
 		return t.event, errors.Join(s.writeFix(ctx, tx, who, c, in, owner, box, &t.event), s.enqueue(ctx, tx, ask))
 	})
+}
+
+// formerFix is the repair of an earlier round, as a line of the timeline: another one takes its row.
+type formerFix struct {
+	note, hash string
+	box        []byte
+}
+
+func (s *Service) formerFix(ctx context.Context, c Case, event string) (formerFix, error) {
+	if c.States[engine.F] != "F5" || event != "propose" && event != "plan" {
+		return formerFix{}, nil
+	}
+	x, err := s.fix(ctx, c.ID)
+	if err != nil {
+		return formerFix{}, err
+	}
+	text := "The repair of an earlier round. For good: " + x.Plan + "\nIts test: " + x.Test
+	if x.What != "" {
+		text += "\nUntil then: " + x.What
+	}
+	f := formerFix{note: s.DB.ID(), hash: digest(text)}
+	f.box, err = s.seal(ctx, c.ID, "incident_note.box", f.note, text)
+	return f, err
+}
+
+// leave writes the line and clears the row.
+func (f formerFix) leave(ctx context.Context, tx *ledger.Tx, who actor.Actor, c *Case) error {
+	if f.note == "" { // it was replaced since it was looked at
+		return fault.New(fault.Conflict, "incident_changed", fault.Public{Problem: "Somebody has changed this incident since you looked.", Next: "Look again; what you wanted may be done."})
+	}
+	if _, err := tx.Exec(ctx, insertNote, f.note, c.ID, "", by(who), us(tx.Now()), f.hash, f.box); err != nil {
+		return err
+	}
+	tx.Also(Noted{Incident: c.ID, Note: f.note, TextHash: f.hash})
+	_, err := tx.Exec(ctx, dropFix, c.ID)
+	return err
 }
 
 func (s *Service) writeFix(ctx context.Context, tx *ledger.Tx, who actor.Actor, c *Case, in NewFix, owner string, box []byte, ev *Moved) error {
@@ -167,5 +215,6 @@ const (
 	planFix   = `INSERT INTO incident_fix (case_id, author, hash, box, deployed, expires, owner, due, plan, test, gone, told)
 		VALUES ($1, $2, '', NULL, NULL, NULL, $3, $4, $5, '', NULL, NULL)
 		ON CONFLICT (case_id) DO UPDATE SET owner = excluded.owner, due = excluded.due, plan = excluded.plan`
+	dropFix    = `DELETE FROM incident_fix WHERE case_id = $1`
 	replaceFix = `UPDATE incident_fix SET test = $2, gone = $3 WHERE case_id = $1`
 )

@@ -122,7 +122,14 @@ func (s *Service) follows(ctx context.Context, kind string, u under, bad bool) e
 			return err
 		}
 	}
-	return s.owe(ctx, u)
+	if err := s.owe(ctx, u); err != nil || !bad {
+		return err
+	}
+	cs, err := s.cases(ctx, s.DB, caseOfSignal, impact+u.id)
+	if err != nil {
+		return err
+	}
+	return s.impactBack(ctx, cs, u)
 }
 
 // beginImpact turns the parts of the service that are well.

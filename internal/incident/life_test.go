@@ -259,3 +259,57 @@ func TestWithdrawnFixOwesNothing(t *testing.T) {
 		t.Errorf("due %s", due)
 	}
 }
+
+// What was repaired for good and is back takes another temporary fix, with an end and a review of
+// its own; what was done before stays in the timeline. Before it is back there is nothing to mend.
+func TestAnotherFix(t *testing.T) { // breaks: inc.patch
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit, nil)
+		c := w.active()
+		mend := func(name string, in incident.NewFix) incident.Case {
+			t.Helper()
+			return w.ok(w.svc.Mend(t.Context(), w.as(name), c.Ref(), in))
+		}
+		round := func(what string) {
+			t.Helper()
+			mend("dev", incident.NewFix{Event: "propose", What: what})
+			mend("eve", incident.NewFix{Event: "approve-fix"})
+			mend("dev", incident.NewFix{Event: "deploy", Ends: kit.Clock.Now().Add(72 * time.Hour)})
+		}
+		round("Turn the check off")
+		mend("dev", incident.NewFix{Event: "plan", What: "Renew certificates by itself", Owner: "eve", Ends: kit.Clock.Now().Add(48 * time.Hour)})
+		mend("dev", incident.NewFix{Event: "replace", Test: "TestRenews"})
+		w.says(c.Ref(), status.Investigating)
+		w.says(c.Ref(), status.Monitoring)
+		w.step("dev", c.Ref(), "mitigate", "")
+		another := incident.NewFix{Event: "propose", What: "Turn it off again"}
+		_, err := w.svc.Mend(t.Context(), w.as("dev"), c.Ref(), another)
+		if guards, _ := w.kept(err); !slices.Equal(guards, []string{"impact-back"}) {
+			t.Errorf("kept by %v", guards)
+		}
+		kit.Clock.Advance(96 * time.Hour) // the end of the first one is long over
+		w.step("dev", c.Ref(), "relapse", "it fails again")
+		round("Turn it off again")
+		w.tend()
+		v := w.show(c.Ref())
+		if v.States[engine.F] != "F3" || v.Fix.What != "Turn it off again" || v.Fix.Test != "" || v.Fix.Plan != "" || !v.Fix.Gone.IsZero() || v.Fix.Second != "" || v.Fix.Expires.Before(kit.Clock.Now()) || w.entries("fix-expired") != 0 {
+			t.Errorf("%v %+v, %d ended", v.States, v.Fix, w.entries("fix-expired"))
+		}
+		if n := len(v.Notes); n != 1 || !strings.Contains(v.Notes[0].Text, "Renew certificates by itself\nIts test: TestRenews\nUntil then: Turn the check off") {
+			t.Errorf("of the one before: %+v", v.Notes)
+		}
+		kit.Clock.Advance(72 * time.Hour)
+		w.tend()
+		if w.entries("fix-expired") != 1 {
+			t.Error("its end is not alarmed")
+		}
+		mend("dev", incident.NewFix{Event: "plan", What: "Take another authority", Owner: "eve", Ends: kit.Clock.Now().Add(48 * time.Hour)})
+		mend("dev", incident.NewFix{Event: "replace", Test: "TestAuthority"})
+		before := w.entries("deadline-lost")
+		mend("dev", incident.NewFix{Event: "plan", What: "Take a third one", Owner: "eve", Ends: kit.Clock.Now().Add(48 * time.Hour)})
+		w.tend()
+		if v := w.show(c.Ref()); v.States[engine.F] != "F4" || v.Fix.Test != "" || len(v.Notes) != 2 || w.entries("deadline-lost") != before {
+			t.Errorf("planned at once: %v %+v", v.States, v.Fix)
+		}
+	}, tables...)
+}

@@ -108,5 +108,7 @@ var fix = Machine{Region: F, Name: "Fix", Start: "F0", // clause: inc.patch
 		{From: "F2", Event: "withdraw-fix", To: "F0", Says: "Withdraw the fix", Role: Technical, Proof: "reason", Duty: Repair, Clause: "inc.patch"},
 		{From: "F3", Event: "plan", To: "F4", Says: "Plan the lasting repair", Guards: []string{"lasting-owned"}, Role: Technical, Due: lasting, Proof: "owner and date", Duty: Repair, Clause: "inc.patch"},
 		{From: "F4", Event: "replace", To: "F5", Says: "The lasting repair is in place", Guards: []string{"regression-test"}, Role: Technical, Due: lasting, Proof: "name of the test", Duty: Repair, Clause: "inc.patch"},
+		{From: "F5", Event: "propose", To: "F1", Says: "Propose another temporary fix", Guards: []string{"impact-back"}, Role: Technical, Proof: "hash of the fix", Duty: Repair, Clause: "inc.patch"},
+		{From: "F5", Event: "plan", To: "F4", Says: "Plan another lasting repair", Guards: []string{"impact-back", "lasting-owned"}, Role: Technical, Proof: "owner and date", Duty: Repair, Clause: "inc.patch"},
 	},
 }
