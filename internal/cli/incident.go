@@ -43,7 +43,7 @@ docs/incident.md tells it all.`,
 		"  writ incident declare \"nobody can sign in\"\n  writ incident status\n  writ incident show I-1",
 		a.incidentDeclare(), a.incidentImport(), a.incidentDrill(), a.incidentLoss(), a.incidentList(), a.incidentShow(), a.incidentStatus(), a.incidentFrozen(), a.incidentKind(), a.incidentSeverity(), a.incidentRole(), a.incidentNote(), a.incidentUpdate(),
 		a.incidentStep(), a.incidentEvent("close", "Close a reviewed incident", "close"), a.incidentEvent("cancel", "Cancel a false alarm", "cancel"), a.incidentEvent("reopen", "Reopen an incident that came back", "reopen"),
-		a.incidentFix(), a.incidentReview(), a.incidentApprove(), a.incidentWaive(), a.incidentTold(), a.incidentPosted(), a.incidentJoin(), a.incidentSplit(), a.incidentAnswer(), a.incidentAttach(), a.incidentBundle(), a.incidentFiles(), a.incidentDone(), a.incidentFollowed(), a.incidentBreach(), a.incidentClock())
+		a.incidentFix(), a.incidentReview(), a.incidentApprove(), a.incidentWaive(), a.incidentTold(), a.incidentPosted(), a.incidentJoin(), a.incidentLink(), a.incidentSplit(), a.incidentAnswer(), a.incidentAttach(), a.incidentBundle(), a.incidentFiles(), a.incidentDone(), a.incidentFollowed(), a.incidentBreach(), a.incidentClock())
 }
 
 // tell posts something about an incident and says what it is then.
@@ -169,6 +169,7 @@ func (a *app) incidentShow() *cobra.Command {
 				Next    *incidentWay
 				Roles   []struct{ Role, Name string }
 				Signals []struct{ Signal, Says string }
+				Links   []struct{ Kind, Ref, Title, State string }
 				Fix     struct {
 					What, Hash, Author string
 					Second             string     `json:"second_review_by"`
@@ -195,6 +196,9 @@ func (a *app) incidentShow() *cobra.Command {
 			}
 			for _, p := range x.Sent {
 				a.say("on %s (%s): %s %s", visible(p.Account), p.Network, p.State, visible(p.URL+p.Code))
+			}
+			for _, l := range x.Links {
+				a.say("%s %s (%s): %s", strings.ReplaceAll(l.Kind, "-", " "), l.Ref, l.State, visible(l.Title))
 			}
 			for _, t := range x.Signals {
 				a.say("told by %s: %s", t.Signal, visible(t.Says))
@@ -505,9 +509,19 @@ func (a *app) incidentPosted() *cobra.Command {
 
 func (a *app) incidentJoin() *cobra.Command {
 	var reason string
-	c := &cobra.Command{Use: "join INCIDENT INTO", Short: "Make it part of another incident", Long: "Makes an incident part of another one. It keeps its number and points there.", Example: "  writ incident join I-2 I-1", Args: cobra.ExactArgs(2),
+	c := &cobra.Command{Use: "join INCIDENT INTO", Aliases: []string{"merge"}, Short: "Make it part of another incident", Long: "Makes an incident part of another one. It keeps its number and points there.", Example: "  writ incident join I-2 I-1", Args: cobra.ExactArgs(2),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			return a.tell(c, args[0], "join", map[string]any{"into": args[1], "reason": reason})
+		})}
+	c.Flags().StringVar(&reason, "reason", "", "why")
+	return c
+}
+
+func (a *app) incidentLink() *cobra.Command {
+	var reason string
+	c := &cobra.Command{Use: "link INCIDENT caused-by|related|none OTHER", Short: "Link it to another incident", Long: "Says that an incident was caused by another one, or is related to it; none takes the link away. Both show it.\nA cause that would lead back to the incident itself is refused.", Example: "  writ incident link I-2 caused-by I-1", Args: cobra.ExactArgs(3),
+		RunE: run(func(c *cobra.Command, args []string) error {
+			return a.tell(c, args[0], "links", map[string]any{"kind": args[1], "to": args[2], "reason": reason})
 		})}
 	c.Flags().StringVar(&reason, "reason", "", "why")
 	return c

@@ -37,6 +37,7 @@ type Incidents interface {
 	Waive(ctx context.Context, who actor.Actor, ref string, r engine.Region, guard, reason string) (incident.Case, error)
 	Posted(ctx context.Context, who actor.Actor, ref, channel, address string) (incident.Case, error)
 	OfSignal(ctx context.Context, who actor.Actor, signal string) ([]incident.Case, error)
+	Bind(ctx context.Context, who actor.Actor, ref, kind, to, reason string) (incident.Case, error)
 	Split(ctx context.Context, who actor.Actor, ref, signal, reason string) (incident.Case, error)
 	Attach(ctx context.Context, who actor.Actor, ref, name string, body []byte) (incident.Case, error)
 	Fetch(ctx context.Context, who actor.Actor, ref, id string) (incident.File, secret.Bytes, error)
@@ -71,6 +72,7 @@ func (c *Console) incidentRoutes(staff func(string, access.Action, string, web.H
 		staff("POST /-/console/incidents/{ref}/approve", access.IncidentAct, atIncidents, c.onIncident(c.approveIncident)),
 		staff("POST /-/console/incidents/{ref}/waive", access.IncidentAct, atIncidents, c.onIncident(c.waiveIncident)),
 		staff("POST /-/console/incidents/{ref}/posted", access.IncidentAct, atIncidents, c.onIncident(c.postedIncident)),
+		staff("POST /-/console/incidents/{ref}/link", access.IncidentAct, atIncidents, c.onIncident(c.linkIncident)),
 		staff("POST /-/console/incidents/{ref}/split", access.IncidentAct, atIncidents, c.onIncident(c.splitIncident)),
 		staff("POST /-/console/incidents/{ref}/answer", access.IncidentAct, atIncidents, c.onIncident(c.answerIncident)),
 		keep,

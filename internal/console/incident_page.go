@@ -25,6 +25,7 @@ type incidentView struct {
 	Forms    []incidentForm // further acts, each folded
 	Signals  web.Table
 	Reports  web.Table
+	Links    web.Table
 	Files    web.Table
 	Sent     web.Table
 	Roles    web.Table
@@ -120,6 +121,7 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 			p.Note = &web.Form{Action: at + "/note", Act: "Add the line", Quiet: true, Part: "note", Fields: []web.Field{{Name: "text", Label: "What happened, or what was decided", Type: "textarea", Rows: 3, Required: true}}}
 		}
 	}
+	p.links(v, at, may)
 	p.signals(v, at, may)
 	p.reports(v, at)
 	if may {

@@ -99,6 +99,25 @@ func (p *incidentView) elsewhere(v incident.View) {
 	}
 }
 
+// links shows what belongs to it, with the means to say so.
+func (p *incidentView) links(v incident.View, at string, may bool) {
+	p.Links = web.Table{Caption: "Other incidents that belong to it", Columns: []web.Column{{Name: "Incident"}, {Name: "How"}, {Name: "Stands at"}}}
+	for _, l := range v.Links {
+		p.Links.Rows = append(p.Links.Rows, web.Row{Cells: []web.Cell{{Text: l.Case.Ref() + " " + l.Case.Title, Href: atIncidents + "/" + l.Case.Ref()}, {Text: l.Says()}, {Text: l.Case.State()}}})
+	}
+	if !may {
+		return
+	}
+	p.Forms = append(p.Forms, incidentForm{"Link it to another incident", web.Form{Action: at + "/link", Act: "Link them", Quiet: true, Part: "link", Fields: []web.Field{
+		{Name: "kind", Label: "It", Type: "select", Options: []web.Option{{Value: incident.CausedBy, Text: "was caused by"}, {Value: incident.Related, Text: "is related to"}, {Value: "none", Text: "is not linked any more to"}}},
+		{Name: "to", Label: "The other incident", Hint: "Its number, such as I-12.", Required: true, Max: 30, Complete: "off"}, {Name: "reason", Label: "Why", Max: 500, Complete: "off"}}}})
+}
+
+func (c *Console) linkIncident(r *http.Request, who actor.Actor, ref string, f formValues) (incident.Case, string, error) {
+	x, err := c.Incidents.Bind(r.Context(), who, ref, f.get("kind"), f.get("to"), f.get("reason"))
+	return x, "Both show it.", err
+}
+
 func (c *Console) splitIncident(r *http.Request, who actor.Actor, ref string, f formValues) (incident.Case, string, error) {
 	x, err := c.Incidents.Split(r.Context(), who, ref, f.get("signal"), f.get("reason"))
 	return x, x.Ref() + " begins with it.", err

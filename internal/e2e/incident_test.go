@@ -134,6 +134,10 @@ func (k *talker) incidents(t *testing.T) {
 	k.tried["incident followed"] = true
 	k.losses(t)
 	two := decode[struct{ Ref string }](t, k.ask(t, "incident", "declare", "sign-in is slow")).Ref
+	k.ask(t, "incident", "link", two, "caused-by", one, "--reason", "the same certificate")
+	if page := k.ask(t, "incident", "show", one); !strings.Contains(page, `"causes"`) || !strings.Contains(page, two) {
+		t.Errorf("the cause does not show what it caused: %s", page)
+	}
 	k.ask(t, "incident", "join", two, one, "--reason", "the same")
 	if page := k.visitor().send("GET", "/-/status", nil, nil).body; !strings.Contains(page, "Sign-in fails") {
 		t.Errorf("the status page: %s", tail(page, 2000))

@@ -54,6 +54,7 @@ func (s *Service) Routes() []web.Route {
 		on("GET "+v1+"/{ref}/files/{id}", few, s.getFile, web.Doc{Summary: "A file of it, to keep; that somebody took it is recorded", Errors: []string{"file_unknown"}}),
 		bundle,
 		on("POST "+v1+"/{ref}/join", few, s.postJoin, web.Doc{Summary: "Make it part of another incident", In: joinIn{}, Out: caseOut{}, Errors: []string{"join_other"}}),
+		on("POST "+v1+"/{ref}/links", few, s.postLink, web.Doc{Summary: "Link it to another incident: caused-by, related; none takes the link away", In: linkIn{}, Out: caseOut{}, Errors: []string{"link_kind", "link_other", "link_cycle", "link_known", "link_unknown", "link_many"}}),
 		on("GET "+v1+"/{ref}/loss", few, s.getLoss, web.Doc{Summary: "Lost data: the checks, the plan, who has signed it, what is to be done by hand", Out: lossOut{}, Errors: []string{"no_loss"}}),
 		on("POST "+v1+"/{ref}/loss/plan", few, s.postPlan, web.Doc{Summary: "Make the plan of a restore, and sign it by that", In: planIn{}, Out: caseOut{}, Errors: []string{"ledger_target", "no_point", "plan_onset", "plan_rule", "plan_at", "plan_point", "plan_target", "plan_says", "step_up_required"}}),
 		on("POST "+v1+"/{ref}/loss/onsets", few, s.postLook, web.Doc{Summary: "Look through the record again for what may have damaged the data", In: lookIn{}, Out: caseOut{}, Errors: []string{"scope_audits", "file_unknown", "not_begun"}}),
@@ -227,6 +228,7 @@ type (
 		caseOut
 		Sent     []sentOut     `json:"posts_elsewhere"`
 		Source   string        `json:"source"` // person, operator, alarm, spending, report
+		Links    []linkOut     `json:"links"`
 		Told     []toldOut     `json:"signals"`
 		Reports  []reportOut   `json:"reports"` // of people outside, for who may act
 		Files    []fileOut     `json:"files"`   // likewise
@@ -323,6 +325,17 @@ type (
 		Signal string `json:"signal"`
 		Reason string `json:"reason"`
 	}
+	linkIn struct {
+		Kind   string `json:"kind"`
+		To     string `json:"to"`
+		Reason string `json:"reason,omitempty"`
+	}
+	linkOut struct {
+		Kind  string `json:"kind"` // caused-by, causes, related
+		Ref   string `json:"ref"`
+		Title string `json:"title"`
+		State string `json:"state"`
+	}
 	joinIn struct {
 		Into   string `json:"into"`
 		Reason string `json:"reason,omitempty"`
@@ -357,7 +370,7 @@ func wireWay(w Way) wayOut {
 }
 
 func wireView(v View) viewOut {
-	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Reports: wireReports(v.Reports), Files: wireFiles(v.Files), Sent: []sentOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
+	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Links: []linkOut{}, Reports: wireReports(v.Reports), Files: wireFiles(v.Files), Sent: []sentOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
 	for _, x := range v.Stands {
 		st := standOut{Region: string(x.Machine.Region), Name: x.Machine.Name, State: x.State.ID, Word: x.State.Name, Says: x.State.Says, Due: known(x.Due), Late: x.Missed, Ways: []wayOut{}}
 		for _, w := range x.Ways {
@@ -371,6 +384,9 @@ func wireView(v View) viewOut {
 	}
 	for _, x := range v.Sent {
 		out.Sent = append(out.Sent, sentOut{x.Channel, x.Network, x.Account, x.Update, x.State, x.URL, x.Code, x.Tries, x.Made, known(x.Ended)})
+	}
+	for _, l := range v.Links {
+		out.Links = append(out.Links, linkOut{l.Kind, l.Case.Ref(), l.Case.Title, l.Case.State()})
 	}
 	for _, t := range v.Told {
 		out.Told = append(out.Told, toldOut{t.ID, t.Kind, t.Says, t.At})
@@ -544,6 +560,12 @@ func (s *Service) postPosted(w http.ResponseWriter, r *http.Request, who actor.A
 func (s *Service) postJoin(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	return acted(w, r, func(ref string, in joinIn) (Case, error) {
 		return s.Join(r.Context(), who, ref, in.Into, in.Reason)
+	})
+}
+
+func (s *Service) postLink(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	return acted(w, r, func(ref string, in linkIn) (Case, error) {
+		return s.Bind(r.Context(), who, ref, in.Kind, in.To, in.Reason)
 	})
 }
 

@@ -50,6 +50,7 @@ type View struct {
 	Proofs   []Proof
 	Also     []Elsewhere // the other channels of the policy
 	Near     []Case
+	Links    []Link
 	Sent     []Sent   // posts on other networks
 	Told     []Told   // what told of it
 	Reports  []Report // of people outside, for who may act
@@ -132,6 +133,7 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 			}
 			return err
 		},
+		func() (err error) { v.Links, err = s.links(ctx, c.ID); return err },
 		func() (err error) { v.Learned, err = s.review(ctx, c.ID); return err },
 		func() (err error) { v.Waivers, err = s.waivers(ctx, c); return err },
 		func() (err error) { v.Audience, err = s.audience(ctx, c); return err },
@@ -324,6 +326,8 @@ func said(e journal.Entry) (what, detail string) {
 		what = "severity " + get("from") + " is now " + get("to")
 	case "role-taken":
 		what = get("role") + " has changed hands"
+	case "probe-red":
+		what = "red again: " + get("probes")
 	case "deadline-lost":
 		what = "late: " + state(get("region"), get("state"))
 	case "affected-told":
