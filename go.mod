@@ -5,6 +5,7 @@ go 1.26.4
 require (
 	github.com/adhocore/gronx v1.20.4
 	github.com/andybalholm/brotli v1.2.6
+	github.com/axiomhq/hyperloglog v0.3.0
 	github.com/boombuler/barcode v1.0.1-0.20190219062509-6c824513bacc
 	github.com/c2sp/wycheproof v0.0.0-20260902155932-3fa63dd0344a
 	github.com/caddyserver/certmagic v0.25.6
@@ -50,7 +51,6 @@ require (
 )
 
 require (
-	github.com/axiomhq/hyperloglog v0.3.0 // indirect
 	github.com/caddyserver/zerossl v0.1.6 // indirect
 	github.com/dgryski/go-metro v0.0.0-20250106013310-edb8663e5e33 // indirect
 	github.com/di-wu/parser v0.2.2 // indirect
