@@ -129,6 +129,7 @@ func (h *house) filled(t *testing.T) *fillings {
 	var quiet struct{ ID string }
 	ana.call("POST", "watch/silences", obj{"matchers": []string{"alertname=disk-full-soon"}, "reason": "the disk is being moved", "minutes": 2880}, &quiet)
 	f.silence = quiet.ID
+	ana.call("PUT", "watch/meters/own/own.queue", obj{"kind": "level", "says": "Jobs that wait", "every": "1m", "bounds": []obj{{"way": "above", "at": 500, "clear": 300, "for": "5m", "severity": "page"}}}, nil)
 	ana.call("PUT", "watch/mutes/nights", obj{"from": "20:00", "to": "07:00", "zone": "Europe/Berlin", "reason": "nobody works then"}, nil)
 	ana.call("PUT", "watch/oncall/first", obj{"people": []string{engineer, owners[0].address, owners[1].address}, "zone": "Europe/Berlin", "day": time.Now().AddDate(0, 0, 3).Weekday().String(), "at": "09:00"}, nil)
 	emil.call("POST", "watch/oncall/first/overrides", obj{"by": owners[0].address, "until": time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)}, nil)

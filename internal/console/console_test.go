@@ -155,7 +155,7 @@ func TestWhoMayCome(t *testing.T) {
 		"POST status/windows": access.IncidentAct, "POST status/windows/begin": access.IncidentAct, "POST status/windows/extend": access.IncidentAct, "POST status/windows/end": access.IncidentAct,
 		"GET incidents": access.IncidentRead, "POST incidents": access.IncidentAct, "GET incidents/{ref}": access.IncidentRead, "GET incidents/{ref}/map": access.IncidentRead, "POST incidents/{ref}/step": access.IncidentAct, "POST incidents/{ref}/kind": access.IncidentAct,
 		"POST incidents/{ref}/role": access.IncidentAct, "POST incidents/{ref}/update": access.IncidentAct, "POST incidents/{ref}/fix": access.IncidentAct, "POST incidents/{ref}/approve": access.IncidentAct, "POST incidents/{ref}/waive": access.IncidentAct,
-		"POST incidents/{ref}/posted": access.IncidentAct, "POST incidents/{ref}/told": access.IncidentAct, "POST incidents/{ref}/answer": access.IncidentAct, "POST incidents/{ref}/file": access.IncidentAct, "GET incidents/{ref}/files/{id}": access.IncidentAct, "POST incidents/{ref}/split": access.IncidentAct, "POST incidents/{ref}/note": access.IncidentAct, "POST incidents/{ref}/review": access.IncidentAct,
+		"POST incidents/{ref}/link": access.IncidentAct, "POST incidents/{ref}/posted": access.IncidentAct, "POST incidents/{ref}/told": access.IncidentAct, "POST incidents/{ref}/answer": access.IncidentAct, "POST incidents/{ref}/file": access.IncidentAct, "GET incidents/{ref}/files/{id}": access.IncidentAct, "POST incidents/{ref}/split": access.IncidentAct, "POST incidents/{ref}/note": access.IncidentAct, "POST incidents/{ref}/review": access.IncidentAct,
 		"GET incidents/{ref}/breach": access.IncidentRead, "GET incidents/{ref}/breach/set": access.IncidentRead, "GET incidents/{ref}/breach/letters": access.IncidentRead, "GET incidents/{ref}/breach/report": access.IncidentRead, "POST incidents/{ref}/breach": access.IncidentAct,
 		"GET break-glass": access.RightsRead, "POST break-glass": access.GlassPrepare, "POST break-glass/withdraw": access.GlassPrepare, "POST break-glass/end": access.SessionsEnd,
 		"GET holders": access.RightsRead, "POST holders": access.VaultHolders, "POST holders/remove": access.VaultHolders, "POST holders/reshare": access.VaultHolders, "POST holders/drill": access.VaultHolders, "POST holders/seal": access.VaultSeal,
@@ -212,9 +212,9 @@ func TestWhoMayCome(t *testing.T) {
 func TestRail(t *testing.T) {
 	w := newWorld(t)
 	for who, want := range map[string]string{
-		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Parameters Encryption keys Company vault Gate Mail Incidents Journal",
-		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Parameters Encryption keys Gate Incidents Journal",
-		"suna":     "Document Revisions Exceptions Records Keys Findings People Teams Company vault Incidents",
+		"ana":      "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Parameters Encryption keys Company vault Gate Mail Incidents Status page Journal",
+		"emil":     "Document Revisions Exceptions Records Keys Findings People Teams Rights Reviews Break-glass Key holders Applications Parameters Encryption keys Gate Incidents Status page Journal",
+		"suna":     "Document Revisions Exceptions Records Keys Findings People Teams Company vault Incidents Status page",
 		"customer": "",
 	} {
 		var got []string

@@ -15,7 +15,7 @@ func TestDrillDown(t *testing.T) { // breaks: mon.drill-down
 	w, a := watched(t)
 	const at = "/-/console/watch/views"
 	body := w.get("dev", at).want(200, "What goes on", "Traffic", "Own health", "28 days").Body.String()
-	if n := strings.Count(body, "<svg viewBox"); n != 14 || len(body) > 60_000 {
+	if n := strings.Count(body, "<svg viewBox"); n != 16 || len(body) > 60_000 {
 		t.Errorf("%d charts, %d bytes", n, len(body))
 	}
 	if !strings.Contains(body, `class="gap"`) {
