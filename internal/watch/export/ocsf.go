@@ -1,6 +1,7 @@
 package export
 
 import (
+	"slices"
 	"strings"
 
 	"writ/internal/journal"
@@ -106,11 +107,18 @@ func OCSFStreams() []string {
 	return out
 }
 
+// beside reports whether an entry is a step of what runs beside an incident's lifecycle, such as
+// its fix: that does not say where the incident stands.
+func beside(e *journal.Entry) bool {
+	region := text(field(e, "region"))
+	return e.Stream == "incident.step-done" && region != "" && region != "L"
+}
+
 // Event is an entry as an event of OCSF, to be written as JSON; nil where OCSF has no class
-// that says what it does. rule tells what an alarm's rule says.
+// that says what it does, and for steps beside an incident's lifecycle. rule tells what an alarm's rule says.
 func Event(e *journal.Entry, rule func(id string) Rule) any {
 	b, ok := ocsfStreams[e.Stream]
-	if !ok {
+	if !ok || beside(e) {
 		return nil
 	}
 	o := object{
@@ -216,23 +224,48 @@ func dataRead(of string) func(*journal.Entry, object, func(string) Rule) {
 // bySEV are severities of incidents: 1 is the worst.
 var bySEV = map[string]int{"1": 5, "2": ocsfHigh, "3": ocsfMedium, "4": ocsfLow}
 
+// byLife are the states of an incident's lifecycle as OCSF has them.
+var byLife = map[string]int{"L0": 1, "L1": 2, "L2": 2, "L3": 2, "L4": 4, "L5": 4, "L6": 5, "LX": 5}
+
+// The verdicts of OCSF that an incident has by itself.
+const (
+	ocsfDisregard = 3
+	ocsfTest      = 6
+)
+
+// incident fills in what became of an incident. What an entry does not tell is unknown (0): a
+// step does not say how bad it is, and another severity not where it stands.
 func incident(e *journal.Entry, o object, _ func(string) Rule) {
 	id := text(field(e, "incident"))
+	o["metadata"].(object)["profiles"] = []string{"incident"} // its class always has it
 	o["finding_info_list"] = []object{{"uid": id, "title": "Incident " + strings.TrimPrefix(id, "incident/")}}
 	o["assignee_group"] = object{"name": "on call"}
-	status := 2
-	if e.Stream == "incident.declared" {
-		status = 1
-	}
-	if text(field(e, "to")) == "closed" {
-		status, o["activity_id"] = 5, ocsfClose
-	}
-	o["status_id"] = status
-	for _, name := range []string{"severity", "to"} {
-		if n := bySEV[text(field(e, name))]; n > 0 {
-			o["severity_id"] = n
+	severity, status := text(field(e, "severity")), 0
+	switch e.Stream {
+	case "incident.declared":
+		status = byLife["L0"]
+		if field(e, "drill") == true {
+			o["verdict_id"] = ocsfTest
+		}
+		if us, ok := field(e, "onset").(int64); ok {
+			o["start_time"] = us / 1000
+		}
+	case "incident.categorised":
+		status = byLife["L2"]
+		o["is_suspected_breach"] = slices.Contains(strings.Split(text(field(e, "categories")), ","), "breach")
+	case "incident.severity-set":
+		severity = text(field(e, "to"))
+	case "incident.step-done":
+		to := text(field(e, "to"))
+		status = byLife[to]
+		if to == "L6" || to == "LX" {
+			o["activity_id"] = ocsfClose
+		}
+		if to == "LX" {
+			o["verdict_id"] = ocsfDisregard // a false alarm, or part of another one
 		}
 	}
+	o["status_id"], o["severity_id"] = status, bySEV[severity]
 }
 
 func clauseFinding(e *journal.Entry, o object, _ func(string) Rule) {

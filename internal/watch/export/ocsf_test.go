@@ -12,6 +12,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/gateway"
 	"writ/internal/gateway/trail"
+	"writ/internal/incident/engine"
 	"writ/internal/journal"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/policy/policytest"
@@ -67,6 +68,11 @@ func TestEventsByTheSchema(t *testing.T) {
 			}
 		}
 	}
+	for _, c := range said {
+		if b := s.judge(event(t, entryOf(c.stream, c.fields...))); len(b) > 0 {
+			t.Errorf("%s %v: %v", c.stream, c.fields, b)
+		}
+	}
 	for _, c := range []float64{2003, 2004, 2005, 2006, 3001, 3002, 6005} {
 		if !classes[c] {
 			t.Errorf("nothing becomes %v", c)
@@ -77,30 +83,43 @@ func TestEventsByTheSchema(t *testing.T) {
 	}
 }
 
+// step are the fields of a step of an incident's lifecycle.
+func step(to string) []journal.Field {
+	return []journal.Field{public("incident", "i1"), public("region", "L"), public("to", to)}
+}
+
+// said are entries and what their events say.
+var said = []struct {
+	stream string
+	fields []journal.Field
+	want   map[string]float64
+}{
+	{"watch.alarm-opened", fields, map[string]float64{"class_uid": 2004, "activity_id": 1, "severity_id": 4, "status_id": 1}},
+	{"watch.alarm-opened", []journal.Field{public("severity", "ticket")}, map[string]float64{"severity_id": 3}},
+	{"watch.alarm-acknowledged", fields, map[string]float64{"activity_id": 2, "status_id": 2, "severity_id": 4}},
+	{"watch.alarm-closed", fields, map[string]float64{"activity_id": 3, "status_id": 4}},
+	{"identity.signed-in", fields, map[string]float64{"type_uid": 300201, "status_id": 1}},
+	{"identity.sign-in-refused", fields, map[string]float64{"type_uid": 300201, "status_id": 2}},
+	{"identity.session-ended", fields, map[string]float64{"type_uid": 300202}},
+	{"identity.factor-added", fields, map[string]float64{"type_uid": 300110}},
+	{"vault.param-read", fields, map[string]float64{"type_uid": 600501, "status_id": 1}},
+	{"vault.read-refused", fields, map[string]float64{"type_uid": 600501, "status_id": 2}},
+	{"incident.declared", fields, map[string]float64{"type_uid": 200501, "status_id": 1}},
+	{"incident.severity-set", []journal.Field{public("to", int64(1))}, map[string]float64{"type_uid": 200502, "status_id": 0, "severity_id": 5}},
+	{"incident.declared", []journal.Field{public("drill", true), public("onset", int64(1777816800000000))}, map[string]float64{"verdict_id": 6, "start_time": 1777816800000, "severity_id": 0}},
+	{"incident.categorised", []journal.Field{public("severity", int64(2)), public("categories", []any{"outage", "breach"})}, map[string]float64{"type_uid": 200502, "status_id": 2, "severity_id": 4}},
+	{"incident.step-done", step("L3"), map[string]float64{"type_uid": 200502, "status_id": 2}},
+	{"incident.step-done", step("L4"), map[string]float64{"type_uid": 200502, "status_id": 4, "severity_id": 0}},
+	{"incident.step-done", step("L6"), map[string]float64{"type_uid": 200503, "status_id": 5}},
+	{"incident.step-done", step("LX"), map[string]float64{"type_uid": 200503, "status_id": 5, "verdict_id": 3}},
+	{"finding.opened", fields, map[string]float64{"type_uid": 200301, "status_id": 1}},
+	{"finding.closed", fields, map[string]float64{"type_uid": 200303, "status_id": 4}},
+	{"gateway.sensitive-data-stopped", fields, map[string]float64{"type_uid": 200601}},
+}
+
 // What an event says is what happened.
 func TestEventsSay(t *testing.T) {
-	for _, c := range []struct {
-		stream string
-		fields []journal.Field
-		want   map[string]float64
-	}{
-		{"watch.alarm-opened", fields, map[string]float64{"class_uid": 2004, "activity_id": 1, "severity_id": 4, "status_id": 1}},
-		{"watch.alarm-opened", []journal.Field{public("severity", "ticket")}, map[string]float64{"severity_id": 3}},
-		{"watch.alarm-acknowledged", fields, map[string]float64{"activity_id": 2, "status_id": 2, "severity_id": 4}},
-		{"watch.alarm-closed", fields, map[string]float64{"activity_id": 3, "status_id": 4}},
-		{"identity.signed-in", fields, map[string]float64{"type_uid": 300201, "status_id": 1}},
-		{"identity.sign-in-refused", fields, map[string]float64{"type_uid": 300201, "status_id": 2}},
-		{"identity.session-ended", fields, map[string]float64{"type_uid": 300202}},
-		{"identity.factor-added", fields, map[string]float64{"type_uid": 300110}},
-		{"vault.param-read", fields, map[string]float64{"type_uid": 600501, "status_id": 1}},
-		{"vault.read-refused", fields, map[string]float64{"type_uid": 600501, "status_id": 2}},
-		{"incident.declared", fields, map[string]float64{"type_uid": 200501, "status_id": 1}},
-		{"incident.severity-set", []journal.Field{public("to", int64(1))}, map[string]float64{"severity_id": 5}},
-		{"incident.step-done", []journal.Field{public("to", "closed")}, map[string]float64{"type_uid": 200503, "status_id": 5}},
-		{"finding.opened", fields, map[string]float64{"type_uid": 200301, "status_id": 1}},
-		{"finding.closed", fields, map[string]float64{"type_uid": 200303, "status_id": 4}},
-		{"gateway.sensitive-data-stopped", fields, map[string]float64{"type_uid": 200601}},
-	} {
+	for _, c := range said {
 		o := event(t, entryOf(c.stream, c.fields...))
 		for k, v := range c.want {
 			if o[k] != v {
@@ -109,6 +128,21 @@ func TestEventsSay(t *testing.T) {
 		}
 		if m := o["metadata"].(map[string]any); m["uid"] != "06h1f8b6rs003a5bkqbefo7v90" || m["sequence"] != 7.0 {
 			t.Errorf("%s: %v", c.stream, m)
+		}
+	}
+	e := entryOf("incident.step-done", public("incident", "i1"), public("region", "F"), public("to", "F3"))
+	if got := export.Event(&e, rule); got != nil {
+		t.Errorf("a step of the fix tells where the incident stands: %v", got)
+	}
+	life, _ := engine.Of(engine.L)
+	for _, state := range life.States {
+		if o := event(t, entryOf("incident.step-done", step(state.ID)...)); o["status_id"] == 0.0 {
+			t.Errorf("nobody is told that an incident is %s", state.Name)
+		}
+	}
+	for kinds, want := range map[string]bool{"breach": true, "outage": false} {
+		if o := event(t, entryOf("incident.categorised", public("categories", []any{"other", kinds}))); o["is_suspected_breach"] != want {
+			t.Errorf("%s: a breach is %v", kinds, o["is_suspected_breach"])
 		}
 	}
 	if s := export.OCSFStreams(); !slices.Contains(s, "identity.signed-in") || len(s) < 40 {
