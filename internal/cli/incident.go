@@ -170,7 +170,11 @@ func (a *app) incidentShow() *cobra.Command {
 				Roles   []struct{ Role, Name string }
 				Signals []struct{ Signal, Says string }
 				Links   []struct{ Kind, Ref, Title, State string }
-				Fix     struct {
+				Similar []struct {
+					Ref, Title, State string
+					Why               []string
+				}
+				Fix struct {
 					What, Hash, Author string
 					Second             string     `json:"second_review_by"`
 					Due                *time.Time `json:"second_review_due"`
@@ -199,6 +203,9 @@ func (a *app) incidentShow() *cobra.Command {
 			}
 			for _, l := range x.Links {
 				a.say("%s %s (%s): %s", strings.ReplaceAll(l.Kind, "-", " "), l.Ref, l.State, visible(l.Title))
+			}
+			for _, s := range x.Similar {
+				a.say("similar before: %s (%s) %s: %s", s.Ref, s.State, visible(s.Title), visible(strings.Join(s.Why, "; ")))
 			}
 			for _, t := range x.Signals {
 				a.say("told by %s: %s", t.Signal, visible(t.Says))

@@ -26,6 +26,7 @@ type incidentView struct {
 	Signals  web.Table
 	Reports  web.Table
 	Links    web.Table
+	Similar  web.Table
 	Files    web.Table
 	Sent     web.Table
 	Roles    web.Table
@@ -122,6 +123,7 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 		}
 	}
 	p.links(v, at, may)
+	p.similar(v)
 	p.signals(v, at, may)
 	p.reports(v, at)
 	if may {
@@ -305,7 +307,7 @@ func otherForms(v incident.View, at string, components []web.Option) (out []inci
 	}
 	if s := v.States[engine.L]; s == "L4" || s == "L5" {
 		out = append(out, incidentForm{"Write the review", web.Form{Action: at + "/review", Act: "Keep the review", Quiet: true, Part: "review", Fields: []web.Field{
-			{Name: "review", Label: "What happened, and what was learned", Type: "textarea", Rows: 8, Required: true, Value: v.Learned.Text},
+			{Name: "review", Label: "What happened, and what was learned", Type: "textarea", Rows: 8, Required: true, Value: v.Draft()},
 			{Name: "cause", Label: "Root cause", Required: true, Max: 1000}, {Name: "what", Label: "What prevents the next one", Required: true, Max: 1000},
 			{Name: "owner", Label: "Who does it", Required: true, Max: 254, Complete: "off"}, {Name: "days", Label: "In how many days", Mode: "numeric", Required: true, Max: 3, Complete: "off"}}}})
 	}

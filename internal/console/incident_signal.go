@@ -113,6 +113,14 @@ func (p *incidentView) links(v incident.View, at string, may bool) {
 		{Name: "to", Label: "The other incident", Hint: "Its number, such as I-12.", Required: true, Max: 30, Complete: "off"}, {Name: "reason", Label: "Why", Max: 500, Complete: "off"}}}})
 }
 
+// similar shows earlier incidents that are like it, while it is to be reviewed.
+func (p *incidentView) similar(v incident.View) {
+	p.Similar = web.Table{Caption: "Similar incidents before, the most alike first", Columns: []web.Column{{Name: "Incident"}, {Name: "Why"}, {Name: "Stands at"}}}
+	for _, x := range v.Similar {
+		p.Similar.Rows = append(p.Similar.Rows, web.Row{Cells: []web.Cell{{Text: x.Case.Ref() + " " + x.Case.Title, Href: atIncidents + "/" + x.Case.Ref()}, {Text: x.Says()}, {Text: x.Case.State()}}})
+	}
+}
+
 func (c *Console) linkIncident(r *http.Request, who actor.Actor, ref string, f formValues) (incident.Case, string, error) {
 	x, err := c.Incidents.Bind(r.Context(), who, ref, f.get("kind"), f.get("to"), f.get("reason"))
 	return x, "Both show it.", err

@@ -229,6 +229,8 @@ type (
 		Sent     []sentOut     `json:"posts_elsewhere"`
 		Source   string        `json:"source"` // person, operator, alarm, spending, report
 		Links    []linkOut     `json:"links"`
+		Similar  []similarOut  `json:"similar"`                // earlier ones, while it is to be reviewed
+		Draft    string        `json:"review_draft,omitempty"` // the review as it stands, else its beginning
 		Told     []toldOut     `json:"signals"`
 		Reports  []reportOut   `json:"reports"` // of people outside, for who may act
 		Files    []fileOut     `json:"files"`   // likewise
@@ -330,6 +332,12 @@ type (
 		To     string `json:"to"`
 		Reason string `json:"reason,omitempty"`
 	}
+	similarOut struct {
+		Ref   string   `json:"ref"`
+		Title string   `json:"title"`
+		State string   `json:"state"`
+		Why   []string `json:"why"`
+	}
 	linkOut struct {
 		Kind  string `json:"kind"` // caused-by, causes, related
 		Ref   string `json:"ref"`
@@ -370,7 +378,7 @@ func wireWay(w Way) wayOut {
 }
 
 func wireView(v View) viewOut {
-	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Links: []linkOut{}, Reports: wireReports(v.Reports), Files: wireFiles(v.Files), Sent: []sentOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
+	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Links: []linkOut{}, Similar: []similarOut{}, Draft: v.Draft(), Reports: wireReports(v.Reports), Files: wireFiles(v.Files), Sent: []sentOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
 	for _, x := range v.Stands {
 		st := standOut{Region: string(x.Machine.Region), Name: x.Machine.Name, State: x.State.ID, Word: x.State.Name, Says: x.State.Says, Due: known(x.Due), Late: x.Missed, Ways: []wayOut{}}
 		for _, w := range x.Ways {
@@ -387,6 +395,9 @@ func wireView(v View) viewOut {
 	}
 	for _, l := range v.Links {
 		out.Links = append(out.Links, linkOut{l.Kind, l.Case.Ref(), l.Case.Title, l.Case.State()})
+	}
+	for _, x := range v.Similar {
+		out.Similar = append(out.Similar, similarOut{x.Case.Ref(), x.Case.Title, x.Case.State(), x.Why})
 	}
 	for _, t := range v.Told {
 		out.Told = append(out.Told, toldOut{t.ID, t.Kind, t.Says, t.At})

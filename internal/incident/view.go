@@ -44,6 +44,7 @@ type View struct {
 	Posts    []status.Shown
 	Fix      Fix
 	Learned  Review
+	Similar  []Similar // earlier ones, while it is to be reviewed
 	Waivers  []Waiver
 	Audience []Audience
 	Acts     []Act
@@ -162,6 +163,9 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 		if err := read(); err != nil {
 			return View{}, err
 		}
+	}
+	if v.Similar, err = s.similar(ctx, v); err != nil {
+		return View{}, err
 	}
 	if c.Open() {
 		v.Near, err = s.cases(ctx, s.DB, nearCases, c.Drill, c.Component, us(c.Declared.Add(-alike)), c.ID)
