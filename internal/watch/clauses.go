@@ -40,6 +40,8 @@ func (s *Service) Controls() []clause.Control {
 			Says: "Asks for silences that nobody may make, and acknowledges by a mere look at a link", Run: s.trySilences},
 		{ID: "watch.ways-guarded", Clause: notified, Kind: clause.Canary, Every: time.Hour, FreshFor: 3 * time.Hour,
 			Says: "Calls webhooks that lead inside, sends line breaks in heads and labels, and sends as a node whose place another took", Run: s.tryWays},
+		{ID: "watch.routes-refused", Clause: notified, Kind: clause.Canary, Every: time.Hour, FreshFor: 3 * time.Hour,
+			Says: "Asks for a route of alarms with one channel, and for one that nothing reaches", Run: s.tryRoutes},
 		{ID: "watch.silence-heard", Clause: alarms, Kind: clause.Canary, Every: time.Hour, FreshFor: 3 * time.Hour,
 			Says: "Stops a source of its own, wants the alarm about its silence, and takes it back", Run: s.stopSource},
 		{ID: "watch.silences-short", Clause: notified, Kind: clause.Probe, Every: 10 * time.Minute, FreshFor: time.Hour,
@@ -147,9 +149,12 @@ func (s *Service) probeWays(ctx context.Context) (clause.Result, error) { // cla
 			failing = append(failing, c.Name)
 		}
 	}
+	gone := absent(s.routes(), cs)
 	switch {
 	case int64(len(cs)) < want:
 		return clause.Failed(fmt.Sprintf("people are told by %d ways, the policy wants %d: add one with writ watch channel add", len(cs), want)), nil
+	case len(gone) > 0:
+		return clause.Failed("routes of the policy name channels that are not there: " + few(gone) + "; add them with writ watch channel add"), nil
 	case len(people) == 0:
 		return clause.Failed("there is nobody to tell: no engineer or owner has come in yet"), nil
 	case len(failing) > 0:

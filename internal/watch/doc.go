@@ -22,14 +22,14 @@
 //
 // Promises: mon.alarms (the rules are there from the first start, none can be switched off
 // here, each is fired in a trial), mon.notify (two ways, and again until somebody
-// acknowledges; once a month a page that somebody must acknowledge), mon.load (processor, memory, disks, latency, errors, queue), mon.abnormal
+// acknowledges, by routes of the policy (route.go); once a month a page that somebody must acknowledge), mon.load (processor, memory, disks, latency, errors, queue), mon.abnormal
 // (each minute is compared with what two weeks and more have taught; until then it says so),
 // mon.drill-down (view.go: from a span to groups, and to the records behind them).
 //
 // Refuses: a silence without a reason, without an end, or of a rule that watches trust or watch
 // itself; one of more than a day, or of more than a quarter of the rules, without a second
 // person; hours of the week that leave no time for tickets; an acknowledgement
-// by a mere look at a link (scanners of mail look); a verdict twice; a rule of one's own
+// by a mere look at a link (scanners of mail look); a route by fewer than two ways, or that nothing reaches; a verdict twice; a rule of one's own
 // without a back-test, or that its author alone approves; a change of one after which an incident
 // that is kept would be seen by none, or that cries wolf.
 //
@@ -50,6 +50,6 @@
 // may be told each minute that it lives (beat.go).
 //
 // For: engineer, owner. Read watch.go, pack.go, rule.go; then follow.go, reading.go,
-// alarm.go, step.go, tell.go, beat.go; meters.go, gauge.go, sample.go, gate.go, learn.go, habits.go, unusual.go, usual.go, view_usual.go; own.go, own_log.go, own_watch.go, backtest.go, lesson.go, regress.go, gated.go; monthly.go, silence.go, hide.go, mute.go, flap.go, link.go, slack.go, ground.go, bundle.go,
+// alarm.go, step.go, tell.go, route.go, beat.go; meters.go, gauge.go, sample.go, gate.go, learn.go, habits.go, unusual.go, usual.go, view_usual.go; own.go, own_log.go, own_watch.go, backtest.go, lesson.go, regress.go, gated.go; monthly.go, silence.go, hide.go, mute.go, flap.go, link.go, slack.go, ground.go, bundle.go,
 // trial.go, alertmanager.go, clauses.go.
 package watch

@@ -8,9 +8,10 @@ import (
 
 // Rules are what the policy says of watching.
 type Rules struct {
-	BuiltIn  int64    `clause:"mon.alarms/built_in"` // how many rules there are at least
-	Channels int64    `clause:"mon.notify/channels"` // ways by which an alarm goes out, at least
-	Signals  []string `clause:"mon.load/signals"`    // cpu, mem, disk, latency, errors, queue
+	BuiltIn  int64      `clause:"mon.alarms/built_in"` // how many rules there are at least
+	Channels int64      `clause:"mon.notify/channels"` // ways by which an alarm goes out, at least
+	Routes   [][]string `clause:"mon.notify/routes"`   // rows of route.go; none = everybody at work, by every way
+	Signals  []string   `clause:"mon.load/signals"`    // cpu, mem, disk, latency, errors, queue
 
 	Baseline time.Duration `clause:"mon.abnormal/baseline"` // how long what was usual counts
 

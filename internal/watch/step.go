@@ -33,6 +33,7 @@ func (s *Service) Step(ctx context.Context) error { // clause: mon.notify
 }
 
 func (s *Service) stepSome(ctx context.Context, now time.Time, due []Alarm) (err error) {
+	routes := s.routes()
 	tell := map[string][]*Alarm{}
 	var order []string
 	for i := range due {
@@ -47,7 +48,7 @@ func (s *Service) stepSome(ctx context.Context, now time.Time, due []Alarm) (err
 		case a.State == Acknowledged:
 			err = s.unacknowledge(ctx, a)
 		case a.State == Firing:
-			k := a.Severity + "/" + a.Clause + "/" + a.Part
+			k := a.Severity + "/" + a.Clause + "/" + a.Part + "/" + routeOf(routes, a).name
 			if tell[k] == nil {
 				order = append(order, k)
 			}

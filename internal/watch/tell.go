@@ -17,7 +17,7 @@ import (
 	"writ/internal/secret"
 )
 
-// tell sends one message about alarms of one kind to everybody and by every way. Until
+// tell sends one message about alarms of one kind and route, by every way of it. Until
 // somebody acknowledges, it goes out again, to more people.
 func (s *Service) tell(ctx context.Context, as []*Alarm) error { // clause: mon.notify
 	as, err := s.heard(ctx, as)
@@ -37,11 +37,12 @@ func (s *Service) tell(ctx context.Context, as []*Alarm) error { // clause: mon.
 	})
 }
 
-// deliver queues a message about alarms for everybody at a level and by every way, in one
+// deliver queues a message about alarms for those at a level and by the ways of its route, in one
 // change with what write notes.
 func (s *Service) deliver(ctx context.Context, as []*Alarm, level int64, base notify.Message, write func(tx *ledger.Tx, ways []string, people int) (ledger.Event, error)) error {
 	first := as[0]
-	people, err := s.Audience(ctx, level)
+	way := routeOf(s.routes(), first)
+	people, err := s.Audience(ctx, way.level(level))
 	if err != nil {
 		return fmt.Errorf("who is told: %w", err)
 	}
@@ -49,6 +50,7 @@ func (s *Service) deliver(ctx context.Context, as []*Alarm, level int64, base no
 	if err != nil {
 		return fmt.Errorf("how they are told: %w", err)
 	}
+	chans = way.through(chans)
 	links := make([]link, 0, len(people))
 	var ms []notify.Message
 	var ways []string
@@ -109,7 +111,8 @@ func ids(as []*Alarm) string {
 func (s *Service) told(ctx context.Context, tx *ledger.Tx, as []*Alarm, level int64, ways []string, people int) (ledger.Event, error) {
 	now := tx.Now()
 	due := int64(0)
-	if w := waits[as[0].Severity]; len(w) > 0 {
+	way := routeOf(s.routes(), as[0])
+	if w := way.again(as[0].Severity); len(w) > 0 {
 		due = us(now.Add(w[min(level, int64(len(w)-1))]))
 	}
 	var first ledger.Event
@@ -149,12 +152,26 @@ func (s *Service) justTold(ctx context.Context, a *Alarm, level int64) (time.Dur
 	if level > 0 {
 		return 0, nil
 	}
-	var us int64
-	if err := ledger.One(ctx, s.DB, `SELECT COALESCE(MAX(told), 0) FROM watch_alarm WHERE clause = $1 AND part = $2 AND severity = $3`, []any{&us}, a.Clause, a.Part, a.Severity); err != nil {
+	var last int64
+	if err := ledger.One(ctx, s.DB, `SELECT COALESCE(MAX(told), 0) FROM watch_alarm WHERE clause = $1 AND part = $2 AND severity = $3`, []any{&last}, a.Clause, a.Part, a.Severity); err != nil {
 		return 0, err //nolint:wrapcheck // the ledger says what failed
 	}
-	return max(at(us).Add(group).Sub(s.Now()), 0), nil
+	left := max(at(last).Add(group).Sub(s.Now()), 0)
+	rs := s.routes()
+	if left == 0 || len(rs) == 0 {
+		return left, nil
+	}
+	told, err := s.read(ctx, s.DB, justTold, a.Clause, a.Part, a.Severity, us(s.Now().Add(-group)), aStep)
+	way := routeOf(rs, a).name
+	for i := range told {
+		if routeOf(rs, &told[i]).name == way {
+			return max(told[i].Told.Add(group).Sub(s.Now()), 0), err
+		}
+	}
+	return 0, err // those of another route keep none back
 }
+
+const justTold = `SELECT ` + alarmColumns + ` FROM watch_alarm WHERE clause = $1 AND part = $2 AND severity = $3 AND told > $4 ORDER BY told DESC, id LIMIT $5`
 
 func (s *Service) postpone(ctx context.Context, as []*Alarm, wait time.Duration) error {
 	return s.DB.Quiet(ctx, ledger.WatchState, func(tx *ledger.Tx) error {

@@ -1,0 +1,271 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"writ/internal/clause"
+	"writ/internal/notify"
+)
+
+const (
+	mostRoutes = 50
+	leastWait  = time.Minute
+	pageWait   = time.Hour // longest, of what may be a page
+	mostWait   = 24 * time.Hour
+	mostWaits  = 10
+)
+
+// The words of a route's columns.
+const (
+	anyAlarm  = "any"       // when: all that no earlier row took
+	byAll     = "all"       // by: every channel there is
+	usualWait = "usual"     // waits: as without a route
+	onCall    = "rota"      // people: whose turn it is, wider when nobody acknowledges
+	withTwo   = "second"    // the second with them from the first
+	everybody = "everybody" // all who are ever told, from the first
+)
+
+// routeNames are what a row may ask of an alarm, and the label that says it.
+var routeNames = map[string]string{"clause": "clause", "component": "part", "severity": "severity", "rule": "alertname"}
+
+// route is a row of mon.notify/routes: which alarms go to whom, by which ways, and how soon
+// again. The zero route is that of alarms that no row takes.
+type route struct {
+	name   string
+	when   []Matcher // all must match
+	people string
+	by     []string        // names of channels; nil = all
+	waits  []time.Duration // until told again, the last one repeats; nil = the usual ones
+}
+
+// Validate implements clause.Validator: it refuses routes by which an alarm could be lost.
+func (r *Rules) Validate() error { // clause: mon.notify
+	_, err := readRoutes(r.Routes, r.Channels)
+	return err
+}
+
+// readRoutes reads the rows in their order, which is that of their names.
+func readRoutes(rows [][]string, least int64) (out []route, err error) {
+	if len(rows) > mostRoutes {
+		return nil, fmt.Errorf("mon.notify: routes: there are %d rows, expected at most %d", len(rows), mostRoutes)
+	}
+	for _, row := range rows {
+		x, err := readRoute(row, max(least, 2))
+		if err == nil {
+			err = x.reached(out)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("mon.notify: routes: %w", err)
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+func readRoute(row []string, least int64) (x route, err error) {
+	if len(row) != 5 {
+		return x, fmt.Errorf("a row has %d columns, expected name, when, people, by and waits", len(row))
+	}
+	x.name, x.people = row[0], row[2]
+	if n := len(x.name); n < 1 || n > 60 {
+		return x, fmt.Errorf("%q is no name, expected 1 to 60 bytes", x.name)
+	}
+	if x.people != onCall && x.people != withTwo && x.people != everybody {
+		return x, fmt.Errorf("%s tells %q, who is nobody here: expected %s, %s or %s", x.name, x.people, onCall, withTwo, everybody)
+	}
+	if x.when, err = readWhen(row[1]); err != nil {
+		return x, fmt.Errorf("%s: %w", x.name, err)
+	}
+	if x.by, err = readBy(row[3], least); err != nil {
+		return x, fmt.Errorf("%s: %w", x.name, err)
+	}
+	longest := mostWait
+	if x.mayPage() {
+		longest = pageWait
+	}
+	if x.waits, err = readWaits(row[4], longest); err != nil {
+		return x, fmt.Errorf("%s: %w", x.name, err)
+	}
+	return x, nil
+}
+
+func readWhen(text string) (ms []Matcher, err error) {
+	words := strings.Fields(text)
+	switch {
+	case len(words) == 0:
+		return nil, fmt.Errorf("it does not say when: expected matchers, or %s", anyAlarm)
+	case text == anyAlarm:
+		return nil, nil
+	}
+	for _, word := range words {
+		m, err := ParseMatcher(word)
+		if err != nil || m.Unequal || routeNames[m.Name] == "" {
+			return nil, fmt.Errorf("%q is no matcher: expected clause, component, severity or rule, with = and a value or =~ and an expression of RE2 without spaces", word)
+		}
+		if slices.ContainsFunc(ms, func(o Matcher) bool { return o.Name == m.Name }) {
+			return nil, fmt.Errorf("it asks twice for %s: expected once, with =~ for several", m.Name)
+		}
+		if m.Name == "severity" && !m.Regex && !slices.Contains([]string{notify.Page, notify.Ticket, notify.Notice}, m.Value) {
+			return nil, fmt.Errorf("there is no severity %q: expected %s, %s or %s", m.Value, notify.Page, notify.Ticket, notify.Notice)
+		}
+		ms = append(ms, m)
+	}
+	return ms, nil
+}
+
+func readBy(text string, least int64) ([]string, error) {
+	if text == byAll {
+		return nil, nil
+	}
+	by := strings.Fields(text)
+	slices.Sort(by)
+	by = slices.Compact(by)
+	if int64(len(by)) < least {
+		return nil, fmt.Errorf("it goes by %d channels, expected %d or more: name others, or %s", len(by), least, byAll)
+	}
+	if !slices.Contains(by, notify.Mail) {
+		return nil, fmt.Errorf("it leaves out %s, by which each alarm is sent: name it", notify.Mail)
+	}
+	return by, nil
+}
+
+func readWaits(text string, longest time.Duration) (out []time.Duration, err error) {
+	if text == usualWait {
+		return nil, nil
+	}
+	words := strings.Fields(text)
+	if len(words) == 0 || len(words) > mostWaits {
+		return nil, fmt.Errorf("it has %d waits, expected 1 to %d, or %s", len(words), mostWaits, usualWait)
+	}
+	for _, word := range words {
+		d, err := time.ParseDuration(word)
+		if err != nil || d < leastWait || d > longest {
+			return nil, fmt.Errorf("it waits %q, expected %s to %s", word, leastWait, longest)
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// reached refuses a row that an earlier one leaves nothing.
+func (x *route) reached(earlier []route) error {
+	for i := range earlier {
+		if e := &earlier[i]; !slices.ContainsFunc(e.when, func(m Matcher) bool { return !x.implies(m) }) {
+			return fmt.Errorf("nothing reaches %s, because %s comes before it and takes all of it: put it first (rows go by their names), or remove it", x.name, e.name)
+		}
+	}
+	return nil
+}
+
+// implies reports whether what a row takes surely matches m.
+func (x *route) implies(m Matcher) bool {
+	return slices.ContainsFunc(x.when, func(o Matcher) bool {
+		return o.Name == m.Name && (o.Regex == m.Regex && o.Value == m.Value || !o.Regex && m.matches(map[string]string{m.Name: o.Value}))
+	})
+}
+
+func (x *route) mayPage() bool {
+	return !slices.ContainsFunc(x.when, func(m Matcher) bool {
+		return m.Name == "severity" && !m.matches(map[string]string{m.Name: notify.Page})
+	})
+}
+
+// routes are those in force.
+func (s *Service) routes() []route {
+	r := s.Rules.Get()
+	out, err := readRoutes(r.Routes, r.Channels)
+	if err != nil { // it was checked; if not, everybody hears of it by every way
+		return nil
+	}
+	return out
+}
+
+// routeOf is the first route that takes an alarm.
+func routeOf(rs []route, a *Alarm) route { // clause: mon.notify
+	says := map[string]string{"clause": a.Clause, "component": a.Part, "severity": a.Severity, "rule": a.Rule}
+	if a.Rule == pushedRule {
+		says["rule"] = a.Labels[routeNames["rule"]]
+	}
+	for _, x := range rs {
+		if !slices.ContainsFunc(x.when, func(m Matcher) bool { return !m.matches(says) }) {
+			return x
+		}
+	}
+	return route{}
+}
+
+// level is the level of the audience that is told at a level.
+func (x *route) level(n int64) int64 {
+	switch x.people {
+	case withTwo:
+		return max(n, 1)
+	case everybody:
+		return Everybody
+	}
+	return n
+}
+
+// through are the channels of a route. Where fewer than two of them are there, an alarm goes by
+// all that are.
+func (x *route) through(cs []notify.Channel) []notify.Channel {
+	if x.by == nil {
+		return cs
+	}
+	out := slices.DeleteFunc(slices.Clone(cs), func(c notify.Channel) bool { return !slices.Contains(x.by, c.Name) })
+	if len(out) < 2 {
+		return cs
+	}
+	return out
+}
+
+// again is how long until an alarm that nobody acknowledged is told again, by level.
+func (x *route) again(severity string) []time.Duration {
+	if x.waits == nil {
+		return waits[severity]
+	}
+	return x.waits
+}
+
+// absent are the channels that routes name and that are not there.
+func absent(rs []route, cs []notify.Channel) (out []string) {
+	for i := range rs {
+		for _, name := range rs[i].by {
+			if !slices.ContainsFunc(cs, func(c notify.Channel) bool { return c.Name == name }) && !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+// tryRoutes wants routes refused by which an alarm could be lost.
+func (s *Service) tryRoutes(context.Context) (clause.Result, error) { // clause: mon.notify
+	rules := s.Rules.Get()
+	row := func(name, by string) []string { return []string{name, anyAlarm, onCall, by, usualWait} }
+	var steps []clause.Step
+	for _, st := range []struct {
+		act     string
+		control bool
+		rows    [][]string
+	}{
+		{"route alarms by one channel", false, [][]string{row("canary", notify.Mail)}},
+		{"route alarms to a row that nothing reaches", false, [][]string{row("canary-1", byAll), row("canary-2", byAll)}},
+		{"route alarms by every channel", true, [][]string{row("canary", byAll)}},
+	} {
+		rules.Routes = st.rows
+		x := clause.Step{Act: st.act, Expected: "refused", Got: "refused", Control: st.control}
+		if st.control {
+			x.Expected = "taken"
+		}
+		if rules.Validate() == nil {
+			x.Got = "taken"
+		}
+		x.OK = x.Got == x.Expected
+		steps = append(steps, x)
+	}
+	return clause.Judge("routes by which alarms could be lost were refused", steps...), nil
+}
