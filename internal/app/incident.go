@@ -70,6 +70,9 @@ func (g windowGate) Release(ctx context.Context, who actor.Actor, name string) e
 	return g.a.gateway.Release(ctx, who, name)
 }
 
+// Held implements status.Gate.
+func (g windowGate) Held(ctx context.Context) ([]string, error) { return g.a.gateway.Holds(ctx) }
+
 // readReport takes a letter to the address for reports. Nothing is written back to that address.
 func (a *App) readReport(ctx context.Context, l notify.Letter) error { // clause: inc.categorise
 	if strings.EqualFold(l.From, a.config.Mail.Reports) || strings.EqualFold(l.From, a.config.Mail.From) {

@@ -57,6 +57,21 @@ func (g *Gateway) Release(ctx context.Context, who actor.Actor, name string) err
 	})
 }
 
+// Holds names the holds that last.
+func (g *Gateway) Holds(ctx context.Context) ([]string, error) {
+	var out []string
+	err := g.db.Each(ctx, lastingHolds, func(scan ledger.Scan) error {
+		var name string
+		err := scan(&name)
+		out = append(out, name)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what holds the gate: %w", err)
+	}
+	return out, nil
+}
+
 // hold changes a hold, and brings the mode to what those that last ask for.
 func (g *Gateway) hold(ctx context.Context, who actor.Actor, name string, change func(*ledger.Tx, modeState) error) error {
 	if err := g.access.Allow(ctx, who, access.GateMaintain, "gateway/mode"); err != nil {
@@ -126,10 +141,11 @@ func (m *modeState) comeBack(ref *refusal, now time.Time) *fault.Error {
 }
 
 const (
-	selectHold = `SELECT until, ended FROM gateway_hold WHERE name = $1`
-	insertHold = `INSERT INTO gateway_hold (name, since, until, ended) VALUES ($1, $2, $3, $4)`
-	moveHold   = `UPDATE gateway_hold SET until = $2 WHERE name = $1`
-	endHold    = `UPDATE gateway_hold SET ended = $2 WHERE name = $1 AND ended IS NULL`
-	endHolds   = `UPDATE gateway_hold SET ended = $1 WHERE ended IS NULL`
-	lastHold   = `SELECT COALESCE(MAX(until), 0) FROM gateway_hold WHERE ended IS NULL`
+	selectHold   = `SELECT until, ended FROM gateway_hold WHERE name = $1`
+	insertHold   = `INSERT INTO gateway_hold (name, since, until, ended) VALUES ($1, $2, $3, $4)`
+	moveHold     = `UPDATE gateway_hold SET until = $2 WHERE name = $1`
+	endHold      = `UPDATE gateway_hold SET ended = $2 WHERE name = $1 AND ended IS NULL`
+	endHolds     = `UPDATE gateway_hold SET ended = $1 WHERE ended IS NULL`
+	lastingHolds = `SELECT name FROM gateway_hold WHERE ended IS NULL ORDER BY name`
+	lastHold     = `SELECT COALESCE(MAX(until), 0) FROM gateway_hold WHERE ended IS NULL`
 )

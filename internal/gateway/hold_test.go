@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,8 +59,14 @@ func TestHoldClosesForATime(t *testing.T) { // breaks: inc.loss-maintenance
 	hold("window/a", 2*time.Hour)
 	is("moved", 503, "7200")
 	hold("window/b", time.Hour)
+	if held, err := k.g.Holds(ctx); err != nil || !slices.Equal(held, []string{"window/a", "window/b"}) {
+		t.Errorf("held by %q, %v", held, err)
+	}
 	release("window/a")
 	is("the other one lasts", 503, "3600")
+	if held, err := k.g.Holds(ctx); err != nil || !slices.Equal(held, []string{"window/b"}) {
+		t.Errorf("held by %q, %v", held, err)
+	}
 	release("window/b")
 	release("window/b")
 	is("released", 200, "")

@@ -166,21 +166,36 @@ func TestMaintenanceRunsOver(t *testing.T) { // breaks: inc.public-notice
 // doors is a gate that maintenance closes, and others may.
 type doors struct {
 	held   map[string]time.Time
+	ended  map[string]bool
 	person bool
+	first  func() // runs once, before the gate is next closed
 }
 
 func (d *doors) HoldClosed(_ context.Context, _ actor.Actor, name string, until time.Time) error {
-	d.held[name] = until
+	if f := d.first; f != nil {
+		d.first = nil
+		f()
+	}
+	if !d.ended[name] { // once for each name
+		d.held[name] = until
+	}
 	return nil
 }
 
+func (d *doors) Held(context.Context) ([]string, error) {
+	return slices.Sorted(maps.Keys(d.held)), nil
+}
+
 func (d *doors) Release(_ context.Context, _ actor.Actor, name string) error {
+	if _, ok := d.held[name]; ok {
+		d.ended[name] = true
+	}
 	delete(d.held, name)
 	return nil
 }
 
 func (w *world) doors() *doors {
-	d := &doors{held: map[string]time.Time{}}
+	d := &doors{held: map[string]time.Time{}, ended: map[string]bool{}}
 	w.page.Gate, w.page.Closed = d, func() bool { return d.person || len(d.held) > 0 }
 	return d
 }
@@ -246,6 +261,40 @@ func TestMaintenanceClosesTheGate(t *testing.T) { // breaks: inc.public-notice
 	w.ticked(6 * time.Minute)
 	if ws, _ := w.page.Windows(t.Context()); len(d.held) != 0 || len(ws) != 1 || ws[0].State != status.Verifying || len(w.open()) != 1 {
 		t.Errorf("closed by somebody else too: held %v, open %v", d.held, ws)
+	}
+	if _, err := w.page.Extend(t.Context(), w.as("dev"), m.ID, w.kit.Clock.Now().Add(time.Hour)); fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "window_opened") {
+		t.Errorf("extended when its hold was over: %v", err)
+	}
+	if ws, _ := w.page.Windows(t.Context()); len(ws) != 1 || !ws[0].Ends.Equal(m.Ends) {
+		t.Errorf("what was refused moved its end: %v", ws)
+	}
+}
+
+// Who completes maintenance in the moment in which it begins does not leave the gate closed, nor
+// does a server that ended in between.
+func TestMaintenanceThatIsOverHoldsNoGate(t *testing.T) { // breaks: inc.loss-maintenance
+	w := open(t)
+	d := w.doors()
+	now := w.kit.Clock.Now()
+	m, err := w.page.Schedule(t.Context(), w.as("dev"), status.Window{Title: "New disks", Starts: now.Add(time.Hour), Ends: now.Add(2 * time.Hour), Closes: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.first = func() {
+		if err := w.page.End(t.Context(), w.as("dev"), m.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	w.ticked(time.Hour)
+	if ws, _ := w.page.Windows(t.Context()); d.first != nil || len(d.held) != 0 || len(ws) != 0 {
+		t.Errorf("held %v, open %v", d.held, ws)
+	}
+	for _, name := range []string{"window/" + m.ID, "window/unknown", "other/" + m.ID} {
+		d.held[name] = now.Add(3 * time.Hour)
+	}
+	w.ticked(time.Minute)
+	if held, _ := d.Held(t.Context()); !slices.Equal(held, []string{"other/" + m.ID}) {
+		t.Errorf("held %v", held)
 	}
 }
 

@@ -37,7 +37,7 @@ func (s *Service) inhibitor(a *Alarm, open []Alarm) string { // clause: mon.noti
 	if r == nil || r.Part != Load && r.Part != Traffic {
 		return ""
 	}
-	if s.Worked != nil {
+	if s.Worked != nil && a.Rule != pushedRule { // another system names its parts as it likes
 		if by := s.Worked(a.Labels["instance"]); by != "" {
 			return by
 		}

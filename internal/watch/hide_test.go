@@ -75,6 +75,20 @@ func TestMaintenanceHidesWhatItCovers(t *testing.T) { // breaks: mon.notify
 	})
 }
 
+// What another system pushed is told, whatever it calls what it is about.
+func TestMaintenanceHidesNothingPushed(t *testing.T) { // breaks: mon.notify
+	w := lite(t)
+	srv := w.serve()
+	w.worked = map[string]string{"upstream/a": "window/w"}
+	call(t, srv, "", "POST", "/-/alertmanager/api/v2/alerts", []map[string]any{{"labels": map[string]string{"alertname": "DiskFull", "instance": "upstream/a"}}}, 200, nil)
+	w.on(0)
+	w.on(10 * time.Minute)
+	as := w.alarms("pushed-alert")
+	if len(as) != 1 || as[0].Labels["instance"] != "upstream/a" || as[0].Inhibited != "" {
+		t.Errorf("%+v", as)
+	}
+}
+
 // What an alarm hides says the same and less, about load and traffic alone.
 func TestHiders(t *testing.T) { // breaks: mon.notify
 	part := map[string]watch.Rule{}

@@ -17,7 +17,8 @@ import (
 // befores are how long before maintenance its subscribers are reminded, the longest first.
 var befores = []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, time.Hour}
 
-// Extend gives maintenance another end: the page shows it, and subscribers are told, at once.
+// Extend gives maintenance another end: the page shows it, and subscribers are told, at once. What
+// closes the gate is extended before its end is reached or not at all: then the gate is let go.
 func (s *Service) Extend(ctx context.Context, who actor.Actor, id string, ends time.Time) (Window, error) {
 	if err := s.Access.Allow(ctx, who, access.IncidentAct, "status/windows"); err != nil {
 		return Window{}, err
@@ -25,6 +26,9 @@ func (s *Service) Extend(ctx context.Context, who actor.Actor, id string, ends t
 	w, err := s.window(ctx, id)
 	if err == nil && w.Closes {
 		err = s.mayClose(ctx, who)
+	}
+	if err == nil && w.Closes && !w.Began.IsZero() && !s.Now().Before(w.Ends) { // its hold is over, and no second one is taken
+		err = fault.New(fault.Conflict, "window_opened", fault.Public{Problem: "The time of this maintenance is over, and it no longer keeps the gate closed: whatever closes the gate now is something else.", Expected: "A later end before the announced one is reached.", Next: "Complete it (writ status end " + id + "), and plan another one that closes the gate."})
 	}
 	if err != nil {
 		return Window{}, err

@@ -50,10 +50,11 @@ type Reach interface {
 }
 
 // Gate closes the application for maintenance. What a person sets is theirs: HoldClosed closes an
-// open gate once for each name, and Release opens it where nothing else closed it.
+// open gate once for each name, and Release opens it where nothing else closed it. Held names what holds it.
 type Gate interface {
 	HoldClosed(ctx context.Context, who actor.Actor, name string, until time.Time) error
 	Release(ctx context.Context, who actor.Actor, name string) error
+	Held(ctx context.Context) ([]string, error)
 }
 
 // Queue is what this package needs of jobs.Jobs.

@@ -272,7 +272,7 @@ func (s *Service) turnDue(ctx context.Context) error {
 		case w.State == Scheduled && over && s.waits(w):
 			err = s.turn(ctx, who, w.ID, []string{Scheduled}, Completed)
 		case w.State == Scheduled && !now.Before(w.Starts) && !s.waits(w):
-			if err = s.turn(ctx, who, w.ID, []string{Scheduled}, InProgress); err == nil && w.Closes {
+			if err = s.turn(ctx, who, w.ID, []string{Scheduled}, InProgress); err == nil && w.Closes && !over {
 				err = s.Gate.HoldClosed(ctx, who, hold(w.ID), w.Ends)
 			}
 		case w.State == InProgress && over && s.closed():
@@ -286,7 +286,28 @@ func (s *Service) turnDue(ctx context.Context) error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.unhold(ctx, who))...)
+}
+
+// unhold opens the gate where maintenance that is over still holds it: somebody completed it while
+// this node, or another, was about to close the gate.
+func (s *Service) unhold(ctx context.Context, who actor.Actor) error { // clause: inc.loss-maintenance
+	if s.Gate == nil {
+		return nil
+	}
+	held, err := s.Gate.Held(ctx)
+	for _, name := range held {
+		id, ours := strings.CutPrefix(name, hold(""))
+		if !ours {
+			continue
+		}
+		w, err2 := s.window(ctx, id)
+		if fault.KindOf(err2) == fault.NotFound || err2 == nil && w.State == Completed {
+			err2 = s.Gate.Release(ctx, who, name)
+		}
+		err = errors.Join(err, err2)
+	}
+	return err
 }
 
 // waits reports whether a person must say that it may begin, and nobody did.
