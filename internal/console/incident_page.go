@@ -241,7 +241,11 @@ func postFields(v incident.View, event string, components []web.Option) []web.Fi
 	}
 	out = append(out, words, web.Field{Name: "body", Value: notice, Label: "What it means for those who use the service, and what you do", Type: "textarea", Rows: 4, Required: true, Max: 4000, Hint: "No names, addresses or hosts. Everybody reads it, at once."})
 	if event == "post" || event == "update" {
-		out = append(out, web.Field{Name: "estimate", Label: "Service returns in how many minutes", Mode: "numeric", Max: 5, Complete: "off", Hint: "Empty: not known."},
+		returns := web.Field{Name: "estimate", Label: "Service returns in how many minutes", Mode: "numeric", Max: 5, Complete: "off", Hint: strings.TrimSpace("Empty: not known. " + v.Forecast.Says())}
+		if f := v.Forecast; f.Left > 0 && !f.Stands { // a promise that stands is not moved by the way
+			returns.Value = strconv.Itoa(int(f.Left / time.Minute))
+		}
+		out = append(out, returns,
 			web.Field{Name: "next", Label: "The next update comes in how many minutes", Mode: "numeric", Max: 5, Complete: "off", Value: "45", Hint: "The public reads this as a promise."})
 	}
 	if len(components) > 1 && event != "publish-review" {

@@ -90,6 +90,7 @@ func (k *talker) incidents(t *testing.T) {
 		k.ask(t, "incident", "role", one, r)
 	}
 	k.ask(t, "incident", "categorise", one, "usability", "--severity", "2")
+	k.ask(t, "incident", "promise", one)
 	k.json(t, 1, k.writ("incident", "frozen"))
 	k.ask(t, "incident", "severity", one, "3", "--reason", "few are concerned")
 	k.ask(t, "incident", "frozen")

@@ -242,6 +242,17 @@ type (
 		Audience []audienceOut `json:"audience"`
 		Review   *reviewOut    `json:"review,omitempty"`
 		Fix      *fixOut       `json:"fix,omitempty"`
+		Forecast *forecastOut  `json:"forecast,omitempty"` // while it is not resolved and its kind is decided
+	}
+	forecastOut struct { // minutes from declared to resolved; 0 = too little history
+		Kinds  []string   `json:"kinds"`
+		Past   int        `json:"past"` // closed incidents and drills of the kind, of the last 200
+		Enough bool       `json:"enough"`
+		Median float64    `json:"median_minutes"`
+		From   float64    `json:"from_minutes"` // eight of ten: from
+		To     float64    `json:"to_minutes"`   // to
+		Back   *time.Time `json:"back,omitempty"`
+		Says   string     `json:"says"`
 	}
 	lineOut struct {
 		Entry  int64     `json:"entry"`
@@ -415,6 +426,9 @@ func wireView(v View) viewOut {
 		out.Audience = append(out.Audience, audienceOut(a))
 	}
 	out.Fix = wireFix(v.Fix)
+	if f := v.Forecast; len(f.Kinds) > 0 {
+		out.Forecast = &forecastOut{f.Kinds, f.Past, f.Enough(), f.Median.Minutes(), f.From.Minutes(), f.To.Minutes(), known(f.Back), f.Says()}
+	}
 	if l := v.Learned; l.Hash != "" {
 		out.Review = &reviewOut{Author: l.Name, At: l.At, Hash: l.Hash, Text: l.Text, Causes: append([]string{}, l.Causes...), Actions: []actionOut{}, Approved: append([]string{}, l.Approved...)}
 		for _, a := range l.Actions {

@@ -61,6 +61,7 @@ type View struct {
 	Kinds    []string
 	Loss     *Loss // nil where no data was lost
 	Practice *Practice
+	Forecast Forecast // when it may be over; without kinds where that is no question
 }
 
 // Next is the one step that an incident waits for: the first in the order of the process that
@@ -135,6 +136,12 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 			return err
 		},
 		func() (err error) { v.Links, err = s.links(ctx, c.ID); return err },
+		func() (err error) {
+			if c.resolves() {
+				v.Forecast, err = s.forecast(ctx, v)
+			}
+			return err
+		},
 		func() (err error) { v.Learned, err = s.review(ctx, c.ID); return err },
 		func() (err error) { v.Waivers, err = s.waivers(ctx, c); return err },
 		func() (err error) { v.Audience, err = s.audience(ctx, c); return err },
