@@ -16,8 +16,8 @@ import (
 	"writ/internal/incident/status"
 )
 
-// past writes down a closed incident of a kind.
-func (w *world) past(n int, kind, l string, drill bool, took time.Duration) {
+// closed writes down a closed incident of a kind.
+func (w *world) closed(n int, kind, l string, drill bool, took time.Duration) {
 	w.t.Helper()
 	at := w.kit.Clock.Now().AddDate(0, -1, 0).Add(time.Duration(n) * time.Hour).UnixMicro()
 	w.exec(fmt.Sprintf(`INSERT INTO incident_case (id, number, drill, round, version, title, source, component, declared_by, severity, categories, l, c, r, b, f, onset_from, declared, resolved, decided, joined)
@@ -30,17 +30,17 @@ func TestEstimateFromHistory(t *testing.T) { // breaks: inc.eta
 	w := open(t)
 	c := w.active()
 	for i := range 4 {
-		w.past(i, "usability", "L6", i == 0, time.Duration(i+1)*time.Hour)
+		w.closed(i, "usability", "L6", i == 0, time.Duration(i+1)*time.Hour)
 	}
-	w.past(10, "outage", "L6", false, time.Minute)
-	w.past(11, "usability", "LX", false, time.Minute)
-	w.past(12, "usability", "L5", false, time.Minute)
-	w.past(13, "usability", "L6", true, time.Minute)
+	w.closed(10, "outage", "L6", false, time.Minute)
+	w.closed(11, "usability", "LX", false, time.Minute)
+	w.closed(12, "usability", "L5", false, time.Minute)
+	w.closed(13, "usability", "L6", true, time.Minute)
 	w.exec(`INSERT INTO incident_drill (case_id, kind, caller, other, plays, state, problem, begun, passed, score) VALUES ('past0013', 'outage', 'dev', '', TRUE, 'scored', '', 0, TRUE, '{}')`)
 	if f := w.show(c.Ref()).Forecast; f.Past != 4 || f.Enough() || f.Left != 0 || !strings.HasPrefix(f.Says(), "Too little history for an estimate: 4 incidents") {
 		t.Errorf("%+v %s", f, f.Says())
 	}
-	w.past(4, "breach usability", "L6", false, 5*time.Hour)
+	w.closed(4, "breach usability", "L6", false, 5*time.Hour)
 	f := w.show(c.Ref()).Forecast
 	if f.Past != 5 || f.Median.Round(time.Second) != 3*time.Hour || f.From > time.Hour || f.To < 5*time.Hour || f.Left != 3*time.Hour || f.Stands {
 		t.Errorf("%+v", f)
@@ -130,7 +130,7 @@ func TestEstimatesCover(t *testing.T) { // breaks: inc.eta
 					in++
 				}
 			}
-			w.past(i, "usability", "L6", false, took)
+			w.closed(i, "usability", "L6", false, took)
 		}
 		share(t, in, n)
 	})
