@@ -244,16 +244,6 @@ type (
 		Fix      *fixOut       `json:"fix,omitempty"`
 		Forecast *forecastOut  `json:"forecast,omitempty"` // while it is not resolved and its kind is decided
 	}
-	forecastOut struct { // minutes from declared to resolved; 0 = too little history
-		Kinds  []string   `json:"kinds"`
-		Past   int        `json:"past"` // closed incidents and drills of the kind, of the last 200
-		Enough bool       `json:"enough"`
-		Median float64    `json:"median_minutes"`
-		From   float64    `json:"from_minutes"` // eight of ten: from
-		To     float64    `json:"to_minutes"`   // to
-		Back   *time.Time `json:"back,omitempty"`
-		Says   string     `json:"says"`
-	}
 	lineOut struct {
 		Entry  int64     `json:"entry"`
 		At     time.Time `json:"at"`
@@ -338,23 +328,6 @@ type (
 		Signal string `json:"signal"`
 		Reason string `json:"reason"`
 	}
-	linkIn struct {
-		Kind   string `json:"kind"`
-		To     string `json:"to"`
-		Reason string `json:"reason,omitempty"`
-	}
-	similarOut struct {
-		Ref   string   `json:"ref"`
-		Title string   `json:"title"`
-		State string   `json:"state"`
-		Why   []string `json:"why"`
-	}
-	linkOut struct {
-		Kind  string `json:"kind"` // caused-by, causes, related
-		Ref   string `json:"ref"`
-		Title string `json:"title"`
-		State string `json:"state"`
-	}
 	joinIn struct {
 		Into   string `json:"into"`
 		Reason string `json:"reason,omitempty"`
@@ -390,6 +363,7 @@ func wireWay(w Way) wayOut {
 
 func wireView(v View) viewOut {
 	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Links: []linkOut{}, Similar: []similarOut{}, Draft: v.Draft(), Reports: wireReports(v.Reports), Files: wireFiles(v.Files), Sent: []sentOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
+	out.wirePast(v)
 	for _, x := range v.Stands {
 		st := standOut{Region: string(x.Machine.Region), Name: x.Machine.Name, State: x.State.ID, Word: x.State.Name, Says: x.State.Says, Due: known(x.Due), Late: x.Missed, Ways: []wayOut{}}
 		for _, w := range x.Ways {
@@ -403,12 +377,6 @@ func wireView(v View) viewOut {
 	}
 	for _, x := range v.Sent {
 		out.Sent = append(out.Sent, sentOut{x.Channel, x.Network, x.Account, x.Update, x.State, x.URL, x.Code, x.Tries, x.Made, known(x.Ended)})
-	}
-	for _, l := range v.Links {
-		out.Links = append(out.Links, linkOut{l.Kind, l.Case.Ref(), l.Case.Title, l.Case.State()})
-	}
-	for _, x := range v.Similar {
-		out.Similar = append(out.Similar, similarOut{x.Case.Ref(), x.Case.Title, x.Case.State(), x.Why})
 	}
 	for _, t := range v.Told {
 		out.Told = append(out.Told, toldOut{t.ID, t.Kind, t.Says, t.At})
@@ -426,9 +394,6 @@ func wireView(v View) viewOut {
 		out.Audience = append(out.Audience, audienceOut(a))
 	}
 	out.Fix = wireFix(v.Fix)
-	if f := v.Forecast; len(f.Kinds) > 0 {
-		out.Forecast = &forecastOut{f.Kinds, f.Past, f.Enough(), f.Median.Minutes(), f.From.Minutes(), f.To.Minutes(), known(f.Back), f.Says()}
-	}
 	if l := v.Learned; l.Hash != "" {
 		out.Review = &reviewOut{Author: l.Name, At: l.At, Hash: l.Hash, Text: l.Text, Causes: append([]string{}, l.Causes...), Actions: []actionOut{}, Approved: append([]string{}, l.Approved...)}
 		for _, a := range l.Actions {
@@ -585,12 +550,6 @@ func (s *Service) postPosted(w http.ResponseWriter, r *http.Request, who actor.A
 func (s *Service) postJoin(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	return acted(w, r, func(ref string, in joinIn) (Case, error) {
 		return s.Join(r.Context(), who, ref, in.Into, in.Reason)
-	})
-}
-
-func (s *Service) postLink(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	return acted(w, r, func(ref string, in linkIn) (Case, error) {
-		return s.Bind(r.Context(), who, ref, in.Kind, in.To, in.Reason)
 	})
 }
 
