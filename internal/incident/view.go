@@ -124,7 +124,17 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 	if err != nil {
 		return View{}, err
 	}
-	v := View{Case: c, Declarer: s.name(ctx, c.DeclaredBy), Kinds: s.kinds()}
+	// What the server works at is read before all that comes of it. An act that ends meanwhile
+	// still shows as running; never as ended without what it has proved, which looks like a step
+	// that nobody took yet.
+	acts, err := s.workOf(ctx, c.ID)
+	if err != nil {
+		return View{}, err
+	}
+	if c, err = s.find(ctx, s.DB, c.ID); err != nil {
+		return View{}, err
+	}
+	v := View{Case: c, Acts: acts, Declarer: s.name(ctx, c.DeclaredBy), Kinds: s.kinds()}
 	for _, read := range []func() error{
 		func() (err error) { v.Held, err = s.held(ctx, s.DB, c.ID); return err },
 		func() (err error) { v.Notes, err = s.notes(ctx, c.ID); return err },
@@ -162,7 +172,6 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 		},
 		func() (err error) { v.Sent, err = s.sent(ctx, c.ID); return err },
 		func() (err error) { v.Proofs, err = s.proofs(ctx, c); return err },
-		func() (err error) { v.Acts, err = s.workOf(ctx, c.ID); return err },
 		func() (err error) { v.Loss, err = s.lossView(ctx, who, v); return err },
 		func() (err error) { v.Practice, err = s.practice(ctx, who, c); return err },
 		func() (err error) { v.Stands, err = s.stands(ctx, who, v); return err },
