@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"writ/internal/console"
+	"writ/internal/journal"
 	"writ/internal/keyring"
 )
 
@@ -109,7 +110,8 @@ func TestErasedPageIsLimited(t *testing.T) { // breaks: data.crypto-erase
 	w.post("", "/-/erased", url.Values{"certificate": {"x"}}).want(429, "sixty an hour")
 	w.get("", "/-/erased?person=00000000").want(429)
 	w.get("", "/-/erased").want(200)
-	if n := len(w.kit.Recorded("identity.erasure-check-refused")); n == 0 {
-		t.Error("the refusal is not recorded")
+	w.settle()
+	if es, err := w.journal.List(t.Context(), journal.Query{Act: "identity.erasure-check-refused"}); err != nil || len(es) == 0 {
+		t.Errorf("the refusal is not recorded: %v", err)
 	}
 }

@@ -149,7 +149,7 @@ func TestAPIKeysExceptionsRecords(t *testing.T) {
 	a.do("GET", "records?clause=gov.contact&statement=Answered+at+once.", nil, &rec, 200)
 	sig = a.signText(a.keys["eve"], rec.Text)
 	a.do("POST", "records", object{"clause": "gov.contact", "statement": "Answered at once.", "observed_at": rec.Observed, "valid_for": rec.ValidFor, "signature": string(sig)}, nil, 201)
-	a.do("DELETE", "keys/"+a.keys["eve"].Key().Fingerprint(), nil, nil, 204)
+	a.do("DELETE", "keys/"+url.PathEscape(a.keys["eve"].Key().Fingerprint()), nil, nil, 204)
 	a.do("GET", "keys", nil, &keys, 200)
 	if n := len(slices.DeleteFunc(keys.Keys, func(k policy.Key) bool { return !k.Revoked.IsZero() })); n != 3 {
 		t.Errorf("%d live keys", n)
