@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -202,6 +203,38 @@ func (l *lossy) lead(v incident.View) {
 		event = "protect"
 	}
 	l.step("dev", l.ref, event, "")
+}
+
+// TestActEndsWhileItIsLookedAt: whoever looks while the server ends an act sees that it runs or what
+// came of it, never an application that waits for a step that was taken.
+func TestActEndsWhileItIsLookedAt(t *testing.T) { // breaks: inc.process
+	l := lostWorld(t, ledgertest.Open(t, tables...), t.TempDir(), nil, nil)
+	l.harm()
+	l.sorted()
+	l.to("R9")
+	for _, x := range []struct{ event, guard string }{{"open", "staff-in"}, {"open-some", "some-in"}, {"open-all", "all-in"}} {
+		l.step("dev", l.ref, x.event, "")
+		ctx, stop := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		for range 24 {
+			all.Go(func() {
+				for ctx.Err() == nil {
+					v, err := l.svc.Show(t.Context(), l.as("dev"), l.ref)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if v.Loss.Running == "" && !slices.ContainsFunc(v.Proofs, func(p incident.Proof) bool { return p.Guard == x.guard && p.Good }) {
+						t.Errorf("after %s nothing runs and nothing is proved", x.event)
+						return
+					}
+				}
+			})
+		}
+		l.resumed()
+		stop()
+		all.Wait()
+	}
 }
 
 // closed leads the rest of the lifecycle, once the data is protected again.
