@@ -18,6 +18,7 @@ type watchSeries struct {
 	Points                             []watchPoint
 	Groups                             []struct {
 		Label string
+		Error float64 // by how much the value may be more
 		watchPoint
 	}
 }
@@ -110,7 +111,11 @@ func (a *app) printSeries(raw json.RawMessage) error {
 	}
 	for i := range s.Groups {
 		g := &s.Groups[i]
-		t.row(g.Label, s.value(s.shown(&g.watchPoint)), bar(s.shown(&g.watchPoint), most))
+		says := s.value(s.shown(&g.watchPoint))
+		if g.Error > 0 && s.shown(&g.watchPoint) == g.Value {
+			says += " to " + s.value(g.Value+g.Error)
+		}
+		t.row(g.Label, says, bar(s.shown(&g.watchPoint), most))
 	}
 	return t.flush()
 }

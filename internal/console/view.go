@@ -314,7 +314,10 @@ func groups(at string, v url.Values, a *watch.Picture, called func(label string)
 	t.Columns = append(t.Columns, web.Column{Name: "Behind it"})
 	for _, g := range a.Groups {
 		row := web.Row{Cells: []web.Cell{{Text: called(g.Label), Href: with(at, v, "by", a.By, "label", g.Label), Code: true}}}
-		for _, s := range valuesOf(&a.Of, &g.Point) {
+		for i, s := range valuesOf(&a.Of, &g.Point) {
+			if i == 0 && g.Error > 0 && s == amount(&a.Of, g.Value) { // it had no room of its own for some of the time
+				s += " to " + amount(&a.Of, g.Value+g.Error)
+			}
 			row.Cells = append(row.Cells, web.Cell{Text: s})
 		}
 		href, text := recordsOf(a, a.By, g.Label)

@@ -22,7 +22,7 @@ func TestDrillDown(t *testing.T) { // breaks: mon.drill-down
 		t.Error("what nobody observed is not grey")
 	}
 	part := link(t, body, `href="(/-/console/watch/views/endpoints[^"]*)"`)
-	body = w.get("dev", part).want(200, "Which routes are asked for", "nobody looked", "/orders/{id}?<x>", "1.2 k").Body.String()
+	body = w.get("dev", part).want(200, "Which routes are asked for", "nobody looked", "/orders/{id}?<x>", "1.2 k to 1.5 k").Body.String()
 	stretch := link(t, body, `<a href="([^"]*)" aria-label="`)
 	body = w.get("dev", stretch).want(200).Body.String()
 	q := a.looked[len(a.looked)-1]
@@ -40,7 +40,7 @@ func TestDrillDown(t *testing.T) { // breaks: mon.drill-down
 	if q := a.looked[len(a.looked)-1]; q.Label != "/orders/{id}?<x>" {
 		t.Errorf("the group asks for %+v", q)
 	}
-	w.get("dev", part+"?as=csv&table=2").want(200, "Route,How much,Behind it", ",1.2 k,Records")
+	w.get("dev", part+"?as=csv&table=2").want(200, "Route,How much,Behind it", ",1.2 k to 1.5 k,Records")
 	w.get("suna", at).want(403)
 	w.get("dev", at+"/weather").want(404)
 	w.get("dev", at+"/traffic?meter=weather").want(404)

@@ -88,7 +88,7 @@ func (a *alarmed) Look(_ context.Context, _ actor.Actor, q watch.Question) (watc
 		}
 	}
 	if q.By != "" && q.Label == "" {
-		out.Groups = []series.Row{{Meter: q.Meter, Dimension: q.By, Label: "/orders/{id}?<x>", Point: series.Point{Value: 1234, Count: 1234, P50: 4000, P95: 9000}}, {Label: "other", Point: series.Point{Value: 5, Count: 5}}}
+		out.Groups = []series.Row{{Meter: q.Meter, Dimension: q.By, Label: "/orders/{id}?<x>", Point: series.Point{Value: 1234, Count: 1234, P50: 4000, P95: 9000}, Error: 300}, {Label: "other", Point: series.Point{Value: 5, Count: 5}}}
 	}
 	return out, nil
 }

@@ -29,6 +29,7 @@ type (
 		P50   float64 `json:"p50,omitzero"`
 		P95   float64 `json:"p95,omitzero"`
 		P99   float64 `json:"p99,omitzero"`
+		Error float64 `json:"error,omitzero"` // value is at least what it says, and at most so much more
 	}
 	seriesOut struct {
 		Meter  string      `json:"meter"`
@@ -70,7 +71,7 @@ func (s *Service) getSeries(w http.ResponseWriter, r *http.Request, who actor.Ac
 		out.Points = append(out.Points, pointWire{p.At, p.Value, p.Count, p.High, p.P50, p.P95, p.P99, p.Observed})
 	}
 	for _, g := range a.Groups {
-		out.Groups = append(out.Groups, groupWire{g.Label, g.Value, g.Count, g.High, g.P50, g.P95, g.P99})
+		out.Groups = append(out.Groups, groupWire{g.Label, g.Value, g.Count, g.High, g.P50, g.P95, g.P99, g.Error})
 	}
 	return web.WriteJSON(w, http.StatusOK, out)
 }

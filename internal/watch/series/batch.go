@@ -11,7 +11,8 @@ import (
 type Batch struct {
 	s     *Service
 	cells map[slot]*cell
-	past  bool // events of long ago count too
+	over  []spill // what found no room, until the batch is in
+	past  bool    // events of long ago count too
 }
 
 // slot is a minute of a series.
@@ -58,7 +59,11 @@ func (b *Batch) add(e *Event) bool {
 	at := e.At.UnixMicro()
 	minute := floor(at, time.Minute)
 	for _, k := range m.keys(e) {
-		b.cell(slot{s.admit(k, at), minute}).add(m, e, m.Kind == Spread)
+		place := s.admit(k, at)
+		if place != k {
+			b.spillOf(m, e, k, at)
+		}
+		b.cell(slot{place, minute}).add(m, e, m.Kind == Spread)
 	}
 	return true
 }
@@ -84,7 +89,7 @@ func (c *cell) add(m *Meter, e *Event, spread bool) {
 	}
 	v := int64(1)
 	if m.Kind != Count {
-		v = int64(math.Round(max(min(e.Value*m.scale(), most), -most)))
+		v = m.whole(e.Value)
 	}
 	if c.n == 0 || v > c.high {
 		c.high = v
@@ -96,6 +101,11 @@ func (c *cell) add(m *Meter, e *Event, spread bool) {
 		}
 		c.sketch.Add(v, n)
 	}
+}
+
+// whole is a value as it is kept.
+func (m *Meter) whole(v float64) int64 {
+	return int64(math.Round(max(min(v*m.scale(), most), -most)))
 }
 
 // mostSum is where sums stay, so that no row of a day overflows and holds up all others.

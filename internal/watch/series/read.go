@@ -1,7 +1,6 @@
 package series
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,6 +8,7 @@ import (
 
 	"writ/internal/fault"
 	"writ/internal/ledger"
+	"writ/internal/watch/heavy"
 )
 
 // Query says what to read. Times are widened to whole steps.
@@ -38,6 +38,9 @@ func (p *Point) Gap() bool { return p.Observed == 0 && p.Count == 0 }
 type Row struct {
 	Meter, Dimension, Label string
 	Point                   // At: of Minute; Observed: not set
+	// Error is by how much Value may be more, of a label that had no room of its own for some of the
+	// time: it is at least Value, and at most both together. 0 = it is exact. Of Top.
+	Error float64
 }
 
 const mostPoints = 10_000
@@ -188,7 +191,8 @@ func (m *Meter) point(c *cell) Point {
 }
 
 // Top gives the labels of a dimension with the highest Value, at most n (1 to 1,000). A span of
-// more than two hours is widened to whole hours, one of more than a week to whole days.
+// more than two hours is widened to whole hours, one of more than a week to whole days. In these, of
+// the last 35 days, what counted under Other is told apart as far as it can be.
 func (s *Service) Top(ctx context.Context, q Query, n int) ([]Row, error) {
 	m, err := s.check(&q)
 	if err != nil {
@@ -232,10 +236,15 @@ func (s *Service) Top(ctx context.Context, q Query, n int) ([]Row, error) {
 	out := make([]Row, 0, len(cells))
 	for label, c := range cells {
 		c.sketch = nil
-		out = append(out, Row{q.Meter, q.Dimension, label, m.point(c)})
+		out = append(out, Row{Meter: q.Meter, Dimension: q.Dimension, Label: label, Point: m.point(c)})
 	}
-	slices.SortFunc(out, func(x, y Row) int { return cmp.Or(cmp.Compare(y.Value, x.Value), cmp.Compare(x.Label, y.Label)) })
-	out = out[:min(n, len(out))]
+	var sum heavy.Summary
+	if step > time.Minute && cells[Other] != nil {
+		if sum, err = s.heaviest(ctx, q.Meter, q.Dimension, a, b); err != nil {
+			return nil, err
+		}
+	}
+	out = m.best(out, sum, n)
 	if m.Kind == Spread || m.Kind == Union {
 		return out, s.quantiles(ctx, m, out, list, a, b)
 	}
@@ -267,7 +276,16 @@ func (s *Service) quantiles(ctx context.Context, m *Meter, rows []Row, list stri
 
 // Minute gives all that was written of one minute, in no order.
 func (s *Service) Minute(ctx context.Context, at time.Time, fn func(Row) error) error {
-	err := s.DB.Each(ctx, wholeMinute, func(scan ledger.Scan) error {
+	return s.each(ctx, wholeMinute, at.Truncate(time.Minute), fn)
+}
+
+// Hour gives all that was written of one hour, in no order.
+func (s *Service) Hour(ctx context.Context, at time.Time, fn func(Row) error) error {
+	return s.each(ctx, wholeHour, at.Truncate(time.Hour), fn)
+}
+
+func (s *Service) each(ctx context.Context, query string, at time.Time, fn func(Row) error) error {
+	err := s.DB.Each(ctx, query, func(scan ledger.Scan) error {
 		var r Row
 		var sketch []byte
 		c := &cell{}
@@ -284,9 +302,9 @@ func (s *Service) Minute(ctx context.Context, at time.Time, fn func(Row) error) 
 		r.Point = m.point(c)
 		r.At = at
 		return fn(r)
-	}, floor(at.UnixMicro(), time.Minute))
+	}, at.UnixMicro())
 	if err != nil {
-		return fmt.Errorf("read the series of a minute: %w", err)
+		return fmt.Errorf("read all series of a time: %w", err)
 	}
 	return nil
 }
@@ -330,4 +348,5 @@ const (
 	topDays    = `SELECT s.label, CAST(SUM(r.n) AS BIGINT), CAST(SUM(r.sum) AS BIGINT), MAX(r.high) FROM watch_series_1d` + ofLabels
 
 	wholeMinute = `SELECT s.meter, s.dimension, s.label, r.n, r.sum, r.high, r.sketch FROM watch_series_1m r JOIN watch_series s ON s.id = r.series WHERE r.at = $1`
+	wholeHour   = `SELECT s.meter, s.dimension, s.label, r.n, r.sum, r.high, r.sketch FROM watch_series_1h r JOIN watch_series s ON s.id = r.series WHERE r.at = $1`
 )

@@ -2,6 +2,7 @@ package series
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"maps"
@@ -91,6 +92,7 @@ type Service struct {
 	commit sync.RWMutex // held by Flush while pending minutes become rows; read by Range and Top
 	pace   *Pace        // of Flush
 	put    func(ctx context.Context, part *Batch) error
+	writer string // names this process in what only it counted
 
 	mu      sync.Mutex // guards all below
 	loaded  bool
@@ -98,6 +100,7 @@ type Service struct {
 	ids     map[key]int64
 	newest  map[string]time.Time // by source
 	pending *Batch
+	spilled map[spilled]*tally
 	ring    [seconds]second
 	cover   map[string]*cover
 }
@@ -117,7 +120,7 @@ func New(d Deps) (*Service, error) {
 	if d.DB == nil || d.Now == nil || d.Log == nil || len(d.Meters) == 0 {
 		return nil, errors.New("series: a dependency is missing")
 	}
-	s := &Service{Deps: d, live: map[string]map[key]int64{}, ids: map[key]int64{}, newest: map[string]time.Time{}, cover: map[string]*cover{}, pace: NewPace(atOnce, atLeast)}
+	s := &Service{Deps: d, live: map[string]map[key]int64{}, ids: map[key]int64{}, newest: map[string]time.Time{}, cover: map[string]*cover{}, pace: NewPace(atOnce, atLeast), writer: rand.Text(), spilled: map[spilled]*tally{}}
 	s.put = s.putAll
 	s.meters.Store(&map[string]*Meter{})
 	for i := range d.Meters {
@@ -266,7 +269,7 @@ func (s *Service) Forget(ctx context.Context) error {
 	}
 	clear(s.ids) // so that each row of a series in use says so within the hour
 	s.mu.Unlock()
-	for query, age := range map[string]time.Duration{dropMinutes: keepMinute, dropHours: keepHour, dropDays: keepDay, dropObserved: keepDay, dropSeries: keepDay} {
+	for query, age := range map[string]time.Duration{dropMinutes: keepMinute, dropHeavy: keepMinute, dropHours: keepHour, dropDays: keepDay, dropObserved: keepDay, dropSeries: keepDay} {
 		if err := s.drop(ctx, query, now.Add(-age).UnixMicro()); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"strings"
 	"time"
 
@@ -79,6 +80,9 @@ func (s *Service) Write(ctx context.Context, tx *ledger.Tx, b *Batch) (done func
 		maps.Copy(s.ids, learned)
 		for k, c := range b.cells {
 			s.recall(k, c)
+		}
+		for i := range b.over {
+			s.noteSpill(&b.over[i])
 		}
 	}, nil
 }
@@ -232,7 +236,13 @@ func (s *Service) load(ctx context.Context, r ledger.Reader) error {
 // Flush writes the minutes that are over, and which minutes were observed. What could not be
 // written stays for the next time.
 func (s *Service) Flush(ctx context.Context) error {
-	this := floor(s.Now().UnixMicro(), time.Minute)
+	return s.flushBefore(ctx, floor(s.Now().UnixMicro(), time.Minute))
+}
+
+// Finish writes the minute that is running too, because the process ends; the next one adds to it.
+func (s *Service) Finish(ctx context.Context) error { return s.flushBefore(ctx, math.MaxInt64) }
+
+func (s *Service) flushBefore(ctx context.Context, this int64) error {
 	if err := s.load(ctx, s.DB); err != nil {
 		return err
 	}
@@ -242,7 +252,7 @@ func (s *Service) Flush(ctx context.Context) error {
 			return err
 		}
 		if !more {
-			return s.flushCover(ctx)
+			return errors.Join(s.flushCover(ctx), s.flushSpilled(ctx))
 		}
 	}
 }
