@@ -44,12 +44,17 @@
 // under the journal's pseudonyms, in series of requests under those of access records. Their
 // habits are sealed under their own keys, and die with them.
 //
+// What a crash takes: requests, and the sights of people in them, of the last minute, for they have no
+// number to begin again from. Entries count in the change that moves the cursor; what is usual is
+// learned from rows, up to a minute that is kept; what is new about somebody is an entry in the change
+// that keeps their habits. So nothing counts twice.
+//
 // BUG(node): readings are of this node, and so are counts of access records. BUG(crash): no
 // rule of one's own is asked about the records of the last second before one.
 // BUG(dead): that a lone server has died is seen by nobody on the same machine; somebody outside
 // may be told each minute that it lives (beat.go).
 //
 // For: engineer, owner. Read watch.go, pack.go, rule.go; then follow.go, reading.go,
-// alarm.go, step.go, tell.go, route.go, beat.go; meters.go, gauge.go, sample.go, gate.go, learn.go, habits.go, unusual.go, usual.go, view_usual.go; own.go, own_log.go, own_watch.go, backtest.go, lesson.go, regress.go, gated.go; monthly.go, silence.go, hide.go, mute.go, flap.go, link.go, slack.go, ground.go, bundle.go,
+// alarm.go, step.go, tell.go, route.go, beat.go; meters.go, gauge.go, sample.go, gate.go, learn.go, resume.go, habits.go, unusual.go, usual.go, view_usual.go; own.go, own_log.go, own_watch.go, backtest.go, lesson.go, regress.go, gated.go; monthly.go, silence.go, hide.go, mute.go, flap.go, link.go, slack.go, ground.go, bundle.go,
 // trial.go, alertmanager.go, clauses.go.
 package watch

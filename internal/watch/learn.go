@@ -3,14 +3,12 @@ package watch
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
-	"writ/internal/fault"
 	"writ/internal/ledger"
 	"writ/internal/watch/baseline"
 	"writ/internal/watch/series"
@@ -152,6 +150,11 @@ func (s *Service) Compare(ctx context.Context) error { // clause: mon.abnormal
 	if !m.After(l.judged) {
 		return nil
 	}
+	if l.judged.IsZero() {
+		if err := s.resume(ctx, m); err != nil {
+			return err
+		}
+	}
 	rs, err := s.judgeMinute(ctx, m)
 	if err != nil {
 		return err
@@ -173,18 +176,6 @@ func (s *Service) observed(ctx context.Context, m time.Time) (map[string]bool, e
 	return out, nil
 }
 
-// minute reads what each learned series came to.
-func (s *Service) minute(ctx context.Context, m time.Time) (map[ofSeries]series.Point, error) {
-	out := map[ofSeries]series.Point{}
-	err := s.series.Minute(ctx, m, func(r series.Row) error {
-		if s.learner.expect[r.Meter+"/"+r.Dimension] != nil {
-			out[ofSeries{r.Meter, r.Dimension, r.Label}] = r.Point
-		}
-		return nil
-	})
-	return out, err //nolint:wrapcheck // says what could not be read
-}
-
 // sourceOf is whose absence makes a gap in a meter.
 func (s *Service) sourceOf(meter string) string { return s.series.Meter(meter).Source }
 
@@ -196,7 +187,7 @@ func (s *Service) learnMinute(ctx context.Context, m time.Time) error {
 	if !there[gate] && !there[record] {
 		return nil
 	}
-	points, err := s.minute(ctx, m)
+	points, err := s.sums(ctx, s.series.Minute, m)
 	if err != nil {
 		return err
 	}
@@ -210,7 +201,10 @@ func (s *Service) learnMinute(ctx context.Context, m time.Time) error {
 		if !there[s.sourceOf(k.meter)] {
 			continue
 		}
-		p := points[k]
+		p, some := points[k]
+		if !some && x.begins() { // learned from its first minute on, whenever it was first judged
+			continue
+		}
 		v, ok := x.exp.of(&p)
 		switch {
 		case !ok:
@@ -224,6 +218,11 @@ func (s *Service) learnMinute(ctx context.Context, m time.Time) error {
 		}
 	}
 	return nil
+}
+
+// begins reports whether nothing was learned yet.
+func (x *learned) begins() bool {
+	return x.model != nil && x.model.Last == 0 || x.usual != nil && x.usual.Last == 0
 }
 
 func (e *expectation) of(p *series.Point) (float64, bool) {
@@ -265,7 +264,7 @@ func (s *Service) judgeMinute(ctx context.Context, m time.Time) ([]Reading, erro
 	if err != nil {
 		return nil, err
 	}
-	points, err := s.minute(ctx, m)
+	points, err := s.sums(ctx, s.series.Minute, m)
 	if err != nil {
 		return nil, err
 	}
@@ -382,11 +381,11 @@ func (s *Service) loadLearned(ctx context.Context) error {
 	if !l.at.IsZero() {
 		return nil
 	}
-	var minute int64
-	if err := ledger.One(ctx, s.DB, `SELECT minute FROM watch_learned WHERE id = 1`, []any{&minute}); err != nil && !errors.Is(err, fault.NotFound) {
-		return err //nolint:wrapcheck // the ledger says what failed
+	from, err := s.learnedFrom(ctx)
+	if err != nil {
+		return err
 	}
-	err := s.DB.Each(ctx, listBaselines, func(scan ledger.Scan) error {
+	err = s.DB.Each(ctx, listBaselines, func(scan ledger.Scan) error {
 		var k ofSeries
 		var box []byte
 		if err := scan(&k.meter, &k.dimension, &k.label, &box); err != nil {
@@ -404,10 +403,7 @@ func (s *Service) loadLearned(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read what is usual: %w", err)
 	}
-	l.at = time.UnixMicro(minute).UTC()
-	if minute == 0 {
-		l.at = s.begun.Truncate(time.Minute).Add(-time.Minute)
-	}
+	l.at = from
 	return nil
 }
 

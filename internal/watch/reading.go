@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -93,7 +92,7 @@ func (s *Service) Sample(ctx context.Context) error { // clause: mon.load
 		return err
 	}
 	if minute := now.Truncate(time.Minute); minute.After(s.compared) {
-		if err := errors.Join(s.Compare(ctx), s.KeepHabits(ctx)); err != nil {
+		if err := s.Compare(ctx); err != nil {
 			s.Log.Error("compare with what is usual", "err", err)
 		}
 		s.compared = minute

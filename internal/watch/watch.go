@@ -173,9 +173,13 @@ const round = 10 * time.Second
 // Run reads the machine and does what is due until ctx ends. The times stand in the tables;
 // this only looks at them, at the latest after ten seconds.
 func (s *Service) Run(ctx context.Context) error {
+	defer s.finish(ctx)
 	done := make(chan struct{})
 	go func() { defer close(done); s.runInlet(ctx) }()
 	defer func() { <-done }()
+	kept := make(chan struct{})
+	go func() { defer close(kept); s.runHabits(ctx) }()
+	defer func() { <-kept }()
 	defer s.stop(ctx)
 	out := make(chan struct{})
 	go func() { defer close(out); s.runOutside(ctx) }()
@@ -207,6 +211,19 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// finish counts what waits and writes what is in memory: a process that ends in order loses
+// nothing.
+func (s *Service) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishes)
+	defer cancel()
+	if err := errors.Join(s.drain(ctx), s.KeepHabits(ctx), s.series.Finish(ctx)); err != nil {
+		s.Log.Warn("not all of what was counted last could be written", "err", err)
+	}
+}
+
+// finishes is how long that may take.
+const finishes = 5 * time.Second
 
 func (s *Service) nudge() {
 	select {

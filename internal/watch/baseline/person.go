@@ -18,6 +18,7 @@ const (
 	settled    = 28 // days, before an hour can be unusual
 	together   = 30 // minutes in which one person is in several places
 	places     = 3  // networks, and agents, that are too many at once
+	mostRecent = 2 * places * places
 
 	farAway = 500.0  // km: nearer, a table of networks is not exact
 	fastest = 1000.0 // km in an hour: an airliner
@@ -55,12 +56,13 @@ type Person struct {
 	Hours [2]hours `json:"hours"` // of the week, of this turn and the one before
 	Turn  int64    `json:"turn"`  // 45 days each
 
-	now []sight // the places of the last half hour
+	Recent []sight `json:"recent,omitempty"` // the places of the last half hour
 }
 
 type sight struct {
-	network, agent string
-	minute         int64
+	Network string `json:"network"`
+	Agent   string `json:"agent"`
+	Minute  int64  `json:"minute"`
 }
 
 // spot is a place with when somebody was there.
@@ -185,22 +187,22 @@ func (p *Person) travel(x Sight, minute int64, today int32) bool {
 
 // shared reports whether within half an hour one person was in three networks with three agents.
 func (p *Person) shared(x Sight, minute int64) bool {
-	p.now = slices.DeleteFunc(p.now, func(s sight) bool { return minute-s.minute > together })
-	i := slices.IndexFunc(p.now, func(s sight) bool { return s.network == x.Network && s.agent == x.Agent })
+	p.Recent = slices.DeleteFunc(p.Recent, func(s sight) bool { return minute-s.Minute > together })
+	i := slices.IndexFunc(p.Recent, func(s sight) bool { return s.Network == x.Network && s.Agent == x.Agent })
 	if i >= 0 {
-		p.now[i].minute = minute
+		p.Recent[i].Minute = minute
 		return false
 	}
-	if x.Network == "" || x.Agent == "" || len(p.now) >= 2*places*places {
+	if x.Network == "" || x.Agent == "" || len(p.Recent) >= mostRecent {
 		return false
 	}
-	p.now = append(p.now, sight{x.Network, x.Agent, minute})
-	if len(p.now) < places {
+	p.Recent = append(p.Recent, sight{x.Network, x.Agent, minute})
+	if len(p.Recent) < places {
 		return false
 	}
 	networks, agents := map[string]bool{}, map[string]bool{}
-	for _, s := range p.now {
-		networks[s.network], agents[s.agent] = true, true
+	for _, s := range p.Recent {
+		networks[s.Network], agents[s.Agent] = true, true
 	}
 	return len(networks) >= places && len(agents) >= places
 }
@@ -228,7 +230,7 @@ func (p *Person) Times() []string {
 	return out
 }
 
-// MarshalBinary writes all but the last half hour.
+// MarshalBinary writes all of it.
 func (p *Person) MarshalBinary() ([]byte, error) {
 	b, err := json.Marshal(p)
 	if err != nil {
@@ -250,6 +252,9 @@ func (p *Person) UnmarshalBinary(b []byte) error {
 		if len(s.Values) > mostValues {
 			return errModel
 		}
+	}
+	if len(in.Recent) > mostRecent {
+		return errModel
 	}
 	*p = in
 	return nil
