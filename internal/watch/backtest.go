@@ -136,6 +136,7 @@ func (s *Service) TestRule(ctx context.Context, who actor.Actor, text string, si
 type replaying struct {
 	*BackTest
 	engine *sigma.Engine
+	asks   []recordField // of records, that the engine looks at
 	cases  []Case
 	judged []Case               // alarms of the rule that were true, or meant
 	last   map[string]time.Time // about whom it fired last
@@ -221,7 +222,10 @@ func (s *Service) replay(ctx context.Context, who actor.Actor, units []*unit, rs
 		}
 	}
 	if ofRecords {
-		ref := int64(0)
+		ref, ev, hide := int64(0), &sigma.Event{}, s.hider(ctx)
+		for _, r := range rs {
+			r.asks = recordsAs(r.engine.Asks(records))
+		}
 		err := s.History.Records(ctx, who, res.From, func(as []Handled) error {
 			for i := range as {
 				a := &as[i]
@@ -230,7 +234,7 @@ func (s *Service) replay(ctx context.Context, who actor.Actor, units []*unit, rs
 				}
 				ref++
 				for _, r := range rs {
-					r.feed(eventOfRecord(a, ref), -1, aboutRecord(a), func(v string) string { return s.hidden(ctx, v, a.At) }, a.Method+" "+a.Route+" answered "+strconv.Itoa(a.Status))
+					r.feed(fillRecord(ev, r.asks, a, ref), -1, aboutRecord(a), func(v string) string { return hide(v, a.At) }, func() string { return a.Method + " " + a.Route + " answered " + strconv.Itoa(a.Status) })
 				}
 			}
 			return ctx.Err()
@@ -240,6 +244,31 @@ func (s *Service) replay(ctx context.Context, who actor.Actor, units []*unit, rs
 		}
 	}
 	return nil
+}
+
+// hider hides networks as hidden does, and remembers the last ones.
+func (s *Service) hider(ctx context.Context) func(v string, when time.Time) string {
+	type month struct {
+		v string
+		n int
+	}
+	known := map[month]string{}
+	return func(v string, when time.Time) string {
+		if !strings.Contains(v, "/") {
+			return v
+		}
+		u := when.UTC()
+		at := month{v, 12*u.Year() + int(u.Month())}
+		out, ok := known[at]
+		if !ok {
+			if len(known) >= mostNames {
+				clear(known)
+			}
+			out = s.hidden(ctx, v, when)
+			known[at] = out
+		}
+		return out
+	}
 }
 
 func (s *Service) replayEntries(ctx context.Context, rs []*replaying, es []journal.Entry) error {
@@ -255,7 +284,7 @@ func (s *Service) replayEntries(ctx context.Context, rs []*replaying, es []journ
 		}
 		for _, r := range rs {
 			if !canary {
-				r.feed(eventOfEntry(e), e.N, byWhom(e), same, e.Stream)
+				r.feed(eventOfEntry(e), e.N, byWhom(e), same, func() string { return e.Stream })
 			}
 		}
 	}
@@ -264,17 +293,11 @@ func (s *Service) replayEntries(ctx context.Context, rs []*replaying, es []journ
 
 // feed asks the rule about one event, and counts the alarms that would have come: what fires
 // again while an alarm is open joins it.
-func (r *replaying) feed(ev *sigma.Event, entry int64, about string, mask func(string) string, says string) {
+func (r *replaying) feed(ev *sigma.Event, entry int64, about string, mask func(string) string, says func() string) {
 	r.Events++
 	for _, h := range r.engine.Feed(ev) {
 		r.Hits++
-		if c := h.Rule.Correlation; c != nil {
-			vs := slices.Clone(h.Group)
-			for i := range vs {
-				vs[i] = mask(vs[i])
-			}
-			about, says = strings.Join(vs, " "), says+"; "+strconv.FormatFloat(h.Value, 'f', -1, 64)+" in "+span(c.Within)
-		}
+		about := ofHit(&h, about, mask)
 		last, was := r.last[about]
 		if len(r.last) < mostApart || was {
 			r.last[about] = ev.At
@@ -292,7 +315,11 @@ func (r *replaying) feed(ev *sigma.Event, entry int64, about string, mask func(s
 			r.Judged++
 		}
 		if len(r.Examples) < mostExamples {
-			r.Examples = append(r.Examples, Example{At: ev.At, About: mask(about), Entry: entry, Says: says})
+			x := Example{At: ev.At, About: mask(about), Entry: entry, Says: says()}
+			if c := h.Rule.Correlation; c != nil {
+				x.Says += "; " + strconv.FormatFloat(h.Value, 'f', -1, 64) + " in " + span(c.Within)
+			}
+			r.Examples = append(r.Examples, x)
 		}
 	}
 }

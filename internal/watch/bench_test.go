@@ -241,7 +241,7 @@ func BenchmarkBackTest(b *testing.B) {
 	for name, text := range map[string]string{
 		"none":         fmt.Sprintf(head+one, 1, "DELETE"),
 		"all":          fmt.Sprintf(head+one, 2, "GET"),
-		"all, counted": fmt.Sprintf("title: Many\nid: bbbbbbbb-0000-4000-8000-000000000001\nstatus: test\nlevel: high\ncorrelation:\n  type: event_count\n  rules:\n    - aaaaaaaa-0000-4000-8000-000000000003\n  group-by:\n    - cs-username\n  timespan: 10m\n  condition:\n    gte: 100\n---\n"+head+one, 3, "GET"),
+		"all, counted": "title: Much\nname: much\nlogsource: {category: webserver}\n" + fmt.Sprintf(one, "GET") + "---\ntitle: Many\nid: bbbbbbbb-0000-4000-8000-000000000001\nlevel: high\ncorrelation:\n  type: event_count\n  rules: [much]\n  group-by: [cs-username]\n  timespan: 10m\n  condition: {gte: 8}\n",
 	} {
 		b.Run(name, func(b *testing.B) {
 			k := ledgertest.Open(b, jobs.Schema(), notify.Schema(), watch.Schema())

@@ -32,10 +32,7 @@ type Handled struct {
 var records = &sigma.Log{Sources: []sigma.Source{{Category: "webserver"}, {Product: "writ", Service: "access"}}}
 
 // recordFields are what rules about web servers ask for, and what a record has of it.
-var recordFields = []struct {
-	names []string
-	of    func(a *Handled) any
-}{
+var recordFields = []recordField{
 	{[]string{"cs-method", "method"}, func(a *Handled) any { return some(a.Method) }},
 	{[]string{"cs-uri-stem", "c-uri-stem", "cs-uri", "c-uri", "route"}, func(a *Handled) any { return some(a.Route) }},
 	{[]string{"sc-status", "status"}, func(a *Handled) any { return int64(a.Status) }},
@@ -68,18 +65,44 @@ func some(s string) any {
 	return s
 }
 
-func eventOfRecord(a *Handled, ref int64) *sigma.Event {
-	ev := &sigma.Event{Log: records, At: a.At, Ref: ref, Fields: make([]sigma.Field, 0, 24)}
+// recordField is one value of a record, and under which names it is asked for.
+type recordField struct {
+	names []string
+	of    func(a *Handled) any
+}
+
+// recordsAs are the fields of records that are asked for; nil = all.
+func recordsAs(asks map[string]bool) (out []recordField) {
 	for _, f := range recordFields {
-		v := f.of(a)
+		names := f.names
+		if asks != nil {
+			names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !asks[n] })
+		}
+		if len(names) > 0 {
+			out = append(out, recordField{names, f.of})
+		}
+	}
+	return out
+}
+
+// fillRecord makes a record the event, in the room of the one before.
+func fillRecord(ev *sigma.Event, fields []recordField, a *Handled, ref int64) *sigma.Event {
+	ev.Log, ev.At, ev.Ref, ev.Fields = records, a.At, ref, ev.Fields[:0]
+	for i := range fields {
+		v := fields[i].of(a)
 		if list, ok := v.([]any); v == nil || ok && len(list) == 0 {
 			continue
 		}
-		for _, name := range f.names {
+		for _, name := range fields[i].names {
 			ev.Fields = append(ev.Fields, sigma.Field{Name: name, Value: v})
 		}
 	}
 	return ev
+}
+
+// eventOfRecord makes an event of all that a record has.
+func eventOfRecord(a *Handled, ref int64) *sigma.Event {
+	return fillRecord(&sigma.Event{Fields: make([]sigma.Field, 0, 24)}, recordsAs(nil), a, ref)
 }
 
 // aboutRecord is whom a record is about, for the label of an alarm.

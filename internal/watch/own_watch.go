@@ -32,9 +32,10 @@ const (
 type own struct {
 	mu     sync.Mutex // of all below; held while entries or records are looked at
 	engine *sigma.Engine
-	stamp  string // the versions that were loaded
-	next   int64  // entry
-	ref    int64  // of the last record
+	asks   []recordField // of records, that the engine looks at
+	stamp  string        // the versions that were loaded
+	next   int64         // entry
+	ref    int64         // of the last record
 	made   []sigma.Point
 
 	words  atomic.Pointer[map[string]*Rule] // of rules that watch, or did
@@ -135,7 +136,7 @@ func (s *Service) sync(ctx context.Context, cursor int64) error { // clause: mon
 	if err := s.restore(ctx, e); err != nil {
 		return err
 	}
-	o.engine, o.stamp, o.next, o.made = e, stamp, max(cursor, o.next), nil
+	o.engine, o.asks, o.stamp, o.next, o.made = e, recordsAs(e.Asks(records)), stamp, max(cursor, o.next), nil
 	o.words.Store(&words)
 	o.live.Store(&live)
 	o.broken.Store(&broken)
@@ -271,13 +272,14 @@ func (s *Service) drainSome(ctx context.Context, as []Handled) error {
 		facts, o.made = nil, nil
 		return err
 	}
+	ev := &sigma.Event{}
 	for i := range as {
 		if as[i].ofCanary() {
 			continue
 		}
 		o.ref = max(o.ref+1, s.Now().UnixMicro())
 		hide := func(v string) string { return s.hidden(ctx, v, as[i].At) }
-		facts = s.ownFacts(facts, eventOfRecord(&as[i], o.ref), func() string { return hide(aboutRecord(&as[i])) }, hide)
+		facts = s.ownFacts(facts, fillRecord(ev, o.asks, &as[i], o.ref), func() string { return hide(aboutRecord(&as[i])) }, hide)
 		if len(facts) >= mostFacts || len(o.made) >= mostMade {
 			if err := write(); err != nil {
 				return err
@@ -289,6 +291,9 @@ func (s *Service) drainSome(ctx context.Context, as []Handled) error {
 
 // hidden is a network under the journal's pseudonym of it; anything else as it is.
 func (s *Service) hidden(ctx context.Context, v string, when time.Time) string {
+	if !strings.Contains(v, "/") {
+		return v
+	}
 	p, err := netip.ParsePrefix(v)
 	if err != nil {
 		return v

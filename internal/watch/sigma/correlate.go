@@ -3,11 +3,11 @@ package sigma
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"sort"
+	"strconv"
 )
 
 const (
@@ -110,11 +110,13 @@ func (w *windows) field(name string, c *compiled) string {
 }
 
 func hash(values []string) string {
-	h := sha256.New()
+	var room [128]byte
+	b := room[:0]
 	for _, v := range values {
-		fmt.Fprintf(h, "%d:%s", len(v), v)
+		b = append(append(strconv.AppendInt(b, int64(len(v)), 10), ':'), v...)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:12])
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:12])
 }
 
 // measure takes from the event what the correlation compares; false = it has none.

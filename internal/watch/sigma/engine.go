@@ -162,6 +162,48 @@ func Heads(u Unit) ([]*Rule, *Error) {
 // Wants reports whether any rule is about such events.
 func (e *Engine) Wants(l *Log) bool { b := e.bucket(l); return len(b.always) > 0 || b.texts.some() }
 
+// Asks is the fields of such events that anything here looks at: whoever makes events may leave the
+// others out. nil = all of them.
+func (e *Engine) Asks(l *Log) map[string]bool {
+	out := map[string]bool{}
+	for _, c := range e.rules {
+		if k := c.Correlation; k != nil {
+			for _, f := range slices.Concat(k.GroupBy, k.Field) {
+				out[f] = true
+			}
+			for _, of := range k.Aliases {
+				for _, f := range of {
+					out[f] = true
+				}
+			}
+			continue
+		}
+		if slices.ContainsFunc(l.Sources, c.Source.Takes) && !c.cond.asks(out) {
+			return nil
+		}
+	}
+	return out
+}
+
+// asks adds the fields of an expression; false = it looks at any.
+func (e *expr) asks(out map[string]bool) bool {
+	if it := e.item; it != nil {
+		if it.field == "" {
+			return false
+		}
+		out[it.field] = true
+		for _, f := range it.refs {
+			out[f] = true
+		}
+	}
+	for _, k := range e.kids {
+		if !k.asks(out) {
+			return false
+		}
+	}
+	return true
+}
+
 func (e *Engine) bucket(l *Log) *bucket {
 	if b := e.logs[l]; b != nil {
 		return b

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,16 +136,51 @@ func TestMatching(t *testing.T) {
 			}
 			e := engine(t, rule("  s: "+sel+"\n  condition: "+cond+"\n"))
 			for _, v := range c.yes {
-				if got := e.Feed(event(start, "other", "same", "f", v)); len(got) != 1 {
-					t.Errorf("%#v is not taken", v)
+				for _, ev := range both(e, event(start, "other", "same", "f", v)) {
+					if got := e.Feed(ev); len(got) != 1 {
+						t.Errorf("%#v is not taken", v)
+					}
 				}
 			}
 			for _, v := range c.no {
-				if got := e.Feed(event(start, "other", "same", "f", v)); len(got) != 0 {
-					t.Errorf("%#v is taken", v)
+				for _, ev := range both(e, event(start, "other", "same", "f", v)) {
+					if got := e.Feed(ev); len(got) != 0 {
+						t.Errorf("%#v is taken", v)
+					}
 				}
 			}
 		})
+	}
+}
+
+// both is an event, and the same with the fields alone that are asked for: it makes no difference.
+func both(e *sigma.Engine, ev *sigma.Event) []*sigma.Event {
+	few, asks := *ev, e.Asks(logs)
+	if asks != nil {
+		few.Fields = slices.DeleteFunc(slices.Clone(ev.Fields), func(f sigma.Field) bool { return !asks[f.Name] })
+	}
+	return []*sigma.Event{ev, &few}
+}
+
+// What a correlation groups and compares is asked for, under the names that its rules have for it.
+func TestAsks(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want string
+	}{
+		"a rule":         {rule("  s: {a: yes1, b|contains: yes2}\n  n: {c: null}\n  condition: s and not n\n"), "a b c"},
+		"words anywhere": {rule("  s: [yes1]\n  condition: s\n"), "all"},
+		"a correlation":  {strings.NewReplacer("[who]", "[user]", "timespan", "aliases:\n    user: {base: who}\n  timespan").Replace(corr("value_count", "1m", "condition: {gte: 2, field: what}")), "f user what who"},
+		"of other logs":  {strings.Replace(rule("  s: {a: yes1}\n  condition: s\n"), "webserver", "proxy", 1), ""},
+	} {
+		asks := engine(t, c.text).Asks(logs)
+		got := strings.Join(slices.Sorted(maps.Keys(asks)), " ")
+		if asks == nil {
+			got = "all"
+		}
+		if got != c.want {
+			t.Errorf("%s asks for %q, want %q", name, got, c.want)
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ type item struct {
 	exact map[string]bool // instead of tests: whole values in small letters
 	sees  string          // "" or what exists asks for: yes, no
 	lacks bool            // null is among the values
+	refs  []string        // other fields that it is compared with
 }
 
 // test is one comparison with a value of an event.
@@ -142,6 +143,7 @@ func (m *making) add(v *node) *Error {
 	case m.by["number"] != "" || m.by["time"] != "":
 		return m.figure(v)
 	case m.has("fieldref"):
+		m.refs = append(m.refs, v.text)
 		m.test("", reference(v.text, m.by["place"], m.has("cased")))
 		return nil
 	case v.kind == number && len(m.by) == 0:
