@@ -37,6 +37,9 @@ func TestAdminsAreAsked(t *testing.T) { // breaks: inc.breach-notify
 	if _, err := w.svc.AskAdmins(ctx, w.as("fay"), "I-1"); fault.KindOf(err) != fault.Denied {
 		t.Errorf("an auditor asks: %v", err)
 	}
+	if _, err := w.svc.AskAdmins(ctx, w.as("dev"), "I-1"); fault.KindOf(err) != fault.Denied || len(w.post.to("incident.unreached")) != 0 {
+		t.Errorf("somebody who is not privacy officer asks: %v", err)
+	}
 	w.ok(w.svc.AskAdmins(ctx, w.as("eve"), "I-1"))
 	if _, err := w.svc.AskAdmins(ctx, w.as("eve"), "I-1"); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("they are asked twice: %v", err)

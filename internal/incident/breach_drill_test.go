@@ -47,6 +47,9 @@ func TestBreachDrill(t *testing.T) { // breaks: inc.breach-notify, inc.prepared
 	if len(box.sent) != 2 || box.sent["drill-ada@example.test"] != 1 || len(w.breach.sent) != 0 {
 		t.Errorf("letters in the sandbox %v, outside %v", box.sent, w.breach.sent)
 	}
+	if _, words, err := w.svc.Own(t.Context(), "drill-ada"); err != nil || len(words) != 0 {
+		t.Errorf("a drill is in a person's own copy: %+v %v", words, err)
+	}
 	w.tend()
 	scores, err := w.svc.Scores(t.Context(), w.as("ana"))
 	if err != nil || len(scores) != 1 || !scores[0].Passed || scores[0].Kind != "breach" {

@@ -62,6 +62,9 @@ func TestToldInPublic(t *testing.T) { // breaks: inc.breach-notify
 	if _, err := w.svc.CountPublic(ctx, w.as("fay"), "I-1"); fault.KindOf(err) != fault.Denied {
 		t.Errorf("an auditor counts: %v", err)
 	}
+	if _, err := w.svc.CountPublic(ctx, w.as("dev"), "I-1"); fault.KindOf(err) != fault.Denied || w.exposure("I-1").Letters["told"] != 0 {
+		t.Errorf("somebody who is not privacy officer counts: %v", err)
+	}
 	w.ok(w.svc.CountPublic(ctx, w.as("eve"), "I-1"))
 	if got := w.exposure("I-1").Letters; !maps.Equal(got, map[string]int64{"accepted": 3, "told": 90, "unknown": 1}) {
 		t.Errorf("%v", got)

@@ -93,7 +93,7 @@ func (x *exposed) Reach(context.Context) (func(string) []incident.Recipient, err
 func (x *exposed) Admins(context.Context) (func(string) []incident.Recipient, error) {
 	return func(person string) []incident.Recipient {
 		if person == "alone" {
-			return []incident.Recipient{{Person: "alone", Email: "alone@example.test"}}
+			return []incident.Recipient{{Person: "alone", Email: "alone-now@example.test"}, {Person: "second-account", Email: "Alone@example.test"}} // nobody else
 		}
 		return []incident.Recipient{{Person: "adm", Name: "Adm", Email: "adm@example.test"}, {Person: "mute", Name: "No address"}}
 	}, nil

@@ -75,3 +75,32 @@ func TestLinks(t *testing.T) { // breaks: inc.process
 		}
 	}, tables...)
 }
+
+// Two people who link two incidents at once, each as the cause of the other, close no circle.
+func TestTwoAtOnceCloseNoCircle(t *testing.T) { // breaks: inc.process
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit, nil)
+		const pairs = 12
+		for range 2 * pairs {
+			w.declared()
+		}
+		ends := make(chan error, 2*pairs)
+		for i := range 2 * pairs {
+			go func() {
+				_, err := w.svc.Bind(t.Context(), w.as("dev"), fmt.Sprint("I-", i+1), "caused-by", fmt.Sprint("I-", (i^1)+1), "")
+				ends <- err
+			}()
+		}
+		made := 0
+		for range cap(ends) {
+			if err := <-ends; err == nil {
+				made++
+			} else if !errors.Is(err, fault.Conflict) {
+				t.Error(err)
+			}
+		}
+		if made != pairs {
+			t.Errorf("%d links between %d pairs", made, pairs)
+		}
+	}, tables...)
+}

@@ -59,6 +59,17 @@ func TestReportsByLetter(t *testing.T) { // breaks: inc.categorise
 		if err := letter("vic@customer.example", "", " "); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("an empty one: %v", err)
 		}
+		for n := range 6 {
+			err := letter("", "", fmt.Sprint("We cannot sign in, from a mail server that says no network, ", n))
+			if want := n == 5; (fault.KindOf(err) == fault.Limited) != want || !want && err != nil {
+				t.Errorf("number %d without a network: %v", n, err)
+			}
+		}
+		for _, e := range kit.Recorded("incident.reported") {
+			if e.Fields["network"] == "" {
+				t.Error("a report of no network at all")
+			}
+		}
 		w.worked()
 		if got := w.post.to("incident.reported"); !slices.Equal(got, []string{"uma@customer.example", "uma@customer.example", "uma@customer.example"}) {
 			t.Errorf("thanked %v", got)
