@@ -15,6 +15,7 @@ import (
 	"writ/internal/incident"
 	"writ/internal/incident/status"
 	"writ/internal/notify"
+	"writ/internal/policy"
 	"writ/internal/web"
 )
 
@@ -50,7 +51,8 @@ func (a *App) buildIncidents() (err error) {
 		return err
 	}
 	a.incident, err = incident.New(incident.Deps{DB: a.db, Ring: a.ring, Access: a.access, People: people, Real: a.realWorld(), Sandbox: incident.World{Reads: v, Concerned: v, Post: v, Cuts: v, Detectors: v}, Letters: a.mail, Queue: a.jobs, Record: a.journal, Alarms: alarmsOf{a.watch}, Charts: a.watch, Jumped: alarmsOf{a.watch}.jumped, Outlets: outlets, Gauge: gauge{a.watch.Meter(), a.gateway}, Page: a.status,
-		Rules: clause.NewLive[incident.Rules](a.now), Company: company, Origin: a.config.Origin(), Now: a.now, Log: log})
+		Rules: clause.NewLive[incident.Rules](a.now), Company: company, Origin: a.config.Origin(), Now: a.now, Log: log,
+		Longest: func() time.Duration { return a.policy.Longest() }})
 	if err == nil {
 		a.journal.Follow(incident.Followed, a.incident.Follow)
 	}
@@ -188,4 +190,14 @@ func (a *App) ownIncidents(ctx context.Context, person string, d *identity.OwnDa
 		d.Exposures = append(d.Exposures, identity.OwnExposure{Incident: x.Incident, Class: x.Class, Data: x.Data, Accesses: x.Hits, First: x.First, Last: x.Last, Letter: x.State, At: x.At})
 	}
 	return err
+}
+
+// waived is what people let pass in incidents, as the policy lists it.
+func (a *App) waived(ctx context.Context) ([]policy.Waived, error) { // clause: gov.exceptions
+	all, err := a.incident.Deviations(ctx)
+	out := make([]policy.Waived, 0, len(all))
+	for _, d := range all {
+		out = append(out, policy.Waived{Clause: "inc.process", What: d.What(), Object: "incident/" + d.Ref, Reason: d.Reason, Requester: d.Requester, Approver: d.Approver, Starts: d.Starts, Ends: d.Ends})
+	}
+	return out, err //nolint:wrapcheck // a fault for the reader
 }

@@ -21,8 +21,8 @@ type lossGate struct{ a *App }
 var _ incident.Gate = lossGate{}
 
 // Close implements incident.Gate: it returns once every node has followed.
-func (l lossGate) Close(ctx context.Context, who actor.Actor, reason string) (time.Time, error) { // clause: inc.loss-maintenance
-	if err := l.a.gateway.SetMode(ctx, who, gateway.Wish{Mode: gateway.Maintenance, Reason: reason}); err != nil {
+func (l lossGate) Close(ctx context.Context, who actor.Actor, o incident.Order) (time.Time, error) { // clause: inc.loss-maintenance
+	if err := l.a.gateway.SetMode(ctx, who, gateway.Wish{Mode: gateway.Maintenance, Reason: o.Reason, Epoch: o.Epoch}); err != nil {
 		return time.Time{}, err
 	}
 	_, since := l.a.gateway.Mode()
@@ -52,14 +52,14 @@ func (l lossGate) Look(ctx context.Context, since time.Time) (incident.Shut, err
 }
 
 // Open implements incident.Gate.
-func (l lossGate) Open(ctx context.Context, who actor.Actor, share int, reason string) error {
-	return openGate(ctx, l.a.gateway, who, share, reason)
+func (l lossGate) Open(ctx context.Context, who actor.Actor, share int, o incident.Order) error {
+	return openGate(ctx, l.a.gateway, who, share, o)
 }
 
-func openGate(ctx context.Context, g *gateway.Gateway, who actor.Actor, share int, reason string) error { // clause: inc.loss-reopen
-	w := gateway.Wish{Mode: gateway.Staged, Share: share, Reason: reason}
+func openGate(ctx context.Context, g *gateway.Gateway, who actor.Actor, share int, o incident.Order) error { // clause: inc.loss-reopen
+	w := gateway.Wish{Mode: gateway.Staged, Share: share, Reason: o.Reason, Epoch: o.Epoch}
 	if share == 100 {
-		w = gateway.Wish{Mode: gateway.Normal, Reason: reason}
+		w = gateway.Wish{Mode: gateway.Normal, Reason: o.Reason, Epoch: o.Epoch}
 	}
 	return g.SetMode(ctx, who, w)
 }

@@ -246,7 +246,7 @@ func (a *App) buildPolicy() (err error) {
 	}
 	if a.policy, err = policy.New(policy.Deps{DB: a.db, People: lawPeople{a.identity}, Access: a.access, Slots: slots, Template: template.YAML(),
 		Now: a.now, Log: a.log.With("module", "policy"), Controls: controls,
-		Forecasts: map[string]clause.Forecaster{"identity": a.identity}, Able: lawPeople{a.identity}.Able}); err != nil {
+		Forecasts: map[string]clause.Forecaster{"identity": a.identity}, Able: lawPeople{a.identity}.Able, Waived: a.waived}); err != nil {
 		return err
 	}
 	if a.check, err = check.New(check.Deps{DB: a.db, Law: a.policy, Access: a.access, Controls: append(controls, a.policy.Controls(a.door)...),

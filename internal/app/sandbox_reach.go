@@ -39,12 +39,12 @@ func (s *stage) world(w incident.World) incident.World {
 type stageGate struct{ s *stage }
 
 // Close implements incident.Gate.
-func (g stageGate) Close(ctx context.Context, who actor.Actor, reason string) (time.Time, error) {
+func (g stageGate) Close(ctx context.Context, who actor.Actor, o incident.Order) (time.Time, error) {
 	x, err := g.s.now(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
-	if err := x.gate.SetMode(ctx, who, gateway.Wish{Mode: gateway.Maintenance, Reason: reason}); err != nil {
+	if err := x.gate.SetMode(ctx, who, gateway.Wish{Mode: gateway.Maintenance, Reason: o.Reason, Epoch: o.Epoch}); err != nil {
 		return time.Time{}, err
 	}
 	_, since := x.gate.Mode()
@@ -65,12 +65,12 @@ func (g stageGate) Look(ctx context.Context, since time.Time) (incident.Shut, er
 }
 
 // Open implements incident.Gate.
-func (g stageGate) Open(ctx context.Context, who actor.Actor, share int, reason string) error {
+func (g stageGate) Open(ctx context.Context, who actor.Actor, share int, o incident.Order) error {
 	x, err := g.s.now(ctx)
 	if err != nil {
 		return err
 	}
-	return openGate(ctx, x.gate, who, share, reason)
+	return openGate(ctx, x.gate, who, share, o)
 }
 
 // stageRecovery is the recovery of whatever copy stands on the stage.
@@ -106,8 +106,8 @@ func (r stageRecovery) Plan(ctx context.Context, w incident.Wish) (incident.Plan
 }
 
 // Shut implements incident.Keeper.
-func (r stageRecovery) Shut(ctx context.Context, shut bool) error {
-	_, err := with(ctx, r.s, func(x incident.Recovery) (none, error) { return none{}, x.Shut(ctx, shut) })
+func (r stageRecovery) Shut(ctx context.Context, shut bool, epoch int64) error {
+	_, err := with(ctx, r.s, func(x incident.Recovery) (none, error) { return none{}, x.Shut(ctx, shut, epoch) })
 	return err
 }
 
@@ -144,8 +144,8 @@ func (r stageRecovery) Rehearse(ctx context.Context, p incident.Plan) ([]inciden
 }
 
 // Restore implements incident.Restorer.
-func (r stageRecovery) Restore(ctx context.Context, p incident.Plan) (string, error) {
-	return with(ctx, r.s, func(x incident.Recovery) (string, error) { return x.Restore(ctx, p) })
+func (r stageRecovery) Restore(ctx context.Context, p incident.Plan, epoch int64) (string, error) {
+	return with(ctx, r.s, func(x incident.Recovery) (string, error) { return x.Restore(ctx, p, epoch) })
 }
 
 // Verify implements incident.Restorer.
@@ -159,9 +159,9 @@ func (r stageRecovery) DryRun(ctx context.Context, p incident.Plan) ([]incident.
 }
 
 // Reconcile implements incident.Restorer.
-func (r stageRecovery) Reconcile(ctx context.Context, p incident.Plan, since []incident.Tombstone) (n int64, checks []incident.Check, err error) {
+func (r stageRecovery) Reconcile(ctx context.Context, p incident.Plan, since []incident.Tombstone, epoch int64) (n int64, checks []incident.Check, err error) {
 	_, err = with(ctx, r.s, func(x incident.Recovery) (_ none, err error) {
-		n, checks, err = x.Reconcile(ctx, p, since)
+		n, checks, err = x.Reconcile(ctx, p, since, epoch)
 		return none{}, err
 	})
 	return n, checks, err

@@ -94,7 +94,7 @@ func listExceptions(ctx context.Context, conn *client) ([]exception, json.RawMes
 
 func (a *app) exceptionList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List exceptions, asked for, in force and over", Long: "Lists all exceptions, oldest first.", Example: "  writ exception list", Args: cobra.NoArgs,
+		Use: "list", Short: "List exceptions, asked for, in force and over", Long: "Lists what people let pass in incidents, newest first, and all exceptions, oldest first.", Example: "  writ exception list", Args: cobra.NoArgs,
 		RunE: run(func(c *cobra.Command, _ []string) error {
 			conn, err := a.open(c.Context())
 			if err != nil {
@@ -107,9 +107,16 @@ func (a *app) exceptionList() *cobra.Command {
 			if a.json() {
 				return a.printJSON(raw)
 			}
-			if len(all) == 0 {
+			waived, err := waivedIn(raw)
+			if err != nil {
+				return err
+			}
+			if len(all)+len(waived) == 0 {
 				a.say("There are no exceptions.")
 				return nil
+			}
+			if err := a.listWaived(waived); err != nil || len(all) == 0 {
+				return err
 			}
 			t := newTable(a.out, "EXCEPTION", "STATE", "PARAMETER", "VALUE", "", "UNTIL", "ASKED", "SIGNED", "REASON")
 			for _, e := range all {
@@ -118,6 +125,37 @@ func (a *app) exceptionList() *cobra.Command {
 			return t.flush()
 		}),
 	}
+}
+
+// waived is what people let pass in an incident.
+type waived struct {
+	Clause, What, Reason, Requester, Approver string
+	Ends                                      time.Time
+	Live                                      bool
+}
+
+func waivedIn(raw json.RawMessage) ([]waived, error) {
+	var out struct{ Waived []waived }
+	err := decode(raw, &out)
+	return out.Waived, err
+}
+
+func (a *app) listWaived(all []waived) error {
+	if len(all) == 0 {
+		return nil
+	}
+	t := newTable(a.out, "IN AN INCIDENT", "STATE", "CLAUSE", "UNTIL", "ASKED", "AGREED", "REASON")
+	for _, w := range all {
+		state, agreed := "over", w.Approver
+		if w.Live {
+			state = "holds"
+		}
+		if agreed == "" {
+			agreed = "nobody"
+		}
+		t.row(w.What, state, w.Clause, a.date(w.Ends), w.Requester, agreed, w.Reason)
+	}
+	return t.flush()
 }
 
 func (a *app) exceptionApprove() *cobra.Command {

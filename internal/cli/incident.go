@@ -43,7 +43,7 @@ docs/incident.md tells it all.`,
 		"  writ incident declare \"nobody can sign in\"\n  writ incident status\n  writ incident show I-1",
 		a.incidentDeclare(), a.incidentImport(), a.incidentDrill(), a.incidentLoss(), a.incidentList(), a.incidentShow(), a.incidentStatus(), a.incidentFrozen(), a.incidentKind(), a.incidentSeverity(), a.incidentRole(), a.incidentNote(), a.incidentPromise(), a.incidentUpdate(),
 		a.incidentStep(), a.incidentEvent("close", "Close a reviewed incident", "close"), a.incidentEvent("cancel", "Cancel a false alarm", "cancel"), a.incidentEvent("reopen", "Reopen an incident that came back", "reopen"),
-		a.incidentFix(), a.incidentReview(), a.incidentApprove(), a.incidentWaive(), a.incidentTold(), a.incidentPosted(), a.incidentJoin(), a.incidentLink(), a.incidentSplit(), a.incidentAnswer(), a.incidentAttach(), a.incidentBundle(), a.incidentFiles(), a.incidentDone(), a.incidentFollowed(), a.incidentBreach(), a.incidentClock())
+		a.incidentFix(), a.incidentReview(), a.incidentApprove(), a.incidentWaive(), a.incidentAlone(), a.incidentTold(), a.incidentPosted(), a.incidentJoin(), a.incidentLink(), a.incidentSplit(), a.incidentAnswer(), a.incidentAttach(), a.incidentBundle(), a.incidentFiles(), a.incidentDone(), a.incidentFollowed(), a.incidentBreach(), a.incidentClock())
 }
 
 // tell posts something about an incident and says what it is then.
@@ -162,6 +162,7 @@ func (a *app) incidentShow() *cobra.Command {
 			}
 			var x struct {
 				incidentCase
+				incidentPassed
 				Regions []struct {
 					Name, Says string
 					Late       bool
@@ -201,6 +202,7 @@ func (a *app) incidentShow() *cobra.Command {
 			for _, p := range x.Sent {
 				a.say("on %s (%s): %s %s", visible(p.Account), p.Network, p.State, visible(p.URL+p.Code))
 			}
+			a.sayPassed(x.incidentPassed)
 			for _, l := range x.Links {
 				a.say("%s %s (%s): %s", strings.ReplaceAll(l.Kind, "-", " "), l.Ref, l.State, visible(l.Title))
 			}

@@ -97,6 +97,19 @@ func (c *Console) showClause(w http.ResponseWriter, r *http.Request, who actor.A
 		p.Exceptions = append(p.Exceptions, c.evidence(ctx, who, web.Evidence{What: name + " is " + literalWords(e.Value) + " until " + day(e.Ends) + ": " + e.Reason +
 			" Asked for by " + c.name(ctx, e.Requester) + ", signed by " + c.name(ctx, e.Approver), At: e.Starts}, e.Entry))
 	}
+	waived, err := c.Policy.Waived(ctx)
+	if err != nil {
+		return err
+	}
+	for _, x := range waived {
+		if x.Clause == id && x.Live {
+			by := "by " + c.name(ctx, x.Requester) + ", alone"
+			if x.Approver != "" {
+				by = "by " + c.name(ctx, x.Requester) + " and " + c.name(ctx, x.Approver)
+			}
+			p.Exceptions = append(p.Exceptions, web.Evidence{What: x.What + ", " + by + ", until " + day(x.Ends) + " at the latest: " + x.Reason, At: x.Starts})
+		}
+	}
 	records, err := c.Policy.Records(ctx, id)
 	if err != nil {
 		return err

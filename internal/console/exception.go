@@ -28,7 +28,10 @@ func exceptionMark(e *policy.Exception, live bool) *web.Mark {
 	return &m
 }
 
-type exceptionsPage struct{ Table web.Table }
+type exceptionsPage struct {
+	Table  web.Table
+	Waived web.Table // in incidents, by those who lead them
+}
 
 func (c *Console) showExceptions(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	t := web.Table{Caption: "Deviations from the policy, newest first", Columns: []web.Column{{Name: "Parameter"}, {Name: "Becomes"}, {Name: "State"}, {Name: "Why"}, {Name: "Asked for by"}, {Name: "Ends"}},
@@ -44,7 +47,37 @@ func (c *Console) showExceptions(w http.ResponseWriter, r *http.Request, who act
 		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: e.Param, Href: atExceptions + "/" + e.ID}, {Text: literalWords(e.Value), Sub: levelWords(e.Level)},
 			{Mark: exceptionMark(&e, e.Live(c.Now()))}, {Text: cut(e.Reason, 100)}, {Text: c.name(r.Context(), e.Requester)}, {At: ends}}})
 	}
-	return c.show(w, r, "exceptions", web.View{Title: "Exceptions", Lead: "An owner signs each one, somebody else than who asked. Every one ends by itself.", Data: exceptionsPage{t}})
+	waived, err := c.waivedTable(r.Context())
+	if err != nil {
+		return err
+	}
+	return c.show(w, r, "exceptions", web.View{Title: "Exceptions", Lead: "An owner signs each one, somebody else than who asked. Every one ends by itself.", Data: exceptionsPage{t, waived}})
+}
+
+// waivedTable is what people let pass in incidents, where the night leaves no time for an owner.
+func (c *Console) waivedTable(ctx context.Context) (web.Table, error) {
+	t := web.Table{Caption: "Let pass in incidents, newest first", Columns: []web.Column{{Name: "What"}, {Name: "Clause"}, {Name: "State"}, {Name: "Asked for by"}, {Name: "Agreed"}, {Name: "Ends"}}}
+	all, err := c.Policy.Waived(ctx)
+	for _, x := range all {
+		m := web.Mark{State: web.Unproved, Word: "over"}
+		if x.Live {
+			m = web.Mark{State: web.Excepted, Word: "holds"}
+		}
+		agreed := "nobody: one person alone"
+		if x.Approver != "" {
+			agreed = c.name(ctx, x.Approver)
+		}
+		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: x.What, Href: waivedAt(x), Sub: cut(x.Reason, 100)}, {Text: x.Clause, Href: "/-/console/clauses/" + x.Clause}, {Mark: &m}, {Text: c.name(ctx, x.Requester)}, {Text: agreed}, {At: x.Ends}}})
+	}
+	return t, err //nolint:wrapcheck // a fault for the reader
+}
+
+// waivedAt is the page on which it shows.
+func waivedAt(x policy.Waived) string {
+	if ref, ok := strings.CutPrefix(x.Object, "incident/"); ok {
+		return atIncidents + "/" + url.PathEscape(ref) + "#exceptions"
+	}
+	return ""
 }
 
 type exceptionPage struct {

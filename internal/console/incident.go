@@ -35,6 +35,7 @@ type Incidents interface {
 	Learn(ctx context.Context, who actor.Actor, ref string, in incident.NewReview) (incident.Case, error)
 	Approve(ctx context.Context, who actor.Actor, ref, object, hash string) (incident.Case, error)
 	Waive(ctx context.Context, who actor.Actor, ref string, r engine.Region, guard, reason string) (incident.Case, error)
+	PassAlone(ctx context.Context, who actor.Actor, ref, guard, reason string) (incident.Case, error)
 	Posted(ctx context.Context, who actor.Actor, ref, channel, address string) (incident.Case, error)
 	OfSignal(ctx context.Context, who actor.Actor, signal string) ([]incident.Case, error)
 	Bind(ctx context.Context, who actor.Actor, ref, kind, to, reason string) (incident.Case, error)
@@ -71,6 +72,7 @@ func (c *Console) incidentRoutes(staff func(string, access.Action, string, web.H
 		staff("POST /-/console/incidents/{ref}/fix", access.IncidentAct, atIncidents, c.onIncident(c.fixIncident)),
 		staff("POST /-/console/incidents/{ref}/approve", access.IncidentAct, atIncidents, c.onIncident(c.approveIncident)),
 		staff("POST /-/console/incidents/{ref}/waive", access.IncidentAct, atIncidents, c.onIncident(c.waiveIncident)),
+		staff("POST /-/console/incidents/{ref}/alone", access.IncidentAct, atIncidents, c.onIncident(c.passAlone)),
 		staff("POST /-/console/incidents/{ref}/posted", access.IncidentAct, atIncidents, c.onIncident(c.postedIncident)),
 		staff("POST /-/console/incidents/{ref}/link", access.IncidentAct, atIncidents, c.onIncident(c.linkIncident)),
 		staff("POST /-/console/incidents/{ref}/split", access.IncidentAct, atIncidents, c.onIncident(c.splitIncident)),
@@ -279,6 +281,11 @@ func (c *Console) approveIncident(r *http.Request, who actor.Actor, ref string, 
 func (c *Console) waiveIncident(r *http.Request, who actor.Actor, ref string, f formValues) (incident.Case, string, error) {
 	x, err := c.Incidents.Waive(r.Context(), who, ref, engine.Region(f.get("region")), f.get("guard"), f.get("reason"))
 	return x, "It is written down. A guard passes when two people have said so.", err
+}
+
+func (c *Console) passAlone(r *http.Request, who actor.Actor, ref string, f formValues) (incident.Case, string, error) {
+	x, err := c.Incidents.PassAlone(r.Context(), who, ref, f.get("guard"), f.get("reason"))
+	return x, "It is written down. Below it says who was asked, and from when on you may go on alone.", err
 }
 
 func (c *Console) postedIncident(r *http.Request, who actor.Actor, ref string, f formValues) (incident.Case, string, error) {

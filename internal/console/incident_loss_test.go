@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"writ/internal/actor"
+	"writ/internal/clause"
 	"writ/internal/demo/rescue"
 	"writ/internal/demo/sample"
 	"writ/internal/incident"
 	"writ/internal/incident/engine"
+	"writ/internal/policy/policytest"
 )
 
 // openDoor is a gate that does what it is told.
@@ -21,7 +23,7 @@ type openDoor struct {
 	shut time.Time
 }
 
-func (d *openDoor) Close(context.Context, actor.Actor, string) (time.Time, error) {
+func (d *openDoor) Close(context.Context, actor.Actor, incident.Order) (time.Time, error) {
 	d.shut = d.now()
 	return d.shut, nil
 }
@@ -30,7 +32,7 @@ func (d *openDoor) Look(context.Context, time.Time) (incident.Shut, error) {
 	return incident.Shut{Closed: !d.shut.IsZero(), Tried: 1}, nil
 }
 
-func (d *openDoor) Open(context.Context, actor.Actor, int, string) error {
+func (d *openDoor) Open(context.Context, actor.Actor, int, incident.Order) error {
 	d.shut = time.Time{}
 	return nil
 }
@@ -127,6 +129,16 @@ func TestLossPages(t *testing.T) { // breaks: inc.loss-restore, inc.prepared
 	w.get("dev", one).want(200, "Damaged since", clock.Now().Add(-time.Minute).UTC().Format("15:04:05 UTC"))
 	w.post("dev", one+"/loss", url.Values{"act": {"plan"}, "minutes": {"0"}}).want(303)
 	w.get("dev", one).want(200, "A second person signs the plan", "Acknowledged writes that are lost", "Signed now by")
+	w.post("dev", one+"/alone", url.Values{"guard": {"plan-signed"}, "reason": {"nobody answers"}}).want(403, "The policy lets nobody go on alone")
+	values := policytest.Values()
+	values["inc.process/solo_after"] = "15m"
+	if err := w.incident.Rules.Set([]clause.Period{{Values: values}}); err != nil {
+		t.Fatal(err)
+	}
+	w.get("dev", one).want(200, "Ask all others, or go on alone")
+	w.post("dev", one+"/alone", url.Values{"guard": {"plan-signed"}, "reason": {"nobody answers"}}).want(303)
+	w.get("dev", one).want(200, "Exceptions in this round", "all others are asked; alone from ")
+	w.post("dev", one+"/alone", url.Values{"guard": {"plan-signed"}, "reason": {"nobody answers"}}).want(409, "The others were asked at")
 	page := w.get("ana", one).want(200, "Next: Sign the plan", "Rows that will be there", "write 4", "10 minutes").Body.String()
 	if strings.Index(page, "Acknowledged writes that are lost") > strings.Index(page, ">Sign the plan</button>") {
 		t.Error("what is lost stands below the signature")

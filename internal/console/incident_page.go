@@ -30,6 +30,7 @@ type incidentView struct {
 	Files    web.Table
 	Sent     web.Table
 	Roles    web.Table
+	Passed   web.Table // guards that people let pass
 	Timeline []web.Moment
 	Posts    web.Table
 	Audience web.Table
@@ -303,6 +304,14 @@ func otherForms(v incident.View, at string, components []web.Option) (out []inci
 				Fields: []web.Field{guards, {Name: "reason", Label: "Why", Required: true, Max: 500, Complete: "off"}}}})
 		}
 	}
+	if len(v.Alone) > 0 {
+		guards := web.Field{Name: "guard", Label: "What wants a second person", Type: "select"}
+		for _, g := range v.Alone {
+			guards.Options = append(guards.Options, web.Option{Value: g, Text: engine.Words(g)})
+		}
+		out = append(out, incidentForm{"Nobody else answers", web.Form{Action: at + "/alone", Act: "Ask all others, or go on alone", Quiet: true, Part: "alone",
+			Fields: []web.Field{guards, {Name: "reason", Label: "Why", Required: true, Max: 500, Complete: "off", Hint: "The first time all others get a letter. When none of them has done anything here for as long as the policy says, the same passes it, as an exception."}}}})
+	}
 	for _, e := range v.Also {
 		if e.URL == "" {
 			out = append(out, incidentForm{"Post it on " + e.Channel + " too", web.Form{Action: at + "/posted", Act: "It stands there", Quiet: true, Part: "posted-" + e.Channel, Hidden: []web.Pair{{Name: "channel", Value: e.Channel}},
@@ -322,11 +331,41 @@ func lacks(w incident.Way, guard string) bool {
 	return slices.ContainsFunc(w.Unmet, func(l engine.Lack) bool { return l.Guard == guard })
 }
 
+// passedTable is what two people let pass in this round, or one alone, or want to.
+func passedTable(c *Console, v incident.View) web.Table {
+	t := web.Table{Caption: "Exceptions in this round", Columns: []web.Column{{Name: "What"}, {Name: "By whom"}, {Name: "How it stands"}}}
+	row := func(guard, reason, by string, m web.Mark) {
+		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: engine.Words(guard), Sub: reason}, {Text: by}, {Mark: &m}}})
+	}
+	for _, w := range v.Waivers {
+		if w.Other == "" {
+			row(w.Guard, w.Reason, w.Asker, web.Mark{State: web.StaleNow, Word: "waits for a second person"})
+			continue
+		}
+		row(w.Guard, w.Reason, web.And([]string{w.Asker, w.Other}), web.Mark{State: web.Excepted, Word: "two let it pass"})
+	}
+	for _, x := range v.Solos {
+		m := web.Mark{State: web.Excepted, Word: "passed by one alone, " + web.Age(c.Now(), x.Passed)}
+		switch {
+		case !x.Passed.IsZero():
+		case x.Answerer != "":
+			m = web.Mark{State: web.StaleNow, Word: x.Answerer + " has answered"}
+		case x.From.IsZero():
+			m = web.Mark{State: web.StaleNow, Word: "the policy lets nobody go on alone"}
+		default:
+			m = web.Mark{State: web.StaleNow, Word: "all others are asked; alone from " + x.From.UTC().Format("15:04 UTC") + " on"}
+		}
+		row(x.Guard, x.Reason, x.Name, m)
+	}
+	return t
+}
+
 func (p *incidentView) tables(c *Console, v incident.View, at string, may bool) {
 	p.Roles = web.Table{Caption: "Who does what", Columns: []web.Column{{Name: "Role"}, {Name: "Who"}, {Name: "Since"}}, Empty: web.Empty{Says: "Nobody has a role yet."}}
 	for _, h := range v.Held {
 		p.Roles.Rows = append(p.Roles.Rows, web.Row{Cells: []web.Cell{{Text: roleWord(h.Role)}, {Text: h.Name}, {At: h.Since}}})
 	}
+	p.Passed = passedTable(c, v)
 	p.Posts = web.Table{Caption: "What the public was told", Columns: []web.Column{{Name: "What"}, {Name: "When"}, {Name: "Promised"}}, Empty: web.Empty{Says: "The public was told nothing."}}
 	for _, x := range v.Posts {
 		promised := "–"

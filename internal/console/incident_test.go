@@ -2,8 +2,10 @@ package console_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +15,9 @@ import (
 	"writ/internal/identity"
 	"writ/internal/incident"
 	"writ/internal/incident/status"
+	"writ/internal/ledger"
 	"writ/internal/notify"
+	"writ/internal/policy"
 )
 
 // staffOf gives incidents the members of staff.
@@ -43,6 +47,35 @@ func (w *world) incidents() {
 
 // At three in the morning: the page says what happens, what is next, who does it, and has one
 // clear button; whoever may not act has none; what is refused is said in words.
+// waived gives the policy what people let pass in incidents.
+func (w *world) waived(ctx context.Context) (out []policy.Waived, err error) {
+	all, err := w.incident.Deviations(ctx)
+	for _, d := range all {
+		out = append(out, policy.Waived{Clause: "inc.process", What: d.What(), Object: "incident/" + d.Ref, Reason: d.Reason, Requester: d.Requester, Approver: d.Approver, Starts: d.Starts, Ends: d.Ends})
+	}
+	return out, err
+}
+
+// prefilled is an estimate of three hours, less the minutes that have passed.
+var prefilled = regexp.MustCompile(`<input[^>]*name="estimate"[^>]* value="1[78]\d"`)
+
+// history are incidents of the same kind that are over, each after as long.
+func (w *world) history(n int, took time.Duration) {
+	w.t.Helper()
+	at := w.kit.Clock.Now().AddDate(0, -1, 0).UnixMicro()
+	if err := w.kit.DB.Quiet(w.t.Context(), ledger.Expiry, func(tx *ledger.Tx) error {
+		for i := range n {
+			if _, err := tx.Exec(w.t.Context(), `INSERT INTO incident_case (id, number, drill, round, version, title, source, component, declared_by, severity, categories, l, c, r, b, f, onset_from, declared, resolved, decided, joined)
+				VALUES ($1, $2, FALSE, 1, 1, '', 'person', '', 'ana', 2, 'usability', 'L6', '', '', '', '', $3, $3, $4, TRUE, '')`, fmt.Sprint("past", i), int64(1000+i), at, at+took.Microseconds()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func TestIncidentPages(t *testing.T) { // breaks: inc.process
 	w := newWorld(t)
 	const at = "/-/console/incidents"
@@ -68,7 +101,21 @@ func TestIncidentPages(t *testing.T) { // breaks: inc.process
 	w.post("dev", one+"/kind", url.Values{"kinds": {"usability"}, "severity": {"2"}}).want(303)
 	w.get("dev", one).want(200, "Next: Post the notice", "nobody is communications yet", "Take the role of communications")
 	w.post("dev", one+"/role", url.Values{"role": {"communications"}}).want(303)
-	w.get("dev", one).want(200, "Title that the public reads", "The next update comes in how many minutes")
+	if body := w.get("dev", one).want(200, "Title that the public reads", "The next update comes in how many minutes", "Too little history for an estimate").Body.String(); prefilled.MatchString(body) {
+		t.Error("an estimate without history")
+	}
+	w.history(5, 3*time.Hour)
+	if body := w.get("dev", one).want(200).Body.String(); !prefilled.MatchString(body) {
+		t.Errorf("no estimate: %s", regexp.MustCompile(`<input[^>]*name="estimate"[^>]*>`).FindString(body))
+	}
+	for i, name := range []string{"dev", "ana"} {
+		w.post(name, one+"/waive", url.Values{"region": {"L"}, "guard": {"fixed-or-up"}, "reason": {"it went away by itself"}}).want(303)
+		w.get("dev", one).want(200, "Exceptions in this round", "it went away by itself", []string{"waits for a second person", "two let it pass"}[i])
+	}
+	if body := w.get("emil", "/-/console/exceptions").want(200, "let pass in I-1: fixed-or-up", "it went away by itself", "holds").Body.String(); !strings.Contains(body, `href="/-/console/incidents/I-1#exceptions"`) {
+		t.Error("the exception does not lead to its incident")
+	}
+	w.get("emil", "/-/console/clauses/inc.process").want(200, "let pass in I-1: fixed-or-up", "it went away by itself")
 	post := url.Values{"title": {"Sign-in fails"}, "state": {"investigating"}, "body": {"Some people cannot sign in."}}
 	w.post("dev", one+"/update", post).want(409, "neither when service returns nor when the next update comes")
 	post.Set("next", "45")

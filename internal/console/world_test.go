@@ -256,7 +256,7 @@ func newWorld(t testing.TB) *world {
 	d := canary.New(canary.Deps{Base: origin, Addr: "127.0.0.1:1"})
 	controls := slices.Concat(w.people.Controls(d), w.glass.Controls(d), w.gate.Controls(d), w.journal.Controls(), w.incident.Controls(d))
 	w.policy = must[*policy.Service](t)(policy.New(policy.Deps{DB: kit.DB, People: law{w.people}, Access: acc, Slots: slices.Concat(acc.Slots(), w.people.Slots(), w.glass.Slots(), w.items.Slots(), w.gate.Slots(), w.journal.Slots(), w.vault.Slots(), w.incident.Slots()),
-		Template: template.YAML(), Now: now, Log: log, Controls: controls, Forecasts: map[string]clause.Forecaster{"identity": foresight{w}}}))
+		Template: template.YAML(), Now: now, Log: log, Controls: controls, Forecasts: map[string]clause.Forecaster{"identity": foresight{w}}, Waived: w.waived}))
 	controls = append(controls, w.policy.Controls(d)...)
 	for i := range controls {
 		controls[i].Run = w.scripted(controls[i])

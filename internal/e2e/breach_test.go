@@ -144,6 +144,7 @@ func (k *talker) breaches(t *testing.T, second *visitor) {
 	k.ask(t, "incident", "breach", "cut", one, "person", hugo)
 	gone.want(http.StatusUnauthorized, "GET", "session", nil)
 	gone.want(http.StatusUnauthorized, "POST", "sign-in", obj{"email": "hugo@grove.example", "password": aPassword})
+	k.thief(t, one)
 	must(t, 1, k.writ("incident", "breach", "lift", one, "person", hugo, "--reason", "his machine is clean again")) // the operator is no person
 	k.tried["incident breach lift"] = true
 	before := len(k.letters("hugo@grove.example"))
@@ -171,4 +172,37 @@ func (k *talker) breaches(t *testing.T, second *visitor) {
 	sign("measure")
 	first.want(http.StatusOK, "POST", "incidents/"+one+"/steps", obj{"event": "prevent"}) // and what was held is free
 	k.ask(t, "incident", "breach", "register")
+}
+
+// thief is one of the staff with an access key of their own: it ends with them.
+func (k *talker) thief(t *testing.T, incident string) {
+	t.Helper()
+	const email = "kim@example.test"
+	added := decode[struct{ Handle, URL string }](t, must(t, 0, k.writ("user", "add", email, "--role", "engineer", "--format", "json")).out)
+	k.owners[email] = added.URL[strings.LastIndexByte(added.URL, '/')+1:]
+	k.owner(email)
+	key := decode[struct {
+		ID string `json:"access_key_id"`
+	}](t, must(t, 0, k.as(email, "vault", "key", "create", "--path", "/kim", "--read-only", "--format", "json")).out).ID
+	ended := func() bool {
+		for _, x := range decode[struct {
+			Keys []struct {
+				ID    string
+				Ended bool
+			}
+		}](t, k.ask(t, "vault", "key", "list")).Keys {
+			if x.ID == key {
+				return x.Ended
+			}
+		}
+		t.Fatalf("there is no key %s", key)
+		return false
+	}
+	if ended() {
+		t.Error("the key has ended before")
+	}
+	k.ask(t, "incident", "breach", "cut", incident, "person", added.Handle)
+	if !ended() {
+		t.Error("somebody who is shut out has an access key that works")
+	}
 }

@@ -355,6 +355,38 @@ func TestPolicyBecomesTighter(t *testing.T) {
 	}
 }
 
+// A server that was stopped before it set the mode sets it no more when a newer try has, also where that
+// found the mode as it wanted it. A person is overtaken by nobody.
+func TestOlderTrySetsNoMode(t *testing.T) { // breaks: inc.loss-reopen
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		k := open(t, options{kit: kit})
+		ctx, system := t.Context(), actor.System("incident")
+		set := func(who actor.Actor, mode string, epoch int64) error {
+			return k.g.SetMode(ctx, who, gateway.Wish{Mode: mode, Reason: "I-1", Epoch: epoch})
+		}
+		for _, epoch := range []int64{2, 4} { // closed already
+			if err := set(system, gateway.Maintenance, epoch); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := set(k.engineer(), gateway.Normal, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := set(system, gateway.Maintenance, 3); !errors.Is(err, fault.Conflict) {
+			t.Errorf("an older try: %v", err)
+		}
+		if mode, _ := k.g.Mode(); mode != gateway.Normal {
+			t.Errorf("the gate is %s", mode)
+		}
+		if err := set(system, gateway.Maintenance, 4); err != nil {
+			t.Errorf("the same try: %v", err)
+		}
+		if err := set(system, gateway.Normal, -1); !errors.Is(err, fault.Invalid) {
+			t.Errorf("no try at all: %v", err)
+		}
+	}, gateway.Schema())
+}
+
 func TestMaintenance(t *testing.T) {
 	k := open(t, options{})
 	c := k.client()

@@ -115,7 +115,7 @@ func (g *Gateway) putMode(w http.ResponseWriter, r *http.Request, who actor.Acto
 	if err != nil {
 		return err //nolint:wrapcheck // a fault for the reader
 	}
-	if err := g.SetMode(r.Context(), who, Wish(wish)); err != nil {
+	if err := g.SetMode(r.Context(), who, Wish{Mode: wish.Mode, Share: wish.Share, Reason: wish.Reason}); err != nil {
 		return err
 	}
 	return web.WriteJSON(w, http.StatusOK, g.State())

@@ -129,11 +129,13 @@ func (g *Gateway) Mode() (mode string, since time.Time) {
 }
 
 // Wish is a mode to set. Share is for Staged alone: the per cent of the teams that may
-// come beside staff.
+// come beside staff. Epoch is the number of a server's try, greater than that of each that began
+// before it; 0 = a person, whom nobody overtakes.
 type Wish struct {
 	Mode   string
 	Share  int
 	Reason string
+	Epoch  int64
 }
 
 func (w Wish) check() error {
@@ -142,12 +144,15 @@ func (w Wish) check() error {
 		return fault.New(fault.Invalid, "mode", fault.Public{Problem: "There is no such mode.", Expected: "normal, frozen, maintenance or staged."})
 	case w.Share < 0 || w.Share > 100 || w.Mode != Staged && w.Share != 0:
 		return fault.New(fault.Invalid, "share", fault.Public{Problem: "The share of the teams is not one.", Expected: "A whole number from 0 to 100, with the mode staged alone."})
+	case w.Epoch < 0:
+		return fault.Newf(fault.Invalid, "epoch", "The number of a try is positive.")
 	}
 	return nil
 }
 
 // SetMode closes the gate, or opens it. What is under way has half a minute to end by
-// itself; what is open to writes has none. Other nodes follow within two seconds.
+// itself; what is open to writes has none. Other nodes follow within two seconds. A server that was
+// stopped, and wakes when a newer try has set the mode, gets fault.Conflict (epoch_over).
 func (g *Gateway) SetMode(ctx context.Context, who actor.Actor, w Wish) error { // clause: inc.loss-maintenance
 	if err := g.access.Allow(ctx, who, access.GateMaintain, "gateway/mode"); err != nil {
 		return fmt.Errorf("set mode: %w", err)
@@ -157,7 +162,10 @@ func (g *Gateway) SetMode(ctx context.Context, who actor.Actor, w Wish) error { 
 	}
 	var from modeState
 	r, err := g.db.Change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
-		var err error
+		err := newest(ctx, tx, w.Epoch)
+		if err != nil {
+			return nil, err
+		}
 		if from, err = storedMode(ctx, tx); err != nil {
 			return nil, err
 		}
@@ -171,13 +179,25 @@ func (g *Gateway) SetMode(ctx context.Context, who actor.Actor, w Wish) error { 
 		return ModeChanged{From: from.mode, To: w.Mode, Share: w.Share, reason: w.Reason}, err
 	})
 	if errors.Is(err, errSameMode) {
-		return nil
+		return g.db.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error { return newest(ctx, tx, w.Epoch) }) //nolint:wrapcheck // the ledger says what failed
 	}
 	if err != nil {
 		return fmt.Errorf("set mode: %w", err)
 	}
 	g.mode.Store(&modeState{mode: w.Mode, share: w.Share, since: r.At})
 	return nil
+}
+
+// newest holds the mode for a try, where no newer one has set it.
+func newest(ctx context.Context, tx *ledger.Tx, epoch int64) error { // clause: inc.loss-reopen
+	if epoch == 0 {
+		return nil
+	}
+	n, err := tx.Exec(ctx, setEpoch, epoch)
+	if err == nil && n != 1 {
+		err = fault.Newf(fault.Conflict, "epoch_over", "A newer try than %d has set the mode of the gate.", epoch)
+	}
+	return err //nolint:wrapcheck // the ledger says what failed
 }
 
 var errSameMode = errors.New("gateway: that is the mode already")
@@ -198,5 +218,6 @@ func (g *Gateway) readMode(ctx context.Context) error {
 
 const (
 	selectMode = `SELECT mode, share, changed, until FROM gateway_mode WHERE one = 1`
+	setEpoch   = `UPDATE gateway_mode SET epoch = $1 WHERE one = 1 AND epoch <= $1`
 	updateMode = `UPDATE gateway_mode SET mode = $1, share = $2, changed = $3, until = $4 WHERE one = 1`
 )

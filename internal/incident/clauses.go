@@ -26,6 +26,7 @@ func (s *Service) Controls(*canary.Door) []clause.Control {
 	}
 	return append(append(append(s.breachControls(), s.lossControls()...), s.lifeControls()...), []clause.Control{
 		look("incident.process-order", "inc.process", "Walks every step of every incident in the journal along the tables", clause.Replay, s.replayOrder),
+		look("incident.let-pass", "inc.process", "Looks for guards of open incidents that people let pass, or one alone", clause.Probe, s.probeWaived),
 		look("incident.kind-first", "inc.categorise", "Looks in the journal for anything that began before the kind of its incident was decided", clause.Replay, s.replayKindFirst),
 		look("incident.taken-in-time", "inc.categorise", "Looks whether incidents are taken in time", clause.Probe, s.probeTaken),
 		look("incident.notice-in-time", "inc.public-notice", "Looks whether public notices that are owed stand on the status page and on the other channels in time", clause.Probe, s.probeNotice),

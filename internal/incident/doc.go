@@ -16,7 +16,7 @@
 //	row of a deadline ─► looked at each second ─► late: an entry, letters, ten minutes later the commander
 //	red while watched ─► active again, by itself; the time of watching anew
 //	closed ─► what its alarms and its breach rest on ─► the rules that must see the next one
-//	act of the server ─► row with a key ─► job ─► done once, resumed after a crash
+//	act of the server ─► row with a key ─► job ─► done once, resumed after a crash; an overtaken try is refused
 //
 // Promises: inc.process, inc.categorise, inc.tell-affected, inc.learn, inc.public-notice,
 // inc.updates, inc.eta, inc.patch, inc.prepared, inc.loss-maintenance, inc.loss-freeze,
@@ -30,7 +30,8 @@
 // Threats: a step left out at three in the morning (the tables have no other way); two
 // commanders at once (the row is locked, the second learns what the first did); a server
 // killed in the middle (state and entry are one change; what the server does has a key and a
-// row); a deadline that dies with the process (deadlines are rows); a text that tells
+// row); a server that was stopped and wakes when another has gone on (the gate and the recovery
+// obey no older try than they have obeyed); a deadline that dies with the process (deadlines are rows); a text that tells
 // too much (package status); a drill that reaches customers (a drill has no page and no
 // letters, because nothing of that is given to it).
 //
@@ -42,7 +43,7 @@
 //
 // For: engineers, owners. Read engine, status; then incident.go, case.go, step.go, facts.go;
 // declare.go, alarm.go, report.go, bring.go, sheet.go, impact.go, relapse.go, sort.go, role.go, link.go, note.go, file.go, keep.go, freeze.go, bundle.go,
-// public.go, publish.go, fix.go, fix_review.go, review.go, similar.go, lesson.go, waive.go; clock.go,
+// public.go, publish.go, fix.go, fix_review.go, review.go, similar.go, lesson.go, waive.go, solo.go, deviation.go; clock.go,
 // told.go, work.go; http.go, clauses.go. Of lost data: loss.go and the files beside it; drill.go,
 // drill_play.go. Of a breach: breach.go, breach_scope.go, breach_clock.go, breach_paper.go,
 // breach_letter.go, breach_send.go; breach_whose.go, breach_audit.go, breach_public.go, breach_rows.go, own.go.

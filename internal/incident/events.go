@@ -221,6 +221,39 @@ func (e GuardWaived) About() ledger.About {
 	return ledger.About{Name: "incident.guard-waived", Clause: "inc.process", Object: thing(e.Incident), Subject: subject(e.Incident), Reason: e.reason}
 }
 
+// SecondAsked says that all others were asked for a second person, before one goes on alone.
+type SecondAsked struct {
+	Incident string `class:"public"`
+	Round    int64  `class:"public"`
+	Guard    string `class:"public"`
+	Told     int64  `class:"public"` // letters
+	Person   string `class:"personal"`
+
+	reason string
+}
+
+// About implements ledger.Event.
+func (e SecondAsked) About() ledger.About {
+	return ledger.About{Name: "incident.second-asked", Clause: "inc.process", Object: thing(e.Incident), Subject: subject(e.Incident), Reason: e.reason}
+}
+
+// PassedAlone is a guard of two people that one has passed, because nobody else answered.
+type PassedAlone struct {
+	Incident string    `class:"public"`
+	Round    int64     `class:"public"`
+	Guard    string    `class:"public"`
+	Object   string    `class:"public"` // what it is bound to: the hash of a plan, a record; "" = the round
+	Asked    time.Time `class:"public"` // since when the others were asked
+	Person   string    `class:"personal"`
+
+	reason string
+}
+
+// About implements ledger.Event.
+func (e PassedAlone) About() ledger.About {
+	return ledger.About{Name: "incident.passed-alone", Clause: "inc.process", Object: thing(e.Incident), Subject: subject(e.Incident), Reason: e.reason}
+}
+
 // ReviewWritten is what was learned, as it stands now.
 type ReviewWritten struct {
 	Incident string `class:"public"`
@@ -334,6 +367,20 @@ type ActDone struct {
 // About implements ledger.Event.
 func (e ActDone) About() ledger.About {
 	return ledger.About{Name: "incident.act-done", Clause: "inc.process", Object: thing(e.Incident)}
+}
+
+// ActSuperseded is a try of an act that was refused: its server was stopped in the middle of it, and
+// another has gone on.
+type ActSuperseded struct {
+	Incident string `class:"public"`
+	Round    int64  `class:"public"`
+	Act      string `class:"public"`
+	Epoch    int64  `class:"public"` // of the try
+}
+
+// About implements ledger.Event.
+func (e ActSuperseded) About() ledger.About {
+	return ledger.About{Name: "incident.act-superseded", Clause: "inc.process", Object: thing(e.Incident)}
 }
 
 // ActRepeated is an act that went wrong and is done once more.

@@ -39,7 +39,15 @@ func (s *Service) facts(ctx context.Context, r ledger.Reader, who actor.Actor, c
 		err := scan(&region, &guard)
 		f.Waived[engine.WaiverOf(engine.Region(region), guard)] = true
 		return err
-	}, c.ID, c.Round); err != nil {
+	}, c.ID, c.Round, us(now.Add(-s.longest()))); err != nil {
+		return nil, err
+	}
+	if err := r.Each(ctx, soloWaived, func(scan ledger.Scan) error {
+		var guard string
+		err := scan(&guard)
+		f.Waived[engine.WaiverOf(engine.R, guard)] = true
+		return err
+	}, c.ID, c.Round, us(now.Add(-s.longest()))); err != nil {
 		return nil, err
 	}
 	if err := ledger.One(ctx, r, owedTo, []any{&f.AudienceOwe}, c.ID, c.Round); err != nil {

@@ -1,14 +1,22 @@
 package incident_test
 
 import (
+	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
+	"writ/internal/demo/sample"
+	"writ/internal/incident"
+	"writ/internal/keyring"
 	"writ/internal/ledger/ledgertest"
 	"writ/internal/pgtest"
 )
@@ -42,7 +50,7 @@ func stopsAt(t *testing.T, job ...string) (s *stopped, ended bool) {
 	if ws := s.wait(t); ws.Exited() {
 		s.close(t)
 		says := s.said(t)
-		if ws.ExitStatus() != 0 && !strings.Contains(says, "store_unavailable") {
+		if ws.ExitStatus() != 0 && !strings.Contains(says, "store_unavailable") && !strings.Contains(says, "keys_away") {
 			t.Fatalf("the server failed:\n%s", says)
 		}
 		return nil, ws.ExitStatus() == 0
@@ -104,7 +112,7 @@ func takenOver(t *testing.T, name string, most int) {
 	lead, end := c.open(t, c.folder(t), "sqlite:"+t.TempDir()+"/writ.db", nil)
 	lead()
 	want := end()
-	dir, url := c.folder(t), pgtest.URL(t)
+	dir, url := sharedKeys(t, c.folder(t)), pgtest.URL(t)
 	luck := rand.New(rand.NewPCG(7, uint64(len(name))))
 	var before *stopped
 	n := 0
@@ -130,6 +138,25 @@ func takenOver(t *testing.T, name string, most int) {
 	t.Logf("taken over %d times", n)
 }
 
+// keysFile says which database servers have their keys in that share one, as those on PostgreSQL must:
+// one that is stopped while it writes to a file of keys would keep all others from starting.
+const keysFile = "keys.url"
+
+// sharedKeys has the keys of a folder made anew in a database of PostgreSQL.
+func sharedKeys(t *testing.T, dir string) string {
+	t.Helper()
+	url := pgtest.URL(t)
+	for _, name := range []string{"keys.db", "root.key"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(keyring.Create(t.Context(), keyring.Options{Dir: dir, URL: url, Now: time.Now}), os.WriteFile(filepath.Join(dir, keysFile), []byte(url), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // saidOnce leaves out how often people said the same: two of them, each at another server, may write the
 // same paper, decide the same kind, or approve a review that was written once more. That the clock went
 // back is left out too: a server that was stopped shows the time at which it was.
@@ -148,3 +175,77 @@ func saidOnce(end string) string {
 // that was done, and nothing that is not its own any more.
 func TestIncidentIsTakenOver(t *testing.T) { takenOver(t, "incident", 5) } // breaks: inc.process, inc.tell-affected
 func TestBreachIsTakenOver(t *testing.T)   { takenOver(t, "breach", 5) }   // breaks: inc.breach-notify, inc.breach-scope
+func TestLossIsTakenOver(t *testing.T)     { takenOver(t, "loss", 5) }     // breaks: inc.loss-restore, inc.loss-reopen
+
+// A server that was stopped before an act reached the gate or the data, and wakes when another has
+// gone on, changes neither: the application stays open, and what customers wrote since stays.
+func TestOvertakenServerActsNoMore(t *testing.T) { // breaks: inc.loss-restore, inc.loss-reopen
+	for _, c := range []struct {
+		act, from, point string
+		refused          int
+	}{{"gate-down", "R0", "running", 1}, {"restore", "R5", "restores", 1}, {"reconcile", "R8", "running", 1}, {"gate-up", "R9", "running", 1},
+		{"gate-up", "R9", "found", 0}} { // a try that has not begun never does
+		t.Run(c.act+" "+c.point, func(t *testing.T) {
+			ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) { overtaken(t, kit, c.act, c.from, c.point, c.refused) }, tables...)
+		})
+	}
+}
+
+func overtaken(t *testing.T, kit *ledgertest.Kit, act, from, point string, refused int) {
+	t.Helper()
+	dir, there, wakes := t.TempDir(), make(chan struct{}), make(chan struct{})
+	var stops atomic.Bool
+	halt := func(is bool) {
+		if is && stops.CompareAndSwap(true, false) {
+			close(there)
+			<-wakes
+		}
+	}
+	a := lostWorld(t, kit, dir, &incident.Seam{Step: func(name string) { halt(name == point) }},
+		func(_ *lossy, w *incident.World) {
+			w.Recovery = halting{w.Recovery, func() { halt(point == "restores") }}
+		}) // when it has seen the gate closed
+	a.harm()
+	a.sorted()
+	for v := a.to(from); v.Loss.Running != act; v = a.show(a.ref) {
+		a.lead(v)
+	}
+	stops.Store(true)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.queue.Run(ctx) }()
+	select {
+	case <-there:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it did not begin")
+	}
+	stop() // it takes nothing else
+	b := lostWorld(t, kit, dir, nil, nil)
+	b.to("R12")
+	if _, err := b.store.Add(t.Context(), sample.By{Team: "t1", Person: "maria", Route: "POST /contacts"}, sample.Contact{Name: "Ilse", Email: "i@brandt.example"}); err != nil {
+		t.Fatal(err)
+	}
+	gate, rows := b.gate.read(), b.ids()
+	close(wakes)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if got := b.gate.read(); got.Share != 100 || len(got.Calls) != len(gate.Calls) || !slices.Equal(b.ids(), rows) {
+		t.Errorf("the gate was %v and is %v; the rows %v were there, and %v are", gate, got, rows, b.ids())
+	}
+	e := kit.Recorded("incident.act-superseded")
+	if len(e) != refused || refused > 0 && e[0].Fields["act"] != act {
+		t.Errorf("recorded: %v", e)
+	}
+}
+
+// halting stops before it restores.
+type halting struct {
+	incident.Recovery
+	halt func()
+}
+
+func (h halting) Restore(ctx context.Context, p incident.Plan, epoch int64) (string, error) {
+	h.halt()
+	return h.Recovery.Restore(ctx, p, epoch)
+}

@@ -46,6 +46,7 @@ func (s *Service) Routes() []web.Route {
 		on("POST "+v1+"/{ref}/review", many, s.postReview, web.Doc{Summary: "Write what was learned, with root causes and actions", In: reviewIn{}, Out: caseOut{}, Errors: []string{"review_text", "review_causes", "review_actions"}}),
 		on("POST "+v1+"/{ref}/approvals", few, s.postApproval, web.Doc{Summary: "Approve the review, a text, or as the second reviewer the temporary fix, as it stands", In: approvalIn{}, Out: caseOut{}, Errors: []string{"no_person", "object_unknown", "approval_void", "approved", "no_plan", "step_up_required"}}),
 		on("POST "+v1+"/{ref}/waivers", few, s.postWaiver, web.Doc{Summary: "Let a guard pass: the first asks, a second person agrees", In: waiverIn{}, Out: caseOut{}, Errors: []string{"no_person", "guard_unknown", "guard_firm", "waived", "step_up_required"}}),
+		on("POST "+v1+"/{ref}/alone", few, s.postAlone, web.Doc{Summary: "Ask all others for a second person, and pass a guard of lost data alone where nobody answers as long as the policy says", In: aloneIn{}, Out: caseOut{}, Errors: []string{"no_person", "solo_off", "solo_never", "passed", "no_plan", "step_up_required"}}),
 		on("POST "+v1+"/{ref}/told", few, s.postTold, web.Doc{Summary: "A team that letters do not reach was told otherwise", In: toldIn{}, Out: caseOut{}, Errors: []string{"audience_not_failed", "reason_missing"}}),
 		on("POST "+v1+"/{ref}/posted", few, s.postPosted, web.Doc{Summary: "Say where the public was told on another channel", In: postedIn{}, Out: caseOut{}, Errors: []string{"channel_unknown", "url", "posted"}}),
 		on("POST "+v1+"/{ref}/split", few, s.postSplit, web.Doc{Summary: "Make what told of it an incident of its own", In: splitIn{}, Out: caseOut{}, Errors: []string{"signal_alone", "reason_missing"}}),
@@ -231,6 +232,8 @@ type (
 		Links    []linkOut     `json:"links"`
 		Similar  []similarOut  `json:"similar"`                // earlier ones, while it is to be reviewed
 		Draft    string        `json:"review_draft,omitempty"` // the review as it stands, else its beginning
+		Waivers  []waiverOut   `json:"waivers"`                // of this round
+		Solos    []soloOut     `json:"alone"`                  // of this round
 		Told     []toldOut     `json:"signals"`
 		Reports  []reportOut   `json:"reports"` // of people outside, for who may act
 		Files    []fileOut     `json:"files"`   // likewise
@@ -362,7 +365,7 @@ func wireWay(w Way) wayOut {
 }
 
 func wireView(v View) viewOut {
-	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Links: []linkOut{}, Similar: []similarOut{}, Draft: v.Draft(), Reports: wireReports(v.Reports), Files: wireFiles(v.Files), Sent: []sentOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
+	out := viewOut{caseOut: wireCase(v.Case), Source: v.Source, Told: []toldOut{}, Waivers: wireWaivers(v), Solos: wireSolos(v), Links: []linkOut{}, Similar: []similarOut{}, Draft: v.Draft(), Reports: wireReports(v.Reports), Files: wireFiles(v.Files), Sent: []sentOut{}, Posts: []postOut{}, Stands: []standOut{}, Roles: []roleOut{}, Notes: []noteOut{}, Audience: []audienceOut{}}
 	out.wirePast(v)
 	for _, x := range v.Stands {
 		st := standOut{Region: string(x.Machine.Region), Name: x.Machine.Name, State: x.State.ID, Word: x.State.Name, Says: x.State.Says, Due: known(x.Due), Late: x.Missed, Ways: []wayOut{}}

@@ -44,6 +44,7 @@ type Rules struct {
 	Drill       time.Duration `clause:"inc.prepared/drill"`
 	DrillKinds  []string      `clause:"inc.prepared/kinds"`
 	Steps       int           `clause:"inc.process/steps"`
+	SoloAfter   string        `clause:"inc.process/solo_after"` // a duration, or never
 	Postmortem  time.Duration `clause:"inc.learn/postmortem"`
 	Kinds       []string      `clause:"inc.categorise/kinds"`
 	Acknowledge time.Duration `clause:"inc.categorise/ack"`
@@ -153,6 +154,7 @@ type Deps struct {
 	Origin  string // https://app.example.com
 	Now     func() time.Time
 	Log     *slog.Logger
+	Longest func() time.Duration // that what people let pass may count; nil = a quarter
 	Seam    *Seam
 	PerHost int64 // letters about a breach to one receiving host in a minute; 0 = 300
 }

@@ -126,7 +126,11 @@ func reached(t *testing.T, dir, url string, step func(string)) (kit *ledgertest.
 		}
 		clock.Set(at.Add(time.Second)) // it takes a moment to start
 	}
-	ring, err := keyring.Open(t.Context(), keyring.Options{Dir: dir, Now: clock.Now})
+	keys, err := os.ReadFile(filepath.Join(dir, keysFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	ring, err := keyring.Open(t.Context(), keyring.Options{Dir: dir, URL: string(keys), Now: clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,15 +16,23 @@ import (
 )
 
 // Gate is the door of the application: it is closed before data is restored, and opened step
-// by step. Each call may be made again after a crash.
+// by step. Each call may be made again after a crash. One of an older try than has called before is
+// refused: fault.Conflict (epoch_over).
 type Gate interface {
 	// Close keeps every request from the application, on every node: 503 with a notice. What
 	// is under way has half a minute. It says since when it has been closed.
-	Close(ctx context.Context, who actor.Actor, reason string) (time.Time, error)
+	Close(ctx context.Context, who actor.Actor, o Order) (time.Time, error)
 	// Look says what the gate can tell of itself since it was closed.
 	Look(ctx context.Context, since time.Time) (Shut, error)
 	// Open lets staff in, and a share of the teams in per cent; 100 is everybody.
-	Open(ctx context.Context, who actor.Actor, share int, reason string) error
+	Open(ctx context.Context, who actor.Actor, share int, o Order) error
+}
+
+// Order is why the gate is closed or opened, and by which try: a server that was stopped in the
+// middle of one wakes when another has gone on, and must not undo what that did.
+type Order struct {
+	Reason string
+	Epoch  int64 // greater than that of each try that began before; never 0
 }
 
 // Shut is what a closed gate tells.
@@ -53,7 +61,7 @@ type Source interface {
 type Keeper interface {
 	// Shut stops what writes beside the gate (workers, queues, timers), and keeps copies from
 	// expiring; or lets both go on.
-	Shut(ctx context.Context, shut bool) error
+	Shut(ctx context.Context, shut bool, epoch int64) error
 	// Hold keeps copies from expiring, or lets them.
 	Hold(ctx context.Context, on bool) error
 	// Mark names where the database stands, and has what is written saved up to there. The same
@@ -72,20 +80,21 @@ type Restorer interface {
 	// Rehearse restores on the side, checks, and removes it.
 	Rehearse(ctx context.Context, p Plan) ([]Check, error)
 	// Restore puts the restored data in the place of the damaged, and says where it stands.
-	Restore(ctx context.Context, p Plan) (position string, err error)
+	Restore(ctx context.Context, p Plan, epoch int64) (position string, err error)
 	// Verify checks the data in its place.
 	Verify(ctx context.Context, p Plan) ([]Check, error)
 	// DryRun runs the application on its private path; no plan = nothing was restored.
 	DryRun(ctx context.Context, p Plan) ([]Check, error)
 	// Reconcile does again what was revoked and erased since the point, and checks that
 	// nothing of it has come back.
-	Reconcile(ctx context.Context, p Plan, since []Tombstone) (replayed int64, checks []Check, err error)
+	Reconcile(ctx context.Context, p Plan, since []Tombstone, epoch int64) (replayed int64, checks []Check, err error)
 	// Lost are the acknowledged writes that the restored data does not have.
 	Lost(ctx context.Context, p Plan) ([]Write, error)
 }
 
 // Recovery is what restores the data of an application. Each call may be made again after a
-// crash, and ends the same.
+// crash, and ends the same. What is given the epoch of a try refuses one older than it has obeyed,
+// in the same moment in which it acts: fault.Conflict (epoch_over).
 type Recovery interface {
 	Source
 	Keeper
@@ -261,7 +270,9 @@ func (s *Service) lossFacts(ctx context.Context, r ledger.Reader, c Case, f *eng
 	if err != nil {
 		return err
 	}
-	f.Proved["plan-signed"] = len(signed) >= signatures
+	if f.Proved[planSigned], err = planStands(ctx, r, c, x.Hash, signed); err != nil {
+		return err
+	}
 	f.Proved["point-before-onset"] = x.Hash != "" && (x.Plan.Rule == Preserved || before(x.Plan))
 	return nil
 }

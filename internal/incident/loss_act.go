@@ -217,7 +217,7 @@ func (s *Service) restorePlan(ctx context.Context, c Case) (outcome, error) { //
 	}
 	if i := slices.IndexFunc(checks, func(k Check) bool { return !k.Good }); i < 0 {
 		began := s.Now()
-		reached, err := w.Recovery.Restore(ctx, x.Plan)
+		reached, err := w.Recovery.Restore(ctx, x.Plan, c.epoch)
 		if err != nil {
 			return outcome{}, fmt.Errorf("restore: %w", err)
 		}
@@ -292,7 +292,7 @@ func (s *Service) reconcileData(ctx context.Context, c Case) (outcome, error) { 
 	if err != nil {
 		return outcome{}, err
 	}
-	n, checks, err := rec.Reconcile(ctx, p, since)
+	n, checks, err := rec.Reconcile(ctx, p, since, c.epoch)
 	if err != nil {
 		return outcome{}, fmt.Errorf("reconcile: %w", err)
 	}

@@ -21,12 +21,12 @@ func (s *Service) gateDown(ctx context.Context, c Case) (outcome, error) { // cl
 	if w.Gate == nil {
 		return byHand("close the application to everybody, and stop what writes beside it."), nil
 	}
-	since, err := w.Gate.Close(ctx, actor.System("incident"), c.Ref()+" lost data")
+	since, err := w.Gate.Close(ctx, actor.System("incident"), Order{c.Ref() + " lost data", c.epoch})
 	if err != nil {
 		return outcome{}, fmt.Errorf("close the gate: %w", err)
 	}
 	if w.Recovery != nil {
-		if err := w.Recovery.Shut(ctx, true); err != nil {
+		if err := w.Recovery.Shut(ctx, true, c.epoch); err != nil {
 			return outcome{}, fmt.Errorf("stop what writes beside the gate: %w", err)
 		}
 	}
@@ -176,14 +176,14 @@ func (s *Service) opening(name string, share int) act { // clause: inc.loss-reop
 			return outcome{}, err
 		}
 		if w.Recovery != nil {
-			if err := w.Recovery.Shut(ctx, false); err != nil {
+			if err := w.Recovery.Shut(ctx, false, c.epoch); err != nil {
 				return outcome{}, fmt.Errorf("let what writes beside the gate go on: %w", err)
 			}
 			if err := w.Recovery.Hold(ctx, true); err != nil { // until a fresh backup is proved
 				return outcome{}, err
 			}
 		}
-		if err := w.Gate.Open(ctx, actor.System("incident"), share, c.Ref()+": opened again"); err != nil {
+		if err := w.Gate.Open(ctx, actor.System("incident"), share, Order{c.Ref() + ": opened again", c.epoch}); err != nil {
 			return outcome{}, fmt.Errorf("open the gate: %w", err)
 		}
 		now := s.Now()

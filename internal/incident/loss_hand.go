@@ -97,6 +97,10 @@ func (s *Service) SignHand(ctx context.Context, who actor.Actor, ref, id string)
 func (s *Service) signHand(ctx context.Context, tx *ledger.Tx, c *Case, person, id string) (ledger.Event, error) {
 	var act, guard, author, hash, other string
 	err := ledger.One(ctx, tx, oneHand, []any{&act, &guard, &author, &hash, &other}, id, c.ID, c.Round)
+	alone := false
+	if err == nil && author == person {
+		alone, err = passedAlone(ctx, tx, *c, guard, id, person)
+	}
 	switch {
 	case errors.Is(err, fault.NotFound):
 		return nil, fault.Newf(fault.NotFound, "hand_unknown", "There is no such record of this incident.")
@@ -104,7 +108,7 @@ func (s *Service) signHand(ctx context.Context, tx *ledger.Tx, c *Case, person, 
 		return nil, err
 	case other != "":
 		return nil, fault.Newf(fault.Conflict, "signed", "Somebody has signed this already.")
-	case author == person:
+	case author == person && !alone:
 		return nil, kept(*c, engine.R, "sign", []engine.Lack{{Guard: "other-person", Words: "Whoever recorded it does not sign it.", Who: "anybody else who may act in incidents"}})
 	case !slices.Contains(s.handsAt(*c), act):
 		return nil, kept(*c, engine.R, "sign", nil)
@@ -121,7 +125,11 @@ func (s *Service) signHand(ctx context.Context, tx *ledger.Tx, c *Case, person, 
 	if _, err := tx.Exec(ctx, signHand, id, person, us(tx.Now())); err != nil {
 		return nil, err
 	}
-	err = prove(ctx, tx, *c, handOf(act), proof{Guard: guard, Good: true, Hash: hash, Says: "Recorded by hand, and signed by a second person."})
+	says := "Recorded by hand, and signed by a second person."
+	if alone {
+		says = "Recorded by hand by one person alone: nobody else answered."
+	}
+	err = prove(ctx, tx, *c, handOf(act), proof{Guard: guard, Good: true, Hash: hash, Says: says})
 	if err == nil {
 		err = handDone(ctx, tx, *c, act)
 	}
@@ -174,7 +182,10 @@ func (s *Service) hands(ctx context.Context, c Case) ([]Hand, error) {
 		if out[i].Text, err = s.open(ctx, "incident_hand.box", out[i].ID, boxes[i]); err != nil {
 			return nil, err
 		}
-		out[i].Name, out[i].Other = s.name(ctx, out[i].Person), s.name(ctx, out[i].Other)
+		alone := out[i].Other == out[i].Person
+		if out[i].Name, out[i].Other = s.name(ctx, out[i].Person), s.name(ctx, out[i].Other); alone {
+			out[i].Other += ", alone"
+		}
 	}
 	return out, nil
 }

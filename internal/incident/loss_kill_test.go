@@ -23,14 +23,14 @@ type mortalGate struct {
 	point func(string)
 }
 
-func (g mortalGate) Close(ctx context.Context, who actor.Actor, why string) (time.Time, error) {
-	t, err := g.Gate.Close(ctx, who, why)
+func (g mortalGate) Close(ctx context.Context, who actor.Actor, o incident.Order) (time.Time, error) {
+	t, err := g.Gate.Close(ctx, who, o)
 	g.point("closed")
 	return t, err
 }
 
-func (g mortalGate) Open(ctx context.Context, who actor.Actor, share int, why string) error {
-	err := g.Gate.Open(ctx, who, share, why)
+func (g mortalGate) Open(ctx context.Context, who actor.Actor, share int, o incident.Order) error {
+	err := g.Gate.Open(ctx, who, share, o)
 	g.point("opened")
 	return err
 }
@@ -46,14 +46,14 @@ func (r mortalRecovery) Preserve(ctx context.Context, name string) (string, erro
 	return hash, err
 }
 
-func (r mortalRecovery) Restore(ctx context.Context, p incident.Plan) (string, error) {
-	at, err := r.Recovery.Restore(ctx, p)
+func (r mortalRecovery) Restore(ctx context.Context, p incident.Plan, epoch int64) (string, error) {
+	at, err := r.Recovery.Restore(ctx, p, epoch)
 	r.point("restored")
 	return at, err
 }
 
-func (r mortalRecovery) Reconcile(ctx context.Context, p incident.Plan, since []incident.Tombstone) (int64, []incident.Check, error) {
-	n, checks, err := r.Recovery.Reconcile(ctx, p, since)
+func (r mortalRecovery) Reconcile(ctx context.Context, p incident.Plan, since []incident.Tombstone, epoch int64) (int64, []incident.Check, error) {
+	n, checks, err := r.Recovery.Reconcile(ctx, p, since, epoch)
 	r.point("reconciled")
 	return n, checks, err
 }
@@ -122,7 +122,7 @@ func (l *lossy) recovered() string {
 		out = append(out, fmt.Sprint(x.Team, x.Writes))
 	}
 	slices.Sort(out)
-	return strings.Join(out, "\n") + "\n" + l.named([]string{"deadline-lost"}, "to", "act", "team", "letters", "share")
+	return strings.Join(out, "\n") + "\n" + l.named([]string{"deadline-lost", "act-superseded"}, "to", "act", "team", "letters", "share")
 }
 
 // damagedFolder has keys, and an application that has lost data.

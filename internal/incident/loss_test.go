@@ -35,6 +35,7 @@ type gateState struct {
 	Since time.Time
 	Share int // -1 = closed, 100 = open
 	Calls []int
+	Epoch int64
 }
 
 func (g *fileGate) read() (st gateState) {
@@ -47,13 +48,26 @@ func (g *fileGate) read() (st gateState) {
 
 func (g *fileGate) write(st gateState) error {
 	b, err := json.Marshal(st)
-	return errors.Join(err, os.WriteFile(g.file, b, 0o600))
+	return errors.Join(err, os.WriteFile(g.file+".new", b, 0o600), os.Rename(g.file+".new", g.file)) // a server may be stopped while it writes
 }
 
-func (g *fileGate) Close(_ context.Context, who actor.Actor, _ string) (time.Time, error) {
+// obeys takes an order of the newest try alone.
+func (g *fileGate) obeys(o incident.Order) (gateState, error) {
 	st := g.read()
+	if o.Epoch < max(st.Epoch, 1) {
+		return st, fault.Newf(fault.Conflict, "epoch_over", "The try %d comes after %d.", o.Epoch, st.Epoch)
+	}
+	st.Epoch = o.Epoch
+	return st, nil
+}
+
+func (g *fileGate) Close(_ context.Context, who actor.Actor, o incident.Order) (time.Time, error) {
+	st, err := g.obeys(o)
+	if err != nil {
+		return time.Time{}, err
+	}
 	if st.Share != -1 {
-		st = gateState{g.now().UTC().Truncate(time.Microsecond), -1, append(st.Calls, -1)}
+		st.Since, st.Share, st.Calls = g.now().UTC().Truncate(time.Microsecond), -1, append(st.Calls, -1)
 	}
 	return st.Since, g.write(st)
 }
@@ -62,8 +76,11 @@ func (g *fileGate) Look(context.Context, time.Time) (incident.Shut, error) {
 	return incident.Shut{Closed: g.read().Share == -1, Tried: 12, Passed: g.leaks, Writes: g.late, Under: g.under}, nil
 }
 
-func (g *fileGate) Open(_ context.Context, _ actor.Actor, share int, _ string) error {
-	st := g.read()
+func (g *fileGate) Open(_ context.Context, _ actor.Actor, share int, o incident.Order) error {
+	st, err := g.obeys(o)
+	if err != nil {
+		return err
+	}
 	if st.Share != share {
 		st.Share, st.Calls = share, append(st.Calls, share)
 	}
@@ -259,13 +276,15 @@ func (l *lossy) closed() {
 	l.step("dev", l.ref, "close", "")
 }
 
-func (l *lossy) rows() int {
+func (l *lossy) rows() int { l.t.Helper(); return len(l.ids()) }
+
+func (l *lossy) ids() []int {
 	l.t.Helper()
 	ids, err := sample.IDs(l.t.Context(), l.store.File())
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return len(ids)
+	return ids
 }
 
 // Lost data is brought back for real, with each guard answered by evidence, and the incident
@@ -579,7 +598,7 @@ func TestUnreconciledStaysDown(t *testing.T) { // breaks: inc.loss-reopen
 // forgetful leaves something that was erased.
 type forgetful struct{ incident.Recovery }
 
-func (forgetful) Reconcile(context.Context, incident.Plan, []incident.Tombstone) (int64, []incident.Check, error) {
+func (forgetful) Reconcile(context.Context, incident.Plan, []incident.Tombstone, int64) (int64, []incident.Check, error) {
 	return 0, []incident.Check{{Name: "erased contacts", Says: "Contact 6 is back."}}, nil
 }
 

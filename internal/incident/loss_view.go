@@ -68,7 +68,10 @@ func (s *Service) lossView(ctx context.Context, who actor.Actor, v View) (*Loss,
 	if err != nil {
 		return nil, err
 	}
-	l.Enough, l.Signed = len(signed) >= signatures, slices.Contains(signed, by(who))
+	if l.Enough, err = planStands(ctx, s.DB, c, x.Hash, signed); err != nil {
+		return nil, err
+	}
+	l.Signed = slices.Contains(signed, by(who))
 	for _, p := range signed {
 		l.Signers = append(l.Signers, s.name(ctx, p))
 	}

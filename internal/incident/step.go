@@ -180,6 +180,9 @@ func (s *Service) change(ctx context.Context, who actor.Actor, ref string, versi
 		if err == nil {
 			err = s.freeze(ctx, tx, now)
 		}
+		if err == nil && who.Kind == actor.Person { // whoever acts has answered
+			_, err = tx.Exec(ctx, answerSolo, now.ID, who.ID, us(tx.Now()))
+		}
 		if err == nil && now.Drill {
 			err = s.present(ctx, tx, who, now.ID)
 		}

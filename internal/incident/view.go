@@ -46,6 +46,8 @@ type View struct {
 	Learned  Review
 	Similar  []Similar // earlier ones, while it is to be reviewed
 	Waivers  []Waiver
+	Solos    []Solo
+	Alone    []string // guards that whoever looks could ask a second person for, and pass alone if nobody answers
 	Audience []Audience
 	Acts     []Act
 	Proofs   []Proof
@@ -154,6 +156,7 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 		},
 		func() (err error) { v.Learned, err = s.review(ctx, c.ID); return err },
 		func() (err error) { v.Waivers, err = s.waivers(ctx, c); return err },
+		func() (err error) { v.Solos, err = s.solos(ctx, c); return err },
 		func() (err error) { v.Audience, err = s.audience(ctx, c); return err },
 		func() (err error) { v.Also, err = s.postedAt(ctx, c); return err },
 		func() (err error) {
@@ -174,7 +177,11 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 		func() (err error) { v.Proofs, err = s.proofs(ctx, c); return err },
 		func() (err error) { v.Loss, err = s.lossView(ctx, who, v); return err },
 		func() (err error) { v.Practice, err = s.practice(ctx, who, c); return err },
-		func() (err error) { v.Stands, err = s.stands(ctx, who, v); return err },
+		func() (err error) {
+			v.Stands, err = s.stands(ctx, who, v)
+			v.Alone = s.aloneWays(c, v, who)
+			return err
+		},
 	} {
 		if err := read(); err != nil {
 			return View{}, err
@@ -336,10 +343,12 @@ func said(e journal.Entry) (what, detail string) {
 		m, _ := engine.Of(engine.Region(get("region")))
 		what = m.Name + ": " + state(get("region"), get("to"))
 		if w := get("waived"); w != "" {
-			detail = "Two people let pass: " + w + "."
+			detail = "Let pass by exception: " + w + "."
 		}
 	case "step-refused":
 		what, detail = "refused: "+strings.ReplaceAll(get("wanted"), "-", " "), get("unmet")
+	case "waiver-asked", "guard-waived", "second-asked", "passed-alone":
+		what, detail = map[string]string{"waiver-asked": "one of two wants it to pass", "guard-waived": "two people let it pass, as an exception", "second-asked": "all others are asked for a second person", "passed-alone": "passed by one person alone, as an exception"}[act], get("guard")
 	case "categorised":
 		what = "decided: " + get("categories") + ", severity " + get("severity")
 	case "severity-set":

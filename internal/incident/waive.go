@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"writ/internal/access"
 	"writ/internal/actor"
@@ -13,8 +14,8 @@ import (
 )
 
 // Waive lets a guard pass for this round of an incident, once two different people say so:
-// the first asks with a reason, the second agrees by the same call. Firm guards pass for
-// nobody. Errors: fault.NotFound (guard), fault.Denied (firm, or no person), *Kept.
+// the first asks with a reason, the second agrees by the same call. It is an exception from the
+// policy, and ends with the round, or as soon as one must. Firm guards pass for nobody. Errors: fault.NotFound (guard), fault.Denied (firm, or no person), *Kept.
 func (s *Service) Waive(ctx context.Context, who actor.Actor, ref string, r engine.Region, guard, reason string) (Case, error) { // clause: inc.process
 	if who.Kind != actor.Person || who.ByToken() {
 		return Case{}, fault.New(fault.Denied, "no_person", fault.Public{Problem: "Only people who are signed in let a guard pass, two of them.", Next: "Sign in: --as ADDRESS"})
@@ -62,14 +63,25 @@ func (s *Service) Waive(ctx context.Context, who actor.Actor, ref string, r engi
 		switch {
 		case err != nil:
 			return nil, err
-		case agreed != nil:
+		case agreed != nil && at(*agreed).After(tx.Now().Add(-s.longest())):
 			return nil, fault.Newf(fault.Conflict, "waived", "Two people have let it pass already.")
+		case agreed != nil: // it has ended by itself: two people say so anew
+			_, err = tx.Exec(ctx, renewWaiver, id, c.ID, c.Round, string(r), guard, box, us(tx.Now()), who.ID)
+			return WaiverAsked{Incident: c.ID, Round: c.Round, Region: string(r), Guard: guard, Person: who.ID, reason: reason}, err
 		case asker == who.ID:
 			return nil, kept(*c, r, "waive", []engine.Lack{{Guard: "other-person", Words: "Whoever asked for it does not agree to it.", Who: "anybody else who may act in incidents"}})
 		}
 		_, err = tx.Exec(ctx, agreeWaiver, c.ID, c.Round, string(r), guard, us(tx.Now()), who.ID)
 		return GuardWaived{Incident: c.ID, Round: c.Round, Region: string(r), Guard: guard, People: []string{asker, who.ID}, reason: reason}, err
 	})
+}
+
+// longest is how long what people let pass may count, as the policy says of exceptions.
+func (s *Service) longest() time.Duration { // clause: gov.exceptions
+	if s.Longest == nil {
+		return 90 * 24 * time.Hour
+	}
+	return s.Longest()
 }
 
 // Waiver is a guard that two people let pass, or that one has asked for.
@@ -107,7 +119,8 @@ func (s *Service) waivers(ctx context.Context, c Case) ([]Waiver, error) {
 }
 
 const (
-	waivedIn     = `SELECT region, guard FROM incident_waiver WHERE case_id = $1 AND round = $2 AND agreed IS NOT NULL`
+	waivedIn     = `SELECT region, guard FROM incident_waiver WHERE case_id = $1 AND round = $2 AND agreed > $3`
+	renewWaiver  = `UPDATE incident_waiver SET id = $1, reason = $6, asked = $7, asker = $8, agreed = NULL, other = '' WHERE case_id = $2 AND round = $3 AND region = $4 AND guard = $5`
 	waiverOf     = `SELECT asker, agreed FROM incident_waiver WHERE case_id = $1 AND round = $2 AND region = $3 AND guard = $4`
 	waiversOf    = `SELECT id, region, guard, asker, other, reason FROM incident_waiver WHERE case_id = $1 AND round = $2 ORDER BY asked, id`
 	insertWaiver = `INSERT INTO incident_waiver (id, case_id, round, region, guard, reason, asked, asker, agreed, other) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, '')`

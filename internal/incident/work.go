@@ -106,17 +106,18 @@ func (s *Service) work(ctx context.Context, payload secret.Bytes) error {
 	} else if err != nil {
 		return err
 	}
-	if err := s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
-		_, err := tx.Exec(ctx, beginWork, key)
-		return err
-	}); err != nil {
-		return err
+	s.point("found")
+	if c.epoch, err = s.try(ctx, key, token); c.epoch == 0 {
+		return err // somebody was quicker
 	}
 	s.point("running")
 	out, err := s.acts[name](ctx, c)
+	if code, _ := fault.PublicOf(err); code == "epoch_over" {
+		err = s.DB.Refuse(ctx, actor.System("incident"), ActSuperseded{Incident: c.ID, Round: c.Round, Act: name, Epoch: c.epoch}, err)
+	}
 	if err != nil {
 		return errors.Join(err, s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
-			_, err := tx.Exec(ctx, troubleWork, key, fault.KindOf(err).Error())
+			_, err := tx.Exec(ctx, troubleWork, key, fault.KindOf(err).Error(), token)
 			return err
 		}))
 	}
@@ -153,6 +154,25 @@ func (s *Service) work(ctx context.Context, payload secret.Bytes) error {
 		return fmt.Errorf("end %s: %w", name, err)
 	}
 	return nil
+}
+
+// try begins a try of an act, and gives it a number greater than that of each before; 0 = it is
+// done, or begun anew.
+func (s *Service) try(ctx context.Context, key, token string) (epoch int64, err error) {
+	err = s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
+		epoch = 0 // it may run twice
+		if n, err := tx.Exec(ctx, beginWork, key, token); err != nil || n != 1 {
+			return err
+		}
+		if _, err := tx.Exec(ctx, nextEpoch); err != nil {
+			return err
+		}
+		return ledger.One(ctx, tx, lastEpoch, []any{&epoch})
+	})
+	if err != nil {
+		return 0, err
+	}
+	return epoch, nil
 }
 
 // Again has the server do once more what it did badly, or what it gave up: only the act of
@@ -232,9 +252,11 @@ const (
 	planWork = `INSERT INTO incident_work (key, case_id, act, state, tries, made, ended, output, problem, token, job, says) VALUES ($1, $2, $3, 'pending', 0, $4, NULL, '', '', $5, $6, '')
 		ON CONFLICT (key) DO UPDATE SET state = 'pending', made = excluded.made, ended = NULL, output = '', problem = '', says = '', token = excluded.token, job = excluded.job`
 	workState   = `SELECT state, job, token FROM incident_work WHERE key = $1`
-	beginWork   = `UPDATE incident_work SET state = 'running', tries = tries + 1 WHERE key = $1 AND state <> 'done'`
+	beginWork   = `UPDATE incident_work SET state = 'running', tries = tries + 1 WHERE key = $1 AND state <> 'done' AND token = $2`
+	nextEpoch   = `UPDATE incident_epoch SET n = n + 1 WHERE one = 1`
+	lastEpoch   = `SELECT n FROM incident_epoch WHERE one = 1`
 	endWork     = `UPDATE incident_work SET state = 'done', ended = $2, output = $3, says = $4, problem = '' WHERE key = $1 AND state <> 'done' AND token = $5`
-	troubleWork = `UPDATE incident_work SET problem = $2 WHERE key = $1 AND state <> 'done'`
+	troubleWork = `UPDATE incident_work SET problem = $2 WHERE key = $1 AND state <> 'done' AND token = $3`
 	actsOf      = `SELECT key, act, state, output, problem, says FROM incident_work WHERE case_id = $1 ORDER BY made, key`
 	badProofs   = `SELECT COUNT(*) FROM incident_proof WHERE case_id = $1 AND round = $2 AND act = $3 AND NOT good`
 	setDecided  = `UPDATE incident_case SET decided = TRUE WHERE id = $1`

@@ -47,6 +47,7 @@ func (s *Service) Controls(door *canary.Door) []clause.Control {
 		look("no-own-approval", "gov.sod", "compares each approver with the author, and looks for the author's own signature where somebody else proposed in their name", clause.Replay, often, onChain(s.checkAuthors)),
 		look("names-in-body", "gov.contact-change", "compares contact, author and owners with the signed body", clause.Replay, often, onChain(s.checkNames)),
 		look("review-in-time", "gov.review-cadence", "measures the days since an owner last approved a revision", clause.Probe, often, onChain(s.checkReview)),
+		look("waived-end", "gov.exceptions", "looks at each guard that people let pass in an incident: its reason, who agreed, and its end", clause.Probe, often, s.checkWaived),
 		look("exceptions-end", "gov.exceptions", "looks at each exception's length, approver, signature and end", clause.Replay, often, onChain(s.checkExceptions)),
 		look("own-approval-refused", "gov.sod", "in a sandboxed copy, an author approves their own revision, and the operator proposes in the name of somebody who has not signed", clause.Canary, daily, s.rehearse(tryOwnApproval)),
 		look("stranger-approval-refused", "gov.approver-is-owner", "in a sandboxed copy, somebody who becomes an owner only by the revision approves it", clause.Canary, daily, s.rehearse(tryStranger)),

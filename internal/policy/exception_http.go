@@ -16,6 +16,9 @@ func (s *Service) getExceptions(w http.ResponseWriter, r *http.Request, who acto
 	if err != nil {
 		return err
 	}
+	if out.Waived, err = s.Waived(r.Context()); err != nil {
+		return err
+	}
 	for _, e := range s.Exceptions() {
 		v := ExceptionToSign{Exception: e}
 		if e.State == ExceptionOpen && e.inName() && e.Confirmed == "" {

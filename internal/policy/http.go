@@ -113,6 +113,7 @@ type (
 	}
 	exceptionsView struct {
 		Exceptions []ExceptionToSign `json:"exceptions"`
+		Waived     []Waived          `json:"waived"` // by people of a module, the newest first
 	}
 	exceptionIn struct {
 		Param     string    `json:"param"`

@@ -45,7 +45,7 @@ type Access interface {
 	Allow(ctx context.Context, who actor.Actor, action access.Action, object string) error
 }
 
-// Deps is what a Service needs. All but Controls, Forecasts, Shown and Vocabulary are required.
+// Deps is what a Service needs. All but Controls, Forecasts, Shown, Vocabulary, Waived and Able are required.
 type Deps struct {
 	DB       *ledger.DB
 	People   People
@@ -59,6 +59,9 @@ type Deps struct {
 	Forecasts  map[string]clause.Forecaster // by module: what a revision would do to what is there
 	Shown      []string                     // parameters (clause/param) that are shown and drive nothing, by declaration
 	Vocabulary document.Vocabulary          // what a file may name; zero = document.Shipped()
+
+	// Waived lists what people of a module have let pass, the newest first. Without it nobody can.
+	Waived func(ctx context.Context) ([]Waived, error)
 
 	// Able counts who of the owners could sign in under a policy's values. Without it nobody asks.
 	Able func(ctx context.Context, v clause.Values, owners []string) (int, error)
@@ -74,6 +77,7 @@ type Service struct {
 	upheld   map[string]bool // clauses with a control in this build
 	shown    map[string]bool
 	able     func(ctx context.Context, v clause.Values, owners []string) (int, error)
+	waived   func(ctx context.Context) ([]Waived, error)
 	template *document.Policy
 	vocab    document.Vocabulary
 	now      func() time.Time
@@ -104,7 +108,7 @@ func New(d Deps) (*Service, error) {
 		return nil, fmt.Errorf("policy: the shipped template: %w", document.Refusal(ps))
 	}
 	s := &Service{db: d.DB, people: d.People, access: d.Access, rules: clause.NewLive[Rules](d.Now), template: p, vocab: d.Vocabulary,
-		now: d.Now, log: d.Log, able: d.Able, upheld: map[string]bool{}, shown: map[string]bool{}, forecasters: d.Forecasts}
+		now: d.Now, log: d.Log, able: d.Able, waived: d.Waived, upheld: map[string]bool{}, shown: map[string]bool{}, forecasters: d.Forecasts}
 	s.slots = append(slices.Clone(d.Slots), s.rules)
 	for _, c := range d.Controls {
 		s.upheld[c.Clause] = true

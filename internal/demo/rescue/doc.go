@@ -11,7 +11,8 @@
 // which there is no room; to overwrite a copy of a damaged state.
 //
 // Threats: a process that ends in the middle (each call may be made again and ends the same);
-// a file that somebody changed (hashes are compared at each use).
+// one that was stopped and wakes when another has gone on (the number of the newest try lies
+// beside the database, under a lock); a file that somebody changed (hashes are compared at each use).
 //
-// For: the newcomer, in the demo. Read rescue.go, plan.go, restore.go.
+// For: the newcomer, in the demo. Read rescue.go, plan.go, restore.go, epoch.go.
 package rescue

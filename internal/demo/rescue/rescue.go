@@ -88,12 +88,14 @@ func (r *Rescue) Onsets(ctx context.Context) ([]incident.Onset, error) {
 }
 
 // Shut implements incident.Keeper.
-func (r *Rescue) Shut(ctx context.Context, shut bool) error {
-	r.store.Shut(shut)
-	if shut {
-		return r.Hold(ctx, true)
-	}
-	return nil
+func (r *Rescue) Shut(ctx context.Context, shut bool, epoch int64) error {
+	return r.newest(ctx, epoch, func() error {
+		r.store.Shut(shut)
+		if shut {
+			return r.Hold(ctx, true)
+		}
+		return nil
+	})
 }
 
 // Hold implements incident.Keeper.

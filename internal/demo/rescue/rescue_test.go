@@ -2,15 +2,20 @@ package rescue_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"writ/internal/demo/rescue"
 	"writ/internal/demo/sample"
+	"writ/internal/fault"
 	"writ/internal/incident"
 )
 
@@ -111,7 +116,7 @@ func TestRestoresTheSample(t *testing.T) { // breaks: inc.loss-restore, inc.loss
 	if len(on) != 1 || !on[0].From.Equal(s.good.At) || !strings.Contains(on[0].Says, "4 rows") {
 		t.Errorf("onsets: %+v", on)
 	}
-	if err := s.r.Shut(ctx, true); err != nil {
+	if err := s.r.Shut(ctx, true, 1); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.store.Add(ctx, by, sample.Contact{Name: "x", Email: "x@example.test"}); err == nil {
@@ -135,14 +140,14 @@ func TestRestoresTheSample(t *testing.T) { // breaks: inc.loss-restore, inc.loss
 		t.Error("a rehearsal changes the data")
 	}
 	for range 2 {
-		if got := must(s.r.Restore(ctx, p))(t); got != p.Position {
+		if got := must(s.r.Restore(ctx, p, 1))(t); got != p.Position {
 			t.Errorf("reached %s", got)
 		}
 	}
 	s.green(s.r.Verify(ctx, p))
 	s.green(s.r.DryRun(ctx, p))
 	for range 2 {
-		n, checks, err := s.r.Reconcile(ctx, p, []incident.Tombstone{{Act: "identity.person-erased", Object: "person/maria"}})
+		n, checks, err := s.r.Reconcile(ctx, p, []incident.Tombstone{{Act: "identity.person-erased", Object: "person/maria"}}, 1)
 		s.green(checks, err)
 		if n > 7 {
 			t.Errorf("%d erased again", n)
@@ -154,7 +159,7 @@ func TestRestoresTheSample(t *testing.T) { // breaks: inc.loss-restore, inc.loss
 	if got := must(s.store.People(ctx))(t); len(got) != 0 {
 		t.Errorf("erased people are named: %v", got)
 	}
-	if err := s.r.Shut(ctx, false); err != nil {
+	if err := s.r.Shut(ctx, false, 1); err != nil {
 		t.Fatal(err)
 	}
 	s.add(1)
@@ -175,7 +180,7 @@ func TestRestoresToATime(t *testing.T) { // breaks: inc.loss-restore
 		t.Errorf("plan: %+v", p)
 	}
 	s.green(s.r.Rehearse(ctx, p))
-	if got := must(s.r.Restore(ctx, p))(t); got != p.Position {
+	if got := must(s.r.Restore(ctx, p, 1))(t); got != p.Position {
 		t.Errorf("reached %s", got)
 	}
 	s.green(s.r.Verify(ctx, p))
@@ -189,10 +194,10 @@ func TestPutsTheDamagedStateBack(t *testing.T) { // breaks: inc.loss-restore
 	s, ctx := damaged(t), t.Context()
 	before := s.ids()
 	must(s.r.Preserve(ctx, "D-1-1"))(t)
-	must(s.r.Restore(ctx, s.plan(incident.Literal)))(t)
+	must(s.r.Restore(ctx, s.plan(incident.Literal), 1))(t)
 	p := s.plan(incident.Preserved)
 	s.green(s.r.Rehearse(ctx, p))
-	if got := must(s.r.Restore(ctx, p))(t); got != p.Position {
+	if got := must(s.r.Restore(ctx, p, 1))(t); got != p.Position {
 		t.Errorf("reached %s", got)
 	}
 	s.green(s.r.Verify(ctx, p))
@@ -216,7 +221,7 @@ func TestRefusesABadBackup(t *testing.T) { // breaks: inc.loss-restore, inc.loss
 		t.Errorf("a changed backup: %+v", checks)
 	}
 	before := s.ids()
-	if got := must(s.r.Restore(ctx, p))(t); got == p.Position || !reflect.DeepEqual(before, s.ids()) {
+	if got := must(s.r.Restore(ctx, p, 1))(t); got == p.Position || !reflect.DeepEqual(before, s.ids()) {
 		t.Errorf("it was restored: %s", got)
 	}
 	if bad := s.plan(incident.Literal).Checks; bad[0].Good {
@@ -267,5 +272,35 @@ func TestStoreAfterACrash(t *testing.T) { // breaks: inc.loss-restore
 		if n := len(must(store.Backups())(t)); hold == (n < 100) {
 			t.Errorf("held %v: %d backups", hold, n)
 		}
+	}
+}
+
+// A process that was stopped before it restored does not when a newer one has, and one that is in the
+// middle is waited for.
+func TestOlderTryRestoresNothing(t *testing.T) { // breaks: inc.loss-restore
+	s, ctx := damaged(t), t.Context()
+	must(s.r.Preserve(ctx, "D-1-1"))(t)
+	p := s.plan(incident.Literal)
+	must(s.r.Restore(ctx, p, 7))(t)
+	s.add(1)
+	had := s.ids()
+	if _, err := s.r.Restore(ctx, p, 6); !errors.Is(err, fault.Conflict) || !slices.Equal(s.ids(), had) {
+		t.Errorf("an older restore: %v; %v were there, and %v are", err, had, s.ids())
+	}
+	if err := s.r.Shut(ctx, true, 6); !errors.Is(err, fault.Conflict) {
+		t.Errorf("shut by an older try: %v", err)
+	}
+	if _, _, err := s.r.Reconcile(ctx, p, nil, 6); !errors.Is(err, fault.Conflict) {
+		t.Errorf("reconciled by an older try: %v", err)
+	}
+	f := must(os.OpenFile(s.store.File()+".epoch", os.O_RDWR, 0))(t)
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	ended, stop := context.WithCancel(ctx)
+	stop()
+	if _, err := s.r.Restore(ended, p, 8); !errors.Is(err, context.Canceled) || !slices.Equal(s.ids(), had) {
+		t.Errorf("beside another that is in the middle: %v, %v", err, s.ids())
 	}
 }

@@ -20,7 +20,15 @@ func (r *Rescue) Rehearse(ctx context.Context, p incident.Plan) ([]incident.Chec
 }
 
 // Restore implements incident.Restorer. Made again it lays out the same and puts it there anew.
-func (r *Rescue) Restore(ctx context.Context, p incident.Plan) (string, error) {
+func (r *Rescue) Restore(ctx context.Context, p incident.Plan, epoch int64) (reached string, err error) {
+	err = r.newest(ctx, epoch, func() (err error) {
+		reached, err = r.restore(ctx, p)
+		return err
+	})
+	return reached, err
+}
+
+func (r *Rescue) restore(ctx context.Context, p incident.Plan) (string, error) {
 	side, err := r.layOut(ctx, p)
 	if bad, ok := errors.AsType[notGood](err); ok {
 		return string(bad), nil
@@ -107,7 +115,15 @@ func (h *heard) WriteHeader(status int)      { h.status = status }
 
 // Reconcile implements incident.Restorer: contacts that were erased since the point are erased
 // again, and nobody's id stands at a contact who was erased.
-func (r *Rescue) Reconcile(ctx context.Context, p incident.Plan, since []incident.Tombstone) (int64, []incident.Check, error) {
+func (r *Rescue) Reconcile(ctx context.Context, p incident.Plan, since []incident.Tombstone, epoch int64) (n int64, checks []incident.Check, err error) {
+	err = r.newest(ctx, epoch, func() (err error) {
+		n, checks, err = r.reconcile(ctx, p, since)
+		return err
+	})
+	return n, checks, err
+}
+
+func (r *Rescue) reconcile(ctx context.Context, p incident.Plan, since []incident.Tombstone) (int64, []incident.Check, error) {
 	ws, err := r.store.Writes(writeOf(p.Position))
 	if err != nil {
 		return 0, nil, err

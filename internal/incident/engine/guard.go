@@ -65,6 +65,9 @@ func Known(name string) (known, waivable bool) {
 	return ok, ok && !g.firm
 }
 
+// Words is what is missing while a guard does not hold; "" = there is no such guard, or it counts.
+func Words(name string) string { return guards[name].words }
+
 // Unmet lists the guards of a step that neither hold nor were waived.
 func Unmet(r Region, s Step, f *Facts) (out []Lack) { // clause: inc.process
 	for _, name := range s.Guards {
