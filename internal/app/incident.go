@@ -52,7 +52,7 @@ func (a *App) buildIncidents() (err error) {
 	}
 	a.incident, err = incident.New(incident.Deps{DB: a.db, Ring: a.ring, Access: a.access, People: people, Real: a.realWorld(), Sandbox: incident.World{Reads: v, Concerned: v, Post: v, Cuts: v, Detectors: v}, Letters: a.mail, Queue: a.jobs, Record: a.journal, Alarms: alarmsOf{a.watch}, Charts: a.watch, Jumped: alarmsOf{a.watch}.jumped, Outlets: outlets, Gauge: gauge{a.watch.Meter(), a.gateway}, Page: a.status,
 		Rules: clause.NewLive[incident.Rules](a.now), Company: company, Origin: a.config.Origin(), Now: a.now, Log: log,
-		Longest: func() time.Duration { return a.policy.Longest() }})
+		Longest: func() time.Duration { return a.policy.Longest() }, Tabs: identity.AccountTabs})
 	if err == nil {
 		a.journal.Follow(incident.Followed, a.incident.Follow)
 	}

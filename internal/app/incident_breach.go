@@ -326,14 +326,13 @@ func (s seen) Reach(ctx context.Context) (func(subject string) []incident.Recipi
 		if t.ID == "staff" {
 			return nil
 		}
-		r := incident.Recipient{Person: p.ID, Name: p.Name, Email: p.Email}
+		r := incident.Recipient{Person: p.ID, Team: t.ID, Name: p.Name, Email: p.Email}
 		if r.Name == "" {
 			r.Name = p.Handle
 		}
 		key := "person/" + s.mark(p.ID)
-		to[key] = []incident.Recipient{r}
+		to[key] = append(to[key], r) // once for each of their teams
 		if slices.Contains(p.Roles, "admin") {
-			r.Team = t.ID
 			to["team/"+t.ID] = append(to["team/"+t.ID], r)
 		}
 		return nil

@@ -121,6 +121,8 @@ func customers(h *house, t *testing.T) []sheet {
 		{name: "account-sessions", route: "GET /-/account/sessions", path: "/-/account/sessions", words: "this session", picture: true},
 		{name: "account-access", route: "GET /-/account/access", path: "/-/account/access", words: "Applications", picture: true},
 		{name: "account-data", route: "GET /-/account/data", path: "/-/account/data", words: "Get a copy", picture: true},
+		{name: "account-incidents", route: "GET /-/account/incidents", path: "/-/account/incidents", words: "Sign-in fails for some people", picture: true},
+		{name: "account-incident", route: "GET /-/account/incidents/{ref}", path: "/-/account/incidents/" + f.ref, words: "is not decided yet", picture: true},
 		{name: "account-profile", route: "GET /-/account/profile", path: "/-/account/profile", words: "Both mailboxes", picture: true},
 		{name: "account-security", route: "GET /-/account/security", path: "/-/account/security", words: "Remembered browsers", picture: true},
 		{name: "account-factors", path: "/-/account/factors", words: "Set up an app"},

@@ -43,7 +43,7 @@ docs/incident.md tells it all.`,
 		"  writ incident declare \"nobody can sign in\"\n  writ incident status\n  writ incident show I-1",
 		a.incidentDeclare(), a.incidentImport(), a.incidentDrill(), a.incidentLoss(), a.incidentList(), a.incidentShow(), a.incidentStatus(), a.incidentFrozen(), a.incidentKind(), a.incidentSeverity(), a.incidentRole(), a.incidentNote(), a.incidentPromise(), a.incidentUpdate(),
 		a.incidentStep(), a.incidentEvent("close", "Close a reviewed incident", "close"), a.incidentEvent("cancel", "Cancel a false alarm", "cancel"), a.incidentEvent("reopen", "Reopen an incident that came back", "reopen"),
-		a.incidentFix(), a.incidentReview(), a.incidentApprove(), a.incidentWaive(), a.incidentAlone(), a.incidentTold(), a.incidentPosted(), a.incidentJoin(), a.incidentLink(), a.incidentSplit(), a.incidentAnswer(), a.incidentAttach(), a.incidentBundle(), a.incidentFiles(), a.incidentDone(), a.incidentFollowed(), a.incidentBreach(), a.incidentClock())
+		a.incidentFix(), a.incidentReview(), a.incidentApprove(), a.incidentWaive(), a.incidentAlone(), a.incidentTold(), a.incidentPosted(), a.incidentJoin(), a.incidentLink(), a.incidentSplit(), a.incidentAnswer(), a.incidentAttach(), a.incidentBundle(), a.incidentFiles(), a.incidentDone(), a.incidentFollowed(), a.incidentAccount(), a.incidentBreach(), a.incidentClock())
 }
 
 // tell posts something about an incident and says what it is then.

@@ -379,7 +379,7 @@ func (p *incidentView) tables(c *Console, v incident.View, at string, may bool) 
 	}
 	p.Audience = web.Table{Caption: "Teams that were affected", Columns: []web.Column{{Name: "Team"}, {Name: "Message"}, {Name: "Since"}}}
 	for _, a := range v.Audience {
-		p.Audience.Rows = append(p.Audience.Rows, web.Row{Cells: []web.Cell{{Text: a.Team, Href: atTeams + "/" + a.Team, Code: true}, {Text: strings.ReplaceAll(a.State, "-", " ")}, {At: a.At}}})
+		p.Audience.Rows = append(p.Audience.Rows, web.Row{Cells: []web.Cell{{Text: a.Team, Href: atTeams + "/" + a.Team, Code: true}, {Text: strings.ReplaceAll(a.State, "-", " "), Href: "/-/api/v1/incidents/" + v.Ref() + "/accounts/" + a.Team, Sub: "what the team reads of it, as JSON"}, {At: a.At}}})
 		if a.State == "failed" && may {
 			p.Forms = append(p.Forms, incidentForm{"Say how team " + a.Team + " was told", web.Form{Action: at + "/told", Act: "They were told", Quiet: true, Part: "told-" + a.Team, Hidden: []web.Pair{{Name: "team", Value: a.Team}},
 				Fields: []web.Field{{Name: "how", Label: "How they were told", Required: true, Max: 500, Complete: "off"}}}})

@@ -122,6 +122,14 @@ func (k *talker) incidents(t *testing.T) {
 		return x.State == "review"
 	})
 	must(t, 1, k.writ("incident", "told", one, "nobody", "--how", "rang them up"))
+	for _, team := range decode[struct{ Teams []string }](t, k.ask(t, "incident", "account", one)).Teams {
+		if x := decode[struct {
+			Shown    bool
+			Affected string
+		}](t, k.ask(t, "incident", "account", one, "--team", team)); !x.Shown || x.Affected != "yes" {
+			t.Errorf("%s reads %+v", team, x)
+		}
+	}
 	k.tried["incident told"] = true // nobody may be left to tell
 	k.ask(t, "incident", "review", one, "The certificate ended and nobody saw it.", "--cause", "nobody watched it", "--action", "1:"+ben+":14d:watch the end of certificates")
 	k.json(t, 0, k.as(chloe, "incident", "approve", one, "review"))

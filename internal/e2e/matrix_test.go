@@ -33,6 +33,7 @@ var asks = map[string]access.Action{
 	"GET vault/holders": access.RightsRead, "POST vault/holders": access.VaultHolders, "DELETE vault/holders/{ref}": access.VaultHolders, "POST vault/holders/reshare": access.VaultHolders,
 	"POST vault/holders/drill": access.VaultHolders, "DELETE vault/root-file": access.VaultHolders, "POST vault/seal": access.VaultSeal,
 	"GET incidents/{ref}/loss": access.IncidentRead, "POST incidents/{ref}/loss/plan": access.IncidentAct, "POST incidents/{ref}/loss/onsets": access.IncidentAct, "POST incidents/{ref}/loss/hand": access.IncidentAct, "POST incidents/{ref}/loss/hand/{id}/sign": access.IncidentAct, "GET incidents/{ref}/loss/lost/{team}": access.IncidentRead,
+	"GET team/incidents": access.TeamManage, "GET team/incidents/{ref}": access.TeamManage, "POST team/incidents/{ref}/proof": access.TeamManage, "GET incidents/{ref}/accounts": access.IncidentRead, "GET incidents/{ref}/accounts/{team}": access.IncidentRead,
 	"POST incidents/{ref}/again/{act}": access.IncidentAct, "POST incidents/{ref}/play": access.IncidentAct, "POST incidents/{ref}/followed": access.IncidentAct, "GET drills": access.IncidentRead, "POST drills": access.IncidentAct,
 	"GET incidents": access.IncidentRead, "GET deploys": access.IncidentRead, "POST incidents/import": access.IncidentAct, "POST incidents": access.IncidentAct, "GET incidents/{ref}": access.IncidentRead, "GET incidents/{ref}/timeline": access.IncidentRead,
 	"POST incidents/{ref}/steps": access.IncidentAct, "POST incidents/{ref}/kind": access.IncidentAct, "POST incidents/{ref}/severity": access.IncidentAct, "POST incidents/{ref}/roles": access.IncidentAct, "POST incidents/{ref}/notes": access.IncidentAct, "POST incidents/{ref}/updates": access.IncidentAct, "POST incidents/{ref}/fix": access.IncidentAct, "POST incidents/{ref}/review": access.IncidentAct, "POST incidents/{ref}/approvals": access.IncidentAct, "POST incidents/{ref}/waivers": access.IncidentAct, "POST incidents/{ref}/alone": access.IncidentAct, "POST incidents/{ref}/told": access.IncidentAct, "POST incidents/{ref}/posted": access.IncidentAct, "POST incidents/{ref}/join": access.IncidentAct, "POST incidents/{ref}/links": access.IncidentAct, "POST incidents/{ref}/answers": access.IncidentAct, "GET incidents/{ref}/bundle": access.IncidentAct, "POST incidents/{ref}/files": access.IncidentAct, "GET incidents/{ref}/files/{id}": access.IncidentAct, "POST incidents/{ref}/split": access.IncidentAct, "POST incidents/{ref}/actions/{id}/done": access.IncidentAct,
@@ -110,7 +111,7 @@ func TestEveryRoleAtEveryRoute(t *testing.T) {
 	seen := 0
 	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
 		short, ok := strings.CutPrefix(path, "/-/api/v1/")
-		if !ok || slices.ContainsFunc(elsewhere, func(begin string) bool { return strings.HasPrefix(short, begin) }) {
+		if !ok || !strings.HasPrefix(short, "team/incidents") && slices.ContainsFunc(elsewhere, func(begin string) bool { return strings.HasPrefix(short, begin) }) {
 			continue
 		}
 		for _, method := range slices.Sorted(maps.Keys(doc.Paths[path])) {

@@ -168,6 +168,9 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request, who actor.Actor
 	if who.TeamKind != Staff || p.TeamName(r.Context(), who.Team) != "" {
 		d.Areas = append(d.Areas, area{Link: web.Link{Text: "Team", Href: atTeam}, Says: p.teamWords(r.Context(), who), Anchors: []string{"teams"}})
 	}
+	if who.TeamKind == Customer && p.Manages(who, who.Team) {
+		d.Areas = append(d.Areas, area{Link: web.Link{Text: "Incidents", Href: "/-/account/incidents"}, Says: "What each incident did to your team: time out, lost changes, exposed data, letters."})
+	}
 	d.Areas = append(d.Areas, area{Link: web.Link{Text: "Report a problem", Href: "/-/status/report"}, Says: "Something that does not work, or a weakness that you found."})
 	v := ownView("Your account", atAccount, d)
 	v.Lead = me.Email

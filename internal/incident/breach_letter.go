@@ -369,21 +369,31 @@ func (s *Service) concerned(ctx context.Context, c Case) (map[string]*concernedR
 		if len(to) == 0 {
 			gone++
 		}
-		for _, p := range to {
+		for i, p := range to {
 			r := out[p.Person]
 			if r == nil {
 				r = &concernedRow{Email: p.Email, Name: p.Name}
 				out[p.Person] = r
 			}
-			r.join(l, p.Team)
+			r.in(p.Team)
+			if !slices.ContainsFunc(to[:i], func(o Recipient) bool { return o.Person == p.Person }) { // in several teams, but one person
+				r.join(l)
+			}
 		}
 		return nil
 	})
 	return out, gone + x.Gone, err
 }
 
+// in says that somebody is in a team.
+func (r *concernedRow) in(team string) {
+	if team != "" && !slices.Contains(r.Teams, team) {
+		r.Teams = append(r.Teams, team)
+	}
+}
+
 // join lays a line of the set on what is said about somebody.
-func (r *concernedRow) join(l breach.Line, team string) {
+func (r *concernedRow) join(l breach.Line) {
 	r.Class, r.Hits = max(r.Class, l.Class), r.Hits+l.Hits
 	for _, d := range l.Data {
 		if !slices.Contains(r.Data, d) {
@@ -391,9 +401,6 @@ func (r *concernedRow) join(l breach.Line, team string) {
 		}
 	}
 	slices.Sort(r.Data)
-	if team != "" && !slices.Contains(r.Teams, team) {
-		r.Teams = append(r.Teams, team)
-	}
 	if !l.First.IsZero() && (r.First.IsZero() || l.First.Before(r.First)) {
 		r.First = l.First
 	}

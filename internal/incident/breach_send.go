@@ -45,7 +45,7 @@ type outgoing struct {
 // TendLetters sends what is due, a few each second, gives up what nobody knows of, and reports once a
 // day.
 func (s *Service) TendLetters(ctx context.Context) error { // clause: inc.breach-notify
-	return errors.Join(s.lose(ctx), s.refill(ctx), s.sendSome(ctx), s.reportDaily(ctx))
+	return errors.Join(s.lose(ctx), s.refill(ctx), s.sendSome(ctx), s.place(ctx), s.reportDaily(ctx))
 }
 
 // lose makes unknown what a process began to send and did not end. It is never sent again by

@@ -38,7 +38,8 @@ type exposed struct {
 	lost     error           // nothing can be kept
 	from     netip.Addr      // where the last wish to cut came from
 	lessons  []incident.Lesson
-	lifted   []string // people who are let in again
+	lifted   []string            // people who are let in again
+	teams    map[string][]string // of a person
 }
 
 func (x *exposed) Walk(_ context.Context, _ breach.Selector, _ int64, fn func(*breach.Record) error) (breach.Coverage, error) {
@@ -83,6 +84,12 @@ func (x *exposed) Reach(context.Context) (func(string) []incident.Recipient, err
 			return []incident.Recipient{{Person: id, Name: "Mute"}}
 		case kind == "team":
 			return []incident.Recipient{{Person: "admin-" + id, Team: id, Name: "Admin of " + id, Email: "admin-" + id + "@example.test"}}
+		case kind == "person" && len(x.teams[id]) > 0:
+			var out []incident.Recipient
+			for _, t := range x.teams[id] {
+				out = append(out, incident.Recipient{Person: id, Team: t, Name: "Name of " + id, Email: id + "@example.test"})
+			}
+			return out
 		case kind == "person":
 			return []incident.Recipient{{Person: id, Name: "Name of " + id, Email: id + "@example.test"}}
 		}

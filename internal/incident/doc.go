@@ -15,6 +15,7 @@
 //	signal ─► a named point, backups kept, charts copied; severity 1 or 2 ─► nothing is deployed; resolved ─► all is free
 //	row of a deadline ─► looked at each second ─► late: an entry, letters, ten minutes later the commander
 //	red while watched ─► active again, by itself; the time of watching anew
+//	told ─► what it did to each team ─► its account, for its admins; a zip that proves it
 //	closed ─► what its alarms and its breach rest on ─► the rules that must see the next one
 //	act of the server ─► row with a key ─► job ─► done once, resumed after a crash; an overtaken try is refused
 //
@@ -33,7 +34,10 @@
 // row); a server that was stopped and wakes when another has gone on (the gate and the recovery
 // obey no older try than they have obeyed); a deadline that dies with the process (deadlines are rows); a text that tells
 // too much (package status); a drill that reaches customers (a drill has no page and no
-// letters, because nothing of that is given to it).
+// letters, because nothing of that is given to it); an account of a team that tells of a breach
+// before its letters went out, or of another team (as long as a letter is to be sent, or nobody
+// knows yet which teams it is about, no account has anything of that version; a class that nobody
+// was told of never; no request names the team, it is the one that whoever is signed in acts in).
 //
 // BUG(recovery): the database of an application is restored by this server only where it is
 // given a Recovery; in this build that is the demo's sample. Elsewhere people do it, and two of
@@ -41,10 +45,11 @@
 //
 // Tables: incident_*; the schema says who may export and erase each.
 //
-// For: engineers, owners. Read engine, status; then incident.go, case.go, step.go, facts.go;
+// For: engineers, owners; a customer's team admins read their account. Read engine, status; then incident.go, case.go, step.go, facts.go;
 // declare.go, alarm.go, report.go, bring.go, sheet.go, impact.go, relapse.go, sort.go, role.go, link.go, note.go, file.go, keep.go, freeze.go, bundle.go,
 // public.go, publish.go, fix.go, fix_review.go, review.go, similar.go, lesson.go, waive.go, solo.go, deviation.go; clock.go,
 // told.go, work.go; http.go, clauses.go. Of lost data: loss.go and the files beside it; drill.go,
 // drill_play.go. Of a breach: breach.go, breach_scope.go, breach_clock.go, breach_paper.go,
 // breach_letter.go, breach_send.go; breach_whose.go, breach_audit.go, breach_public.go, breach_rows.go, own.go.
+// Of a team's account: account.go, account_place.go, account_proof.go, account_http.go.
 package incident

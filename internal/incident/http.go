@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,13 +30,15 @@ func (s *Service) Routes() []web.Route {
 	const few, many = 16 << 10, 128 << 10
 	bundle := on("GET "+v1+"/{ref}/bundle", few, s.getWhole, web.Doc{Summary: "All of it as a zip that writ verify checks without this server"})
 	bundle.Time = -time.Second // as long as it takes
-	return append(append(s.breachRoutes(on), s.reportRoutes()...), []web.Route{
+	return append(slices.Concat(s.breachRoutes(on), s.reportRoutes(), s.accountRoutes()), []web.Route{
 		on("GET "+v1, few, s.getList, web.Doc{Summary: "Incidents, the newest first", Query: []string{"open", "signal"}, Out: listOut{}}),
 		on("POST "+v1, few, s.postDeclare, web.Doc{Summary: "Declare an incident", In: declareIn{}, Out: declaredOut{}, Status: http.StatusCreated, Errors: []string{"incident_title", "incident_onset", "incident_component"}}),
 		on("POST "+v1+"/import", 4*maxSheet, s.postImport, web.Doc{Summary: "Make incidents of those that are open in another tool, from its CSV file: all or none, each once", In: bringIn{}, Out: bringOut{}, Errors: []string{"sheet_bad", "sheet_large"}}),
 		on("GET /-/api/v1/deploys", few, s.getDeploys, web.Doc{Summary: "Whether something may be deployed now, and which incidents keep it", Out: deploysOut{}}),
 		on("GET "+v1+"/{ref}", few, s.getShow, web.Doc{Summary: "One incident: where it stands, what is next, who does it", Out: viewOut{}}),
 		on("GET "+v1+"/{ref}/timeline", few, s.getTimeline, web.Doc{Summary: "Its timeline: the journal of it with the words of its notes", Out: timelineOut{}}),
+		on("GET "+v1+"/{ref}/accounts", few, s.getTotals, web.Doc{Summary: "Which teams it affected, and the sums of their accounts", Out: totalsOut{}, Errors: []string{"account_drill"}}),
+		on("GET "+v1+"/{ref}/accounts/{team}", few, s.getAccountOf, web.Doc{Summary: "What a team's admins read of it, and whether they may by now", Out: accountOut{}, Errors: []string{"account_drill"}}),
 		on("POST "+v1+"/{ref}/steps", few, s.postStep, web.Doc{Summary: "Take a step that needs nothing but itself", In: stepIn{}, Out: caseOut{}, Errors: []string{"step_unknown", "reason_long", "incident_changed"}}),
 		on("POST "+v1+"/{ref}/kind", few, s.postKind, web.Doc{Summary: "Decide what it is and how bad", In: kindIn{}, Out: caseOut{}, Errors: []string{"kind_unknown", "severity"}}),
 		on("POST "+v1+"/{ref}/severity", few, s.postSeverity, web.Doc{Summary: "Change the severity", In: severityIn{}, Out: caseOut{}, Errors: []string{"severity"}}),

@@ -25,6 +25,7 @@ import (
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/mail"
+	"writ/internal/web"
 )
 
 //go:embed schema/*.sql
@@ -156,7 +157,8 @@ type Deps struct {
 	Log     *slog.Logger
 	Longest func() time.Duration // that what people let pass may count; nil = a quarter
 	Seam    *Seam
-	PerHost int64 // letters about a breach to one receiving host in a minute; 0 = 300
+	PerHost int64                        // letters about a breach to one receiving host in a minute; 0 = 300
+	Tabs    func(here string) []web.Link // of the account of whoever is signed in, with the one at an address marked; nil = none
 }
 
 // Seam is for tests only.
@@ -170,6 +172,7 @@ type Service struct {
 	Deps
 	acts  map[string]act
 	pace  pacing
+	set   *web.Pages
 	stage Stage // nil = lost data is practised at the table
 }
 
@@ -179,7 +182,11 @@ func New(d Deps) (*Service, error) {
 		d.Company == nil || !strings.HasPrefix(d.Origin, "https://") || d.Now == nil || d.Log == nil {
 		return nil, errors.New("incident: a dependency is missing")
 	}
-	s := &Service{Deps: d}
+	set, err := web.NewPages(pageFS, web.Funcs{Now: d.Now})
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{Deps: d, set: set}
 	s.acts = s.allActs()
 	d.Queue.Handle(postKind, jobs.Handler{Run: s.publish, Tries: 2 * mostPosts, Wait: 15 * time.Second, Limit: time.Minute, Hands: 1, Lanes: true})
 	d.Queue.Handle(workKind, jobs.Handler{Run: s.work, Tries: 12, Limit: 5 * time.Minute})

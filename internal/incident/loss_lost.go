@@ -113,7 +113,7 @@ func (s *Service) listTeam(ctx context.Context, c Case, p Plan, team string, ws 
 	var letters []jobs.Job
 	var ids []string
 	for _, to := range reach {
-		j, err := s.prepare(ctx, to, lostLetter(s, p, ws))
+		j, err := s.prepare(ctx, to, lostLetter(s, c, p, ws))
 		if err != nil {
 			return "", err
 		}
@@ -137,7 +137,7 @@ func (s *Service) listTeam(ctx context.Context, c Case, p Plan, team string, ws 
 	return hash, err
 }
 
-func lostLetter(s *Service, p Plan, ws []Write) letter {
+func lostLetter(s *Service, c Case, p Plan, ws []Write) letter {
 	what := "One change that somebody of your team made"
 	if len(ws) > 1 {
 		what = fmt.Sprintf("%d changes that people of your team made", len(ws))
@@ -145,8 +145,8 @@ func lostLetter(s *Service, p Plan, ws []Write) letter {
 	return letter{kind: "incident.lost-writes", Letter: mail.Letter{
 		Title: "Changes of your team are lost",
 		Lines: []string{what + " after " + stamp(p.At) + " are not in our service any more. We lost data, and restored it from a copy of that time.",
-			"The first was made on " + stamp(ws[0].At) + ", the last on " + stamp(ws[len(ws)-1].At) + ". Please look whether they matter, and make them again. Ask us for the list: it says who changed what, and when."},
-		Link: &mail.Link{Text: "Read what happened on the status page", URL: s.Origin + "/-/status"},
+			"The first was made on " + stamp(ws[0].At) + ", the last on " + stamp(ws[len(ws)-1].At) + ". Please look whether they matter, and make them again. The list says who changed what, and when."},
+		Link: &mail.Link{Text: "Read the list in your account", URL: s.Origin + atAccounts + "/" + c.Ref()},
 		Foot: []string{"You get this letter because you are an admin of a team that lost something."}}}
 }
 

@@ -300,7 +300,7 @@ func affectedLetter(s *Service, c Case) letter {
 		Title: "An incident has affected your team",
 		Lines: []string{"Between " + stamp(c.OnsetFrom) + " and " + stamp(until) + " our service did not work as it should, and your team used it in that time.",
 			"It is resolved. What we know, and what we do so that it does not come back, stands on our status page."},
-		Link: &mail.Link{Text: "Read it on the status page", URL: s.Origin + "/-/status"},
+		Link: &mail.Link{Text: "Read what it did to your team", URL: s.Origin + atAccounts + "/" + c.Ref()},
 		Foot: []string{"You get this letter because you are an admin of a team that was affected."}}}
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // bundled are the events that record what a bundle says beside the journal, and in which folder.
-var bundled = map[string]string{"incident.bundled": "incident/", "watch.alarm-bundled": "alarm/"}
+var bundled = map[string]string{"incident.bundled": "incident/", "incident.account-proved": "incident/", "watch.alarm-bundled": "alarm/"}
 
 // beside checks that what lies in a folder is what one proved entry recorded, whole. It reports
 // whether there is anything, and all of it is so.
