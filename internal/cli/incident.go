@@ -180,7 +180,8 @@ func (a *app) incidentShow() *cobra.Command {
 					Second             string     `json:"second_review_by"`
 					Due                *time.Time `json:"second_review_due"`
 				}
-				Sent []struct{ Account, Network, State, URL, Code string } `json:"posts_elsewhere"`
+				Sent      []struct{ Account, Network, State, URL, Code string } `json:"posts_elsewhere"`
+				Rehearsal *rehearsalWire
 			}
 			if err := decode(raw, &x); err != nil {
 				return err
@@ -192,6 +193,9 @@ func (a *app) incidentShow() *cobra.Command {
 					late = " LATE."
 				}
 				a.say("%s: %s%s", r.Name, r.Says, late)
+			}
+			if err := a.sayRehearsal(x.Rehearsal); err != nil {
+				return err
 			}
 			if x.Fix.What != "" {
 				a.say("fix for now, by %s: %s", visible(x.Fix.Author), visible(x.Fix.What))

@@ -265,22 +265,31 @@ func (a *app) lossList() *cobra.Command {
 
 func (a *app) incidentDrill() *cobra.Command {
 	var yes bool
-	var with string
+	var with, from string
+	var speed int
 	c := &cobra.Command{Use: "drill KIND|TITLE", Short: "Practise an incident", Long: `Begins a practice with the same steps. It has numbers of its own (D-1), no status page, and reaches nothing but a
 sandbox. With a kind (data-loss, outage, third-party) it is scored when it is closed; data-loss is played on a
 copy of the application behind a gate of its own, where there is one. With --yes a script takes the steps of people,
 as you; the second person is whoever --with names, who signs for themselves, or is played by the sandbox, which
 the record says. It counts as practice when somebody took part who was signed in (--as), or says afterwards that they
-followed it (writ incident followed). Any other title begins a practice that people lead alone.`,
-		Example: "  writ incident drill data-loss --yes\n  writ incident drill data-loss --yes --as ana@example.com\n  writ incident drill data-loss --with ben@example.com\n  writ incident drill \"the office burns\"", Args: cobra.ExactArgs(1),
+followed it (writ incident followed). Any other title begins a practice that people lead alone.
+With --from a closed incident is played again, as its kind: the same first signal, part and severity, and what was
+known then becomes known again (writ incident show), --speed times as fast. When it is closed, the time of each step
+stands beside that of the incident.`,
+		Example: "  writ incident drill data-loss --yes\n  writ incident drill data-loss --yes --as ana@example.com\n  writ incident drill data-loss --with ben@example.com\n  writ incident drill \"the office burns\"\n  writ incident drill --from I-3 --speed 20", Args: cobra.MaximumNArgs(1),
 		RunE: run(func(c *cobra.Command, args []string) error {
+			if (len(args) == 1) == (from != "") || from == "" && c.Flags().Changed("speed") {
+				return &usageError{fmt.Errorf("name a kind or a title, or a past incident with --from and perhaps --speed")}
+			}
 			conn, err := a.open(c.Context())
 			if err != nil {
 				return err
 			}
 			var raw json.RawMessage
 			var x incidentCase
-			if strings.ContainsAny(args[0], " ") {
+			if from != "" {
+				err = conn.post(c.Context(), "drills", map[string]any{"from": from, "speed": speed, "with": with, "play": yes}, &raw)
+			} else if strings.ContainsAny(args[0], " ") {
 				if yes || with != "" {
 					return &usageError{fmt.Errorf("--yes and --with belong to a drill of a kind, such as data-loss")}
 				}
@@ -300,6 +309,8 @@ followed it (writ incident followed). Any other title begins a practice that peo
 			return a.play(c.Context(), conn, x.Ref)
 		})}
 	c.Flags().BoolVar(&yes, "yes", false, "a script takes the steps of people, as you")
+	c.Flags().StringVar(&from, "from", "", "a closed incident that is played again, such as I-3")
+	c.Flags().IntVar(&speed, "speed", 10, "how many times as fast what was known then becomes known")
 	c.Flags().StringVar(&with, "with", "", "who signs beside you: an address, a handle or an id")
 	return c
 }
@@ -368,6 +379,8 @@ func (a *app) sayScore(ctx context.Context, conn *client, ref string) error {
 			RPO      int64 `json:"rpo_seconds"`
 			Seconds  int64
 			People   int64
+			Of       string
+			Compared []comparedWire
 		}
 	}
 	if err := decode(raw, &x); err != nil {
@@ -376,6 +389,11 @@ func (a *app) sayScore(ctx context.Context, conn *client, ref string) error {
 	for _, d := range x.Drills {
 		if d.Ref != ref {
 			continue
+		}
+		if len(d.Compared) > 0 && !a.json() {
+			if err := a.sayCompared(d.Of, d.Compared); err != nil {
+				return err
+			}
 		}
 		verdict := "passed"
 		if !d.Passed {

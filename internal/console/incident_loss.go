@@ -339,7 +339,13 @@ func (c *Console) beginDrill(w http.ResponseWriter, r *http.Request, who actor.A
 	if err != nil {
 		return err
 	}
-	x, err := c.Incidents.Drill(r.Context(), who, incident.NewDrill{Kind: f.Get("kind"), With: strings.TrimSpace(f.Get("with"))})
+	in := incident.NewDrill{Kind: f.Get("kind"), With: strings.TrimSpace(f.Get("with")), From: f.Get("from")}
+	if in.From != "" {
+		if in.Speed, err = strconv.ParseInt(strings.TrimSpace(f.Get("speed")), 10, 64); err != nil {
+			in.Speed = -1 // refused in words
+		}
+	}
+	x, err := c.Incidents.Drill(r.Context(), who, in)
 	if k := fault.KindOf(err); k == fault.Invalid || k == fault.Conflict || k == fault.NotFound {
 		return c.incidentsPage(w, r, who, k.Status(), incident.Signal{}, inWords(err))
 	}

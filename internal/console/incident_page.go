@@ -28,6 +28,8 @@ type incidentView struct {
 	Links    web.Table
 	Similar  web.Table
 	Files    web.Table
+	Known    web.Table // of the past incident that a drill plays again
+	Compared web.Table
 	Sent     web.Table
 	Roles    web.Table
 	Passed   web.Table // guards that people let pass
@@ -135,6 +137,7 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 		p.Breach = at + "/breach"
 	}
 	p.tables(c, v, at, may)
+	p.rehearsed(v, at, may)
 	for _, l := range lines {
 		m := web.Moment{At: l.At, Who: l.Who, What: l.What, Detail: l.Detail}
 		if l.N > 0 && c.Access.May(who, access.JournalRead) {

@@ -122,6 +122,7 @@ func (k *talker) incidents(t *testing.T) {
 		return x.State == "review"
 	})
 	must(t, 1, k.writ("incident", "told", one, "nobody", "--how", "rang them up"))
+	must(t, 1, k.writ("incident", "drill", "--from", one)) // it is not closed
 	for _, team := range decode[struct{ Teams []string }](t, k.ask(t, "incident", "account", one)).Teams {
 		if x := decode[struct {
 			Shown    bool

@@ -13,6 +13,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	"writ/internal/incident/engine"
+	"writ/internal/incident/status"
 	"writ/internal/ledger"
 )
 
@@ -90,13 +91,25 @@ func (s *Service) declare(ctx context.Context, who actor.Actor, in Signal, sourc
 	return c, near, err
 }
 
+// mostTitle are the characters of a title.
+const mostTitle = 160
+
+// partStill is a part of the service that the status page still has; "" = it does not.
+func (s *Service) partStill(ctx context.Context, id string) string {
+	cs, err := s.Page.Components(ctx)
+	if err != nil || !slices.ContainsFunc(cs, func(c status.Component) bool { return c.ID == id }) {
+		return ""
+	}
+	return id
+}
+
 func (s *Service) checkNew(ctx context.Context, in *Signal) error {
 	kind := fault.Invalid
 	bad := func(name, format string, a ...any) error {
 		says := fmt.Sprintf(format, a...)
 		return fault.New(kind, "incident_"+name, fault.Public{Problem: says, Fields: []fault.Field{{Name: name, Code: "incident_" + name, Problem: says}}})
 	}
-	if n := utf8.RuneCountInString(in.Title); n < 3 || n > 160 || !utf8.ValidString(in.Title) || strings.ContainsFunc(in.Title, unicode.IsControl) {
+	if n := utf8.RuneCountInString(in.Title); n < 3 || n > mostTitle || !utf8.ValidString(in.Title) || strings.ContainsFunc(in.Title, unicode.IsControl) {
 		return bad("title", "Say in 3 to 160 characters on one line what is wrong.")
 	}
 	now := s.Now()

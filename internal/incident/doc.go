@@ -49,7 +49,7 @@
 // declare.go, alarm.go, report.go, bring.go, sheet.go, impact.go, relapse.go, sort.go, role.go, link.go, note.go, file.go, keep.go, freeze.go, bundle.go,
 // public.go, publish.go, fix.go, fix_review.go, review.go, similar.go, lesson.go, waive.go, solo.go, deviation.go; clock.go,
 // told.go, work.go; http.go, clauses.go. Of lost data: loss.go and the files beside it; drill.go,
-// drill_play.go. Of a breach: breach.go, breach_scope.go, breach_clock.go, breach_paper.go,
+// drill_play.go, rehearse.go (a past incident once more). Of a breach: breach.go, breach_scope.go, breach_clock.go, breach_paper.go,
 // breach_letter.go, breach_send.go; breach_whose.go, breach_audit.go, breach_public.go, breach_rows.go, own.go.
 // Of a team's account: account.go, account_place.go, account_proof.go, account_http.go.
 package incident

@@ -44,6 +44,7 @@ type drill struct {
 	who                 actor.Actor
 	v                   View
 	kind, caller, other string
+	severity            int // that it is given
 }
 
 // NewDrill is a drill that somebody begins.
@@ -51,6 +52,11 @@ type NewDrill struct {
 	Kind string
 	With string // a member of staff who signs beside whoever begins it; "" = the sandbox plays them
 	Play bool   // the script takes the steps of people, as whoever begins it
+
+	// A past incident that is played again: with its first signal, its part of the service, how long it
+	// had gone on by then, its severity, and what was known when. The kind follows from it.
+	From  string // its reference; "" = none
+	Speed int64  // how many times faster it becomes known; 0 = 10
 }
 
 // The two that the sandbox plays where nobody else signs. They stand in the record as that.
@@ -68,10 +74,22 @@ func (s *Service) SetWorlds(real, sandbox func(World) World, stage Stage) {
 // Drill begins a practice of a kind: an incident of its own kind of number, led by the same
 // steps, which reaches nothing but the sandbox. Whoever takes part has a letter. A real
 // incident that is open comes first. Errors: fault.Invalid (drill_kind), fault.Conflict
-// (drill_suspended, drill_open).
+// (drill_suspended, drill_open); of a past incident also fault.NotFound, fault.Conflict (drill_from: it
+// is not closed), fault.Invalid (drill_speed).
 func (s *Service) Drill(ctx context.Context, who actor.Actor, in NewDrill) (Case, error) { // clause: inc.prepared
 	if err := s.Access.Allow(ctx, who, access.IncidentAct, ""); err != nil {
 		return Case{}, err
+	}
+	title, onset, past := "", s.Now(), Case{}
+	if in.From != "" {
+		var err error
+		if past, in, err = s.pastOf(ctx, in); err != nil {
+			return Case{}, err
+		}
+		title, onset = "Drill of "+past.Ref()+": "+past.Title, onset.Add(past.OnsetFrom.Sub(past.Declared))
+		if r := []rune(title); len(r) > mostTitle {
+			title = string(r[:mostTitle])
+		}
 	}
 	if drills[in.Kind] == nil {
 		return Case{}, fault.New(fault.Invalid, "drill_kind", fault.Public{Problem: fmt.Sprintf("There is no drill %q.", in.Kind), Expected: "One of: " + strings.Join(DrillKinds(), ", ") + ".",
@@ -80,7 +98,7 @@ func (s *Service) Drill(ctx context.Context, who actor.Actor, in NewDrill) (Case
 	if err := s.mayDrill(ctx); err != nil {
 		return Case{}, err
 	}
-	other, onset := Person{}, s.Now()
+	other := Person{}
 	var err error
 	if in.With != "" {
 		if other, err = s.staff(ctx, in.With); err != nil {
@@ -99,9 +117,15 @@ func (s *Service) Drill(ctx context.Context, who actor.Actor, in NewDrill) (Case
 	if err != nil {
 		return Case{}, err
 	}
-	c, _, err := s.declare(ctx, who, Signal{Title: "Drill: " + strings.ReplaceAll(in.Kind, "-", " "), Onset: onset, Drill: true}, "person", func(tx *ledger.Tx, id string) error {
+	if title == "" {
+		title = "Drill: " + strings.ReplaceAll(in.Kind, "-", " ")
+	}
+	c, _, err := s.declare(ctx, who, Signal{Title: title, Onset: onset, Component: s.partStill(ctx, past.Component), Drill: true}, "person", func(tx *ledger.Tx, id string) error {
 		tx.Also(DrillBegun{Incident: id, Kind: in.Kind, Played: in.Play, Alone: other.ID == ""})
-		_, err := tx.Exec(ctx, insertDrill, id, in.Kind, by(who), other.ID, in.Play, us(tx.Now()))
+		if past.ID != "" {
+			tx.Also(RehearsalBegun{Incident: id, Of: past.ID, Speed: in.Speed})
+		}
+		_, err := tx.Exec(ctx, insertDrill, id, in.Kind, by(who), other.ID, in.Play, us(tx.Now()), past.ID, max(in.Speed, 1))
 		return errors.Join(err, s.present(ctx, tx, who, id), s.enqueue(ctx, tx, letters))
 	})
 	return c, err
@@ -153,7 +177,7 @@ func (s *Service) Play(ctx context.Context, who actor.Actor, ref string) (Played
 	if err := s.Access.Allow(ctx, who, access.IncidentAct, ""); err != nil {
 		return Played{}, err
 	}
-	d := drill{who: who, v: v}
+	d := drill{who: who, v: v, severity: 1}
 	var plays bool
 	if err := ledger.One(ctx, s.DB, drillOf, []any{&d.kind, &d.caller, &d.other, &plays}, v.ID); err != nil || !plays {
 		if err == nil || errors.Is(err, fault.NotFound) {
@@ -169,6 +193,11 @@ func (s *Service) Play(ctx context.Context, who actor.Actor, ref string) (Played
 	}
 	if err := s.suspended(ctx); err != nil {
 		return Played{}, err
+	}
+	if of, _, _, err := s.originOf(ctx, v.Case); err != nil {
+		return Played{}, err
+	} else if of != nil {
+		d.severity = of.Severity
 	}
 	says, err := drills[d.kind](s, ctx, &d)
 	p := Played{Says: says}
@@ -214,6 +243,10 @@ type Score struct {
 	People    int64    `json:"people"` // who took part
 	Played    bool     `json:"played"` // by a script
 	Seconds   int64    `json:"seconds"`
+
+	Of       string     `json:"of,omitempty"` // the past incident that it played again
+	Speed    int64      `json:"speed,omitempty"`
+	Compared []Compared `json:"compared,omitempty"`
 }
 
 // scoreDrills scores those that have ended.
@@ -234,6 +267,16 @@ func (s *Service) scoreDrill(ctx context.Context, c Case) error {
 	if err != nil {
 		return fmt.Errorf("score %s: %w", c.Ref(), err)
 	}
+	of, speed, _, err := s.originOf(ctx, c)
+	if err != nil {
+		return err
+	}
+	if of != nil {
+		if sc.Compared, err = s.compared(ctx, c, *of); err != nil || sc.Compared == nil { // a moment later
+			return err
+		}
+		sc.Of, sc.Speed = of.Ref(), speed
+	}
 	b, err := json.Marshal(sc)
 	if err != nil {
 		return err
@@ -250,6 +293,9 @@ func (s *Service) scoreDrill(ctx context.Context, c Case) error {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if of != nil {
+			tx.Also(RehearsalCompared{Incident: c.ID, Of: of.ID, Steps: inLines(sc.Compared)})
 		}
 		return DrillScored{Incident: c.ID, Kind: sc.Kind, Passed: sc.Passed, Problems: sc.Problems, Late: sc.Late, RTO: sc.RTO, RPO: sc.RPO, People: sc.People, Played: sc.Played}, s.enqueue(ctx, tx, letters)
 	})
@@ -410,7 +456,7 @@ func (e DrillScored) About() ledger.About {
 }
 
 const (
-	insertDrill = `INSERT INTO incident_drill (case_id, kind, caller, other, plays, state, problem, begun, ended, passed, score) VALUES ($1, $2, $3, $4, $5, 'made', '', $6, NULL, FALSE, '{}')`
+	insertDrill = `INSERT INTO incident_drill (case_id, kind, caller, other, plays, state, problem, begun, ended, passed, score, origin, speed) VALUES ($1, $2, $3, $4, $5, 'made', '', $6, NULL, FALSE, '{}', $7, $8)`
 	drillOf     = `SELECT kind, caller, other, plays FROM incident_drill WHERE case_id = $1`
 	openDrills  = `SELECT COUNT(*) FROM incident_drill d JOIN incident_case c ON c.id = d.case_id WHERE c.l NOT IN ('L6', 'LX')`
 	realOpen    = `SELECT COUNT(*) FROM incident_case WHERE NOT drill AND l IN ('L0', 'L1', 'L2', 'L3')`

@@ -13,12 +13,29 @@ type (
 		Kind string `json:"kind"`
 		With string `json:"with,omitempty"`
 		Play bool   `json:"play,omitempty"`
+
+		From  string `json:"from,omitempty"`
+		Speed int64  `json:"speed,omitempty"`
 	}
 	playedOut struct {
 		caseOut
 		Says  string `json:"says"`
 		Waits bool   `json:"waits"`
 		Done  bool   `json:"done"`
+	}
+	factOut struct {
+		After int64  `json:"after_seconds"` // it was declared, then
+		Kind  string `json:"kind"`          // signal, note, public
+		Says  string `json:"says"`
+	}
+	rehearsalOut struct {
+		Of    string    `json:"of"`
+		Speed int64     `json:"speed"`
+		Known []factOut `json:"known"` // by now
+		More  int       `json:"to_come"`
+		Next  int64     `json:"next_in_seconds,omitempty"`
+
+		Compared []Compared `json:"compared,omitempty"` // once it is scored
 	}
 	scoredOut struct {
 		Ref   string    `json:"ref"`
@@ -68,4 +85,15 @@ func (s *Service) getDrills(w http.ResponseWriter, r *http.Request, who actor.Ac
 		out.Drills = append(out.Drills, scoredOut(x))
 	}
 	return web.WriteJSON(w, http.StatusOK, out)
+}
+
+func wireRehearsal(x *Rehearsal) *rehearsalOut {
+	if x == nil {
+		return nil
+	}
+	out := &rehearsalOut{Of: x.Of, Speed: x.Speed, Known: []factOut{}, More: x.More, Next: int64(x.Next / time.Second), Compared: x.Compared}
+	for _, f := range x.Known {
+		out.Known = append(out.Known, factOut{int64(f.After / time.Second), f.Kind, f.Says})
+	}
+	return out
 }

@@ -53,8 +53,8 @@ func (s *Service) playLife(ctx context.Context, d *drill, category string, activ
 				return "takes the role " + string(r), err
 			}
 		}
-		_, err := s.Categorise(ctx, d.who, d.v.ID, Sorting{Kinds: []string{category}, Severity: 1})
-		return "decides: " + category + ", severity 1", err
+		_, err := s.Categorise(ctx, d.who, d.v.ID, Sorting{Kinds: []string{category}, Severity: d.severity})
+		return fmt.Sprintf("decides: %s, severity %d", category, d.severity), err
 	case "L2":
 		says, err := active()
 		if says != "" || err != nil {

@@ -67,7 +67,7 @@ func (s *Service) Routes() []web.Route {
 		on("GET "+v1+"/{ref}/loss/lost/{team}", few, s.getLost, web.Doc{Summary: "The writes of a team that are gone, for it; that somebody read them is recorded", Out: writesOut{}, Errors: []string{"lost_unknown"}}),
 		on("POST "+v1+"/{ref}/again/{act}", few, s.postAgain, web.Doc{Summary: "Have the server do once more what it did badly", Out: caseOut{}, Errors: []string{"act_unknown"}}),
 		on("POST "+v1+"/{ref}/play", few, s.postPlay, web.Doc{Summary: "Have a drill's script take the next step, as you", Out: playedOut{}, Errors: []string{"drill_by_people", "drill_other", "drill_suspended"}}),
-		on("POST "+atDrills, few, s.postDrill, web.Doc{Summary: "Begin a drill of a kind", In: drillIn{}, Out: caseOut{}, Status: http.StatusCreated, Errors: []string{"drill_kind", "drill_with", "drill_open", "drill_suspended"}}),
+		on("POST "+atDrills, few, s.postDrill, web.Doc{Summary: "Begin a drill of a kind, or of a past incident that is played again", In: drillIn{}, Out: caseOut{}, Status: http.StatusCreated, Errors: []string{"drill_kind", "drill_with", "drill_open", "drill_suspended", "drill_from", "drill_speed"}}),
 		on("POST "+v1+"/{ref}/followed", few, s.postFollowed, web.Doc{Summary: "Say that you followed a drill that is over", Out: caseOut{}, Errors: []string{"no_person", "no_drill", "drill_under_way", "drill_old", "drill_followed"}}),
 		on("GET "+atDrills, few, s.getDrills, web.Doc{Summary: "The last drills, and what they were worth", Out: scoresOut{}}),
 		on("POST "+v1+"/{ref}/actions/{id}/done", few, s.postDone, web.Doc{Summary: "An action is done", Out: caseOut{}, Errors: []string{"action_unknown"}}),
@@ -248,7 +248,8 @@ type (
 		Audience []audienceOut `json:"audience"`
 		Review   *reviewOut    `json:"review,omitempty"`
 		Fix      *fixOut       `json:"fix,omitempty"`
-		Forecast *forecastOut  `json:"forecast,omitempty"` // while it is not resolved and its kind is decided
+		Past     *rehearsalOut `json:"rehearsal,omitempty"` // the past incident that a drill plays again
+		Forecast *forecastOut  `json:"forecast,omitempty"`  // while it is not resolved and its kind is decided
 	}
 	lineOut struct {
 		Entry  int64     `json:"entry"`

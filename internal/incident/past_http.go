@@ -39,6 +39,7 @@ type (
 
 // wirePast says what came of other incidents, as far as it concerns this one.
 func (out *viewOut) wirePast(v View) {
+	out.Past = wireRehearsal(v.Past)
 	for _, l := range v.Links {
 		out.Links = append(out.Links, linkOut{l.Kind, l.Case.Ref(), l.Case.Title, l.Case.State()})
 	}

@@ -63,7 +63,8 @@ type View struct {
 	Kinds    []string
 	Loss     *Loss // nil where no data was lost
 	Practice *Practice
-	Forecast Forecast // when it may be over; without kinds where that is no question
+	Past     *Rehearsal // nil where no past incident is played again
+	Forecast Forecast   // when it may be over; without kinds where that is no question
 }
 
 // Next is the one step that an incident waits for: the first in the order of the process that
@@ -177,6 +178,12 @@ func (s *Service) Show(ctx context.Context, who actor.Actor, ref string) (View, 
 		func() (err error) { v.Proofs, err = s.proofs(ctx, c); return err },
 		func() (err error) { v.Loss, err = s.lossView(ctx, who, v); return err },
 		func() (err error) { v.Practice, err = s.practice(ctx, who, c); return err },
+		func() (err error) {
+			if v.Past, err = s.rehearsal(ctx, c); err == nil && v.Past != nil && v.Practice != nil {
+				v.Past.Compared = v.Practice.Compared
+			}
+			return err
+		},
 		func() (err error) {
 			v.Stands, err = s.stands(ctx, who, v)
 			v.Alone = s.aloneWays(c, v, who)
