@@ -275,6 +275,27 @@ func TestNoAccountBeforeTheLetters(t *testing.T) { // breaks: inc.breach-notify
 	}, tables...)
 }
 
+// Where the record is not whole, a team of which nothing in it speaks reads that this cannot be known.
+func TestAccountOverAHole(t *testing.T) { // breaks: inc.breach-scope
+	w := open(t)
+	now := w.kit.Clock.Now()
+	w.breach.burst(now)
+	w.breach.holes = []breach.Hole{{From: now.Add(-2 * time.Hour), Until: now.Add(-90 * time.Minute), Why: "records were dropped"}}
+	w.breached()
+	w.step("eve", "I-1", "confirm", "")
+	w.ok(w.svc.FreezeScope(t.Context(), w.as("eve"), "I-1", incident.NewScope{Selector: w.selector(), Statement: "Nobody knows what was read within that half hour."}))
+	w.signs("I-1", "scope")
+	w.step("eve", "I-1", "scope", "")
+	w.notifying("I-1")
+	w.sendAll()
+	if a := w.account("t2", "I-1"); !reflect.DeepEqual(a.Data, []incident.Exposed{{Class: "cannot-know", Whole: 1, People: 1, Data: []string{}}}) {
+		t.Errorf("%+v", a.Data)
+	}
+	if a := w.account("t3", "I-1"); len(a.Data) != 1 || a.Data[0].Class != "accessed" {
+		t.Errorf("%+v", a.Data)
+	}
+}
+
 // A published incident tells nobody that data was exposed, before its letters went out.
 func TestPublishedBreach(t *testing.T) { // breaks: inc.breach-notify
 	w := open(t)

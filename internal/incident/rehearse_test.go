@@ -192,7 +192,8 @@ func TestNoRehearsal(t *testing.T) { // breaks: inc.prepared
 	}
 	w.step("dev", d.Ref(), "cancel", "it was a test")
 	open := w.active()
-	if _, err := w.svc.Drill(t.Context(), w.as("dev"), incident.NewDrill{From: open.Ref()}); fault.KindOf(err) != fault.Conflict {
+	_, err = w.svc.Drill(t.Context(), w.as("dev"), incident.NewDrill{From: open.Ref()})
+	if code, _ := fault.PublicOf(err); fault.KindOf(err) != fault.Conflict || code != "drill_from" {
 		t.Errorf("one that is open: %v", err)
 	}
 	w.says(open.Ref(), status.Investigating)
