@@ -146,6 +146,27 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// The grid lets a flood pass by that would push out labels with less than the 2,048th part of all.
+func TestFloodPassesBy(t *testing.T) {
+	s := &stream{truth: map[string]int64{}}
+	for i := range 100 * 150 {
+		s.add(fmt.Sprint("true", i%100), 1)
+	}
+	for i := range 500_000 {
+		s.add(fmt.Sprint("f", i), 1)
+	}
+	if s.total/heavy.Kept < 200 {
+		t.Fatal("it is no flood")
+	}
+	sum := s.h.Summary()
+	holds(t, sum, s.truth, s.total)
+	for i := range 100 {
+		if x := sum.Hits[i]; x.Label[0] != 't' || x.Least != 150 || x.Most != 150 {
+			t.Errorf("at place %d stands %+v", i, x)
+		}
+	}
+}
+
 // Counts that would overflow stay where they are.
 func TestHuge(t *testing.T) {
 	var h heavy.Hitters
