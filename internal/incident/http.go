@@ -30,7 +30,7 @@ func (s *Service) Routes() []web.Route {
 	const few, many = 16 << 10, 128 << 10
 	bundle := on("GET "+v1+"/{ref}/bundle", few, s.getWhole, web.Doc{Summary: "All of it as a zip that writ verify checks without this server"})
 	bundle.Time = -time.Second // as long as it takes
-	return append(slices.Concat(s.breachRoutes(on), s.reportRoutes(), s.accountRoutes()), []web.Route{
+	return append(slices.Concat(s.breachRoutes(on), s.reportRoutes(), s.accountRoutes(), s.textRoutes(on)), []web.Route{
 		on("GET "+v1, few, s.getList, web.Doc{Summary: "Incidents, the newest first", Query: []string{"open", "signal"}, Out: listOut{}}),
 		on("POST "+v1, few, s.postDeclare, web.Doc{Summary: "Declare an incident", In: declareIn{}, Out: declaredOut{}, Status: http.StatusCreated, Errors: []string{"incident_title", "incident_onset", "incident_component"}}),
 		on("POST "+v1+"/import", 4*maxSheet, s.postImport, web.Doc{Summary: "Make incidents of those that are open in another tool, from its CSV file: all or none, each once", In: bringIn{}, Out: bringOut{}, Errors: []string{"sheet_bad", "sheet_large"}}),
@@ -512,8 +512,12 @@ func (s *Service) postNote(w http.ResponseWriter, r *http.Request, who actor.Act
 
 func (s *Service) postUpdate(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	return acted(w, r, func(ref string, in updateIn) (Case, error) {
-		return s.Update(r.Context(), who, ref, status.Post{Title: in.Title, State: in.State, Body: in.Body, Estimate: in.Estimate, Next: in.Next, Impact: in.Impact, Touched: in.Components, Corrects: in.Corrects}, in.Version)
+		return s.Update(r.Context(), who, ref, in.post(), in.Version)
 	})
+}
+
+func (in updateIn) post() status.Post {
+	return status.Post{Title: in.Title, State: in.State, Body: in.Body, Estimate: in.Estimate, Next: in.Next, Impact: in.Impact, Touched: in.Components, Corrects: in.Corrects}
 }
 
 func (s *Service) postFix(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

@@ -33,7 +33,7 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, ref string, p sta
 		return Case{}, err
 	}
 	if c.Drill {
-		return Case{}, fault.New(fault.Conflict, "drill_public", fault.Public{Problem: "A drill has no status page.", Next: "Write down in a note what would be posted."})
+		return Case{}, drillPublic()
 	}
 	p.Case, p.ID = c.ID, s.DB.ID()
 	leaks, err := s.Page.Check(ctx, p)

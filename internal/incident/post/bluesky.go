@@ -66,7 +66,8 @@ type (
 
 // recordOf is the record of a message. Where the link stands is counted in bytes of UTF-8.
 func recordOf(m Message) record {
-	text := Cut(m.Text, m.Link, 300, len([]rune(m.Link)), one)
+	count, _ := measureOf(Bluesky, m.Link)
+	text := count.cut(m.Text, m.Link)
 	f := facet{Features: []feature{{"app.bsky.richtext.facet#link", m.Link}}}
 	f.Index.Start, f.Index.End = len(text)-len(m.Link), len(text)
 	r := record{Type: postType, Text: text, At: m.At.UTC().Format("2006-01-02T15:04:05.000Z"), Facets: []facet{f}}

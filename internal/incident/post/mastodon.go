@@ -20,8 +20,9 @@ type toot struct {
 
 func (m *mastodon) token() string { return m.account.Secret.Reveal() }
 
-// limits are how long a post may be there, and what a link counts.
-func (m *mastodon) limits(ctx context.Context) (most, link int) {
+// limits are how a post is counted there.
+func (m *mastodon) limits(ctx context.Context, url string) measure {
+	count, _ := measureOf(Mastodon, url)
 	var x struct {
 		Configuration struct {
 			Statuses struct {
@@ -31,19 +32,19 @@ func (m *mastodon) limits(ctx context.Context) (most, link int) {
 		} `json:"configuration"`
 	}
 	if err := m.call(ctx, http.MethodGet, "/api/v2/instance", "", nil, nil).read(&x); err != nil || x.Configuration.Statuses.Most < 100 {
-		return 500, 23
+		return count
 	}
-	return min(x.Configuration.Statuses.Most, 5000), max(x.Configuration.Statuses.Link, 1)
+	count.most, count.link = min(x.Configuration.Statuses.Most, 5000), max(x.Configuration.Statuses.Link, 1)
+	return count
 }
 
 // Send implements Sender.
 func (m *mastodon) Send(ctx context.Context, msg Message) Outcome {
-	most, link := m.limits(ctx)
 	in := struct {
 		Status string `json:"status"`
 		Reply  string `json:"in_reply_to_id,omitempty"`
 		Public string `json:"visibility"`
-	}{Status: Cut(msg.Text, msg.Link, most, link, one), Public: "public"}
+	}{Status: m.limits(ctx, msg.Link).cut(msg.Text, msg.Link), Public: "public"}
 	if msg.Replies != nil {
 		in.Reply = msg.Replies.ID
 	}

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"writ/internal/secret"
 )
@@ -216,6 +217,52 @@ func (a answer) wait(now time.Time) time.Duration {
 		}
 	}
 	return min(max(d, time.Second), time.Hour)
+}
+
+// measure is how a network counts: at most so much, a link as so much whatever its length, and what a
+// character weighs.
+type measure struct {
+	most, link int
+	weigh      func(rune) int
+}
+
+// measureOf is that of a network, by its documents. A server of Mastodon may say otherwise of itself.
+// Bluesky counts graphemes, of which a text never has more than characters.
+func measureOf(network, link string) (measure, error) {
+	switch network {
+	case Mastodon:
+		return measure{500, 23, one}, nil
+	case Bluesky:
+		return measure{300, utf8.RuneCountInString(link), one}, nil
+	case X:
+		return measure{280, 23, weight}, nil
+	}
+	return measure{}, fmt.Errorf("there is no network %q", network)
+}
+
+func (m measure) cut(text, link string) string { return Cut(text, link, m.most, m.link, m.weigh) }
+
+// Fit is how a message stands on a network.
+type Fit struct {
+	Text   string
+	Counts int // as the network counts, of Most
+	Most   int
+	Cut    bool
+}
+
+// Preview is how a text with its link would stand on a network.
+func Preview(network, text, link string) (Fit, error) {
+	m, err := measureOf(network, link)
+	if err != nil {
+		return Fit{}, err
+	}
+	f := Fit{Text: m.cut(text, link), Counts: m.link, Most: m.most}
+	words := strings.TrimSuffix(f.Text, link)
+	for _, r := range words {
+		f.Counts += m.weigh(r)
+	}
+	f.Cut = strings.TrimSpace(words) != strings.TrimSpace(text)
+	return f, nil
 }
 
 // Cut makes a text of at most limit with its link at the end. It ends at a word; weigh is what a

@@ -21,7 +21,8 @@ func weight(r rune) int {
 
 // Send implements Sender.
 func (t *tweets) Send(ctx context.Context, m Message) Outcome {
-	in := map[string]any{"text": Cut(m.Text, m.Link, 280, 23, weight)}
+	count, _ := measureOf(X, m.Link)
+	in := map[string]any{"text": count.cut(m.Text, m.Link)}
 	if m.Replies != nil {
 		in["reply"] = map[string]string{"in_reply_to_tweet_id": m.Replies.ID}
 	}

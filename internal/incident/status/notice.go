@@ -349,6 +349,11 @@ func (s *Service) said(ctx context.Context, n notice) (saying, error) {
 		return saying{}, err
 	}
 	p.Made, p.Ended = at(made), when(ended)
+	return s.sayingOf(ctx, p)
+}
+
+// sayingOf is the newest post about an incident in words.
+func (s *Service) sayingOf(ctx context.Context, p Public) (saying, error) {
 	cs, err := s.Components(ctx)
 	if err != nil {
 		return saying{}, err
@@ -358,18 +363,28 @@ func (s *Service) said(ctx context.Context, n notice) (saying, error) {
 		w.names[c.ID], w.Components = c.Name, append(w.Components, bar{Component: c})
 	}
 	x := w.wireIncident(p)
-	return saying{"incident.update", Word(p.State()) + ": " + p.Title, strings.Split(told(ps[0]), "\n\n"), "status.incident", hookData{Says: Word(p.State()) + ": " + p.Title, Incident: &x}}, nil
+	return saying{"incident.update", Word(p.State()) + ": " + p.Title, strings.Split(told(p.Posts[0]), "\n\n"), "status.incident", hookData{Says: Word(p.State()) + ": " + p.Title, Incident: &x}}, nil
+}
+
+// letter is a notice to an address, which ends by a token.
+func (s *Service) letter(m saying, to, end string) (letters.Message, error) {
+	return letters.Letter{Company: s.Company(), Title: m.title, Lines: m.lines, Link: &letters.Link{Text: "See it on the status page", URL: s.Origin + At},
+		Foot: []string{"You asked to be told of incidents. To choose what you are told of: " + s.Origin + At + "/manage/" + end, "To end this: " + s.Origin + At + "/unsubscribe/" + end}}.Message(to, m.kind)
+}
+
+// hookOf is what a webhook carries of a notice.
+func (s *Service) hookOf(m saying, end string) hookBody {
+	m.data.Page, m.data.Unsubscribe = s.Origin+At, s.Origin+At+"/unsubscribe/"+end
+	return hookBody{m.about, s.Now().UTC(), m.data}
 }
 
 // toAddress sends a letter now.
 func (s *Service) toAddress(ctx context.Context, n notice, m saying, to, end string) (outcome, error) {
-	stop := s.Origin + At + "/unsubscribe/" + end
-	msg, err := letters.Letter{Company: s.Company(), Title: m.title, Lines: m.lines, Link: &letters.Link{Text: "See it on the status page", URL: s.Origin + At},
-		Foot: []string{"You asked to be told of incidents. To choose what you are told of: " + s.Origin + At + "/manage/" + end, "To end this: " + stop}}.Message(to, m.kind)
+	msg, err := s.letter(m, to, end)
 	if err != nil {
 		return outcome{}, err
 	}
-	msg.ID, msg.Unsubscribe = letterOf+n.subscriber+"."+n.id()+"@writ", stop
+	msg.ID, msg.Unsubscribe = letterOf+n.subscriber+"."+n.id()+"@writ", s.Origin+At+"/unsubscribe/"+end
 	a, err := s.Courier.Deliver(ctx, msg)
 	code := strconv.Itoa(a.Code)
 	switch {
@@ -389,8 +404,7 @@ func (s *Service) toHook(ctx context.Context, n notice, m saying, box secret.Byt
 	if err != nil {
 		return outcome{}, err
 	}
-	m.data.Page, m.data.Unsubscribe = s.Origin+At, s.Origin+At+"/unsubscribe/"+end
-	body, err := json.Marshal(hookBody{m.about, s.Now().UTC(), m.data})
+	body, err := json.Marshal(s.hookOf(m, end))
 	if err != nil {
 		return outcome{}, fmt.Errorf("encode a notice: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"writ/internal/fault"
+	"writ/internal/incident/wording"
 	"writ/internal/ledger"
 )
 
@@ -84,6 +85,11 @@ func (s *Service) Check(ctx context.Context, p Post) ([]Leak, error) {
 	if n := utf8.RuneCountInString(strings.TrimSpace(p.Body)); n < 10 || n > maxBody || !utf8.ValidString(p.Body) || strings.ContainsFunc(p.Body, odd) {
 		bad("body", "The text has 10 to %d characters.", maxBody)
 	}
+	for _, x := range []struct{ name, text string }{{"title", p.Title}, {"body", p.Body}} {
+		if open := wording.Open(x.text); len(open) > 0 { // clause: inc.public-notice
+			bad(x.name, "A place at character %d is not filled. Write what belongs there, or take it out.", open[0])
+		}
+	}
 	if n := utf8.RuneCountInString(p.Title); n > maxTitle || strings.ContainsFunc(p.Title, unicode.IsControl) || !utf8.ValidString(p.Title) {
 		bad("title", "The title is one line of at most %d characters.", maxTitle)
 	}
@@ -124,7 +130,7 @@ func (s *Service) Put(ctx context.Context, tx *ledger.Tx, p Post) (string, error
 	if errors.Is(err, fault.NotFound) {
 		id, title, impact = newID(), p.Title, p.Impact
 		if title == "" {
-			return "", fault.New(fault.Invalid, "post_title", fault.Public{Problem: "The first post has a title.", Fields: []fault.Field{{Name: "title", Code: "post_title", Problem: "Give the incident a title that the public reads."}}})
+			return "", noTitle()
 		}
 		if impact == "" {
 			impact = "minor"
@@ -163,6 +169,10 @@ func (s *Service) Put(ctx context.Context, tx *ledger.Tx, p Post) (string, error
 	}
 	tx.Also(ev)
 	return ev.Update, touch(ctx, tx)
+}
+
+func noTitle() error {
+	return fault.New(fault.Invalid, "post_title", fault.Public{Problem: "The first post has a title.", Fields: []fault.Field{{Name: "title", Code: "post_title", Problem: "Give the incident a title that the public reads."}}})
 }
 
 func sorted(m map[string]string) (out []string) {

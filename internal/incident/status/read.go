@@ -72,7 +72,13 @@ func (s *Service) Say(ctx context.Context, r ledger.Reader, caseID string) (id, 
 	if err := ledger.One(ctx, r, publicOf, []any{new(string), &title, new(string)}, caseID); err != nil {
 		return "", "", "", err
 	}
-	return x.ID, s.Origin + At + "/incidents/" + x.Public + "#u-" + x.ID, Word(x.State) + ": " + title + "\n\n" + told(x), nil
+	link, text = s.abroad(x, title)
+	return x.ID, link, text, nil
+}
+
+// abroad is a post as another network tells it.
+func (s *Service) abroad(x Shown, title string) (link, text string) {
+	return s.Origin + At + "/incidents/" + x.Public + "#u-" + x.ID, Word(x.State) + ": " + title + "\n\n" + told(x)
 }
 
 // Posts are all of an incident, the newest first.

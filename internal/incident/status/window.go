@@ -12,6 +12,7 @@ import (
 	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/incident/wording"
 	"writ/internal/ledger"
 )
 
@@ -110,10 +111,23 @@ func (s *Service) checkWindow(ctx context.Context, w *Window) error {
 	case w.Starts.Before(now) || w.Starts.After(now.AddDate(1, 0, 0)) || !w.Ends.After(w.Starts) || w.Ends.Sub(w.Starts) > longest:
 		return bad("starts", "Maintenance begins within the next year, and lasts at most seven days.")
 	}
+	var parts []string
 	for _, id := range w.Touched {
-		if _, err := s.component(ctx, id); err != nil {
+		c, err := s.component(ctx, id)
+		if err != nil {
 			return err
 		}
+		parts = append(parts, c.Name)
+	}
+	if len(wording.Open(w.Body)) > 0 { // it is filled by what is announced
+		text, err := wording.Parse(w.Body)
+		if err != nil {
+			return err //nolint:wrapcheck // it says all
+		}
+		w.Body, _ = text.Fill(wording.Values{Parts: parts, Starts: w.Starts})
+	}
+	if open := wording.Open(w.Title + "\n" + w.Body); len(open) > 0 {
+		return bad("body", "A place of the text is not filled. Maintenance knows its parts and when it starts; its end may move, and stands beside the text.")
 	}
 	leaks, err := s.leaks(ctx, w.Title+"\n"+w.Body)
 	if err == nil && len(leaks) > 0 {
