@@ -73,11 +73,21 @@ func TestOneServerKeepsACopy(t *testing.T) { // breaks: inc.public-notice
 		if b := two.Behind(); b["shared"] != 0 || b["folder"] != 0 {
 			t.Errorf("the second one's folder, and what it knows of the place: %v", b)
 		}
-		kit.Clock.Advance(time.Minute)
+		kit.Clock.Advance(10 * time.Second)
 		w.says(c.Ref(), status.Identified)
 		wants("the second, while the first has not ended", two, false)
-		kit.Clock.Advance(2 * time.Minute)
-		wants("the second, when the first has ended", two, true)
+		kit.Clock.Advance(15 * time.Second)
+		wants("the second, 25 seconds after the first was last seen", two, true)
+		there.files["api/v2/summary.json"] = "as the first one left it when it woke"
+		for range 11 { // it keeps what it has
+			kit.Clock.Advance(5 * time.Second)
+			wants("the second, before a try of the first has ended for certain", two, false)
+		}
+		kit.Clock.Advance(5 * time.Second)
+		wants("the second, after that", two, true)
+		if there.files["api/v2/summary.json"] == "as the first one left it when it woke" {
+			t.Error("what the first one left there stays")
+		}
 		kept := maps.Clone(there.files)
 		wants("the first, when it is back", one, false)
 		kit.Clock.Advance(6 * time.Minute)
@@ -96,6 +106,51 @@ func TestOneServerKeepsACopy(t *testing.T) { // breaks: inc.public-notice
 		wants("the first, when the second does not reach it", one, true)
 		if n := recorded(); n != 3 {
 			t.Errorf("%d entries of three changes", n)
+		}
+	}, tables...)
+}
+
+// While a copy is being sent its lease is renewed, however long it takes; where another server has it
+// nevertheless, what is being sent ends at once.
+func TestALostPlaceIsLeft(t *testing.T) { // breaks: inc.public-notice
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		w := with(t, kit, nil)
+		until := func() int64 {
+			return w.count(`SELECT COALESCE(MAX(until), 0) FROM job_lease WHERE name = 'status-copy/shared'`)
+		}
+		ended := make(chan bool, 1)
+		one := w.node(func(ctx context.Context, _, _ string, _ []byte) error {
+			select { // it renews what it holds
+			case <-ctx.Done():
+				return ctx.Err()
+			default:
+			}
+			before := until()
+			kit.Clock.Advance(time.Second)
+			for began := time.Now(); until() == before; time.Sleep(20 * time.Millisecond) {
+				if time.Since(began) > 30*time.Second {
+					ended <- false
+					return errors.New("the lease is not renewed")
+				}
+			}
+			w.exec(`UPDATE job_lease SET holder = 'another', epoch = epoch + 1 WHERE name = 'status-copy/shared'`)
+			select {
+			case <-ctx.Done():
+				ended <- true
+			case <-time.After(30 * time.Second):
+				ended <- false
+			}
+			return errors.New("it has ended")
+		})
+		w.page = one
+		if err := one.Tend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range one.Publishers() {
+			_ = p(t.Context())
+		}
+		if !<-ended {
+			t.Error("what another server has is still being sent to")
 		}
 	}, tables...)
 }

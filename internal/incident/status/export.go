@@ -41,11 +41,12 @@ type copied struct {
 	name string
 	put  Put
 
-	busy  sync.Mutex        // held while it is published; the next five belong to who holds it
+	busy  sync.Mutex        // held while it is published; the next six belong to who holds it
 	has   map[string]string // etags by name
 	again time.Time
 	held  jobs.Lease // of a place that all nodes share
 	look  time.Time  // when this node asks for it again
+	anew  time.Time  // when it is sent whole once more, after another node was at it
 	sent  int        // files, by the last try
 
 	mu   sync.Mutex
@@ -92,22 +93,10 @@ func (s *Service) publish(ctx context.Context, c *copied) error {
 	if mine, err := s.mine(ctx, c); err != nil || !mine {
 		return err
 	}
-	if turn, at := c.state(); x.turn == turn && x.made.Sub(at) < exportEvery {
+	if turn, at := c.state(); !c.sendAgain(s.Now()) && x.turn == turn && x.made.Sub(at) < exportEvery {
 		return nil
 	}
-	ctx, stop := context.WithTimeout(ctx, exportLimit)
-	defer stop()
-	c.sent = 0
-	files, err := x.world.portable()
-	if err == nil {
-		err = c.send(ctx, files)
-	}
-	if err == nil {
-		var proof map[string]file
-		if _, proof, err = s.proved(ctx, files); err == nil {
-			err = c.send(ctx, proof)
-		}
-	}
+	err := s.carry(ctx, c, x)
 	if err == nil {
 		err = s.kept(ctx, c, x.turn, x.made)
 	}
@@ -121,6 +110,26 @@ func (s *Service) publish(ctx context.Context, c *copied) error {
 	defer c.mu.Unlock()
 	c.turn, c.made = x.turn, x.made
 	return nil
+}
+
+// carry is one try.
+func (s *Service) carry(ctx context.Context, c *copied, x *shown) error {
+	ctx, stop := context.WithTimeout(ctx, exportLimit)
+	defer stop()
+	defer s.keeping(ctx, c, stop)()
+	c.sent = 0
+	files, err := x.world.portable()
+	if err != nil {
+		return err
+	}
+	if err := c.send(ctx, files); err != nil {
+		return err
+	}
+	_, proof, err := s.proved(ctx, files)
+	if err != nil {
+		return err
+	}
+	return c.send(ctx, proof)
 }
 
 func (c *copied) state() (turn int64, made time.Time) {

@@ -17,16 +17,19 @@ type Leases interface {
 	Release(ctx context.Context, l jobs.Lease) error
 }
 
+// A place waits for a server that has died as long as its lease and one look: 25 seconds.
 const (
-	leaseFor   = exportLimit + 30*time.Second // longer than one try, so that two nodes are never at one place
-	leaseAgain = 15 * time.Second             // between two looks of a node that does not hold it
+	leaseFor   = 20 * time.Second
+	leaseLeast = 10 * time.Second // left of it when a try begins
+	leaseKeep  = 4 * time.Second  // between renewals while a try lasts, which ends when they end
+	leaseAgain = 5 * time.Second  // between two looks of a node that does not hold it
 )
 
 // mine reports whether this node keeps a copy now. The folder is the machine's own. Where
 // another node keeps it, this one knows from the record how old it is.
 func (s *Service) mine(ctx context.Context, c *copied) (bool, error) { // clause: inc.public-notice
 	now := s.Now()
-	if c.name == folderName || s.Leases == nil || c.held.Until.Sub(now) > exportLimit && c.held.Until.Sub(now) <= leaseFor {
+	if c.name == folderName || s.Leases == nil || c.held.Until.Sub(now) > leaseLeast && c.held.Until.Sub(now) <= leaseFor {
 		return true, nil
 	}
 	if wait := c.look.Sub(now); wait > 0 && wait <= leaseAgain {
@@ -42,9 +45,58 @@ func (s *Service) mine(ctx context.Context, c *copied) (bool, error) { // clause
 	}
 	if l.Epoch != c.held.Epoch { // somebody else was at it, and it may hold anything
 		clear(c.has)
+		if l.Epoch > 1 {
+			c.anew = now.Add(exportLimit)
+		}
 	}
 	c.held = l
 	return true, nil
+}
+
+// sendAgain sends everything once more when a try of the server before has ended for certain: one that
+// was frozen may have put an old file over a new one when it woke.
+func (c *copied) sendAgain(now time.Time) bool {
+	if c.anew.IsZero() || now.Before(c.anew) {
+		return false
+	}
+	clear(c.has)
+	c.anew = time.Time{}
+	return true
+}
+
+// keeping renews the lease of a place while a try lasts, and ends the try where it is lost: two nodes
+// are never at one place. It returns what ends the renewals.
+func (s *Service) keeping(ctx context.Context, c *copied, lost context.CancelFunc) (end func()) { // clause: inc.public-notice
+	if c.held == (jobs.Lease{}) {
+		return func() {}
+	}
+	held := c.held
+	done, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(leaseKeep)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+			}
+			l, err := s.Leases.Acquire(ctx, held.Name, leaseFor)
+			switch {
+			case err == nil && l.Epoch == held.Epoch:
+				held = l
+			case err == nil || errors.Is(err, fault.Conflict) || held.Until.Sub(s.Now()) < leaseKeep:
+				lost()
+				return
+			}
+		}
+	}()
+	return func() {
+		close(over)
+		<-done
+		c.held = held
+	}
 }
 
 // letGo gives another node its turn at a place that this one does not reach.
