@@ -46,7 +46,7 @@ scripts/tool.sh amtool github.com/prometheus/alertmanager/cmd/amtool v0.34.2 || 
 "$go" test -count=1 -v -run '^TestJudge' ./internal/incident # readers of status pages
 "$go" test -count=1 -v -run '^TestText$' ./internal/watch/export # promtool check metrics, where Debian's prometheus is installed
 "$go" test -count=1 -v -run '^(TestOAuth2Proxy|TestZitadelRP)$' ./internal/identity/oidc
-"$go" test -count=1 -v -run '^TestJudge' ./internal/notify # opensmtpd (as root) and python3-aiosmtpd of Debian
+"$go" test -count=1 -v -run '^TestJudge' ./internal/notify # opensmtpd (as root), python3-aiosmtpd and swaks of Debian, the library of Standard Webhooks
 "$go" test -count=1 -v -run '^TestJudge' ./internal/app # openssh-server of Debian, as root
 "$go" test -count=1 -v -run '^TestJudge' ./internal/vault/... ./internal/e2e
 scripts/edge.sh

