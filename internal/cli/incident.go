@@ -41,7 +41,7 @@ func (a *app) incidentCommand() *cobra.Command {
 No step comes before its predecessors. What keeps a step is said in words, with who can mend it.
 docs/incident.md tells it all.`,
 		"  writ incident declare \"nobody can sign in\"\n  writ incident status\n  writ incident show I-1",
-		a.incidentDeclare(), a.incidentImport(), a.incidentDrill(), a.incidentLoss(), a.incidentList(), a.incidentShow(), a.incidentStatus(), a.incidentFrozen(), a.incidentKind(), a.incidentSeverity(), a.incidentRole(), a.incidentNote(), a.incidentPromise(), a.incidentUpdate(),
+		a.incidentDeclare(), a.incidentImport(), a.incidentDrill(), a.incidentLoss(), a.incidentList(), a.incidentShow(), a.incidentStatus(), a.incidentFrozen(), a.incidentKind(), a.incidentSeverity(), a.incidentRole(), a.incidentNote(), a.incidentPromise(), a.incidentDraft(), a.incidentUpdate(),
 		a.incidentStep(), a.incidentEvent("close", "Close a reviewed incident", "close"), a.incidentEvent("cancel", "Cancel a false alarm", "cancel"), a.incidentEvent("reopen", "Reopen an incident that came back", "reopen"),
 		a.incidentFix(), a.incidentReview(), a.incidentApprove(), a.incidentWaive(), a.incidentAlone(), a.incidentTold(), a.incidentPosted(), a.incidentJoin(), a.incidentLink(), a.incidentSplit(), a.incidentAnswer(), a.incidentAttach(), a.incidentBundle(), a.incidentFiles(), a.incidentDone(), a.incidentFollowed(), a.incidentAccount(), a.incidentBreach(), a.incidentClock())
 }
@@ -400,9 +400,11 @@ what eight of ten lie. It needs five that are closed. What is promised is up to 
 func (a *app) incidentUpdate() *cobra.Command {
 	var title, state, estimate, next, impact, corrects string
 	var components map[string]string
+	var preview bool
 	c := &cobra.Command{Use: "update INCIDENT TEXT", Short: "Post to the status page", Long: `Posts to the status page and to its subscribers. An update says when service returns (--estimate), or
 when the next one comes (--next); both are times from now such as 45m, or RFC 3339. The first one needs a title.
-A false alarm that was posted is taken back by --state retracted, before it is cancelled.`,
+A false alarm that was posted is taken back by --state retracted, before it is cancelled. With --preview it is shown as each
+channel would have it, and nothing is posted.`,
 		Example: "  writ incident update I-1 \"Some people cannot sign in.\" --title \"Sign-in fails\" --state investigating --next 45m", Args: cobra.ExactArgs(2),
 		RunE: run(func(c *cobra.Command, args []string) error {
 			in := map[string]any{"title": title, "state": state, "body": args[1], "impact": impact, "components": components, "corrects": corrects}
@@ -416,6 +418,9 @@ A false alarm that was posted is taken back by --state retracted, before it is c
 				}
 				in[name] = t
 			}
+			if preview {
+				return a.previewed(c, args[0], in)
+			}
 			return a.tell(c, args[0], "updates", in)
 		})}
 	c.Flags().StringVar(&title, "title", "", "what the public reads as the title")
@@ -424,6 +429,7 @@ A false alarm that was posted is taken back by --state retracted, before it is c
 	c.Flags().StringVar(&next, "next", "", "when the next update comes at the latest")
 	c.Flags().StringVar(&impact, "impact", "", "none, minor, major or critical")
 	c.Flags().StringVar(&corrects, "corrects", "", "id of the update that this one corrects")
+	c.Flags().BoolVar(&preview, "preview", false, "show it as each channel would have it, and post nothing")
 	c.Flags().StringToStringVar(&components, "component", nil, "how a component is: ID=partial_outage; repeat it")
 	return c
 }

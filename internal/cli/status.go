@@ -13,7 +13,7 @@ import (
 
 func (a *app) statusCommand() *cobra.Command {
 	return a.group("status", "Keep the public status page", "The status page shows the components of the service, incidents and maintenance, at /-/status. Incidents post to it\nthemselves: writ incident update.",
-		"  writ status show\n  writ status add Sign-in --group Accounts", a.statusShow(), a.statusAdd(), a.statusSet(), a.statusRetire(), a.statusPlan(), a.statusExtend(), a.statusBegin(), a.statusEnd(), a.statusCovers(), a.statusSubscribers(), a.statusExport())
+		"  writ status show\n  writ status add Sign-in --group Accounts", a.statusShow(), a.statusAdd(), a.statusSet(), a.statusRetire(), a.statusPlan(), a.statusExtend(), a.statusBegin(), a.statusEnd(), a.statusCovers(), a.statusSubscribers(), a.statusExport(), a.statusTemplate())
 }
 
 func (a *app) statusShow() *cobra.Command {

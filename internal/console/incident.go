@@ -43,6 +43,12 @@ type Incidents interface {
 	Attach(ctx context.Context, who actor.Actor, ref, name string, body []byte) (incident.Case, error)
 	Fetch(ctx context.Context, who actor.Actor, ref, id string) (incident.File, secret.Bytes, error)
 	AnswerReport(ctx context.Context, who actor.Actor, ref, report, text string) (incident.Case, error)
+	Draft(ctx context.Context, who actor.Actor, ref string, in incident.Wanted) (incident.Draft, error)
+	PreviewPost(ctx context.Context, who actor.Actor, ref string, p page.Post) (incident.Previews, error)
+	Texts(ctx context.Context, who actor.Actor) ([]incident.NoticeText, error)
+	TextVersions(ctx context.Context, who actor.Actor, kind, state string) ([]incident.NoticeText, error)
+	SetText(ctx context.Context, who actor.Actor, kind, state, body string, version int64) (incident.NoticeText, error)
+	ResetText(ctx context.Context, who actor.Actor, kind, state string, version int64) (incident.NoticeText, error)
 	ToldOtherwise(ctx context.Context, who actor.Actor, ref, team, how string) (incident.Case, error)
 	Breaches
 	Losses
@@ -60,7 +66,7 @@ func (c *Console) incidentRoutes(staff func(string, access.Action, string, web.H
 	note.Limit, learn.Limit = 256<<10, 256<<10
 	keep := staff("POST /-/console/incidents/{ref}/file", access.IncidentAct, atIncidents, c.attachToIncident)
 	keep.Limit = incident.FileLimit
-	return append(append(append(c.breachRoutes(staff), c.lossRoutes(staff)...), c.statusRoutes(staff)...), []web.Route{
+	return append(append(append(append(c.breachRoutes(staff), c.lossRoutes(staff)...), c.statusRoutes(staff)...), c.noticeRoutes(staff)...), []web.Route{
 		staff("GET /-/console/incidents", access.IncidentRead, atIncidents, c.showIncidents),
 		staff("POST /-/console/incidents", access.IncidentAct, atIncidents, c.declareIncident),
 		staff("GET /-/console/incidents/{ref}", access.IncidentRead, atIncidents, c.showIncident),
@@ -259,12 +265,7 @@ func (c *Console) roleIncident(r *http.Request, who actor.Actor, ref string, f f
 }
 
 func (c *Console) updateIncident(r *http.Request, who actor.Actor, ref string, f formValues) (incident.Case, string, error) {
-	now := c.Now()
-	p := page.Post{Title: f.get("title"), State: f.get("state"), Body: f.get("body"), Estimate: f.in(now, "estimate", time.Minute), Next: f.in(now, "next", time.Minute), Touched: map[string]string{}}
-	if id := f.get("component"); id != "" {
-		p.Touched[id] = f.get("is")
-	}
-	x, err := c.Incidents.Update(r.Context(), who, ref, p, 0)
+	x, err := c.Incidents.Update(r.Context(), who, ref, postOf(f, c.Now()), 0)
 	return x, "It stands on the status page.", err
 }
 

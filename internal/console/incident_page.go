@@ -108,19 +108,19 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 		p.Stands = append(p.Stands, incidentStand{x.Machine.Name, says, m})
 	}
 	may := c.Access.May(who, access.IncidentAct)
-	components, err := c.componentOptions(r)
+	with, err := c.fillingOf(r, who, v)
 	if err != nil {
 		return err
 	}
 	if n := v.Next(); n != nil {
-		p.Next = nextOf(v, *n, at, may, components)
+		p.Next = nextOf(v, *n, at, may, with)
 	}
 	p.Loss = c.lossOf(v, at, may, p.Next)
 	if p.Next == nil {
 		p.Next = followed(v.Practice, at, may)
 	}
 	if may {
-		p.Forms = otherForms(v, at, components)
+		p.Forms = otherForms(v, at, with)
 		if v.Open() {
 			p.Note = &web.Form{Action: at + "/note", Act: "Add the line", Quiet: true, Part: "note", Fields: []web.Field{{Name: "text", Label: "What happened, or what was decided", Type: "textarea", Rows: 3, Required: true}}}
 		}
@@ -153,7 +153,7 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 }
 
 // nextOf is the one thing to do, with its form.
-func nextOf(v incident.View, n incident.Way, at string, may bool, components []web.Option) *incidentNext {
+func nextOf(v incident.View, n incident.Way, at string, may bool, with filling) *incidentNext {
 	out := &incidentNext{Says: n.Step.Says, Who: n.Who, Due: n.Due, Unmet: n.Unmet}
 	for _, x := range v.Stands {
 		if slices.ContainsFunc(x.Ways, func(w incident.Way) bool { return w.Step.From == n.Step.From && w.Step.Event == n.Step.Event }) {
@@ -174,13 +174,13 @@ func nextOf(v incident.View, n incident.Way, at string, may bool, components []w
 		out.Form = &web.Form{Action: at + "/role", Act: "Take the role of " + roleWord(n.Step.Role), Hidden: []web.Pair{{Name: "role", Value: string(n.Step.Role)}}}
 		return out
 	}
-	f := formOf(v, n.Step, at, components)
+	f := formOf(v, n.Step, at, with)
 	out.Form = &f
 	return out
 }
 
 // formOf is the form of a step.
-func formOf(v incident.View, st engine.Step, at string, components []web.Option) web.Form {
+func formOf(v incident.View, st engine.Step, at string, with filling) web.Form {
 	f := web.Form{Act: st.Says, Part: "next-" + st.Event, Hidden: []web.Pair{{Name: "event", Value: st.Event}, {Name: "version", Value: strconv.FormatInt(v.Version, 10)}}}
 	days := func(label, hint string) web.Field {
 		return web.Field{Name: "days", Label: label, Mode: "numeric", Required: true, Max: 3, Complete: "off", Hint: hint}
@@ -190,7 +190,8 @@ func formOf(v incident.View, st engine.Step, at string, components []web.Option)
 	case "categorise":
 		f.Action, f.Fields = at+"/kind", kindFields(v)
 	case "post", "update", "finish", "publish-review", "retract":
-		f.Action, f.Fields = at+"/update", postFields(v, st.Event, components)
+		f.Action, f.Fields, f.Act = at+"/notice", postFields(v, st.Event, with), "Show how it will stand"
+		f.Other = &web.Link{Text: "Begin with another text", Href: at + "/notice?state=" + wordOfEvent(v, st.Event)}
 	case "propose", "approve-fix", "deploy", "plan", "replace":
 		f.Action = at + "/fix"
 		switch st.Event {
@@ -227,7 +228,7 @@ func kindFields(v incident.View) []web.Field {
 	return []web.Field{kind, bad, {Name: "public", Label: "A public notice is owed, whatever the kind", Type: "checkbox"}}
 }
 
-func postFields(v incident.View, event string, components []web.Option) []web.Field {
+func postFields(v incident.View, event string, with filling) []web.Field {
 	var out []web.Field
 	if len(v.Posts) == 0 {
 		out = append(out, web.Field{Name: "title", Label: "Title that the public reads", Required: true, Max: 120, Complete: "off"})
@@ -239,9 +240,9 @@ func postFields(v incident.View, event string, components []web.Option) []web.Fi
 			words.Options = append(words.Options, web.Option{Value: w, Text: page.Word(w), Chosen: len(v.Posts) > 0 && v.Posts[0].State == w})
 		}
 	}
-	notice := ""
-	if len(v.Posts) == 0 {
-		notice = v.Notice
+	notice := v.Notice
+	if len(v.Posts) > 0 || notice == "" {
+		notice = with.text(wordOfEvent(v, event))
 	}
 	out = append(out, words, web.Field{Name: "body", Value: notice, Label: "What it means for those who use the service, and what you do", Type: "textarea", Rows: 4, Required: true, Max: 4000, Hint: "No names, addresses or hosts. Everybody reads it, at once."})
 	if event == "post" || event == "update" {
@@ -252,25 +253,25 @@ func postFields(v incident.View, event string, components []web.Option) []web.Fi
 		out = append(out, returns,
 			web.Field{Name: "next", Label: "The next update comes in how many minutes", Mode: "numeric", Max: 5, Complete: "off", Value: "45", Hint: "The public reads this as a promise."})
 	}
-	if len(components) > 1 && event != "publish-review" {
+	if len(with.components) > 1 && event != "publish-review" {
 		is := web.Field{Name: "is", Label: "How that part is", Type: "select"}
 		for _, s := range page.States() {
 			is.Options = append(is.Options, web.Option{Value: s, Text: page.Word(s), Chosen: event != "finish" && event != "retract" && s == page.PartialOutage})
 		}
-		out = append(out, web.Field{Name: "component", Label: "Which part it concerns", Type: "select", Options: components}, is)
+		out = append(out, web.Field{Name: "component", Label: "Which part it concerns", Type: "select", Options: slices.Clone(with.components)}, is)
 	}
 	return out
 }
 
 // otherForms are all that can be done beside the next step, each folded away.
-func otherForms(v incident.View, at string, components []web.Option) (out []incidentForm) {
+func otherForms(v incident.View, at string, with filling) (out []incidentForm) {
 	next := v.Next()
 	for _, x := range v.Stands {
 		for _, w := range x.Ways {
 			if next != nil && w.Step.From == next.Step.From && w.Step.Event == next.Step.Event || !w.Mine || w.Step.Event == "draft" || lacks(w, "was-public") {
 				continue
 			}
-			f := formOf(v, w.Step, at, components)
+			f := formOf(v, w.Step, at, with)
 			f.Quiet, f.Part = true, string(x.Machine.Region)+"-"+w.Step.Event
 			f.Hidden = slices.DeleteFunc(f.Hidden, func(p web.Pair) bool { return p.Name == "version" })
 			out = append(out, incidentForm{x.Machine.Name + ": " + strings.ToLower(w.Step.Says[:1]) + w.Step.Says[1:], f})

@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"fmt"
+	"html"
 	"log/slog"
 	"net/url"
 	"regexp"
@@ -168,4 +169,74 @@ func TestReportsInTheConsole(t *testing.T) { // breaks: inc.categorise
 	w.post("dev", one+"/answer", url.Values{"report": {id}, "answer": {"Thanks"}}).want(422, "10 to 4,000 characters")
 	w.post("dev", one+"/answer", url.Values{"report": {id}, "answer": {"Thank you: it is mended."}}).want(303)
 	w.get("dev", one).want(200, "answered 2 Nov")
+}
+
+// A notice begins with the text of its kind and word, is seen as each channel will have it, and what was
+// seen is posted, to the second; without scripts.
+func TestNoticesInTheConsole(t *testing.T) { // breaks: inc.public-notice
+	w := newWorld(t)
+	const one, at = "/-/console/incidents/I-1", "/-/console/incidents/I-1/notice"
+	w.post("dev", "/-/console/status/parts", url.Values{"name": {"Sign-in"}}).want(303)
+	cs, err := w.status.Components(t.Context())
+	if err != nil || len(cs) != 1 {
+		t.Fatal(cs, err)
+	}
+	w.post("dev", "/-/console/incidents", url.Values{"title": {"Nobody can sign in"}}).want(303)
+	w.post("dev", one+"/step", url.Values{"event": {"acknowledge"}}).want(303)
+	w.post("dev", one+"/kind", url.Values{"kinds": {"usability"}, "severity": {"2"}}).want(303)
+	w.post("dev", one+"/role", url.Values{"role": {"communications"}}).want(303)
+	if body := w.get("dev", one).want(200, "there is trouble with {parts:components}: for some", "Show how it will stand").Body.String(); !strings.Contains(body, `href="`+at+`?state=investigating"`) {
+		t.Error("no way leads to another text")
+	}
+	w.get("emil", at).want(403)
+	w.get("dev", at+"?state=cloudy").want(404, "no text of that kind and word")
+	w.get("dev", at+"?kind=data-loss&state=identified").want(200, "data that was entered or changed since 2 November 2026", "Begin with this text")
+	w.get("dev", at+"?component="+cs[0].ID).want(200, "there is trouble with Sign-in: for some")
+	post := url.Values{"title": {"Sign-in fails"}, "state": {"investigating"}, "body": {"Trouble with {parts:components}."}, "next": {"45"}, "component": {cs[0].ID}, "is": {status.PartialOutage}}
+	if body := w.post("dev", at, post).want(422, "A place at character 14 is not filled", "Trouble with {parts:components}.").Body.String(); strings.Contains(body, "Post it") {
+		t.Error("an open place can be posted")
+	}
+	post.Set("body", "Ask joe@example.test about it.")
+	w.post("dev", at, post).want(200, "must not be public", "an e-mail address at character 19")
+	post.Set("body", "Some people cannot sign in.")
+	seen := w.post("dev", at, post).want(200, "How it will stand", "Letter to subscribers", "Webhook", "Some people cannot sign in.", "The next update comes by "+w.kit.Clock.Now().Add(45*time.Minute).UTC().Format("2 January 2006, 15:04 UTC"), "Post it").Body.String()
+	_, form, _ := strings.Cut(seen, `action="`+one+`/update"`)
+	form, _, _ = strings.Cut(form, "</form>")
+	hidden := url.Values{}
+	for _, m := range regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)">`).FindAllStringSubmatch(form, -1) {
+		hidden.Set(m[1], html.UnescapeString(m[2]))
+	}
+	says := "next by " + w.kit.Clock.Now().Add(45*time.Minute).UTC().Format("2 Jan 15:04 UTC")
+	w.kit.Clock.Advance(5 * time.Minute)
+	w.post("dev", one+"/update", hidden).want(303)
+	w.get("dev", one).want(200, says, "Some people cannot sign in.")
+	if cs, err := w.status.Components(t.Context()); err != nil || cs[0].State != status.PartialOutage {
+		t.Error(cs, err)
+	}
+}
+
+// The texts of notices are written by who may post, with their versions, and returned from.
+func TestTextsInTheConsole(t *testing.T) { // breaks: inc.public-notice
+	w := newWorld(t)
+	const at, one = "/-/console/status/texts", "/-/console/status/texts/usability/identified"
+	if body := w.get("dev", "/-/console/status").want(200, "From {starts:time} on we work on the service").Body.String(); !strings.Contains(body, `href="`+at+`"`) {
+		t.Error("no way leads to the texts")
+	}
+	if body := w.get("emil", at).want(200, "We know why there is trouble with {parts:components}").Body.String(); !strings.Contains(body, `href="`+one+`"`) {
+		t.Error("no way leads to a text")
+	}
+	if body := w.get("emil", one).want(200, "{since:time}", "when it began").Body.String(); strings.Contains(body, "Begin notices with this") {
+		t.Error("an auditor is offered to write one")
+	}
+	w.post("emil", one, url.Values{"body": {"Since {since:time} it is slow."}, "version": {"0"}}).want(403)
+	w.post("dev", one, url.Values{"body": {"Since {when:time} it is slow."}, "version": {"0"}}).want(422, "at character 7", "Since {when:time} it is slow.")
+	w.post("dev", one, url.Values{"body": {"Since {since:time} it is slow."}, "version": {"0"}}).want(303)
+	w.post("dev", one, url.Values{"body": {"Since {since:time} it is late."}, "version": {"0"}}).want(409, "at version 1")
+	w.get("dev", one).want(200, "Since {since:time} it is slow.", "Return to the shipped text")
+	w.get("dev", at).want(200, "version 1")
+	w.post("dev", one+"/reset", url.Values{"version": {"1"}}).want(303)
+	if body := w.get("dev", one).want(200, "the shipped text again").Body.String(); strings.Contains(body, "Return to the shipped text") {
+		t.Error("there is nothing to return to")
+	}
+	w.get("dev", at+"/usability/cloudy").want(404)
 }

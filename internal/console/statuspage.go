@@ -11,6 +11,7 @@ import (
 	"writ/internal/actor"
 	"writ/internal/fault"
 	page "writ/internal/incident/status"
+	"writ/internal/incident/wording"
 	"writ/internal/web"
 )
 
@@ -68,7 +69,7 @@ func (c *Console) statusPage(w http.ResponseWriter, r *http.Request, who actor.A
 		}
 		plans.Rows = append(plans.Rows, web.Row{Cells: []web.Cell{{Text: y.Title, Href: page.At + "#maintenance"}, {Mark: &m}, {At: y.Starts}, {At: y.Ends}, {Text: gate}}})
 	}
-	p := watchPage{Acts: []web.Link{{Text: "The page", Href: page.At}}, Tables: []web.Table{plans, parts}}
+	p := watchPage{Acts: []web.Link{{Text: "The page", Href: page.At}, {Text: "Texts of notices", Href: atTexts}}, Tables: []web.Table{plans, parts}}
 	if c.Access.May(who, access.IncidentAct) {
 		one := func(label string, os []web.Option) web.Field {
 			return web.Field{Name: "of", Label: label, Type: "select", Required: true, Options: os}
@@ -77,9 +78,13 @@ func (c *Console) statusPage(w http.ResponseWriter, r *http.Request, who actor.A
 		if len(unsaid) > 0 {
 			p.Forms = append(p.Forms, web.Form{Part: "begin", Action: atStatus + "/windows/begin", Act: "It may begin", Fields: []web.Field{one("Maintenance that waits for a word", unsaid)}})
 		}
+		begins, err := c.Incidents.TextVersions(r.Context(), who, wording.Maintenance, wording.Scheduled)
+		if err != nil {
+			return err
+		}
 		plan := web.Form{Part: "plan", Action: atStatus + "/windows", Act: "Announce it", Fault: failed, Fields: []web.Field{
 			{Name: "title", Label: "What is done", Required: true, Max: 120, Complete: "off", Hint: "The public reads it, and subscribers are told at once."},
-			{Name: "body", Label: "What it means for those who use the service", Type: "textarea", Rows: 3, Max: 4000},
+			{Name: "body", Label: "What it means for those who use the service", Type: "textarea", Rows: 3, Max: 4000, Value: begins[0].Body, Hint: "{starts:time} and {parts:components} are filled when it is announced."},
 			{Name: "starts", Label: "It begins in how many minutes", Mode: "numeric", Required: true, Max: 6, Complete: "off"},
 			{Name: "lasts", Label: "It lasts how many minutes", Mode: "numeric", Required: true, Max: 5, Complete: "off"},
 			{Name: "of", Label: "Which part it touches", Type: "select", Options: append([]web.Option{{Value: "", Text: "None of those listed"}}, each...)}}}

@@ -68,6 +68,15 @@ func (k *talker) incidents(t *testing.T) {
 	k.ask(t, "status", "end", plan.ID)
 	// An alarm of this machine may have begun one before.
 	one := decode[struct{ Ref string }](t, k.ask(t, "incident", "declare", "nobody can sign in", "--component", "Sign-in", "--since", "20m")).Ref
+	k.ask(t, "status", "template", "list")
+	if x := decode[struct{ Version int64 }](t, k.ask(t, "status", "template", "set", "usability", "identified", "--text", "Since {since:time} it is slow.")); x.Version != 1 {
+		t.Errorf("%+v", x)
+	}
+	must(t, 1, k.writ("status", "template", "set", "usability", "identified", "--text", "Since {since:number} it is slow."), "at character 7 is of the kind time")
+	k.ask(t, "status", "template", "reset", "usability", "identified")
+	k.ask(t, "status", "template", "show", "usability", "identified")
+	k.ask(t, "incident", "draft", one)
+	k.ask(t, "incident", "update", one, "Some people cannot sign in.", "--title", "Sign-in fails", "--preview")
 	k.ask(t, "incident", "list", "--open")
 	sheet := filepath.Join(t.TempDir(), "incidents.csv")
 	if err := os.WriteFile(sheet, []byte("id,title,status\nINC-1,Invoices are late,closed\n"), 0o600); err != nil {

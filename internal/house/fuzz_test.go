@@ -64,6 +64,7 @@ var fuzzed = map[string]string{
 	"parameters of incidents":         "internal/incident FuzzAPI",
 	"links of subscribers":            "internal/incident FuzzToken",
 	"texts of a calendar":             "internal/incident FuzzCalendar",
+	"texts of notices":                "internal/incident/wording FuzzParse",
 	"texts for everybody":             "internal/incident FuzzLeaks",
 	"sets of a breach":                "internal/incident/breach FuzzCheck",
 	"audits of databases":             "internal/incident/breach FuzzAudit",

@@ -10,6 +10,7 @@
 //	report from outside ─► the same; its words for who may act ─► a letter with the reference, an answer
 //	file of another tool ─► each line good, or none ─► a signal each, once
 //	gate's meter ─► threshold ─► parts of the page turn, an incident hears of it, C opens
+//	text of the kind and the word ─► places filled, or left open ─► seen on each channel ─► update
 //	update ─► a row and a job for each account elsewhere ─► posted │ rejected, unknown: a person posts and pastes
 //	step ─► facts from the rows ─► engine.Unmet ─► nothing: one change, one entry │ else 409 with each guard in words
 //	signal ─► a named point, backups kept, charts copied; severity 1 or 2 ─► nothing is deployed; resolved ─► all is free
@@ -47,7 +48,7 @@
 //
 // For: engineers, owners; a customer's team admins read their account. Read engine, status; then incident.go, case.go, step.go, facts.go;
 // declare.go, alarm.go, report.go, bring.go, sheet.go, impact.go, relapse.go, sort.go, role.go, link.go, note.go, file.go, keep.go, freeze.go, bundle.go,
-// public.go, publish.go, fix.go, fix_review.go, review.go, similar.go, lesson.go, waive.go, solo.go, deviation.go; clock.go,
+// text.go, draft.go, public.go, publish.go, fix.go, fix_review.go, review.go, similar.go, lesson.go, waive.go, solo.go, deviation.go; clock.go,
 // told.go, work.go; http.go, clauses.go. Of lost data: loss.go and the files beside it; drill.go,
 // drill_play.go, rehearse.go (a past incident once more). Of a breach: breach.go, breach_scope.go, breach_clock.go, breach_paper.go,
 // breach_letter.go, breach_send.go; breach_whose.go, breach_audit.go, breach_public.go, breach_rows.go, own.go.

@@ -68,8 +68,8 @@ func (s *Service) textRoutes(on func(pattern string, limit int64, h web.Handler,
 	return []web.Route{
 		on("GET "+texts, few, s.getTexts, web.Doc{Summary: "The texts that public notices begin with, and the places that they may have", Out: textsOut{}}),
 		on("GET "+one, few, s.getText, web.Doc{Summary: "The versions of one, the newest first", Out: versionsOut{}, Errors: []string{"text_unknown"}}),
-		on("PUT "+one, few, s.putTextOf, web.Doc{Summary: "Write another one", In: textIn{}, Out: textOut{}, Errors: []string{"text_unknown", "notice_text", "text_changed"}}),
-		on("DELETE "+one, few, s.deleteText, web.Doc{Summary: "Return to the one that comes with the build", In: resetIn{}, Out: textOut{}, Errors: []string{"text_unknown", "text_changed"}}),
+		on("PUT "+one, few, s.acting(s.putTextOf), web.Doc{Summary: "Write another one", In: textIn{}, Out: textOut{}, Errors: []string{"text_unknown", "notice_text", "text_changed"}}),
+		on("DELETE "+one, few, s.acting(s.deleteText), web.Doc{Summary: "Return to the one that comes with the build", In: resetIn{}, Out: textOut{}, Errors: []string{"text_unknown", "text_changed"}}),
 		on("GET /-/api/v1/incidents/{ref}/draft", few, s.getDraft, web.Doc{Summary: "A notice to begin with: the text of a kind and a word, filled from the incident", Query: []string{"kind", "state", "component", "estimate", "next"}, Out: draftOut{}, Errors: []string{"text_unknown", "drill_public"}}),
 		on("POST /-/api/v1/incidents/{ref}/preview", few, s.postPreview, web.Doc{Summary: "How an update would stand on each channel; nothing is posted", In: updateIn{}, Out: previewsOut{}, Errors: []string{"post_state", "post_body", "post_title", "drill_public"}}),
 	}

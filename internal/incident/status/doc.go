@@ -15,7 +15,7 @@
 // nothing else of this server does, and no cookie is read or set. A sealed server answers with
 // the copy in its folder.
 //
-// Refuses: an update without state or estimate; a text that holds an address, a name of a
+// Refuses: an update without state or estimate; a text with a place that nobody filled; a text that holds an address, a name of a
 // customer, a private host, a secret or a card number, unless two people have approved that
 // very text; a link that changes something when it is only opened.
 //
@@ -29,5 +29,5 @@
 // Tables: incident_status_*; the schema says who may export and erase each.
 //
 // For: everybody; communications. Read status.go, post.go, promise.go, guard.go, component.go, window.go, remind.go;
-// then page.go, wire.go, feed.go, ical.go; subscribe.go, subscriber.go, hook.go, notice.go, bounce.go, export.go, share.go, takeout.go; http.go, alone.go.
+// then page.go, wire.go, feed.go, ical.go; subscribe.go, subscriber.go, hook.go, notice.go, preview.go, bounce.go, export.go, share.go, takeout.go; http.go, alone.go.
 package status

@@ -32,6 +32,7 @@ type Place struct {
 	Says string // what it is filled with
 }
 
+// String is a place as it is written in a text: {since:time}.
 func (p Place) String() string { return "{" + p.Name + ":" + string(p.Kind) + "}" }
 
 // Places are all there are.
