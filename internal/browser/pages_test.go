@@ -194,6 +194,11 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "factor-resets", route: "GET " + desk + "/factor-resets", path: desk + "/factor-resets", words: "Ask for a reset", picture: true},
 		{name: "incidents", route: "GET " + desk + "/incidents", path: desk + "/incidents", words: "Nobody can sign in", picture: true},
 		{name: "incident", route: "GET " + desk + "/incidents/{ref}", path: desk + "/incidents/" + h.filled(t).ref, words: "How it stands", picture: true},
+		{name: "notice", route: "GET " + desk + "/incidents/{ref}/notice", path: desk + "/incidents/" + h.filled(t).ref + "/notice?state=identified", words: "Begin with another text", picture: true},
+		{name: "notice-seen", show: func(b *tab) {
+			b.open(desk + "/incidents/" + h.filled(t).ref + "/notice?state=identified")
+			b.press("Show how it will stand")
+		}, words: "Letter to subscribers", picture: true},
 		{name: "incident-loss", path: desk + "/incidents/" + h.filled(t).loss, words: "Lost data", picture: true},
 		{name: "incident-map", route: "GET " + desk + "/incidents/{ref}/map", path: desk + "/incidents/" + h.filled(t).ref + "/map", words: "drawn from the same tables", picture: true},
 		{name: "breach", route: "GET " + desk + "/incidents/{ref}/breach", path: desk + "/incidents/" + h.filled(t).breach + "/breach", words: "Times of the law", picture: true},
@@ -251,6 +256,8 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "meters", route: "GET " + desk + "/watch/meters", path: desk + "/watch/meters", words: "Jobs that wait", picture: true},
 		{name: "status-parts", route: "GET " + desk + "/status", path: desk + "/status", words: "Which part it touches", picture: true},
 		{name: "mutes", route: "GET " + desk + "/watch/mutes", path: desk + "/watch/mutes", words: "Let tickets wait then", picture: true},
+		{name: "notice-texts", route: "GET " + desk + "/status/texts", path: desk + "/status/texts", words: "Places in braces are filled", picture: true},
+		{name: "notice-text", route: "GET " + desk + "/status/texts/{kind}/{state}", path: desk + "/status/texts/usability/identified", words: "Begin notices with this", picture: true},
 		{name: "lessons", route: "GET " + desk + "/watch/lessons", path: desk + "/watch/lessons", words: "What each closed incident rested on", picture: true},
 		{name: "own-rule", route: "GET " + desk + "/watch/own/{id}", path: desk + "/watch/own/" + ownRule, words: "What it would have fired on", picture: true},
 		{name: "on-call", route: "GET " + desk + "/watch/oncall", path: desk + "/watch/oncall", words: "The weeks ahead", picture: true},
