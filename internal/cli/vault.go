@@ -21,7 +21,7 @@ come from standard input only, so that they stand in no list of processes and no
 		"  writ vault put /shop/db/password < password.txt\n  writ vault get /shop/db/password\n  writ vault list /shop\n  writ vault key create --path /shop --read-only",
 		append(a.deliverCommands(),
 			a.vaultPut(), a.vaultGet(), a.vaultList(), a.vaultHistory(), a.vaultRollback(), a.vaultDelete(), a.vaultSeen(), a.vaultGrant(), a.vaultKey(),
-			a.vaultKMS(), a.vaultMark(), a.vaultAbout(), a.vaultFind(), a.vaultDiff(),
+			a.vaultKMS(), a.vaultMark(), a.vaultAbout(), a.vaultPlant(), a.vaultFind(), a.vaultDiff(),
 			a.vaultItem(),
 			a.vaultRotate(), a.vaultShred(), a.vaultHold(), a.vaultKeys(),
 			a.vaultRotation(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -101,4 +102,39 @@ func (c *Console) sayAbout(w http.ResponseWriter, r *http.Request, who actor.Act
 		return c.secretPage(w, r, who, name, secretTries{about: err})
 	}
 	return c.done(w, r, paramHref(name)+"#about", "It is said, and recorded.")
+}
+
+// plantOf adds, for whoever may plant, whether nobody should read the parameter, and the form for it.
+func (c *Console) plantOf(ctx context.Context, who actor.Actor, name string, out *secretPage) error {
+	if !c.Access.May(who, access.VaultKeys) {
+		return nil
+	}
+	names, err := c.Vault.Planted(ctx, who)
+	if err != nil {
+		return err
+	}
+	out.Plant = &web.Form{Action: atSecrets + "/plant#plant", Act: "Plant it", Part: "plant", Quiet: true, Hidden: []web.Pair{{Name: "name", Value: name}}}
+	if slices.Contains(names, name) {
+		out.Facts = append(out.Facts, fact{Name: "Planted", Text: "yes: nobody should read it, and each read is a page"})
+		out.Plant.Act, out.Plant.Hidden = "Plant it no more", append(out.Plant.Hidden, web.Pair{Name: "remove", Value: "yes"})
+	}
+	return nil
+}
+
+// plantSecret marks a parameter that nobody should read, or takes the mark away.
+func (c *Console) plantSecret(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	f, err := web.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	name, said := f.Get("name"), "It is planted: whoever reads it from now on raises a page."
+	if f.Get("remove") == "" {
+		err = c.Vault.Plant(r.Context(), who, name)
+	} else {
+		said, err = "It is planted no more.", c.Vault.Unplant(r.Context(), who, name)
+	}
+	if err != nil {
+		return err
+	}
+	return c.done(w, r, paramHref(name)+"#plant", said)
 }

@@ -53,6 +53,7 @@ func (c *Console) vaultRoutes() []web.Route {
 		on("POST "+atSecrets+"/back", c.rollBack),
 		on("POST "+atSecrets+"/remove", c.removeSecret),
 		on("POST "+atSecrets+"/about", c.sayAbout),
+		on("POST "+atSecrets+"/plant", c.plantSecret),
 		on("GET /-/console/secrets/seen", c.showSeen),
 		on("GET /-/console/secrets/keys", c.showAccessKeys),
 		on("POST "+atAccessKeys, c.makeAccessKey),
@@ -129,6 +130,7 @@ type secretPage struct {
 	Rotation *rotationPart
 	ByHand   string // where a rotation is set up; "" = there is one, or no right
 	About    *web.Form
+	Plant    *web.Form
 }
 
 // secretTries are refusals of the forms on the page, and what was just revealed.
@@ -186,6 +188,9 @@ func (c *Console) secretPage(w http.ResponseWriter, r *http.Request, who actor.A
 		out.ByHand = atRotation + "/new?" + url.Values{"name": {p.Name}}.Encode()
 	}
 	if err := c.aboutOf(ctx, who, p.Name, writes, t.about, &out); err != nil {
+		return err
+	}
+	if err := c.plantOf(ctx, who, p.Name, &out); err != nil {
 		return err
 	}
 	if c.Access.May(who, access.VaultAudit) {

@@ -60,6 +60,30 @@ func TestParametersInTheConsole(t *testing.T) {
 	w.get("emil", at+"/seen?who=person/"+w.ids["dev"]).want(200, "There is none")
 }
 
+// Whoever manages keys plants a parameter that nobody should read; its page tells nobody else.
+func TestPlantedInTheConsole(t *testing.T) { // breaks: vault.access-logged
+	w := newWorld(t)
+	const at, show = "/-/console/secrets", "/-/console/secrets/show?name=%2Fbackup%2Froot"
+	name := url.Values{"name": {"/backup/root"}}
+	w.post("dev", at+"/plant", name).want(403)
+	w.post("ana", at+"/plant", name).want(303)
+	w.get("ana", show).want(200, "nobody should read it, and each read is a page", "Plant it no more")
+	for _, who := range []string{"dev", "emil"} {
+		if body := w.get(who, show).want(200).Body.String(); strings.Contains(body, "nobody should read") || strings.Contains(body, "A trap") {
+			t.Errorf("%s is told that it is planted", who)
+		}
+	}
+	w.post("dev", at+"/reveal", url.Values{"name": {"/backup/root"}, "reason": {"curious"}}).want(200)
+	w.settle()
+	if es, err := w.journal.List(t.Context(), journal.Query{Act: "vault.planted-read", Actor: w.ids["dev"]}); err != nil || len(es) != 1 {
+		t.Errorf("recorded %+v %v", es, err)
+	}
+	name.Set("remove", "yes")
+	w.post("dev", at+"/plant", name).want(403)
+	w.post("ana", at+"/plant", name).want(303)
+	w.get("ana", show).want(200, "raises a page. Plant it Who knows it")
+}
+
 // TestKeysAndGrantsInTheConsole: an owner makes an access key, shown once, and lends a path.
 func TestKeysAndGrantsInTheConsole(t *testing.T) {
 	w := newWorld(t)

@@ -47,6 +47,7 @@ var asks = map[string]access.Action{
 	"GET factor-resets": access.PeopleManage, "POST policy/dry-run": access.PolicyPropose,
 	"GET vault/params": access.VaultList, "GET vault/versions": access.VaultList, "POST vault/read": access.VaultRead, "POST vault/run": access.VaultRead,
 	"POST vault/params": access.VaultWrite, "POST vault/rollback": access.VaultWrite, "DELETE vault/params": access.VaultWrite,
+	"GET vault/planted": access.VaultKeys, "POST vault/planted": access.VaultKeys, "DELETE vault/planted": access.VaultKeys,
 	"GET vault/about": access.VaultList, "POST vault/about": access.VaultWrite, "GET vault/search": access.VaultList, "GET vault/diff": access.VaultRead, "POST vault/rollback-path": access.VaultWrite,
 	"GET vault/kms": access.VaultList, "POST vault/kms": access.VaultKeys, "POST vault/kms/{id}/state": access.VaultKeys, "POST vault/kms/{id}/alias": access.VaultKeys, "POST vault/kms/{id}/rotate": access.VaultKeys,
 	"GET vault/keys": access.VaultList, "POST vault/keys": access.VaultRead, "DELETE vault/keys/{id}": access.VaultKeys, "GET vault/seen": access.VaultAudit,

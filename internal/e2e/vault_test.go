@@ -30,6 +30,9 @@ func (k *talker) vault(t *testing.T) {
 	ana := decode[struct{ ID string }](t, k.ask(t, "user", "show", "ana@example.test")).ID
 	grant := decode[struct{ ID string }](t, k.ask(t, "vault", "grant", "give", "person/"+ana, "/shop", "reader", "--reason", "on call")).ID
 	k.ask(t, "vault", "grant", "list")
+	if got := decode[struct{ Names []string }](t, k.ask(t, "vault", "plant", "/backup/root")).Names; len(got) != 1 || got[0] != "/backup/root" {
+		t.Errorf("planted: %v", got)
+	}
 	k.ask(t, "vault", "grant", "end", grant)
 	key := decode[struct {
 		ID string `json:"access_key_id"`

@@ -41,6 +41,7 @@ type Impersonated struct {
 	Ticket  string    `class:"public"`
 	Until   time.Time `class:"public"`
 	Writes  bool      `class:"public"` // whether changing things was asked for
+	Asks    string    `class:"public"` // what the policy says of a reason: required, optional
 	reason  string
 }
 

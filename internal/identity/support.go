@@ -268,7 +268,7 @@ func (s *Service) commitLook(ctx context.Context, who actor.Actor, out *Looking,
 				return nil, err
 			}
 		}
-		return Impersonated{Support: l.ID, Staff: l.Staff, Person: l.Person, Team: l.Team, Ticket: l.Ticket, Until: l.Until, Writes: l.Asked, reason: l.Reason}, nil
+		return Impersonated{Support: l.ID, Staff: l.Staff, Person: l.Person, Team: l.Team, Ticket: l.Ticket, Until: l.Until, Writes: l.Asked, Asks: s.Rules.Get().LookReason, reason: l.Reason}, nil
 	})
 	if err != nil {
 		return fmt.Errorf("begin a look: %w", err)

@@ -117,7 +117,7 @@ func TestLook(t *testing.T) { // breaks: use.need-to-see
 		}
 
 		entries := kit.Recorded("identity.impersonated", "identity.support-ended")
-		if len(entries) != 3 {
+		if len(entries) != 3 || entries[0].Fields["asks"] != "required" || entries[0].Reason != why {
 			t.Fatalf("%+v", entries)
 		}
 		w.record.entries = []journal.Entry{{N: 41, Act: "identity.impersonated", Object: "support/" + l.id, Subject: l.customer}, {N: 42, Act: "identity.support-ended", Object: "support/" + l.id, Subject: l.customer}}
@@ -365,6 +365,9 @@ func TestLookWhereThePolicyAsksLess(t *testing.T) {
 	until := b.api(201, "POST", "support", map[string]any{"person": id, "reason": "", "ticket": "T-1"})["until"].(string)
 	if at, err := time.Parse(time.RFC3339, until); err != nil || at.Sub(w.kit.Clock.Now()) > time.Hour {
 		t.Errorf("until %s, now %s", until, w.kit.Clock.Now())
+	}
+	if es := w.kit.Recorded("identity.impersonated"); len(es) != 1 || es[0].Fields["asks"] != "optional" || es[0].Reason != "" {
+		t.Errorf("%+v", es)
 	}
 	w.quiet(email)
 	c := w.browser()

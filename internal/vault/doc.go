@@ -31,7 +31,7 @@
 // Tables: see schema; each says who may export and erase it.
 //
 // For: programs, engineers. Read vault.go, name.go, param.go, read.go, list.go, label.go,
-// grant.go, seen.go (who knows what), lifecycle.go, tend.go, key.go, fold.go. Children: sigv4 (signatures),
+// plant.go (what nobody should read), grant.go, seen.go (who knows what), lifecycle.go, tend.go, key.go, fold.go. Children: sigv4 (signatures),
 // aws (the address of the wires), ssm (parameters), kms (keys that programs encrypt with),
 // rotate (values that replace themselves).
 package vault

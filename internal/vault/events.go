@@ -57,6 +57,31 @@ func (e ParamsRead) About() ledger.About {
 	return a
 }
 
+// ParamPlanted is a parameter that nobody should read from now on, or one whose mark was taken away.
+type ParamPlanted struct {
+	Param   string `class:"public"`
+	Name    string `class:"public"`
+	Removed bool   `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e ParamPlanted) About() ledger.About {
+	return ledger.About{Name: "vault.param-planted", Clause: "vault.access-logged", Object: "param/" + e.Param}
+}
+
+// PlantedRead is a read of a parameter that nobody should read, beside the entry of the read itself.
+type PlantedRead struct {
+	Param     string `class:"public"`
+	Name      string `class:"public"`
+	Via       string `class:"public"`
+	AccessKey string `class:"public"`
+}
+
+// About implements ledger.Event.
+func (e PlantedRead) About() ledger.About {
+	return ledger.About{Name: "vault.planted-read", Clause: "vault.access-logged", Object: "param/" + e.Param}
+}
+
 // ParamDeleted is a parameter that is gone, with all its versions.
 type ParamDeleted struct {
 	Param   string `class:"public"`

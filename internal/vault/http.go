@@ -24,7 +24,7 @@ func (s *Service) Routes() []web.Route {
 		r.Tokens = false
 		return r
 	}
-	return slices.Concat(s.deliverRoutes(), aboutRoutes(s, on), []web.Route{
+	return slices.Concat(s.deliverRoutes(), aboutRoutes(s, on), plantRoutes(s, on), []web.Route{
 		on("GET "+v1+"params", s.getParams, web.Doc{Summary: "Names under a path, without values", Query: []string{"path", "after"}, Out: paramsOut{}, Errors: []string{"path_invalid", "outside_path"}}),
 		on("POST "+v1+"params", s.postParam, web.Doc{Summary: "Write a new version of a parameter", In: paramIn{}, Out: doneOut{}, Status: 201,
 			Errors: []string{"param_exists", "type_needed", "type_changed", "value_empty", "value_long", "pattern_mismatch"}}),

@@ -242,7 +242,7 @@ const (
 	countVersion = `SELECT COUNT(*) FROM vault_version WHERE param = $1 AND version = $2`
 	selectLabels = `SELECT label, version FROM vault_label WHERE param = $1`
 	putTag       = `INSERT INTO vault_tag (param, name, value) VALUES ($1, $2, $3) ON CONFLICT (param, name) DO UPDATE SET value = EXCLUDED.value`
-	dropTag      = `DELETE FROM vault_tag WHERE param = $1 AND name = $2`
-	countTags    = `SELECT COUNT(*) FROM vault_tag WHERE param = $1`
-	selectTags   = `SELECT name, value FROM vault_tag WHERE param = $1`
+	dropTag      = `DELETE FROM vault_tag WHERE param = $1 AND name = $2 AND name <> '` + plantedTag + `'`
+	countTags    = `SELECT COUNT(*) FROM vault_tag WHERE param = $1 AND name <> '` + plantedTag + `'`
+	selectTags   = `SELECT name, value FROM vault_tag WHERE param = $1 AND name <> '` + plantedTag + `'`
 )

@@ -77,6 +77,8 @@ type Value struct {
 	Sealed bool     // the value was not asked for decrypted: Text is empty
 	Origin int64    // version at which this value first came
 	Labels []string // of a history
+
+	planted bool // nobody should read it
 }
 
 // Put is the wish for a new version. Nil fields keep what the parameter has.
@@ -115,6 +117,11 @@ func (s *Service) Put(ctx context.Context, who actor.Actor, in Put) (Done, error
 	if err != nil {
 		return Done{}, err
 	}
+	return s.putAt(ctx, who, name, in)
+}
+
+// putAt is Put of somebody who may, by a name that was read.
+func (s *Service) putAt(ctx context.Context, who actor.Actor, name string, in Put) (Done, error) {
 	if in.Type == "" || in.Type == SecureString {
 		if err := s.knownKey(in.KeyID); err != nil {
 			return Done{}, err

@@ -169,7 +169,7 @@ type newest struct {
 
 // newestKept keeps what was read last, until somebody writes to parameters.
 func newestKept() *ledger.Memo[newest] {
-	return &ledger.Memo[newest]{Of: []string{"vault_param", "vault_version"}, Most: 1024}
+	return &ledger.Memo[newest]{Of: []string{"vault_param", "vault_version", "vault_tag"}, Most: 1024}
 }
 
 // unseal opens a value where it was asked for; a text of another type is never withheld.
@@ -207,6 +207,7 @@ func (s *Service) seen(ctx context.Context, who actor.Actor, how Read, vs ...Val
 	if len(vs) == 1 {
 		ev.Param = vs[0].ID
 	}
+	planted := plantedReads(who, vs)
 	_, err := s.change(ctx, who, func(tx *ledger.Tx) (ledger.Event, error) {
 		for _, v := range vs {
 			if v.Sealed {
@@ -215,6 +216,9 @@ func (s *Service) seen(ctx context.Context, who actor.Actor, how Read, vs ...Val
 			if err := s.Saw(ctx, tx, who, "param/"+v.ID, v.Origin); err != nil {
 				return nil, err
 			}
+		}
+		for _, r := range planted {
+			tx.Also(r)
 		}
 		return ev, nil
 	})
@@ -229,7 +233,7 @@ const maxPage = 50
 
 // versionDest is where a row of selectVersion goes.
 func (v *Value) versionDest() []any {
-	return []any{&v.Version, (*string)(&v.Type), &v.KeyID, &v.Tier, &v.DataType, &v.Pattern, &v.Description, lifecycleInto{&v.Lifecycle}, timeInto{&v.Changed}, &v.ChangedBy, &v.Origin}
+	return []any{&v.Version, (*string)(&v.Type), &v.KeyID, &v.Tier, &v.DataType, &v.Pattern, &v.Description, lifecycleInto{&v.Lifecycle}, timeInto{&v.Changed}, &v.ChangedBy, &v.Origin, &v.planted}
 }
 
 // Page is a place in a list that is read in parts: the last name or version seen.
@@ -317,7 +321,9 @@ func (s *Service) History(ctx context.Context, who actor.Actor, name string, how
 
 const (
 	versionOfLabel = `SELECT version FROM vault_label WHERE param = $1 AND label = $2`
-	selectVersion  = `SELECT version, type, key_id, tier, data_type, pattern, description, lifecycle, changed, changed_by, origin, value FROM vault_version WHERE param = $1`
-	selectNewest   = `SELECT p.id, v.version, v.type, v.key_id, v.tier, v.data_type, v.pattern, v.description, v.lifecycle, v.changed, v.changed_by, v.origin, v.value
+	selectVersion  = `SELECT version, type, key_id, tier, data_type, pattern, description, lifecycle, changed, changed_by, origin,
+		EXISTS (SELECT 1 FROM vault_tag t WHERE t.param = vault_version.param AND t.name = '` + plantedTag + `'), value FROM vault_version WHERE param = $1`
+	selectNewest = `SELECT p.id, v.version, v.type, v.key_id, v.tier, v.data_type, v.pattern, v.description, v.lifecycle, v.changed, v.changed_by, v.origin,
+		EXISTS (SELECT 1 FROM vault_tag t WHERE t.param = p.id AND t.name = '` + plantedTag + `'), v.value
 		FROM vault_param p JOIN vault_version v ON v.param = p.id AND v.version = p.version WHERE p.team = $1 AND p.name = $2`
 )

@@ -167,9 +167,20 @@ func dataRules() []Rule {
 			Next: "Know who did it and why: the entry names both.", Streams: []string{"journal.exported", "vault.export-taken", "identity.person-exported"}, By: byWhom, Quiet: time.Hour, fire: seen("vault.export-taken")},
 		{ID: "mass-delete", Part: Data, Severity: notify.Page, Clause: "data.crypto-erase", Title: "Very much is deleted", Says: "30 people erased, or parameters or items deleted, by one actor in an hour",
 			Next: "If nobody meant it, close the gate (writ gateway freeze on) and see what is gone before more goes.", Streams: []string{"identity.person-erased", "vault.param-deleted", "vault.item-erased", "vault.item-deleted"}, By: byWhom, Over: 30, Within: time.Hour, fire: often("vault.param-deleted")},
+		{ID: "staff-view-without-reason", Part: Data, Severity: notify.Page, Clause: "use.need-to-see", Title: "Staff looked at a customer without a reason", Says: "A look began without the reason that the policy wants, or without a ticket",
+			Next: "No such look can begin: somebody went around what refuses it. End the sessions of who looked, ask what for, and tell the customer.", Streams: []string{"identity.impersonated"}, If: only(unexplained), By: byObject, Quiet: 24 * time.Hour, fire: seen("identity.impersonated", "asks", "required", "ticket", "T-1")},
+		{ID: "canary-secret-read", Part: Data, Severity: notify.Page, Clause: secrets, Title: "Somebody read a secret that nobody should", Says: "A planted parameter was read: no program needs it, so whoever asks for it looks around",
+			Next: "The entry says who, and by which access key: end the key and the sessions now (Secrets, People), then see what else they read (Record).", Streams: []string{"vault.planted-read"}, By: byWhom, Quiet: time.Hour, fire: seen("vault.planted-read", "param", "p")},
 		{ID: "rotation-failed", Part: Recovery, Severity: notify.Ticket, Clause: "crypto.key-rotation", Title: "A secret was not replaced", Says: "A step of a rotation failed; the former value is in use",
 			Next: "writ vault rotation list says what to do.", Streams: []string{"vault.rotation-failed"}, By: byObject, Quiet: 24 * time.Hour, Ends: []string{"vault.secret-rotated"}, fire: seen("vault.rotation-failed", "code", "unreachable")},
 	}
+}
+
+// unexplained reports whether a look has no ticket, or not the reason that the policy wants. What
+// the reason says is hidden here; that there is one is not.
+func unexplained(e *journal.Entry) bool { // clause: use.need-to-see
+	reason := slices.ContainsFunc(e.Fields, func(f journal.Field) bool { return f.Name == "reason" })
+	return text(e, "ticket") == "" || !reason && text(e, "asks") != "optional"
 }
 
 func trustRules() []Rule {
