@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"writ/internal/actor"
@@ -96,12 +97,13 @@ func (c WatchConf) check(bad func(key, got, want string) error) error {
 
 // watching are the parts that notice, and that tell people.
 type watching struct {
-	notify *notify.Service
-	watch  *watch.Service
-	feed   *feed.Service
-	spend  *spend.Service
-	rota   *rota.Service
-	open   listen.Count // connections of the public door
+	notify    *notify.Service
+	watch     *watch.Service
+	elsewhere elsewhere
+	feed      *feed.Service
+	spend     *spend.Service
+	rota      *rota.Service
+	open      listen.Count // connections of the public door
 }
 
 // Notify is the kit that tells people, for the demo's second way.
@@ -148,6 +150,7 @@ func (a *App) buildWatch() (err error) {
 	a.watch, err = watch.New(watch.Deps{Slack: slack, DB: a.db, Keys: a.ring, Access: a.access, Notify: a.notify, Rules: clause.NewLive[watch.Rules](a.now), Audience: a.audience, Origin: a.config.Origin(), Company: company,
 		Folders: map[string]string{"data": a.dir}, Zone: time.Local, Sources: append(a.spending(), []watch.Source{
 			{Name: "database", Every: 30 * time.Second, Read: a.readDatabase},
+			{Name: "clock", Every: time.Minute, Read: a.readClock},
 			{Name: "queue", Every: time.Minute, Read: a.readQueue},
 			{Name: "journal", Every: 30 * time.Second, Read: a.readJournal},
 			{Name: "certificate", Every: time.Hour, Read: a.readCertificate},
@@ -229,6 +232,7 @@ func (a *App) outside() func(ctx context.Context) error { // clause: mon.alarms
 			return errors.New("the address cannot be asked for")
 		}
 		r.Header.Set("User-Agent", "Writ")
+		before := a.now()
 		resp, err := client.Do(r)
 		if err != nil {
 			var u *url.Error
@@ -241,9 +245,43 @@ func (a *App) outside() func(ctx context.Context) error { // clause: mon.alarms
 		if resp.StatusCode < 200 || resp.StatusCode > 299 {
 			return fmt.Errorf("the answer was %d", resp.StatusCode)
 		}
+		if said, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+			a.elsewhere.note(before, said, a.now())
+		}
 		return nil
 	}
 }
+
+// elsewhere is a clock outside, as an answer told it.
+type elsewhere struct {
+	mu  sync.Mutex
+	at  time.Time
+	off time.Duration
+}
+
+// note takes a time that was told to the second between two moments of this clock. It is as far off as
+// neither that second nor the way explains.
+func (e *elsewhere) note(before, said, after time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.at, e.off = after, max(before.Sub(said)-time.Second, said.Sub(after), 0)
+}
+
+// lately is for how long what a clock outside told stands; it is asked each minute.
+const lately = 5 * time.Minute
+
+// readClock compares this clock with one outside, where somebody there is told that the server
+// watches. That of the database is read with it.
+func (a *App) readClock(context.Context) ([]watch.Reading, error) { // clause: mon.alarms
+	a.elsewhere.mu.Lock()
+	defer a.elsewhere.mu.Unlock()
+	if a.elsewhere.at.IsZero() || a.now().Sub(a.elsewhere.at) > lately {
+		return nil, nil
+	}
+	return []watch.Reading{{Meter: clockOff, Label: "outside", Value: a.elsewhere.off.Seconds()}}, nil
+}
+
+const clockOff = "host.clock-off"
 
 // inMaintenance reports whether the application is closed on purpose.
 func (a *App) inMaintenance() bool {
@@ -359,6 +397,9 @@ func (a *App) readDatabase(ctx context.Context) ([]watch.Reading, error) { // cl
 	}
 	if h.Dead != nil {
 		out = append(out, watch.Reading{Meter: "db.dead", Value: *h.Dead})
+	}
+	if h.Clock != nil {
+		out = append(out, watch.Reading{Meter: clockOff, Label: "database", Value: h.Clock.Seconds()})
 	}
 	for _, r := range h.Replicas {
 		out = append(out, watch.Reading{Meter: "db.lag", Label: r.Name, Value: r.Lag.Seconds()}, watch.Reading{Meter: "db.lag-bytes", Label: r.Name, Value: float64(r.Bytes)})

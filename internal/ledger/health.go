@@ -23,6 +23,9 @@ type Health struct {
 	Waiting  *int64         // locks that somebody waits for
 	Dead     *float64       // percent of rows that are dead, of the table with the most of 10,000 and more
 	Replicas []Replica
+	// Clock is how far this process's clock is from PostgreSQL's at least: what the way there and back
+	// may explain is left out. nil = the database has this machine's clock, and says nothing of it.
+	Clock *time.Duration
 }
 
 // Replica is one that follows PostgreSQL.
@@ -119,6 +122,16 @@ func (p *pg) health(ctx context.Context, h *Health) error {
 		age := time.Duration(archived.Float64 * float64(time.Second))
 		h.Archive = &age
 	}
+	var theirs time.Time
+	var elsewhere bool
+	before := p.db.now()
+	if err := p.read.QueryRowContext(ctx, pgClock).Scan(&theirs, &elsewhere); err != nil {
+		return mapError(err)
+	}
+	if elsewhere {
+		off := max(before.Sub(theirs), theirs.Sub(p.db.now()), 0)
+		h.Clock = &off
+	}
 	rows, err := p.read.QueryContext(ctx, pgReplicas)
 	if err != nil {
 		return mapError(err)
@@ -143,6 +156,7 @@ current_setting('max_connections')::bigint - current_setting('superuser_reserved
 (SELECT MAX(100.0 * n_dead_tup / (n_live_tup + n_dead_tup))::float8 FROM pg_stat_user_tables WHERE n_live_tup + n_dead_tup >= 10000),
 current_setting('archive_mode') <> 'off',
 (SELECT date_part('epoch', clock_timestamp() - COALESCE(last_archived_time, stats_reset)) FROM pg_stat_archiver)`
+	pgClock    = `SELECT clock_timestamp(), COALESCE(inet_server_addr() <> inet_client_addr(), FALSE)` // both are NULL through a socket
 	pgReplicas = `SELECT COALESCE(NULLIF(application_name, ''), 'replica'), COALESCE(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0)::bigint, COALESCE(date_part('epoch', replay_lag), 0)
 FROM pg_stat_replication WHERE NOT pg_is_in_recovery() AND state = 'streaming' ORDER BY 1`
 )

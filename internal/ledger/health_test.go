@@ -2,11 +2,14 @@ package ledger_test
 
 import (
 	"context"
+	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"writ/internal/ledger"
 	"writ/internal/ledger/ledgertest"
+	"writ/internal/pgtest"
 )
 
 // The database says how it is: how long commits take, and how much of its connections is used; what
@@ -83,4 +86,76 @@ func TestHealthSeesWhoWaits(t *testing.T) {
 			t.Error("nobody seems to wait")
 		}
 	})
+}
+
+// A replica that follows is seen, and so is how far it is behind when it stops to replay; of a
+// database on another machine it is known how far the clocks are apart.
+func TestHealthWithAReplica(t *testing.T) {
+	pair := pgtest.Following(t)
+	clock := &atomic.Int64{} // how far ahead the process's clock is
+	open := func(url string) *ledger.DB {
+		db, err := ledger.Open(t.Context(), ledger.Config{URL: url, Keys: ledgertest.Open(t).Ring, Now: func() time.Time { return time.Now().Add(time.Duration(clock.Load())) }, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		return db
+	}
+	db := open(pair.Net())
+	until := func(what string, ok func(h ledger.Health) bool) ledger.Health {
+		t.Helper()
+		var h ledger.Health
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			var err error
+			if h, err = db.Health(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if ok(h) {
+				return h
+			}
+		}
+		t.Fatalf("%s: %+v", what, h)
+		return h
+	}
+	write := func() {
+		t.Helper()
+		if err := db.Quiet(t.Context(), ledger.WatchState, func(tx *ledger.Tx) error {
+			_, err := tx.Exec(context.Background(), `SELECT pg_logical_emit_message(true, 'test', repeat('x', 100000))`)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write()
+	until("caught up", func(h ledger.Health) bool {
+		return len(h.Replicas) == 1 && h.Replicas[0].Name == "standby" && h.Replicas[0].Bytes == 0 && h.Replicas[0].Lag < time.Second
+	})
+	pair.Hold(t)
+	released := false
+	defer func() {
+		if !released {
+			pair.Release(t)
+		}
+	}()
+	write()
+	until("behind", func(h ledger.Health) bool {
+		return len(h.Replicas) == 1 && h.Replicas[0].Bytes >= 100_000 && h.Replicas[0].Lag > 2*time.Second
+	})
+	pair.Release(t)
+	released = true
+	until("caught up again", func(h ledger.Health) bool { return h.Replicas[0].Bytes == 0 && h.Replicas[0].Lag < time.Second })
+
+	if h := until("a clock", func(h ledger.Health) bool { return h.Clock != nil }); *h.Clock > time.Second {
+		t.Errorf("one clock is %v apart", *h.Clock)
+	}
+	for _, ahead := range []time.Duration{time.Minute, -time.Minute} {
+		clock.Store(int64(ahead))
+		if h := until("a clock", func(h ledger.Health) bool { return h.Clock != nil }); *h.Clock < 30*time.Second || *h.Clock > time.Minute {
+			t.Errorf("%v ahead: %v", ahead, *h.Clock)
+		}
+	}
+	near := open(pair.Primary())
+	if h, err := near.Health(t.Context()); err != nil || h.Clock != nil {
+		t.Errorf("through a socket: %+v %v", h, err)
+	}
 }

@@ -40,7 +40,10 @@ var errAbsent = errors.New("no PostgreSQL binaries in /usr/lib/postgresql/*/bin 
 var shared = sync.OnceValues(start)
 
 // cluster is a running server, reached through the socket in its folder.
-type cluster struct{ folder string }
+type cluster struct {
+	folder string
+	port   int // of its socket; 0 = the usual one
+}
 
 // URL returns the address of a fresh, empty database for t, in the form
 // postgres://writ@/NAME?host=FOLDER. The database is dropped when t ends. Where
@@ -72,8 +75,11 @@ func URL(t testing.TB) string {
 func Available() bool { _, err := binaries(); return err == nil }
 
 func (c *cluster) url(database string) string {
-	u := url.URL{Scheme: "postgres", User: url.User("writ"), Path: "/" + database,
-		RawQuery: url.Values{"host": {c.folder}}.Encode()}
+	q := url.Values{"host": {c.folder}}
+	if c.port > 0 {
+		q.Set("port", strconv.Itoa(c.port))
+	}
+	u := url.URL{Scheme: "postgres", User: url.User("writ"), Path: "/" + database, RawQuery: q.Encode()}
 	return u.String()
 }
 
@@ -89,8 +95,18 @@ func (c *cluster) exec(statement string) error {
 	return errors.Join(err, db.Close())
 }
 
-// start makes a cluster and waits until it answers.
+// start makes a cluster.
 func start() (*cluster, error) {
+	return begin(func(bin, folder string, attr *syscall.SysProcAttr) error {
+		if err := initialise(bin, folder, attr); err != nil {
+			return err
+		}
+		return launch(bin, folder, attr)
+	}, 0)
+}
+
+// begin makes a folder, has a server started in it, and waits until it answers.
+func begin(run func(bin, folder string, attr *syscall.SysProcAttr) error, port int) (*cluster, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -103,13 +119,10 @@ func start() (*cluster, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
-	if err := initialise(bin, folder, attr); err != nil {
+	if err := run(bin, folder, attr); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
-	if err := launch(bin, folder, attr); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(folder))
-	}
-	c := &cluster{folder: folder}
+	c := &cluster{folder, port}
 	if err := c.await(30 * time.Second); err != nil {
 		log, _ := os.ReadFile(filepath.Join(folder, "log"))
 		return nil, fmt.Errorf("%w; the server said: %s", err, log)
@@ -128,17 +141,18 @@ func initialise(bin, folder string, attr *syscall.SysProcAttr) error {
 }
 
 // watch runs the server until standard input ends, then stops it and removes the folder.
-const watch = `"$1/postgres" -D "$2/d" -k "$2" -c listen_addresses= -c fsync=off -c full_page_writes=off ` +
-	`-c synchronous_commit=off -c shared_buffers=16MB -c max_connections=200 & ` +
-	`server=$!; read -r _; kill -INT $server; wait $server; cd /; rm -rf "$2"`
+const watch = `bin=$1; folder=$2; shift 2; "$bin/postgres" -D "$folder/d" -k "$folder" -c listen_addresses= -c fsync=off -c full_page_writes=off ` +
+	`-c synchronous_commit=off -c shared_buffers=16MB -c max_connections=200 "$@" & ` +
+	`server=$!; read -r _; kill -INT $server; wait $server; cd /; rm -rf "$folder"`
 
-func launch(bin, folder string, attr *syscall.SysProcAttr) error {
+// launch starts a server; settings are of the form -c NAME=VALUE.
+func launch(bin, folder string, attr *syscall.SysProcAttr, settings ...string) error {
 	log, err := os.OpenFile(filepath.Join(folder, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command("/bin/sh", "-c", watch, "sh", bin, folder)
+	cmd := exec.Command("/bin/sh", append([]string{"-c", watch, "sh", bin, folder}, settings...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = folder, log, log, attr
 	// The write end stays open, referenced by cmd, until this process is gone.
 	if _, err := cmd.StdinPipe(); err != nil {

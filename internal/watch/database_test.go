@@ -2,6 +2,7 @@ package watch_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestDatabaseRules(t *testing.T) { // breaks: mon.load
 		return ""
 	}
 	unbound := func() (out []string) {
-		for _, id := range []string{"fsync-slow", "conn-saturation", "replication-lag", "replication-far", "replication-late", "wal-archive-late"} {
+		for _, id := range []string{"fsync-slow", "conn-saturation", "replication-lag", "replication-far", "replication-late", "wal-archive-late", "clock-offset"} {
 			if strings.HasPrefix(says(id), "Unbound") {
 				out = append(out, id)
 			}
@@ -37,14 +38,20 @@ func TestDatabaseRules(t *testing.T) { // breaks: mon.load
 		return out
 	}
 	must(t, w.s.Sample(t.Context()))
-	if got := strings.Join(unbound(), " "); got != "replication-lag replication-far replication-late wal-archive-late" {
+	if got := strings.Join(unbound(), " "); got != "replication-lag replication-far replication-late wal-archive-late clock-offset" {
 		t.Errorf("unbound: %s", got)
 	}
 	lag = []watch.Reading{{Meter: "db.lag", Label: "standby", Value: 1}, {Meter: "db.lag-bytes", Label: "standby", Value: 1}}
 	w.Clock.Advance(10 * time.Second)
 	must(t, w.s.Sample(t.Context()))
-	if got := strings.Join(unbound(), " "); got != "wal-archive-late" {
+	if got := strings.Join(unbound(), " "); got != "wal-archive-late clock-offset" {
 		t.Errorf("with a replica, unbound: %s", got)
+	}
+	lag = []watch.Reading{{Meter: "host.clock-off", Label: "database", Value: 0.1}}
+	w.Clock.Advance(10 * time.Second)
+	must(t, w.s.Sample(t.Context()))
+	if got := unbound(); slices.Contains(got, "clock-offset") {
+		t.Errorf("with a clock elsewhere, unbound: %s", got)
 	}
 	for rule, c := range map[string]struct {
 		meter    string
@@ -56,6 +63,7 @@ func TestDatabaseRules(t *testing.T) { // breaks: mon.load
 		"replication-late": {"db.lag", 60, 61, 0},
 		"replication-far":  {"db.lag-bytes", 64 << 20, 64<<20 + 1, time.Minute},
 		"wal-archive-late": {"db.archive", 300, 301, 0},
+		"clock-offset":     {"host.clock-off", 1, 1.1, 2 * time.Minute},
 	} {
 		w.judge(c.meter, "x", c.at)
 		w.on(c.hold + time.Second)

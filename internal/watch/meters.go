@@ -70,6 +70,7 @@ func Meters() []series.Meter {
 		level("host.cpu", "%", "Time that the processors were busy"), level("host.pressure", "%", "Time that some task waited"), level("host.memory", "%", "Memory in use"),
 		level("host.disk", "%", "Disks in use"), level("process.files", "%", "Open files of those this process may have"), level("process.tasks", "", "Tasks under way in this process"),
 		level("db.connections", "%", "Connections in use, of the database, this process and the gate"), level("db.commit", "ms", "Within which 99 of 100 commits were done"), level("db.log", "bytes", "The database's log that waits to be moved into its file"),
+		level(clockOff, "s", "How far the clock is from clocks elsewhere, at least"),
 		level(lagOf, "s", "How far replicas are behind"), level(lagBytes, "bytes", "What replicas have not replayed"), level(archiveAge, "s", "Since the database's log was last archived"), level("db.waiting", "", "Locks that a change waits for"), level("db.dead", "%", "Dead rows of the table that has the most"),
 		level("queue.overdue", "s", "How late queued work is"), level("journal.waiting", "s", "How long entries wait for their number"), level("watch.behind", "", "Entries that watch has not looked at"),
 		level(latency, "ms", "How long a heartbeat takes from its reading to the end of an alarm's way"),

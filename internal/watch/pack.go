@@ -20,6 +20,7 @@ const (
 	secrets     = "vault.access-logged"
 
 	lagOf, lagBytes, archiveAge = "db.lag", "db.lag-bytes", "db.archive"
+	clockOff                    = "host.clock-off"
 )
 
 // Pack is the rules that are there from the first start, in the order in which people read
@@ -95,6 +96,8 @@ func serviceRules() []Rule {
 			Next: "The entry says why; the present one is in use until it ends.", Streams: []string{"gateway.certificate-refused"}, By: byObject, Quiet: 24 * time.Hour, Ends: []string{"gateway.certificate-renewed"}, fire: seen("gateway.certificate-refused")},
 		{ID: pushedRule, Part: Traffic, Severity: notify.Ticket, Clause: alarms, Title: "Another system raised an alert", Says: "An alert was pushed by Prometheus, Grafana or amtool",
 			Next: "Its labels say what it is about.", Reads: "pushed", Above: 0, Clear: 0, Quiet: 5 * m, fire: reads("")},
+		{ID: "clock-offset", Part: Traffic, Severity: notify.Ticket, Clause: alarms, Title: "The clock is wrong", Says: "More than a second apart from a clock elsewhere, for two minutes: that of the database's machine, or of whoever is told outside",
+			Next: "The label says whose clock it was compared with. See whether time is kept by a server (timedatectl), here and there; links, codes and sessions end by this clock.", Reads: clockOff, Above: 1, Clear: 0.5, For: 2 * m, fire: reads("database")},
 		{ID: "clock-step", Part: Traffic, Severity: notify.Ticket, Clause: alarms, Title: "The clock jumped", Says: "The clock moved by more than two seconds against the time that went by",
 			Next: "See whether time is kept by a server (timedatectl); links and sessions end by this clock.", Reads: "host.clock", Above: 2, Clear: 1, fire: reads("")},
 	}

@@ -178,10 +178,11 @@ func (r *Rule) judges(v float64) (bad, good bool) {
 	return v > r.Above, v <= r.Clear
 }
 
-// noReadings says of readings that not every database has why their rules see nothing.
+// noReadings says of readings that not every server has why their rules see nothing.
 var noReadings = map[string]string{
 	lagOf:      "Unbound: no replica follows the database. With one: ",
 	lagBytes:   "Unbound: no replica follows the database. With one: ",
+	clockOff:   "Unbound: this machine's own clock is the only one that is read, and a clock cannot know how wrong it is. With PostgreSQL on another machine, or an address outside that is told (watch.heartbeat_url): ",
 	archiveAge: "Unbound: the database archives no log. With archive_mode: ",
 }
 
