@@ -258,10 +258,13 @@ func (a *app) watchClose() *cobra.Command {
 }
 
 func (a *app) watchRules() *cobra.Command {
-	return &cobra.Command{
+	var bounds bool
+	c := &cobra.Command{
 		Use: "rules", Short: "List the rules, and how they did",
-		Long:    "Lists every rule with its condition, when it last fired, and its precision: how many of the last verdicts on it were true or benign.",
-		Example: "  writ watch rules", Args: cobra.NoArgs,
+		Long: `Lists every rule with its condition, when it last fired, and its precision: how many of the last verdicts on
+it were true or benign. With --bounds, at which numbers and times rules fire, where each comes from, and what else the
+policy may say (bounds of mon.alarms).`,
+		Example: "  writ watch rules\n  writ watch rules --bounds", Args: cobra.NoArgs,
 		RunE: run(func(c *cobra.Command, _ []string) error {
 			return a.watchCall(c, http.MethodGet, "rules", nil, func(raw json.RawMessage) error {
 				var out struct {
@@ -270,10 +273,20 @@ func (a *app) watchRules() *cobra.Command {
 						Fired                    time.Time
 						Open, Verdicts           int64
 						Precision                float64
+						Bounds                   []struct{ Name, Value, From, Shipped, Least, Most string }
 					}
 				}
 				if err := decode(raw, &out); err != nil {
 					return err
+				}
+				if bounds {
+					t := newTable(a.out, "BOUND", "VALUE", "FROM", "SHIPPED", "MAY BE")
+					for _, r := range out.Rules {
+						for _, b := range r.Bounds {
+							t.row(r.ID+" "+b.Name, b.Value, b.From, b.Shipped, b.Least+" to "+b.Most)
+						}
+					}
+					return t.flush()
 				}
 				t := newTable(a.out, "RULE", "PART", "SEVERITY", "FIRES AT", "OPEN", "LAST", "PRECISION")
 				for _, r := range out.Rules {
@@ -290,6 +303,8 @@ func (a *app) watchRules() *cobra.Command {
 			})
 		}),
 	}
+	c.Flags().BoolVar(&bounds, "bounds", false, "list the numbers and times at which they fire")
+	return c
 }
 
 func (a *app) watchFire() *cobra.Command {

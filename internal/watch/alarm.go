@@ -188,7 +188,7 @@ func (s *Service) fired(ctx context.Context, tx *ledger.Tx, id string, r *Rule, 
 	if _, err := tx.Exec(ctx, ruleFired, r.ID, us(tx.Now())); err != nil {
 		return nil, err
 	}
-	return []ledger.Event{AlarmOpened{Alarm: id, Rule: r.ID, Severity: r.Severity, Version: r.version(), Ground: ground, Test: test, clause: r.Clause}}, s.happened(ctx, tx, id, "fired", "writ/watch")
+	return []ledger.Event{AlarmOpened{Alarm: id, Rule: r.ID, Severity: r.Severity, Version: r.version(), Bounds: r.tuned, Ground: ground, Test: test, clause: r.Clause}}, s.happened(ctx, tx, id, "fired", "writ/watch")
 }
 
 func (s *Service) witness(ctx context.Context, tx *ledger.Tx, id string, entries []int64) error {
@@ -376,7 +376,7 @@ func (s *Service) Close(ctx context.Context, who actor.Actor, id, verdict, note 
 // Known is an alarm and its rule, for another part of the server.
 func (s *Service) Known(ctx context.Context, id string) (Alarm, Rule, error) {
 	a, err := s.one(ctx, s.DB, id)
-	if r := index().byID[a.Rule]; r != nil {
+	if r := s.pack().byID[a.Rule]; r != nil {
 		return a, *r, err
 	}
 	return a, Rule{Title: a.Rule}, err
@@ -445,8 +445,11 @@ type indexed struct {
 	reads   map[string][]*Rule
 }
 
-var index = sync.OnceValue(func() *indexed {
-	x := &indexed{all: Pack(), byID: map[string]*Rule{}, streams: map[string][]*Rule{}, reads: map[string][]*Rule{}}
+// index are the rules as shipped.
+var index = sync.OnceValue(func() *indexed { return indexOf(Pack()) })
+
+func indexOf(rules []Rule) *indexed {
+	x := &indexed{all: rules, byID: map[string]*Rule{}, streams: map[string][]*Rule{}, reads: map[string][]*Rule{}}
 	for i := range x.all {
 		r := &x.all[i]
 		x.byID[r.ID] = r
@@ -458,7 +461,7 @@ var index = sync.OnceValue(func() *indexed {
 		}
 	}
 	return x
-})
+}
 
 const (
 	alarmColumns = `id, rule, fingerprint, labels, severity, clause, part, state, test, silenced, opened, fired, seen, due, ends, told, level, acked_by, acked_until, cleared, closed, verdict, flaps, count, value, inhibited, flap_from, flap_hour, flapping, ground`

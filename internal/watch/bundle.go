@@ -107,7 +107,7 @@ func (s *Service) gatherAlarm(ctx context.Context, a *Alarm, also []int64) (b bu
 		Stands: bundledLife{a.Severity, a.Labels, a.State, a.Fired, a.Value, a.Count, a.Verdict}}
 	files = map[string][]byte{}
 	q := &question{about: b.About}
-	if r := index().byID[a.Rule]; r != nil {
+	if r := s.pack().byID[a.Rule]; r != nil {
 		f := r.form()
 		q.rule, b.Form, b.Says = r, &f, r.Says
 	} else if err := s.gatherOwn(ctx, a.Rule, text(&opened[0], "version"), q, &b, files); err != nil {
@@ -277,7 +277,7 @@ func Asked(v verify.Alarm) (says string, err error) {
 		if q.unit.head.ID != b.Rule {
 			return "", errors.New("rule.yaml is another rule")
 		}
-	} else if q.rule = index().byID[b.Rule]; q.rule == nil || q.rule.version() != text(&o, "version") {
+	} else if q.rule = shippedWith(b.Rule, &o); q.rule == nil || q.rule.version() != text(&o, "version") {
 		return "", fmt.Errorf("%w: this program has another version of %s than the one that fired", verify.ErrNotAsked, b.Rule)
 	}
 	test, _ := o.Field("test")
@@ -290,6 +290,30 @@ func Asked(v verify.Alarm) (says string, err error) {
 		return "", fmt.Errorf("%w: it rests on access records, or on more entries than a bundle holds", verify.ErrNotAsked)
 	}
 	return q.again(b.Events, v.Leaf)
+}
+
+// shippedWith is a rule of this program with the bounds that the policy had when it fired; nil = this
+// program has no such rule, or none with such bounds.
+func shippedWith(id string, opened *journal.Entry) *Rule {
+	shipped := index().byID[id]
+	if shipped == nil {
+		return nil
+	}
+	r := *shipped
+	v, _ := opened.Field("bounds")
+	list, _ := v.([]any)
+	var bounds []string
+	for _, b := range list {
+		text, ok := b.(string)
+		if !ok {
+			return nil
+		}
+		bounds = append(bounds, text)
+	}
+	if r.set(bounds) != nil {
+		return nil
+	}
+	return &r
 }
 
 // again asks about the entries of a bundle.

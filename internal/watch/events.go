@@ -9,12 +9,13 @@ import (
 
 // AlarmOpened is a rule that fired about something.
 type AlarmOpened struct {
-	Alarm    string `class:"public"`
-	Rule     string `class:"public"`
-	Severity string `class:"public"`
-	Version  string `class:"public"` // SHA-256 of what the rule said
-	Ground   string `class:"public"` // JSON: what was read, and what was usual then; empty = it rests on entries
-	Test     bool   `class:"public"` // somebody fired the rule, or it is one that only tests
+	Alarm    string   `class:"public"`
+	Rule     string   `class:"public"`
+	Severity string   `class:"public"`
+	Version  string   `class:"public"` // SHA-256 of what the rule said
+	Bounds   []string `class:"public"` // of it that the policy sets: above=80
+	Ground   string   `class:"public"` // JSON: what was read, and what was usual then; empty = it rests on entries
+	Test     bool     `class:"public"` // somebody fired the rule, or it is one that only tests
 	clause   string
 }
 

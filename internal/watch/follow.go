@@ -104,7 +104,7 @@ func (s *Service) Seen() int64 { s.mu.Lock(); defer s.mu.Unlock(); return s.at }
 
 // factsOf adds what an entry means to the rules. A rule that panics is an error of its own.
 func (s *Service) factsOf(facts []*fact, e *journal.Entry) []*fact {
-	for _, r := range byStream()[e.Stream] {
+	for _, r := range s.pack().streams[e.Stream] {
 		f := fact{rule: r, at: e.Happened, minute: e.Happened.UnixMicro() / time.Minute.Microseconds(), entries: []int64{e.N}}
 		if err := weigh(r, e, &f); err != nil {
 			s.meter.errors.Add(1)
@@ -251,9 +251,6 @@ func (s *Service) cursor(ctx context.Context) (n int64, since time.Time, err err
 	}
 	return n, at(us), err //nolint:wrapcheck // the ledger says what failed
 }
-
-// byStream finds the rules of an entry.
-func byStream() map[string][]*Rule { return index().streams }
 
 // forget removes counts whose windows are over, and links nobody uses any more.
 func (s *Service) forget(ctx context.Context) error {

@@ -316,7 +316,7 @@ func (s *Service) reading(meter string) []*Rule {
 	if m := s.gauges.rules.Load(); m != nil && strings.HasPrefix(meter, ownMeters) {
 		return (*m)[meter]
 	}
-	return index().reads[meter]
+	return s.pack().reads[meter]
 }
 
 // boundRules are those of bounds, by name.

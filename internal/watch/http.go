@@ -104,18 +104,27 @@ type (
 		Note    string `json:"note,omitzero"`
 	}
 	ruleWire struct {
-		ID        string    `json:"id"`
-		Part      string    `json:"part"`
-		Severity  string    `json:"severity"`
-		Clause    string    `json:"clause"`
-		Title     string    `json:"title"`
-		Says      string    `json:"says"`
-		Next      string    `json:"next"`
-		Fired     time.Time `json:"fired,omitzero"`
-		Tried     time.Time `json:"tried,omitzero"`
-		Open      int64     `json:"open"`
-		Verdicts  int64     `json:"verdicts"`
-		Precision float64   `json:"precision"`
+		ID        string      `json:"id"`
+		Part      string      `json:"part"`
+		Severity  string      `json:"severity"`
+		Clause    string      `json:"clause"`
+		Title     string      `json:"title"`
+		Says      string      `json:"says"`
+		Next      string      `json:"next"`
+		Fired     time.Time   `json:"fired,omitzero"`
+		Tried     time.Time   `json:"tried,omitzero"`
+		Open      int64       `json:"open"`
+		Verdicts  int64       `json:"verdicts"`
+		Precision float64     `json:"precision"`
+		Bounds    []limitWire `json:"bounds,omitempty"`
+	}
+	limitWire struct {
+		Name    string `json:"name"`
+		Value   string `json:"value"`
+		From    string `json:"from"` // policy, shipped
+		Shipped string `json:"shipped"`
+		Least   string `json:"least"`
+		Most    string `json:"most"`
 	}
 	rulesOut struct {
 		Rules []ruleWire `json:"rules"`
@@ -283,7 +292,15 @@ func (s *Service) getRules(w http.ResponseWriter, r *http.Request, who actor.Act
 	}
 	out := rulesOut{Rules: []ruleWire{}}
 	for _, st := range all {
-		out.Rules = append(out.Rules, ruleWire{st.ID, st.Part, st.Severity, st.Clause, st.Title, st.Says, st.Next, st.Fired, st.Tried, st.Open, st.Verdicts, st.Precision})
+		x := ruleWire{st.ID, st.Part, st.Severity, st.Clause, st.Title, st.Says, st.Next, st.Fired, st.Tried, st.Open, st.Verdicts, st.Precision, nil}
+		for _, b := range st.Limits() {
+			from := "shipped"
+			if b.Policy {
+				from = "policy"
+			}
+			x.Bounds = append(x.Bounds, limitWire{b.Name, b.Value, from, b.Shipped, b.Least, b.Most})
+		}
+		out.Rules = append(out.Rules, x)
 	}
 	return web.WriteJSON(w, http.StatusOK, out)
 }

@@ -274,7 +274,7 @@ func (s *Service) hunts(ctx context.Context, g *gathering, alarms []string) (fir
 			return first, false, err
 		}
 		told[a.Rule] = true
-		q := &quarry{from: a.Opened, until: a.Opened, who: a.Labels["instance"], rule: index().byID[a.Rule]}
+		q := &quarry{from: a.Opened, until: a.Opened, who: a.Labels["instance"], rule: s.pack().byID[a.Rule]}
 		if q.until = q.until.Add(slack); a.Seen.After(a.Opened) {
 			q.until = a.Seen.Add(slack)
 		}

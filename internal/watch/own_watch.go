@@ -58,7 +58,7 @@ func (o *own) problems() map[string]string {
 
 // ruleOf finds a rule that is there from the first start, or one of one's own.
 func (s *Service) ruleOf(id string) *Rule {
-	if r := index().byID[id]; r != nil {
+	if r := s.pack().byID[id]; r != nil {
 		return r
 	}
 	if m := s.gauges.words.Load(); m != nil && (*m)[id] != nil {
@@ -73,9 +73,9 @@ func (s *Service) ruleOf(id string) *Rule {
 // allRules are those that watch now.
 func (s *Service) allRules() []Rule {
 	if l := s.own.live.Load(); l != nil {
-		return slices.Concat(index().all, *l, s.boundRules())
+		return slices.Concat(s.pack().all, *l, s.boundRules())
 	}
-	return slices.Concat(index().all, s.boundRules())
+	return slices.Concat(s.pack().all, s.boundRules())
 }
 
 // LoadOwn reads the rules of one's own, where another version is enabled since the last time.

@@ -317,7 +317,7 @@ type Standing struct {
 func (s *Service) Standings(ctx context.Context) ([]Standing, error) {
 	var out []Standing
 	byID := map[string]*Standing{}
-	for _, r := range index().all {
+	for _, r := range s.pack().all {
 		out = append(out, Standing{Rule: r, Precision: 1})
 	}
 	out = append(out, s.ownStandings()...)

@@ -42,9 +42,13 @@ type route struct {
 	waits  []time.Duration // until told again, the last one repeats; nil = the usual ones
 }
 
-// Validate implements clause.Validator: it refuses routes by which an alarm could be lost.
+// Validate implements clause.Validator: it refuses routes by which an alarm could be lost, and bounds
+// that rules do not have.
 func (r *Rules) Validate() error { // clause: mon.notify
 	_, err := readRoutes(r.Routes, r.Channels)
+	if err == nil {
+		_, err = readBounds(r.Bounds)
+	}
 	return err
 }
 

@@ -49,6 +49,7 @@ type Rule struct {
 
 	under bool              // of readings: Above is the least there should be
 	drill bool              // its alarms are tests
+	tuned []string          // what the policy sets of it: above=80
 	sha   string            // of the text of one of your own
 	fire  func(*Rule) trial // what fires it
 }

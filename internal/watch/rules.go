@@ -9,6 +9,7 @@ import (
 // Rules are what the policy says of watching.
 type Rules struct {
 	BuiltIn  int64      `clause:"mon.alarms/built_in"` // how many rules there are at least
+	Bounds   [][]string `clause:"mon.alarms/bounds"`   // rows of bounds.go; none = as shipped
 	Channels int64      `clause:"mon.notify/channels"` // ways by which an alarm goes out, at least
 	Routes   [][]string `clause:"mon.notify/routes"`   // rows of route.go; none = everybody at work, by every way
 	Signals  []string   `clause:"mon.load/signals"`    // cpu, mem, disk, latency, errors, queue

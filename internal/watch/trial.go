@@ -27,7 +27,7 @@ var errNotFired = errors.New("watch: the rule did not fire")
 // Try fires every rule in a trial and says which fell silent.
 func (s *Service) Try(ctx context.Context) (fired, silent []string, err error) { // clause: mon.alarms
 	pace := series.NewPace(atOnce, 1)
-	for all := index().all; len(all) > 0; {
+	for all := s.pack().all; len(all) > 0; {
 		part := all[:min(len(all), pace.Some())]
 		yes, no, err := s.trySome(ctx, part)
 		if pace.Heed(err) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"writ/internal/access"
@@ -127,6 +128,7 @@ type Service struct {
 	gauges   gauges
 	pulse    pulse
 	apart    apart
+	packed   atomic.Pointer[packed]
 	begun    time.Time
 	forgot   time.Time // when rows were last removed; for Sample alone
 	compared time.Time // the minute in which it was last compared with what is usual; for Sample alone
