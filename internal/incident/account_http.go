@@ -24,9 +24,9 @@ const atAccounts = "/-/account/incidents"
 func (s *Service) accountRoutes() []web.Route {
 	const v1 = " /-/api/v1/team/incidents"
 	return []web.Route{
-		{Pattern: "GET " + atAccounts, Who: web.SignedIn, Handle: s.getAccountsPage},
-		{Pattern: "GET " + atAccounts + "/{ref}", Who: web.SignedIn, Handle: s.getAccountPage},
-		{Pattern: "POST " + atAccounts + "/{ref}", Who: web.SignedIn, Time: time.Minute, Handle: s.postAccountProof},
+		{Pattern: "GET /-/account/incidents", Who: web.SignedIn, Handle: s.getAccountsPage},
+		{Pattern: "GET /-/account/incidents/{ref}", Who: web.SignedIn, Handle: s.getAccountPage},
+		{Pattern: "POST /-/account/incidents/{ref}", Who: web.SignedIn, Time: time.Minute, Handle: s.postAccountProof},
 		{Pattern: "GET" + v1, Who: web.SignedIn, Handle: s.getAccounts, Doc: web.Doc{Summary: "What incidents did to my team, for its admins", Out: accountsOut{}, Errors: []string{"account_staff"}}},
 		{Pattern: "GET" + v1 + "/{ref}", Who: web.SignedIn, Handle: s.getAccount, Doc: web.Doc{Summary: "What an incident did to my team: time out, lost changes, exposed data, letters; that it was read is recorded", Out: accountOut{}, Errors: []string{"account_staff", "account_unknown"}}},
 		{Pattern: "POST" + v1 + "/{ref}/proof", Who: web.SignedIn, Time: time.Minute, Handle: s.postAccountProof, Doc: web.Doc{Summary: "The account as a zip that writ verify checks without this server", Errors: []string{"account_staff", "account_unknown"}}},
