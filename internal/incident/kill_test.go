@@ -32,6 +32,7 @@ type course struct {
 	// wherever it stands; end is what stands at last, without ids and times.
 	open func(t *testing.T, dir, url string, step func(string)) (lead func(), end func() string)
 	want []string // in the end of an undisturbed one
+	most int      // points that one lives through: more than its longest act has, which is given up when a dozen tries of it were cut off
 }
 
 func courses() map[string]course {
@@ -41,6 +42,10 @@ func courses() map[string]course {
 // childEnv makes the test binary a server that is going to be killed: course, folder,
 // database, after how many points; and whether it is stopped instead.
 const childEnv = "WRIT_INCIDENT_TEST_CHILD"
+
+// wokenExit is the status of a server that was woken and has ended what it was at, which is not the end of
+// the course.
+const wokenExit = 7
 
 // TestChild is the server that is killed, and does nothing otherwise.
 func TestChild(t *testing.T) {
@@ -59,9 +64,10 @@ func TestChild(t *testing.T) {
 		defer mu.Unlock()
 		switch left--; {
 		case stops && left < -1: // it was woken, and has ended what it was at
-			os.Exit(0)
+			os.Exit(wokenExit)
 		case stops && left < 0:
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			time.Sleep(50 * time.Millisecond) // the signal may reach another thread first
 		case left < 0:
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
@@ -94,10 +100,10 @@ func survives(t *testing.T, name string) {
 				url = pgtest.URL(t)
 			}
 			kills, luck := 0, rand.New(rand.NewPCG(1, uint64(len(engine))))
-			for ledgertest.Killed(t, childEnv, name, dir, url, strconv.Itoa(1+luck.IntN(5))) { // some live long enough to get on
+			for ledgertest.Killed(t, childEnv, name, dir, url, strconv.Itoa(1+luck.IntN(c.most))) { // some live long enough to get on
 				if kills++; kills > 150 {
 					_, end := c.open(t, dir, url, nil)
-					t.Fatalf("it does not come to an end:\n%s", end())
+					t.Fatalf("%s:\n%s", noEnd, end())
 				}
 			}
 			if kills < 6 {
@@ -113,6 +119,9 @@ func survives(t *testing.T, name string) {
 
 // clockFile is where the time to which a server has come outlives it.
 const clockFile = "clock"
+
+// noEnd is what a server says that gets no further, as one does whose work a stopped one holds.
+const noEnd = "it does not come to an end"
 
 // reached opens what lies in a folder and a database, at the time to which it had come, as a
 // server does that starts. point writes that time down, and is the step of a test.
@@ -183,14 +192,15 @@ func keepClock(t *testing.T, dir string, clock *ledgertest.Clock) {
 	}
 }
 
-// resumed lets the queue do all that is due, also what a server held that was killed: its hold
-// has ended by then.
+// resumed lets the queue do all that is due, also what a server held that was killed, and what is tried
+// again because a stopped one kept it out: the hold has ended by then, and the pause too.
 func (w *world) resumed() {
 	w.t.Helper()
-	var held int64
-	if err := ledger.One(w.t.Context(), w.kit.DB, `SELECT COALESCE(MAX(held), 0) FROM job_work`, []any{&held}); err != nil {
+	var held, due int64
+	if err := ledger.One(w.t.Context(), w.kit.DB, `SELECT COALESCE(MAX(held), 0), COALESCE(MIN(CASE WHEN state = 'waiting' AND kind = 'incident.act' THEN due END), 0) FROM job_work`, []any{&held, &due}); err != nil {
 		w.t.Fatal(err)
 	}
+	held = max(held, due)
 	if free := time.UnixMicro(held).UTC(); free.After(w.kit.Clock.Now()) {
 		w.kit.Clock.Set(free)
 	}
@@ -236,7 +246,7 @@ func (w *world) named(but []string, fields ...string) string {
 }
 
 func incidentCourse() course {
-	return course{folder: ringed, want: []string{"t2 handed-over"}, open: func(t *testing.T, dir, url string, step func(string)) (func(), func() string) {
+	return course{folder: ringed, most: 7, want: []string{"t2 handed-over"}, open: func(t *testing.T, dir, url string, step func(string)) (func(), func() string) {
 		kit, point := reached(t, dir, url, step)
 		w := with(t, kit, &incident.Seam{Step: point})
 		w.led = true
@@ -303,7 +313,28 @@ func (w *world) lead() {
 			return
 		}
 	}
-	w.t.Fatal("it does not come to an end")
+	w.stuck()
+}
+
+// stuck ends a test that gets no further, and says what the server was at.
+func (w *world) stuck() {
+	w.t.Helper()
+	var said []string
+	if err := w.kit.DB.Each(w.t.Context(), `SELECT w.act, w.state, w.tries, w.problem, j.state, j.tries, j.problem FROM incident_work w LEFT JOIN job_work j ON j.id = w.job`, func(scan ledger.Scan) error {
+		var act, state, problem string
+		var job, trouble *string
+		var tries int64
+		var held *int64
+		err := scan(&act, &state, &tries, &problem, &job, &held, &trouble)
+		said = append(said, fmt.Sprintf("%s is %s (%d tries) %s", act, state, tries, problem))
+		if job != nil {
+			said = append(said, fmt.Sprintf("its job is %s (%d tries) %s", *job, *held, *trouble))
+		}
+		return err
+	}); err != nil {
+		w.t.Error(err)
+	}
+	w.t.Fatalf("%s:\n%s\n%s", noEnd, w.summary(), strings.Join(said, "\n"))
 }
 
 // summary is what stands at the end, without ids and times.

@@ -59,7 +59,7 @@ func (r mortalRecovery) Reconcile(ctx context.Context, p incident.Plan, since []
 }
 
 func lossCourse() course {
-	return course{folder: damagedFolder, want: []string{"incident.loss-made-known", "[1 2 3 4 5]", "[-1 0 5 100]"}, open: func(t *testing.T, dir, url string, step func(string)) (func(), func() string) {
+	return course{folder: damagedFolder, most: 7, want: []string{"incident.loss-made-known", "[1 2 3 4 5]", "[-1 0 5 100]"}, open: func(t *testing.T, dir, url string, step func(string)) (func(), func() string) {
 		kit, point := reached(t, dir, url, step)
 		l := lostWorld(t, kit, dir, &incident.Seam{Step: point}, func(_ *lossy, w *incident.World) {
 			w.Gate, w.Recovery = mortalGate{w.Gate, point}, mortalRecovery{w.Recovery, point}
@@ -87,6 +87,7 @@ func (l *lossy) on() {
 		held := slices.ContainsFunc(v.Held, func(h incident.Held) bool { return h.Role == engine.Recovery })
 		switch at := v.States[engine.L]; {
 		case at == "L0":
+			l.tend() // as the server does each second
 			l.step("dev", "I-1", "acknowledge", "")
 		case at == "L1" && !held:
 			l.ok(l.svc.TakeRole(ctx, l.as("dev"), "I-1", engine.Recovery, ""))
@@ -100,7 +101,7 @@ func (l *lossy) on() {
 	}
 	v := l.show("I-1")
 	q, err := l.queue.Queue(ctx)
-	l.t.Fatalf("it does not come to an end: %v %+v %v %+v", v.States, v.Loss, err, q)
+	l.t.Fatalf("%s: %v %+v %v %+v", noEnd, v.States, v.Loss, err, q)
 }
 
 // recovered is what stands at the end, without ids and times.
