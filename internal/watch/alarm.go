@@ -86,6 +86,7 @@ type sighting struct {
 	more    map[string]string // further labels
 	at      time.Time
 	n       int64
+	window  *window // with what came before; nil = the rule has none
 	value   string
 	ground  string // of a reading
 	entries []int64
@@ -164,6 +165,12 @@ func (s *Service) openAlarm(ctx context.Context, tx *ledger.Tx, h *sighting, lab
 	b, err := json.Marshal(labels)
 	if err != nil {
 		return nil, fmt.Errorf("encode labels: %w", err)
+	}
+	if h.window != nil { // it begins with all that was counted
+		h.n = h.window.n
+		if h.entries, err = h.window.entries(ctx, tx, r.ID); err != nil {
+			return nil, err
+		}
 	}
 	state, fired, due := Firing, us(now), now
 	if r.For > 0 && !h.test {

@@ -45,7 +45,7 @@
 // habits are sealed under their own keys, and die with them.
 //
 // What a crash takes: requests, and the sights of people in them, of the last minute, for they have no
-// number to begin again from. Entries count in the change that moves the cursor; what is usual is
+// number to begin again from. Entries count in the change that moves the cursor, for one node alone; what is usual is
 // learned from rows, up to a minute that is kept; what is new about somebody is an entry in the change
 // that keeps their habits. So nothing counts twice.
 //

@@ -36,9 +36,10 @@ type fact struct {
 	who     string
 	minute  int64
 	n       int64
-	at      time.Time // the last one
+	last    int64     // of n, the last one
+	at      time.Time // likewise
 	entries []int64
-	value   string // what was seen, or compared; "" = n
+	value   string // what was seen, or compared; "" = last
 	ends    bool   // it clears what is open instead
 }
 
@@ -60,7 +61,7 @@ func (s *Service) Follow(ctx context.Context, entries []journal.Entry) (err erro
 		return err
 	}
 	var facts []*fact
-	last, counts := int64(-1), s.series.NewBatch()
+	from, last, counts := cursor, int64(-1), s.series.NewBatch()
 	for i := range entries {
 		e := &entries[i]
 		if e.N < cursor {
@@ -82,14 +83,14 @@ func (s *Service) Follow(ctx context.Context, entries []journal.Entry) (err erro
 		facts = s.ofEntry(s.factsOf(facts, e), e)
 		measured(counts, e)
 		if len(facts) >= mostFacts*s.pace.Some()/mostCounts || counts.Len() >= s.pace.Some() || len(s.own.made) >= mostMade {
-			if err := s.take(ctx, facts, counts, e.N+1); err != nil {
+			if err := s.take(ctx, facts, counts, from, e.N+1); err != nil {
 				return err
 			}
-			facts, counts = facts[:0], s.series.NewBatch()
+			from, facts, counts = e.N+1, facts[:0], s.series.NewBatch()
 		}
 	}
 	if len(facts) > 0 || counts.Len() > 0 || len(s.own.made) > 0 {
-		if err := s.take(ctx, facts, counts, last+1); err != nil {
+		if err := s.take(ctx, facts, counts, from, last+1); err != nil {
 			return err
 		}
 	}
@@ -128,7 +129,7 @@ func join(facts []*fact, f *fact) []*fact {
 		return append(facts, f)
 	}
 	g := facts[i]
-	g.n, g.at, g.value = g.n+f.n, f.at, f.value
+	g.n, g.last, g.at, g.value = g.n+f.n, f.n, f.at, f.value
 	if len(g.entries) < evidence {
 		g.entries = append(g.entries, f.entries...)
 	}
@@ -149,33 +150,32 @@ func weigh(r *Rule, e *journal.Entry, f *fact) (err error) {
 		return nil
 	}
 	f.n = r.weight(e)
+	f.last = f.n
 	if r.Shows != nil {
 		f.value = r.Shows(e)
 	}
 	return nil
 }
 
-// take writes down what came of some entries, with the cursor.
-func (s *Service) take(ctx context.Context, facts []*fact, counts *series.Batch, next int64) error {
+// take writes down what came of the entries from one to before another, with the cursor. Where another
+// node has taken some of them meanwhile it takes none: they come again, without those.
+func (s *Service) take(ctx context.Context, facts []*fact, counts *series.Batch, from, next int64) error {
 	defer func() { s.own.made = nil }()
 	var done func()
 	err := s.quietly(ctx, system, func(tx *ledger.Tx) (evs []ledger.Event, err error) {
 		done = nil
-		var have int64
-		if err := ledger.One(ctx, tx, `SELECT n FROM watch_cursor WHERE id = 1`, []any{&have}); err != nil {
+		n, err := tx.Exec(ctx, moveCursor, from, next) // before all else, so that the next node waits here
+		if err != nil {
 			return nil, err
 		}
-		if have >= next { // another node, or this one before
-			return nil, nil
+		if n != 1 {
+			return nil, fault.Newf(fault.Conflict, "cursor_moved", "Another node has looked at some of the entries from %d on.", from)
 		}
 		if evs, err = s.takeFacts(ctx, tx, facts); err != nil {
 			return nil, err
 		}
-		if done, err = s.series.Write(ctx, tx, counts); err != nil {
-			return nil, err //nolint:wrapcheck // says of which meter
-		}
-		_, err = tx.Exec(ctx, `UPDATE watch_cursor SET n = $1 WHERE id = 1`, next)
-		return evs, err
+		done, err = s.series.Write(ctx, tx, counts)
+		return evs, err //nolint:wrapcheck // says of which meter
 	})
 	s.pace.Heed(err) // the journal brings the same again
 	if err == nil && done != nil {
@@ -203,7 +203,7 @@ func (s *Service) count(ctx context.Context, tx *ledger.Tx, f *fact) ([]ledger.E
 	}
 	hit := sighting{rule: r, who: f.who, at: f.at, n: f.n, entries: f.entries}
 	if r.Within == 0 {
-		hit.value = cmp.Or(f.value, strconv.FormatInt(f.n, 10))
+		hit.value = cmp.Or(f.value, strconv.FormatInt(f.last, 10))
 		return s.raise(ctx, tx, hit)
 	}
 	from := (f.at.UnixMicro() - r.Within.Microseconds()) / time.Minute.Microseconds()
@@ -217,7 +217,11 @@ func (s *Service) count(ctx context.Context, tx *ledger.Tx, f *fact) ([]ledger.E
 		}
 	}
 	var sum int64
-	if _, err := tx.Exec(ctx, addCount, r.ID, f.who, f.minute, f.n); err != nil {
+	var numbers strings.Builder
+	for _, n := range f.entries {
+		fmt.Fprintf(&numbers, "%d ", n)
+	}
+	if _, err := tx.Exec(ctx, addCount, r.ID, f.who, f.minute, f.n, numbers.String(), evidence*len("9223372036854775807 ")); err != nil {
 		return nil, err
 	}
 	if err := ledger.One(ctx, tx, sumCount, []any{&sum}, r.ID, f.who, from); err != nil {
@@ -226,8 +230,34 @@ func (s *Service) count(ctx context.Context, tx *ledger.Tx, f *fact) ([]ledger.E
 	if sum < r.Over {
 		return nil, nil
 	}
-	hit.value = fmt.Sprintf("%d in %s", sum, span(r.Within))
+	hit.window, hit.value = &window{f.who, from, sum}, fmt.Sprintf("%d in %s", sum, span(r.Within))
 	return s.raise(ctx, tx, hit)
+}
+
+// window is what a rule counted until it was enough.
+type window struct {
+	who  string // by whom
+	from int64  // the minute before
+	n    int64
+}
+
+// entries are the numbers of the first that were counted in it.
+func (x *window) entries(ctx context.Context, tx *ledger.Tx, rule string) (out []int64, err error) {
+	err = tx.Each(ctx, countedEntries, func(scan ledger.Scan) error {
+		var text string
+		if err := scan(&text); err != nil {
+			return err
+		}
+		for _, word := range strings.Fields(text) {
+			n, err := strconv.ParseInt(word, 10, 64)
+			if err != nil {
+				return fmt.Errorf("the entries that %s counted: %w", rule, err)
+			}
+			out = append(out, n)
+		}
+		return nil
+	}, rule, x.who, x.from, evidence)
+	return out[:min(len(out), evidence)], err
 }
 
 // span writes a time as people say it.
@@ -280,6 +310,9 @@ func (s *Service) forget(ctx context.Context) error {
 }
 
 const (
-	addCount = `INSERT INTO watch_count (rule, who, minute, n) VALUES ($1, $2, $3, $4) ON CONFLICT (rule, who, minute) DO UPDATE SET n = watch_count.n + excluded.n`
-	sumCount = `SELECT COALESCE(SUM(n), 0) FROM watch_count WHERE rule = $1 AND who = $2 AND minute > $3`
+	moveCursor = `UPDATE watch_cursor SET n = $2 WHERE id = 1 AND n = $1`
+	addCount   = `INSERT INTO watch_count (rule, who, minute, n, entries) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (rule, who, minute) DO UPDATE SET n = watch_count.n + excluded.n,
+		entries = CASE WHEN length(watch_count.entries) < $6 THEN watch_count.entries || excluded.entries ELSE watch_count.entries END`
+	countedEntries = `SELECT entries FROM watch_count WHERE rule = $1 AND who = $2 AND minute > $3 ORDER BY minute LIMIT $4`
+	sumCount       = `SELECT COALESCE(SUM(n), 0) FROM watch_count WHERE rule = $1 AND who = $2 AND minute > $3`
 )

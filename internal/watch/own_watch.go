@@ -189,7 +189,7 @@ func (s *Service) ownFacts(facts []*fact, ev *sigma.Event, about func() string, 
 	}()
 	for _, h := range o.engine.Feed(ev) {
 		id, _, _ := strings.Cut(h.Unit, "@")
-		f := &fact{rule: s.ruleOf(id), n: 1, at: ev.At, minute: ev.At.UnixMicro() / time.Minute.Microseconds(), who: about()}
+		f := &fact{rule: s.ruleOf(id), n: 1, last: 1, at: ev.At, minute: ev.At.UnixMicro() / time.Minute.Microseconds(), who: about()}
 		f.who = ofHit(&h, f.who, mask)
 		if c := h.Rule.Correlation; c != nil {
 			f.value = strconv.FormatFloat(h.Value, 'f', -1, 64) + " in " + span(c.Within)
