@@ -79,6 +79,9 @@ func TestReceiptOfALook(t *testing.T) { // breaks: use.need-to-see
 				t.Errorf("the receipt does not say %q", word)
 			}
 		}
+		if strings.Contains(all.String(), "identity.signed-in=") || strings.Contains(all.String(), `"identity.signed-in":`) {
+			t.Error("the receipt says how much others did")
+		}
 		i := bytes.Index(file, []byte("T-4711"))
 		forged := bytes.Clone(file)
 		forged[i+5] = '2' // T-4712

@@ -135,8 +135,12 @@ func TestBundleVerifies(t *testing.T) {
 			if r := check(z, verify.Options{}); r.Code != verify.True || !r.SelfAsserted {
 				t.Errorf("%s, without a key: %d %+v", name, r.Code, r.Problems)
 			}
-			if !bytes.Contains(unzip(t, z)["README.txt"], []byte("writ verify")) {
+			files := unzip(t, z)
+			if !bytes.Contains(files["README.txt"], []byte("writ verify")) {
 				t.Errorf("%s: no README", name)
+			}
+			if n := bytes.Count(files["totals.json"], []byte(":")); (n > 1) != (c.complete == "range") || n > 0 && c.complete == "selection" {
+				t.Errorf("%s: it names the totals of others: %s", name, files["totals.json"])
 			}
 		}
 	})

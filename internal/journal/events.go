@@ -50,7 +50,7 @@ type Exported struct {
 	Complete  string   `class:"public"` // range, stream or selection
 	Stream    string   `class:"public"`
 	Selection string   `class:"public"` // SHA-256 of the list of numbers
-	Totals    []string `class:"public"` // stream=count at AsOf
+	Totals    []string `class:"public"` // stream=count at AsOf, of all streams with a range, of Stream with a stream, none with a selection
 	Opened    bool     `class:"public"` // with the personal values the reader may see
 	reason    string
 }

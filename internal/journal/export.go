@@ -167,8 +167,8 @@ func (x *export) describe() error {
 	x.Leaves = int64(len(x.ns))
 	sum := sha256.Sum256(x.selection())
 	x.Selection = hex.EncodeToString(sum[:])
-	for name, n := range x.totals {
-		if x.Complete != "stream" || name == x.Stream {
+	for name, n := range x.totals { // a selection is proved by none, and may go to a customer, whom it is not for to know how much others do
+		if x.Complete == "range" || name == x.Stream {
 			x.Totals = append(x.Totals, fmt.Sprintf("%s=%d", name, n))
 		}
 	}
@@ -509,7 +509,8 @@ opened/N.json     hidden values with the salts that open their commitments. A va
                   is not here was not shown, is secret, or was erased
 checkpoints/      former checkpoints; consistency/ proves each a beginning of this one
 selection.txt     the numbers this bundle must hold
-totals.json       how many entries each stream had when the search was made
+totals.json       how many entries each stream had when the search was made: all of them
+                  with a range, its own with a stream, none with a selection
 manifest.json     what was searched, by whom and why. The entry named "receipt" is the
                   export's own; it stands in the journal and fixes selection and totals
 

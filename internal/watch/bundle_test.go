@@ -142,6 +142,13 @@ func TestAlarmEvidenceIsChecked(t *testing.T) { // breaks: mon.alarms
 		if r := checked(b, key); r.Code != verify.True {
 			w.t.Fatalf("%s", r.Text())
 		}
+		repacked(w.t, b, func(f map[string][]byte) {
+			for name, body := range f { // a bundle may go to a customer
+				if bytes.Contains(body, []byte("other.thing")) {
+					w.t.Errorf("%s names a stream that the alarm has nothing of: %s", name, body)
+				}
+			}
+		})
 		first := fmt.Sprintf("leaves/%d.json", w.past.Numbered[slices.IndexFunc(w.past.Numbered, func(e journal.Entry) bool { return e.Stream == "identity.sign-in-refused" })].N)
 		for what, c := range map[string]struct {
 			change func(files map[string][]byte)
