@@ -106,14 +106,14 @@ func (r stageRecovery) Plan(ctx context.Context, w incident.Wish) (incident.Plan
 }
 
 // Shut implements incident.Keeper.
-func (r stageRecovery) Shut(ctx context.Context, shut bool, epoch int64) error {
+func (r stageRecovery) Shut(ctx context.Context, shut bool, epoch incident.Epoch) error {
 	_, err := with(ctx, r.s, func(x incident.Recovery) (none, error) { return none{}, x.Shut(ctx, shut, epoch) })
 	return err
 }
 
 // Hold implements incident.Keeper.
-func (r stageRecovery) Hold(ctx context.Context, on bool) error {
-	_, err := with(ctx, r.s, func(x incident.Recovery) (none, error) { return none{}, x.Hold(ctx, on) })
+func (r stageRecovery) Hold(ctx context.Context, on bool, epoch incident.Epoch) error {
+	_, err := with(ctx, r.s, func(x incident.Recovery) (none, error) { return none{}, x.Hold(ctx, on, epoch) })
 	return err
 }
 
@@ -144,7 +144,7 @@ func (r stageRecovery) Rehearse(ctx context.Context, p incident.Plan) ([]inciden
 }
 
 // Restore implements incident.Restorer.
-func (r stageRecovery) Restore(ctx context.Context, p incident.Plan, epoch int64) (string, error) {
+func (r stageRecovery) Restore(ctx context.Context, p incident.Plan, epoch incident.Epoch) (string, error) {
 	return with(ctx, r.s, func(x incident.Recovery) (string, error) { return x.Restore(ctx, p, epoch) })
 }
 
@@ -159,7 +159,7 @@ func (r stageRecovery) DryRun(ctx context.Context, p incident.Plan) ([]incident.
 }
 
 // Reconcile implements incident.Restorer.
-func (r stageRecovery) Reconcile(ctx context.Context, p incident.Plan, since []incident.Tombstone, epoch int64) (n int64, checks []incident.Check, err error) {
+func (r stageRecovery) Reconcile(ctx context.Context, p incident.Plan, since []incident.Tombstone, epoch incident.Epoch) (n int64, checks []incident.Check, err error) {
 	_, err = with(ctx, r.s, func(x incident.Recovery) (_ none, err error) {
 		n, checks, err = x.Reconcile(ctx, p, since, epoch)
 		return none{}, err

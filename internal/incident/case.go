@@ -44,7 +44,7 @@ type Case struct {
 	Joined     string
 
 	title []byte
-	epoch int64 // of the try that acts for it
+	epoch Epoch // of the try that acts for it
 }
 
 // Ref is how people speak of it: I-12, and D-3 for a drill.

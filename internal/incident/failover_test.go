@@ -246,7 +246,7 @@ type halting struct {
 	halt func()
 }
 
-func (h halting) Restore(ctx context.Context, p incident.Plan, epoch int64) (string, error) {
+func (h halting) Restore(ctx context.Context, p incident.Plan, epoch incident.Epoch) (string, error) {
 	h.halt()
 	return h.Recovery.Restore(ctx, p, epoch)
 }

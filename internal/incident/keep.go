@@ -25,6 +25,9 @@ const (
 	earlier = 2 * time.Hour
 )
 
+// holdBackups is the name of what is done beside the acts of an incident, where it is refused.
+const holdBackups = "hold-backups"
+
 // keep saves what may be needed, from the first signal on and until the incident is resolved: a
 // named point of the database, its backups, and the charts around it. It is looked for each
 // second, until it is done.
@@ -37,13 +40,13 @@ func (s *Service) markPoints(ctx context.Context) error { // clause: inc.loss-re
 	if rec == nil {
 		return nil
 	}
-	fresh, err := s.cases(ctx, s.DB, unmarked)
+	fresh, err := s.fenced(ctx, unmarked)
 	if err != nil {
 		return err
 	}
 	for _, c := range fresh {
 		name := c.Ref() + "-" + strconv.FormatInt(c.Round, 10)
-		if err := rec.Hold(ctx, true); err != nil {
+		if err := s.superseded(ctx, c, holdBackups, rec.Hold(ctx, true, c.epoch)); err != nil {
 			return fmt.Errorf("hold backups for %s: %w", c.Ref(), err)
 		}
 		position, err := rec.Mark(ctx, name)
@@ -73,7 +76,7 @@ func (s *Service) releasePoints(ctx context.Context) error {
 	if rec == nil {
 		return nil
 	}
-	over, err := s.cases(ctx, s.DB, overKept)
+	over, err := s.fenced(ctx, overKept)
 	if err != nil || len(over) == 0 {
 		return err
 	}
@@ -82,7 +85,7 @@ func (s *Service) releasePoints(ctx context.Context) error {
 		return err
 	}
 	if !needed {
-		if err := rec.Hold(ctx, false); err != nil {
+		if err := s.superseded(ctx, over[0], liftHold, rec.Hold(ctx, false, over[0].epoch)); err != nil { // whoever declared one meanwhile holds by a newer number
 			return fmt.Errorf("let backups expire: %w", err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ type keeper struct {
 	marks []string
 }
 
-func (k *keeper) Hold(_ context.Context, on bool) error {
+func (k *keeper) Hold(_ context.Context, on bool, _ incident.Epoch) error {
 	k.held = on
 	return nil
 }
@@ -81,6 +82,60 @@ func TestFirstSignalKeepsBackups(t *testing.T) { // breaks: inc.loss-restore
 		if len(k.marks) != 2 || k.held {
 			t.Error("a drill touches the real database")
 		}
+	}, tables...)
+}
+
+// lifting stops before it lets backups expire, the first time.
+type lifting struct {
+	incident.Recovery
+	halt func()
+}
+
+func (l lifting) Hold(ctx context.Context, on bool, epoch incident.Epoch) error {
+	if !on {
+		l.halt()
+	}
+	return l.Recovery.Hold(ctx, on, epoch)
+}
+
+// A server that was stopped when no incident needed the backups any more, and wakes when another one
+// does, lets none of them expire.
+func TestOvertakenServerLetsNoBackupExpire(t *testing.T) { // breaks: inc.loss-restore
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		dir, there, wakes := t.TempDir(), make(chan struct{}), make(chan struct{})
+		halt := sync.OnceFunc(func() { close(there); <-wakes })
+		a := lostWorld(t, kit, dir, nil, func(_ *lossy, w *incident.World) { w.Recovery = lifting{w.Recovery, halt} })
+		b := lostWorld(t, kit, dir, nil, nil)
+		held := func(want bool, when string) {
+			t.Helper()
+			if got, err := b.store.Held(); err != nil || got != want {
+				t.Errorf("%s: held is %v, %v", when, got, err)
+			}
+		}
+		first := a.declared()
+		a.tend()
+		held(true, "the first")
+		a.step("ana", first.Ref(), "cancel", "it was a test")
+		ended := make(chan error, 1)
+		go func() { ended <- a.svc.Tend(t.Context()) }()
+		select {
+		case <-there:
+		case <-time.After(30 * time.Second):
+			t.Fatal("it lets nothing expire")
+		}
+		second := b.declared()
+		b.tend()
+		close(wakes)
+		if err := <-ended; !errors.Is(err, fault.Conflict) {
+			t.Errorf("it wakes: %v", err)
+		}
+		held(true, "the second")
+		if e := kit.Recorded("incident.act-superseded"); len(e) != 1 || e[0].Fields["act"] != "lift-hold" {
+			t.Errorf("recorded: %v", e)
+		}
+		a.step("ana", second.Ref(), "cancel", "it was a test")
+		a.tend()
+		held(false, "none")
 	}, tables...)
 }
 

@@ -35,6 +35,13 @@ type Order struct {
 	Epoch  int64 // greater than that of each try that began before; never 0
 }
 
+// Epoch numbers what a server does outside its ledger. It is taken before it is read what there is to
+// do: whoever obeys none but the newest does nothing that somebody decided on what is past.
+type Epoch struct {
+	Ledger string // that counts; random. One that is made anew is another one, and counts anew
+	N      int64  // greater than each that this ledger gave before; never 0
+}
+
 // Shut is what a closed gate tells.
 type Shut struct {
 	Closed bool   // no request comes to the application
@@ -61,9 +68,10 @@ type Source interface {
 type Keeper interface {
 	// Shut stops what writes beside the gate (workers, queues, timers), and keeps copies from
 	// expiring; or lets both go on.
-	Shut(ctx context.Context, shut bool, epoch int64) error
-	// Hold keeps copies from expiring, or lets them.
-	Hold(ctx context.Context, on bool) error
+	Shut(ctx context.Context, shut bool, epoch Epoch) error
+	// Hold keeps copies from expiring, or lets them. Only another Hold is older or newer than it, so that
+	// none keeps a restore from going on; one that is older, and finds it as it wants it, is not refused.
+	Hold(ctx context.Context, on bool, epoch Epoch) error
 	// Mark names where the database stands, and has what is written saved up to there. The same
 	// name twice is one point.
 	Mark(ctx context.Context, name string) (position string, err error)
@@ -80,21 +88,22 @@ type Restorer interface {
 	// Rehearse restores on the side, checks, and removes it.
 	Rehearse(ctx context.Context, p Plan) ([]Check, error)
 	// Restore puts the restored data in the place of the damaged, and says where it stands.
-	Restore(ctx context.Context, p Plan, epoch int64) (position string, err error)
+	Restore(ctx context.Context, p Plan, epoch Epoch) (position string, err error)
 	// Verify checks the data in its place.
 	Verify(ctx context.Context, p Plan) ([]Check, error)
 	// DryRun runs the application on its private path; no plan = nothing was restored.
 	DryRun(ctx context.Context, p Plan) ([]Check, error)
 	// Reconcile does again what was revoked and erased since the point, and checks that
 	// nothing of it has come back.
-	Reconcile(ctx context.Context, p Plan, since []Tombstone, epoch int64) (replayed int64, checks []Check, err error)
+	Reconcile(ctx context.Context, p Plan, since []Tombstone, epoch Epoch) (replayed int64, checks []Check, err error)
 	// Lost are the acknowledged writes that the restored data does not have.
 	Lost(ctx context.Context, p Plan) ([]Write, error)
 }
 
 // Recovery is what restores the data of an application. Each call may be made again after a
 // crash, and ends the same. What is given the epoch of a try refuses one older than it has obeyed,
-// in the same moment in which it acts: fault.Conflict (epoch_over).
+// in the same moment in which it acts: fault.Conflict (epoch_over). The number of a ledger that has
+// not acted yet is newer than each of those that have, and then theirs are over.
 type Recovery interface {
 	Source
 	Keeper
@@ -289,7 +298,7 @@ func before(p Plan) bool {
 // beginLoss holds the backups of an incident that lost data, as soon as it is known as one,
 // and asks when the damage may have been done. It is looked for each second, until it is done.
 func (s *Service) beginLoss(ctx context.Context) error { // clause: inc.loss-restore
-	fresh, err := s.cases(ctx, s.DB, unbegunLosses)
+	fresh, err := s.fenced(ctx, unbegunLosses)
 	if err != nil {
 		return err
 	}
@@ -303,7 +312,7 @@ func (s *Service) beginLoss(ctx context.Context) error { // clause: inc.loss-res
 func (s *Service) beginOne(ctx context.Context, c Case) error {
 	onsets, points := []Onset{}, 0
 	if rec := s.world(c).Recovery; rec != nil {
-		if err := rec.Hold(ctx, true); err != nil {
+		if err := s.superseded(ctx, c, holdBackups, rec.Hold(ctx, true, c.epoch)); err != nil {
 			return fmt.Errorf("hold backups for %s: %w", c.Ref(), err)
 		}
 		found, err := rec.Onsets(ctx)

@@ -344,7 +344,7 @@ func (s *Service) liftHolds(ctx context.Context, c Case) (outcome, error) {
 	if needed, err := s.needed(ctx, s.DB, c.ID); err != nil || needed && !c.Drill {
 		return outcome{Output: digest(c.ID, "needed"), Says: "Backups are kept for another incident."}, err
 	}
-	if err := rec.Hold(ctx, false); err != nil {
+	if err := rec.Hold(ctx, false, c.epoch); err != nil {
 		return outcome{}, fmt.Errorf("lift the holds: %w", err)
 	}
 	return outcome{Output: digest(c.ID, "lifted"), Says: "Backups expire again as usual."}, nil

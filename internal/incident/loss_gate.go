@@ -21,7 +21,7 @@ func (s *Service) gateDown(ctx context.Context, c Case) (outcome, error) { // cl
 	if w.Gate == nil {
 		return byHand("close the application to everybody, and stop what writes beside it."), nil
 	}
-	since, err := w.Gate.Close(ctx, actor.System("incident"), Order{c.Ref() + " lost data", c.epoch})
+	since, err := w.Gate.Close(ctx, actor.System("incident"), Order{c.Ref() + " lost data", c.epoch.N})
 	if err != nil {
 		return outcome{}, fmt.Errorf("close the gate: %w", err)
 	}
@@ -179,11 +179,11 @@ func (s *Service) opening(name string, share int) act { // clause: inc.loss-reop
 			if err := w.Recovery.Shut(ctx, false, c.epoch); err != nil {
 				return outcome{}, fmt.Errorf("let what writes beside the gate go on: %w", err)
 			}
-			if err := w.Recovery.Hold(ctx, true); err != nil { // until a fresh backup is proved
+			if err := w.Recovery.Hold(ctx, true, c.epoch); err != nil { // until a fresh backup is proved
 				return outcome{}, err
 			}
 		}
-		if err := w.Gate.Open(ctx, actor.System("incident"), share, Order{c.Ref() + ": opened again", c.epoch}); err != nil {
+		if err := w.Gate.Open(ctx, actor.System("incident"), share, Order{c.Ref() + ": opened again", c.epoch.N}); err != nil {
 			return outcome{}, fmt.Errorf("open the gate: %w", err)
 		}
 		now := s.Now()

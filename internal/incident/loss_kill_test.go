@@ -46,13 +46,13 @@ func (r mortalRecovery) Preserve(ctx context.Context, name string) (string, erro
 	return hash, err
 }
 
-func (r mortalRecovery) Restore(ctx context.Context, p incident.Plan, epoch int64) (string, error) {
+func (r mortalRecovery) Restore(ctx context.Context, p incident.Plan, epoch incident.Epoch) (string, error) {
 	at, err := r.Recovery.Restore(ctx, p, epoch)
 	r.point("restored")
 	return at, err
 }
 
-func (r mortalRecovery) Reconcile(ctx context.Context, p incident.Plan, since []incident.Tombstone, epoch int64) (int64, []incident.Check, error) {
+func (r mortalRecovery) Reconcile(ctx context.Context, p incident.Plan, since []incident.Tombstone, epoch incident.Epoch) (int64, []incident.Check, error) {
 	n, checks, err := r.Recovery.Reconcile(ctx, p, since, epoch)
 	r.point("reconciled")
 	return n, checks, err

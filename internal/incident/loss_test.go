@@ -598,7 +598,7 @@ func TestUnreconciledStaysDown(t *testing.T) { // breaks: inc.loss-reopen
 // forgetful leaves something that was erased.
 type forgetful struct{ incident.Recovery }
 
-func (forgetful) Reconcile(context.Context, incident.Plan, []incident.Tombstone, int64) (int64, []incident.Check, error) {
+func (forgetful) Reconcile(context.Context, incident.Plan, []incident.Tombstone, incident.Epoch) (int64, []incident.Check, error) {
 	return 0, []incident.Check{{Name: "erased contacts", Says: "Contact 6 is back."}}, nil
 }
 

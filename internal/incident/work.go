@@ -107,15 +107,12 @@ func (s *Service) work(ctx context.Context, payload secret.Bytes) error {
 		return err
 	}
 	s.point("found")
-	if c.epoch, err = s.try(ctx, key, token); c.epoch == 0 {
+	if c.epoch, err = s.try(ctx, key, token); c.epoch.N == 0 {
 		return err // somebody was quicker
 	}
 	s.point("running")
 	out, err := s.acts[name](ctx, c)
-	if code, _ := fault.PublicOf(err); code == "epoch_over" {
-		err = s.DB.Refuse(ctx, actor.System("incident"), ActSuperseded{Incident: c.ID, Round: c.Round, Act: name, Epoch: c.epoch}, err)
-	}
-	if err != nil {
+	if err = s.superseded(ctx, c, name, err); err != nil {
 		return errors.Join(err, s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
 			_, err := tx.Exec(ctx, troubleWork, key, fault.KindOf(err).Error(), token)
 			return err
@@ -156,23 +153,58 @@ func (s *Service) work(ctx context.Context, payload secret.Bytes) error {
 	return nil
 }
 
+// superseded records that a try was refused because a newer one has acted; any other err stays as it is.
+func (s *Service) superseded(ctx context.Context, c Case, act string, err error) error {
+	if code, _ := fault.PublicOf(err); code != "epoch_over" {
+		return err
+	}
+	return s.DB.Refuse(ctx, actor.System("incident"), ActSuperseded{Incident: c.ID, Round: c.Round, Act: act, Epoch: c.epoch.N}, err)
+}
+
 // try begins a try of an act, and gives it a number greater than that of each before; 0 = it is
 // done, or begun anew.
-func (s *Service) try(ctx context.Context, key, token string) (epoch int64, err error) {
+func (s *Service) try(ctx context.Context, key, token string) (e Epoch, err error) {
+	ours := s.DB.ID()
 	err = s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error {
-		epoch = 0 // it may run twice
+		e = Epoch{} // it may run twice
 		if n, err := tx.Exec(ctx, beginWork, key, token); err != nil || n != 1 {
 			return err
 		}
-		if _, err := tx.Exec(ctx, nextEpoch); err != nil {
-			return err
-		}
-		return ledger.One(ctx, tx, lastEpoch, []any{&epoch})
+		return e.next(ctx, tx, ours)
 	})
 	if err != nil {
-		return 0, err
+		return Epoch{}, err
 	}
-	return epoch, nil
+	return e, nil
+}
+
+// next takes a number. ours is the name of the ledger, if it has none yet.
+func (e *Epoch) next(ctx context.Context, tx *ledger.Tx, ours string) error {
+	if _, err := tx.Exec(ctx, nextEpoch, ours); err != nil {
+		return err
+	}
+	return ledger.One(ctx, tx, lastEpoch, []any{&e.Ledger, &e.N})
+}
+
+// fenced are the cases for which something is due outside, read after a number was taken for it: if
+// that changes after they were read, whoever changes it has a greater one.
+func (s *Service) fenced(ctx context.Context, due string) ([]Case, error) {
+	cs, err := s.cases(ctx, s.DB, due)
+	if err != nil || len(cs) == 0 {
+		return nil, err
+	}
+	var e Epoch
+	ours := s.DB.ID()
+	if err := s.DB.Quiet(ctx, ledger.JobState, func(tx *ledger.Tx) error { return e.next(ctx, tx, ours) }); err != nil {
+		return nil, fmt.Errorf("number a try: %w", err)
+	}
+	if cs, err = s.cases(ctx, s.DB, due); err != nil {
+		return nil, err
+	}
+	for i := range cs {
+		cs[i].epoch = e
+	}
+	return cs, nil
 }
 
 // Again has the server do once more what it did badly, or what it gave up: only the act of
@@ -253,8 +285,8 @@ const (
 		ON CONFLICT (key) DO UPDATE SET state = 'pending', made = excluded.made, ended = NULL, output = '', problem = '', says = '', token = excluded.token, job = excluded.job`
 	workState   = `SELECT state, job, token FROM incident_work WHERE key = $1`
 	beginWork   = `UPDATE incident_work SET state = 'running', tries = tries + 1 WHERE key = $1 AND state <> 'done' AND token = $2`
-	nextEpoch   = `UPDATE incident_epoch SET n = n + 1 WHERE one = 1`
-	lastEpoch   = `SELECT n FROM incident_epoch WHERE one = 1`
+	nextEpoch   = `UPDATE incident_epoch SET n = n + 1, ledger = CASE WHEN ledger = '' THEN $1 ELSE ledger END WHERE one = 1`
+	lastEpoch   = `SELECT ledger, n FROM incident_epoch WHERE one = 1`
 	endWork     = `UPDATE incident_work SET state = 'done', ended = $2, output = $3, says = $4, problem = '' WHERE key = $1 AND state <> 'done' AND token = $5`
 	troubleWork = `UPDATE incident_work SET problem = $2 WHERE key = $1 AND state <> 'done' AND token = $3`
 	actsOf      = `SELECT key, act, state, output, problem, says FROM incident_work WHERE case_id = $1 ORDER BY made, key`

@@ -12,7 +12,7 @@
 //
 // Threats: a process that ends in the middle (each call may be made again and ends the same);
 // one that was stopped and wakes when another has gone on (the number of the newest try lies
-// beside the database, under a lock); a file that somebody changed (hashes are compared at each use).
+// beside the database, under a lock, with the name of the ledger that gave it); a file that somebody changed (hashes are compared at each use).
 //
 // For: the newcomer, in the demo. Read rescue.go, plan.go, restore.go, epoch.go.
 package rescue

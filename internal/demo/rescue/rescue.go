@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"writ/internal/demo/sample"
+	"writ/internal/fault"
 	"writ/internal/incident"
 	"writ/internal/ledger"
 )
@@ -88,18 +89,27 @@ func (r *Rescue) Onsets(ctx context.Context) ([]incident.Onset, error) {
 }
 
 // Shut implements incident.Keeper.
-func (r *Rescue) Shut(ctx context.Context, shut bool, epoch int64) error {
-	return r.newest(ctx, epoch, func() error {
+func (r *Rescue) Shut(ctx context.Context, shut bool, epoch incident.Epoch) error {
+	return r.newest(ctx, restores, epoch, func() error {
 		r.store.Shut(shut)
 		if shut {
-			return r.Hold(ctx, true)
+			return r.Hold(ctx, true, epoch)
 		}
 		return nil
 	})
 }
 
 // Hold implements incident.Keeper.
-func (r *Rescue) Hold(_ context.Context, on bool) error { return r.store.Hold(on) }
+func (r *Rescue) Hold(ctx context.Context, on bool, epoch incident.Epoch) error {
+	err := r.newest(ctx, holds, epoch, func() error { return r.store.Hold(on) })
+	if !errors.Is(err, fault.Conflict) {
+		return err
+	}
+	if held, herr := r.store.Held(); herr != nil || held != on {
+		return errors.Join(err, herr)
+	}
+	return nil // the newer one wants the same
+}
 
 // Mark implements incident.Keeper: each write is in the log of the store before it is
 // acknowledged, so that its number is a point to go back to.

@@ -30,6 +30,9 @@ type site struct {
 	onset time.Time
 }
 
+// try is the nth of one ledger.
+func try(n int64) incident.Epoch { return incident.Epoch{Ledger: "01JD", N: n} }
+
 var by = sample.By{Team: "t1", Person: "maria", Route: "POST /api/contacts"}
 
 func open(t *testing.T) *site {
@@ -116,7 +119,7 @@ func TestRestoresTheSample(t *testing.T) { // breaks: inc.loss-restore, inc.loss
 	if len(on) != 1 || !on[0].From.Equal(s.good.At) || !strings.Contains(on[0].Says, "4 rows") {
 		t.Errorf("onsets: %+v", on)
 	}
-	if err := s.r.Shut(ctx, true, 1); err != nil {
+	if err := s.r.Shut(ctx, true, try(1)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.store.Add(ctx, by, sample.Contact{Name: "x", Email: "x@example.test"}); err == nil {
@@ -140,14 +143,14 @@ func TestRestoresTheSample(t *testing.T) { // breaks: inc.loss-restore, inc.loss
 		t.Error("a rehearsal changes the data")
 	}
 	for range 2 {
-		if got := must(s.r.Restore(ctx, p, 1))(t); got != p.Position {
+		if got := must(s.r.Restore(ctx, p, try(1)))(t); got != p.Position {
 			t.Errorf("reached %s", got)
 		}
 	}
 	s.green(s.r.Verify(ctx, p))
 	s.green(s.r.DryRun(ctx, p))
 	for range 2 {
-		n, checks, err := s.r.Reconcile(ctx, p, []incident.Tombstone{{Act: "identity.person-erased", Object: "person/maria"}}, 1)
+		n, checks, err := s.r.Reconcile(ctx, p, []incident.Tombstone{{Act: "identity.person-erased", Object: "person/maria"}}, try(1))
 		s.green(checks, err)
 		if n > 7 {
 			t.Errorf("%d erased again", n)
@@ -159,7 +162,7 @@ func TestRestoresTheSample(t *testing.T) { // breaks: inc.loss-restore, inc.loss
 	if got := must(s.store.People(ctx))(t); len(got) != 0 {
 		t.Errorf("erased people are named: %v", got)
 	}
-	if err := s.r.Shut(ctx, false, 1); err != nil {
+	if err := s.r.Shut(ctx, false, try(1)); err != nil {
 		t.Fatal(err)
 	}
 	s.add(1)
@@ -180,7 +183,7 @@ func TestRestoresToATime(t *testing.T) { // breaks: inc.loss-restore
 		t.Errorf("plan: %+v", p)
 	}
 	s.green(s.r.Rehearse(ctx, p))
-	if got := must(s.r.Restore(ctx, p, 1))(t); got != p.Position {
+	if got := must(s.r.Restore(ctx, p, try(1)))(t); got != p.Position {
 		t.Errorf("reached %s", got)
 	}
 	s.green(s.r.Verify(ctx, p))
@@ -194,10 +197,10 @@ func TestPutsTheDamagedStateBack(t *testing.T) { // breaks: inc.loss-restore
 	s, ctx := damaged(t), t.Context()
 	before := s.ids()
 	must(s.r.Preserve(ctx, "D-1-1"))(t)
-	must(s.r.Restore(ctx, s.plan(incident.Literal), 1))(t)
+	must(s.r.Restore(ctx, s.plan(incident.Literal), try(1)))(t)
 	p := s.plan(incident.Preserved)
 	s.green(s.r.Rehearse(ctx, p))
-	if got := must(s.r.Restore(ctx, p, 1))(t); got != p.Position {
+	if got := must(s.r.Restore(ctx, p, try(1)))(t); got != p.Position {
 		t.Errorf("reached %s", got)
 	}
 	s.green(s.r.Verify(ctx, p))
@@ -221,7 +224,7 @@ func TestRefusesABadBackup(t *testing.T) { // breaks: inc.loss-restore, inc.loss
 		t.Errorf("a changed backup: %+v", checks)
 	}
 	before := s.ids()
-	if got := must(s.r.Restore(ctx, p, 1))(t); got == p.Position || !reflect.DeepEqual(before, s.ids()) {
+	if got := must(s.r.Restore(ctx, p, try(1)))(t); got == p.Position || !reflect.DeepEqual(before, s.ids()) {
 		t.Errorf("it was restored: %s", got)
 	}
 	if bad := s.plan(incident.Literal).Checks; bad[0].Good {
@@ -281,16 +284,16 @@ func TestOlderTryRestoresNothing(t *testing.T) { // breaks: inc.loss-restore
 	s, ctx := damaged(t), t.Context()
 	must(s.r.Preserve(ctx, "D-1-1"))(t)
 	p := s.plan(incident.Literal)
-	must(s.r.Restore(ctx, p, 7))(t)
+	must(s.r.Restore(ctx, p, try(7)))(t)
 	s.add(1)
 	had := s.ids()
-	if _, err := s.r.Restore(ctx, p, 6); !errors.Is(err, fault.Conflict) || !slices.Equal(s.ids(), had) {
+	if _, err := s.r.Restore(ctx, p, try(6)); !errors.Is(err, fault.Conflict) || !slices.Equal(s.ids(), had) {
 		t.Errorf("an older restore: %v; %v were there, and %v are", err, had, s.ids())
 	}
-	if err := s.r.Shut(ctx, true, 6); !errors.Is(err, fault.Conflict) {
+	if err := s.r.Shut(ctx, true, try(6)); !errors.Is(err, fault.Conflict) {
 		t.Errorf("shut by an older try: %v", err)
 	}
-	if _, _, err := s.r.Reconcile(ctx, p, nil, 6); !errors.Is(err, fault.Conflict) {
+	if _, _, err := s.r.Reconcile(ctx, p, nil, try(6)); !errors.Is(err, fault.Conflict) {
 		t.Errorf("reconciled by an older try: %v", err)
 	}
 	f := must(os.OpenFile(s.store.File()+".epoch", os.O_RDWR, 0))(t)
@@ -300,7 +303,76 @@ func TestOlderTryRestoresNothing(t *testing.T) { // breaks: inc.loss-restore
 	}
 	ended, stop := context.WithCancel(ctx)
 	stop()
-	if _, err := s.r.Restore(ended, p, 8); !errors.Is(err, context.Canceled) || !slices.Equal(s.ids(), had) {
+	if _, err := s.r.Restore(ended, p, try(8)); !errors.Is(err, context.Canceled) || !slices.Equal(s.ids(), had) {
 		t.Errorf("beside another that is in the middle: %v, %v", err, s.ids())
+	}
+}
+
+// The number of a try is one of its own ledger: a ledger that is made anew beside what the former one
+// left restores from its first try on, and the former one, or a copy of it, no more.
+func TestLedgerMadeAnewRestores(t *testing.T) { // breaks: inc.loss-restore
+	s, ctx := damaged(t), t.Context()
+	must(s.r.Preserve(ctx, "D-1-1"))(t)
+	p := s.plan(incident.Literal)
+	file := s.store.File() + ".epoch"
+	if err := os.WriteFile(file, []byte("00000000000000000099\n"), 0o600); err != nil { // as it was before ledgers had names
+		t.Fatal(err)
+	}
+	one, two := "01JD0000000000000000000001", "01JD0000000000000000000002"
+	for _, c := range []struct {
+		is      string
+		e       incident.Epoch
+		refused bool
+	}{
+		{"the first that has a name", incident.Epoch{Ledger: one, N: 7}, false},
+		{"the same try again", incident.Epoch{Ledger: one, N: 7}, false},
+		{"an old copy of it", incident.Epoch{Ledger: one, N: 3}, true},
+		{"one that is made anew", incident.Epoch{Ledger: two, N: 1}, false},
+		{"the former one wakes", incident.Epoch{Ledger: one, N: 8}, true},
+		{"an old copy of the former one", incident.Epoch{Ledger: one, N: 1}, true},
+		{"the new one goes on", incident.Epoch{Ledger: two, N: 3}, false},
+		{"an older try of it", incident.Epoch{Ledger: two, N: 2}, true},
+	} {
+		if _, err := s.r.Restore(ctx, p, c.e); errors.Is(err, fault.Conflict) != c.refused || err != nil && !c.refused {
+			t.Errorf("%s: %v", c.is, err)
+		}
+	}
+	f := must(os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0))(t)
+	if _, err := f.WriteString("01JD00000000000000000000"); err != nil { // a crash cut it off
+		t.Fatal(err)
+	}
+	f.Close()
+	must(s.r.Restore(ctx, p, incident.Epoch{Ledger: two, N: 4}))(t)
+	if _, err := s.r.Restore(ctx, p, incident.Epoch{Ledger: two, N: 3}); !errors.Is(err, fault.Conflict) {
+		t.Errorf("after a crash: %v", err)
+	}
+	for _, e := range []incident.Epoch{{}, {Ledger: two}, {N: 9}, {Ledger: "a b", N: 9}} {
+		if _, err := s.r.Restore(ctx, p, e); !errors.Is(err, fault.Invalid) {
+			t.Errorf("%+v: %v", e, err)
+		}
+	}
+}
+
+// Backups are held, or not, as the newest says; and whoever says the same as it is refused nothing.
+func TestOlderTryLetsNoBackupExpire(t *testing.T) { // breaks: inc.loss-restore
+	s, ctx := open(t), t.Context()
+	for _, c := range []struct {
+		on      bool
+		n       int64
+		refused bool
+		held    bool
+	}{{true, 5, false, true}, {false, 4, true, true}, {true, 4, false, true}, {false, 6, false, false}, {true, 5, true, false}, {false, 5, false, false}} {
+		if err := s.r.Hold(ctx, c.on, try(c.n)); errors.Is(err, fault.Conflict) != c.refused || err != nil && !c.refused {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if held := must(s.store.Held())(t); held != c.held {
+			t.Errorf("%+v: held is %v", c, held)
+		}
+	}
+	if err := s.r.Shut(ctx, false, try(1)); err != nil {
+		t.Errorf("a restore waits for nobody who holds backups: %v", err)
+	}
+	if err := s.r.Shut(ctx, true, try(2)); !errors.Is(err, fault.Conflict) {
+		t.Errorf("it is shut, and its backups expire: %v", err)
 	}
 }

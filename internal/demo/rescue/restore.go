@@ -20,8 +20,8 @@ func (r *Rescue) Rehearse(ctx context.Context, p incident.Plan) ([]incident.Chec
 }
 
 // Restore implements incident.Restorer. Made again it lays out the same and puts it there anew.
-func (r *Rescue) Restore(ctx context.Context, p incident.Plan, epoch int64) (reached string, err error) {
-	err = r.newest(ctx, epoch, func() (err error) {
+func (r *Rescue) Restore(ctx context.Context, p incident.Plan, epoch incident.Epoch) (reached string, err error) {
+	err = r.newest(ctx, restores, epoch, func() (err error) {
 		reached, err = r.restore(ctx, p)
 		return err
 	})
@@ -115,8 +115,8 @@ func (h *heard) WriteHeader(status int)      { h.status = status }
 
 // Reconcile implements incident.Restorer: contacts that were erased since the point are erased
 // again, and nobody's id stands at a contact who was erased.
-func (r *Rescue) Reconcile(ctx context.Context, p incident.Plan, since []incident.Tombstone, epoch int64) (n int64, checks []incident.Check, err error) {
-	err = r.newest(ctx, epoch, func() (err error) {
+func (r *Rescue) Reconcile(ctx context.Context, p incident.Plan, since []incident.Tombstone, epoch incident.Epoch) (n int64, checks []incident.Check, err error) {
+	err = r.newest(ctx, restores, epoch, func() (err error) {
 		n, checks, err = r.reconcile(ctx, p, since)
 		return err
 	})

@@ -136,9 +136,18 @@ func (s *Store) Hold(on bool) error {
 	return os.WriteFile(s.holdFile(), nil, 0o600)
 }
 
+// Held reports whether Hold keeps backups.
+func (s *Store) Held() (bool, error) {
+	_, err := os.Stat(s.holdFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // expire removes copies beyond those that stay, unless they are held.
 func (s *Store) expire() error {
-	if _, err := os.Stat(s.holdFile()); !errors.Is(err, fs.ErrNotExist) {
+	if held, err := s.Held(); err != nil || held {
 		return err
 	}
 	all, err := s.Backups()
