@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -204,6 +205,75 @@ func TestMailHosts(t *testing.T) { // breaks: mon.notify
 		}
 		if es := w.Recorded("notify.accepted", "notify.rejected", "notify.left-unknown"); len(es) != 20 {
 			w.t.Errorf("%d of 20 ends are entries", len(es))
+		}
+	})
+}
+
+// nameless answers every question about a name: there is none such.
+func nameless(t testing.TB) {
+	l, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		b := make([]byte, 1500)
+		for {
+			n, from, err := l.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			if n < 12 {
+				continue
+			}
+			b[2], b[3] = b[2]|0x80, b[3]&0xf0|3 // an answer: NXDOMAIN
+			_, _ = l.WriteTo(b[:n], from)
+		}
+	}()
+	was := net.DefaultResolver
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "udp", l.LocalAddr().String())
+	}}
+	t.Cleanup(func() { net.DefaultResolver = was; _ = l.Close() })
+}
+
+// A mail host that is not reached at all, because each of its addresses refuses or because its name is
+// not found, keeps a letter back and nothing else: it waits with its reason, and what goes by another
+// way is there at once.
+func TestMailHostOutOfReach(t *testing.T) { // breaks: mon.notify
+	both(t, func(w *world) {
+		nameless(w.t)
+		_, port, err := net.SplitHostPort(closedPort(w.t))
+		must(w.t, err)
+		alarm := w.named("ops", notify.File, "")
+		for addr, says := range map[string]string{"localhost:" + port: "dial tcp", "mail.harbour.example.test:25": "no such host"} {
+			w.s.Mail = mailer(w.t, w.Kit, addr, 0)
+			letter := letterTo(addr)
+			letter.To, alarm.Key, alarm.About = "ana@example.test", addr, "alarm/"+addr
+			w.queue(letter, alarm)
+			if d := w.until(alarm.About, notify.Accepted, 0); d.Tries != 1 {
+				w.t.Errorf("%s: by the folder: %+v", addr, d)
+			}
+			d := w.until(letter.About, notify.Deferred, 0)
+			if wait := d.Due.Sub(w.Clock.Now()); wait < 4*time.Second || wait > 6*time.Second {
+				w.t.Errorf("%s: the next try is in %s", addr, wait)
+			}
+			if d.Tries != 1 || len(d.Attempts) != 1 {
+				w.t.Fatalf("%s: %+v", addr, d)
+			}
+			if a := d.Attempts[0]; a.Outcome != notify.Deferred || a.Code != "no_answer" || !strings.Contains(a.Text, says) {
+				w.t.Errorf("%s: %+v", addr, a)
+			}
+		}
+		if es := w.Recorded("notify.rejected", "notify.left-unknown"); len(es) != 0 {
+			w.t.Errorf("given up: %v", es)
+		}
+		l := listenAt(w.t, "127.0.0.1:"+port)
+		h := &host{got: map[string]int{}}
+		h.serve(w.t, l)
+		w.s.Mail = mailer(w.t, w.Kit, "localhost:"+port, 0)
+		if got := w.settled(); len(got) != 4 || h.letters()["ana@example.test"] != 2 {
+			w.t.Errorf("once it is back: %v, %v", got, h.letters())
 		}
 	})
 }

@@ -38,6 +38,7 @@ type world struct {
 
 	mu      sync.Mutex
 	letters []mail.Message
+	away    error // why the mail host is not reached
 	people  map[int64][]watch.Person
 	n       int64 // of the next entry
 	outside func(ctxt) error
@@ -55,6 +56,9 @@ type world struct {
 func (w *world) Deliver(_ context.Context, m mail.Message) (mail.Answer, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.away != nil {
+		return mail.Answer{Text: w.away.Error()}, w.away
+	}
 	w.letters = append(w.letters, m)
 	return mail.Answer{Code: 250}, nil
 }

@@ -1,9 +1,11 @@
 package watch_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +20,7 @@ import (
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/mail"
+	"writ/internal/notify"
 	"writ/internal/policy/template"
 	"writ/internal/secret"
 	"writ/internal/watch"
@@ -293,6 +296,58 @@ func TestStorm(t *testing.T) { // breaks: mon.notify
 	if l := w.send(1)[0]; !strings.Contains(l.Text, "And 91 more of this kind.") || !strings.HasPrefix(l.Subject, "PAGE: The application does not answer, and 100 more") {
 		t.Errorf("%s\n%s", l.Subject, l.Text)
 	}
+}
+
+// An alarm is in the folder at once while the mail host is not reached; its letter waits with the
+// reason, and arrives when the host is back.
+func TestToldWhileMailIsAway(t *testing.T) { // breaks: mon.notify
+	both(t, func(w *world) {
+		w.away = &net.DNSError{Err: "no such host", Name: "mail.harbour.example.test", IsNotFound: true}
+		w.follow(entry("vault.sealed", "writ/vault"))
+		w.on(0)
+		a := w.alarm("vault-sealed", watch.Firing)
+		var letter string
+		ctx, stop := context.WithCancel(w.t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = w.jobs.Run(ctx) }()
+		states := map[string]string{}
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) { // no time passes for it
+			w.jobs.Nudge()
+			ds, err := w.notify.Deliveries(w.t.Context(), notify.Query{About: "alarm/" + a.ID})
+			must(w.t, err)
+			for _, d := range ds {
+				if states[d.Channel] = d.State; d.Channel == notify.Mail {
+					letter = d.ID
+				}
+			}
+			if states["folder"] == notify.Accepted && states[notify.Mail] == notify.Deferred {
+				break
+			}
+		}
+		stop()
+		<-done
+		if len(states) != 2 || states["folder"] != notify.Accepted || states[notify.Mail] != notify.Deferred {
+			w.t.Fatalf("told by %v", states)
+		}
+		files, err := filepath.Glob(filepath.Join(w.dir, "*.json"))
+		must(w.t, err)
+		if len(files) != 1 {
+			w.t.Fatalf("%d alarms are in the folder", len(files))
+		}
+		if b, err := os.ReadFile(files[0]); err != nil || !strings.Contains(string(b), a.ID) {
+			w.t.Errorf("%s %v", b, err)
+		}
+		d, err := w.notify.Delivery(w.t.Context(), letter)
+		if err != nil || len(d.Attempts) != 1 || !strings.Contains(d.Attempts[0].Text, "no such host") {
+			w.t.Errorf("%+v %v", d, err)
+		}
+		w.mu.Lock()
+		w.away = nil
+		w.mu.Unlock()
+		if ls := w.send(1); ls[0].To != "eli@example.test" {
+			w.t.Errorf("%+v", ls)
+		}
+	})
 }
 
 // A page goes out at once by two ways, and again and wider until somebody looks.
