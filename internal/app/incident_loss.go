@@ -56,6 +56,9 @@ func (l lossGate) Open(ctx context.Context, who actor.Actor, share int, o incide
 	return openGate(ctx, l.a.gateway, who, share, o)
 }
 
+// Lets implements incident.Gate.
+func (lossGate) Lets(team string, share int) bool { return gateway.InShare(team, share) }
+
 func openGate(ctx context.Context, g *gateway.Gateway, who actor.Actor, share int, o incident.Order) error { // clause: inc.loss-reopen
 	w := gateway.Wish{Mode: gateway.Staged, Share: share, Reason: o.Reason, Epoch: o.Epoch}
 	if share == 100 {

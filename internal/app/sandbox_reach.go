@@ -73,6 +73,9 @@ func (g stageGate) Open(ctx context.Context, who actor.Actor, share int, o incid
 	return openGate(ctx, x.gate, who, share, o)
 }
 
+// Lets implements incident.Gate.
+func (stageGate) Lets(team string, share int) bool { return gateway.InShare(team, share) }
+
 // stageRecovery is the recovery of whatever copy stands on the stage.
 type stageRecovery struct{ s *stage }
 

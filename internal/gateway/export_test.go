@@ -103,9 +103,6 @@ func (g *Gateway) Later(d time.Duration) {
 	}
 }
 
-// InShare reports whether a team is among the first so many per cent.
-func InShare(team string, share int) bool { return inShare(team, share) }
-
 // WithoutSteps takes steps out.
 func (g *Gateway) WithoutSteps(names ...string) {
 	g.steps = slices.DeleteFunc(slices.Clone(g.steps), func(s step) bool { return slices.Contains(names, s.name) })

@@ -90,15 +90,16 @@ func (v *visit) checkStage() *refusal { // clause: inc.loss-maintenance
 	if v.mode == nil {
 		return refuseMaintenance
 	}
-	if v.mode.mode != Staged || v.who.TeamKind == staffTeam || inShare(v.who.Team, v.mode.share) {
+	if v.mode.mode != Staged || v.who.TeamKind == staffTeam || InShare(v.who.Team, v.mode.share) {
 		return nil
 	}
 	return refuseStaged
 }
 
-// inShare reports whether a team is among the first so many per cent. A team that was let
-// in stays in as the share grows; whoever is of no team comes last.
-func inShare(team string, share int) bool {
+// InShare reports whether a team is among the first so many per cent that Staged lets in. A team that
+// was let in stays in as the share grows; whoever is of no team comes last. The order of the teams
+// never changes: by it a team reads, years later, for how long it was shut out.
+func InShare(team string, share int) bool {
 	if team == "" || share >= 100 {
 		return share >= 100
 	}
@@ -113,7 +114,7 @@ func (m *modeState) cuts(x *stream, now time.Time) string { // clause: inc.loss-
 	if m == nil || m.mode == Normal {
 		return ""
 	}
-	shut := m.mode == Maintenance || m.mode == Frozen && x.changes || m.mode == Staged && x.who.TeamKind != staffTeam && !inShare(x.who.Team, m.share)
+	shut := m.mode == Maintenance || m.mode == Frozen && x.changes || m.mode == Staged && x.who.TeamKind != staffTeam && !InShare(x.who.Team, m.share)
 	if !shut || !x.twoWay && now.Sub(m.since) < drain {
 		return ""
 	}

@@ -269,6 +269,11 @@ func TestShareOnlyGrows(t *testing.T) {
 			n++
 		}
 	}
+	for team, from := range map[string]int{"team-3": 21, "team-6": 16, "team-7": 97} { // accounts of years ago rest on it
+		if in[team] != from {
+			t.Errorf("%s comes in at %d %%, and came in at %d %%", team, in[team], from)
+		}
+	}
 	if len(in) != 2000 || n < 400 || n > 600 {
 		t.Errorf("%d of 2000 at 25 %%, %d at 100 %%", n, len(in))
 	}

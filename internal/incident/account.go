@@ -88,12 +88,13 @@ const (
 	affectedUnknown = "unknown"
 )
 
-// footing is what the accounts of an incident rest on, for every team the same.
+// footing is what the accounts of an incident rest on.
 type footing struct {
 	public  *status.Public // nil = the status page tells nothing
 	in      status.Period
 	ongoing bool
-	out     status.Outage
+	gate    []gateChange
+	out     map[string]status.Outage // by the times in which a team was shut out
 	parts   []string
 	impacts []string        // ids of what the gate saw
 	version int64           // of the set that letters have told of; 0 = none
@@ -121,24 +122,26 @@ func (s *Service) footing(ctx context.Context, c Case) (f footing, err error) {
 	if err := s.partsOf(ctx, c, p.Posts, &f); err != nil {
 		return f, err
 	}
-	var shut []status.Period
-	if err := s.DB.Each(ctx, shutOf, func(scan ledger.Scan) error {
-		var down int64
-		var up *int64
-		err := scan(&down, &up)
-		x := status.Period{From: at(down), Until: f.in.Until}
-		if up != nil {
-			x.Until = at(*up)
-		}
-		shut = append(shut, x)
-		return err
-	}, c.ID); err != nil {
-		return f, fmt.Errorf("read when nobody was let in: %w", err)
-	}
-	if f.out, err = s.Page.Outage(ctx, f.parts, f.in, shut); err != nil {
+	f.out = map[string]status.Outage{}
+	if f.gate, err = s.gateChanges(ctx, c.ID); err != nil {
 		return f, err
 	}
 	return f, s.toldOf(ctx, c, &f)
+}
+
+// outOf is for how long an incident kept a team out. Teams that were let in at the same time, which
+// are nearly all, have it looked up once.
+func (s *Service) outOf(ctx context.Context, f footing, team string) (status.Outage, error) { // clause: inc.tell-affected
+	shut := s.shutOut(team, f.gate, f.in.Until)
+	key := fmt.Sprint(shut)
+	if out, known := f.out[key]; known {
+		return out, nil
+	}
+	out, err := s.Page.Outage(ctx, f.parts, f.in, shut)
+	if err == nil {
+		f.out[key] = out
+	}
+	return out, err
 }
 
 // partsOf finds the parts of the service that an incident touched: those of its posts, of what the gate
@@ -237,7 +240,10 @@ func (s *Service) account(ctx context.Context, c Case, f footing, team string) (
 		a.Affected = affectedNo
 	}
 	if a.Affected != affectedNo {
-		a.Out = f.out
+		var err error
+		if a.Out, err = s.outOf(ctx, f, team); err != nil {
+			return a, err
+		}
 	}
 	a.Shown = told || f.public != nil && a.Affected != affectedNo // clause: inc.tell-affected
 	return a, nil
@@ -477,7 +483,13 @@ func (s *Service) totals(ctx context.Context, c Case, f footing) (t Totals, team
 		return t, nil, fmt.Errorf("read teams: %w", err)
 	}
 	t.Teams = int64(len(teams))
-	t.Out = status.Outage{Down: f.out.Down * time.Duration(t.Teams), Partial: f.out.Partial * time.Duration(t.Teams), Unseen: f.out.Unseen * time.Duration(t.Teams)}
+	for _, team := range teams {
+		out, err := s.outOf(ctx, f, team)
+		if err != nil {
+			return t, nil, err
+		}
+		t.Out.Down, t.Out.Partial, t.Out.Unseen = t.Out.Down+out.Down, t.Out.Partial+out.Partial, t.Out.Unseen+out.Unseen
+	}
 	if err := s.DB.Each(ctx, messagesOf, func(scan ledger.Scan) error {
 		var n int64
 		var letters string
@@ -558,7 +570,6 @@ func (e AccountRead) About() ledger.About {
 func accountThing(id, team string) string { return "account/" + id + "." + team }
 
 const (
-	shutOf    = `SELECT down, up FROM incident_loss WHERE case_id = $1 AND down IS NOT NULL ORDER BY round`
 	impactsOf = `SELECT i.id, i.touched FROM incident_impact i JOIN incident_signal g ON g.id = 'impact/' || i.id WHERE g.case_id = $1`
 	toBeTold  = `SELECT COALESCE(MIN(CASE WHEN state IN ('queued', 'sending') THEN version END), 0), COALESCE(SUM(CASE WHEN placed THEN 0 ELSE 1 END), 0) FROM incident_letter WHERE case_id = $1`
 	toldScope = `SELECT id, version FROM incident_scope WHERE case_id = $1 AND filled AND placed AND ($2 = 0 OR version < $2) ORDER BY version DESC LIMIT 1`

@@ -398,6 +398,48 @@ func TestAccountOfLostData(t *testing.T) { // breaks: inc.loss-restore
 	}, tables...)
 }
 
+// A team that is let in before the others reads for how long it was shut out itself, and one that was
+// let in and shut out again reads both times.
+func TestAccountOfWhoWasLetInEarly(t *testing.T) { // breaks: inc.tell-affected
+	ledgertest.Both(t, func(t *testing.T, kit *ledgertest.Kit) {
+		l := lostWorld(t, kit, t.TempDir(), nil, nil)
+		l.gate.first = []string{"t1"}
+		l.harm()
+		l.sorted()
+		opened := func(event string) time.Time {
+			t.Helper()
+			l.kit.Clock.Advance(10 * time.Minute)
+			l.step("dev", l.ref, event, "")
+			l.worked()
+			return l.kit.Clock.Now()
+		}
+		down := l.to("R10").Loss.Down
+		first := opened("open-some")
+		l.kit.Clock.Advance(5 * time.Minute)
+		for team, want := range map[string]time.Duration{"t1": first.Sub(down), "t2": l.kit.Clock.Now().Sub(down)} {
+			if a, err := l.svc.AccountOf(t.Context(), operator, l.ref, team); err != nil || a.Out.Down != want {
+				t.Errorf("while it lasts %s was shut out for %s, want %s; %v", team, a.Out.Down, want, err)
+			}
+		}
+		again := opened("red")
+		l.to("R10")
+		second := opened("open-some")
+		all := opened("open-all")
+		l.to("R12")
+		l.closed()
+		one, two := l.account("t1", l.ref).Out.Down, l.account("t2", l.ref).Out.Down
+		if want := first.Sub(down) + second.Sub(again); one != want {
+			t.Errorf("who was let in early was shut out for %s, want %s", one, want)
+		}
+		if want := all.Sub(down); two != want {
+			t.Errorf("who was let in last was shut out for %s, want %s", two, want)
+		}
+		if tot, _, err := l.svc.AccountTotals(t.Context(), operator, l.ref); err != nil || tot.Out.Down != one+two {
+			t.Errorf("%+v %v, want %s", tot.Out, err, one+two)
+		}
+	}, tables...)
+}
+
 // whatever is what one random incident did.
 type whatever struct {
 	audience, lost map[string]int64 // letters; writes, with a letter each

@@ -26,6 +26,8 @@ type Gate interface {
 	Look(ctx context.Context, since time.Time) (Shut, error)
 	// Open lets staff in, and a share of the teams in per cent; 100 is everybody.
 	Open(ctx context.Context, who actor.Actor, share int, o Order) error
+	// Lets reports whether a team is among those that Open lets in at a share. Accounts ask it long after.
+	Lets(team string, share int) bool
 }
 
 // Order is why the gate is closed or opened, and by which try: a server that was stopped in the

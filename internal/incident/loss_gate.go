@@ -8,6 +8,7 @@ import (
 
 	"writ/internal/actor"
 	"writ/internal/fault"
+	"writ/internal/incident/status"
 	"writ/internal/ledger"
 	"writ/internal/web"
 )
@@ -39,8 +40,65 @@ func (s *Service) gateDown(ctx context.Context, c Case) (outcome, error) { // cl
 		checks = append(checks, Check{"workers", true, "What writes beside the gate is stopped, and no backup expires."})
 	}
 	return judged(gateDown, digest(stamp(since)), checks, "The gate has been closed since "+stamp(since)+".").
-		sets(TakenDown{Incident: c.ID, Round: c.Round, Down: since}, setDown, us(since)).reopens(), nil
+		sets(TakenDown{Incident: c.ID, Round: c.Round, Down: since}, setDown, us(since)).gates(since, -1).reopens(), nil
 }
+
+// gates is an outcome by which the application is open to a share of the teams since a time; -1 = to nobody.
+func (o outcome) gates(since time.Time, share int) outcome {
+	also := o.Also
+	o.Also = func(ctx context.Context, tx *ledger.Tx, c Case) error {
+		if err := also(ctx, tx, c); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, insertGate, c.ID, us(since), share)
+		return err
+	}
+	return o
+}
+
+// gateChange is what the gate did in an incident.
+type gateChange struct {
+	at    time.Time
+	share int
+}
+
+func (s *Service) gateChanges(ctx context.Context, id string) (out []gateChange, err error) {
+	err = s.DB.Each(ctx, gateOf, func(scan ledger.Scan) error {
+		var t, share int64
+		err := scan(&t, &share)
+		out = append(out, gateChange{at(t), int(share)})
+		return err
+	}, id)
+	if err != nil {
+		return nil, fmt.Errorf("read what the gate did: %w", err)
+	}
+	return out, nil
+}
+
+// shutOut are the times in which a team was shut out, by all that the gate did; what has not ended ends
+// with until.
+func (s *Service) shutOut(team string, all []gateChange, until time.Time) (out []status.Period) {
+	gate := s.Real.Gate
+	var since time.Time
+	for _, x := range all {
+		in := x.share >= 100 || x.share > 0 && gate != nil && gate.Lets(team, x.share)
+		switch {
+		case x.share < 0 && since.IsZero():
+			since = x.at
+		case in && !since.IsZero():
+			out, since = append(out, status.Period{From: since, Until: x.at}), time.Time{}
+		}
+	}
+	if !since.IsZero() {
+		out = append(out, status.Period{From: since, Until: until})
+	}
+	return out
+}
+
+const (
+	insertGate = `INSERT INTO incident_gate (case_id, n, at, share) VALUES ($1, (SELECT COALESCE(MAX(n), 0) + 1 FROM incident_gate WHERE case_id = $1), $2, $3)`
+	gateOf     = `SELECT at, share FROM incident_gate WHERE case_id = $1 ORDER BY n`
+)
 
 // reopens is an outcome after which the application is to be opened anew: what was found of
 // a former opening counts no more.
@@ -193,7 +251,7 @@ func (s *Service) opening(name string, share int) act { // clause: inc.loss-reop
 			up = some(now)
 			ev.Down, ev.Lost = x.rto(now), x.rpo()
 		}
-		return judged(name, digest(c.ID, fmt.Sprint(share)), []Check{{"gate", true, "It is open to " + shareWords(share) + "."}}, "It is open to "+shareWords(share)+".").sets(ev, setShare, int64(share), up), nil
+		return judged(name, digest(c.ID, fmt.Sprint(share)), []Check{{"gate", true, "It is open to " + shareWords(share) + "."}}, "It is open to "+shareWords(share)+".").sets(ev, setShare, int64(share), up).gates(now, share), nil
 	}
 }
 

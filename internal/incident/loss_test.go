@@ -29,6 +29,11 @@ type fileGate struct {
 	leaks string
 	late  int64
 	under int
+	first []string // teams that come in with any share
+}
+
+func (g *fileGate) Lets(team string, share int) bool {
+	return share >= 100 || share > 0 && slices.Contains(g.first, team)
 }
 
 type gateState struct {
