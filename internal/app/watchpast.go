@@ -20,8 +20,9 @@ func (p watchPast) Entries(ctx context.Context, since time.Time, fn func([]journ
 
 // Records implements watch.History.
 func (p watchPast) Records(ctx context.Context, who actor.Actor, since time.Time, fn func([]watch.Handled) error) error {
+	var as []watch.Handled
 	return p.trail.Since(ctx, who, "a back-test of a rule", since, func(fs []trail.Found) error {
-		as := make([]watch.Handled, 0, len(fs))
+		as = as[:0]
 		for i := range fs {
 			as = append(as, answered(&fs[i]))
 		}

@@ -20,7 +20,7 @@ import (
 // History is what happened before, the oldest first.
 type History interface {
 	Entries(ctx context.Context, since time.Time, fn func([]journal.Entry) error) error
-	// Records records itself that somebody looks at them.
+	// Records records itself that somebody looks at them. A list is good until fn returns.
 	Records(ctx context.Context, who actor.Actor, since time.Time, fn func([]Handled) error) error
 	Cases(ctx context.Context) ([]Case, error)
 }

@@ -26,5 +26,5 @@
 // Tables: gateway_segment is public; the files are in DIR/segments, exported with
 // journal.export, erased by their age.
 //
-// For: auditor, engineer, owner. Read trail.go, then record.go, segment.go, search.go, export.go.
+// For: auditor, engineer, owner. Read trail.go, then record.go, segment.go, decode.go, ahead.go, search.go, scan.go, export.go.
 package trail

@@ -8,8 +8,8 @@ import (
 	"writ/internal/ledger"
 )
 
-// Since gives all records from a time on, the oldest first, to ask a rule about them. That
-// somebody looked, and for what, is recorded.
+// Since gives all records from a time on, the oldest first, to ask a rule about them, in lists of
+// some thousands at most that are good until fn returns. That somebody looked, and for what, is recorded.
 func (t *Trail) Since(ctx context.Context, who actor.Actor, why string, from time.Time, fn func([]Found) error) error {
 	q := Query{From: from, Until: t.Now()}
 	if _, err := t.DB.Change(ctx, who, func(*ledger.Tx) (ledger.Event, error) {
@@ -20,8 +20,8 @@ func (t *Trail) Since(ctx context.Context, who actor.Actor, why string, from tim
 	return t.walk(ctx, q, false, fn)
 }
 
-// ByStaff gives the records of staff from a time on, the oldest first. That somebody looked, and
-// for what, is recorded.
+// ByStaff gives the records of staff from a time on, as Since does. That somebody looked, and for
+// what, is recorded.
 func (t *Trail) ByStaff(ctx context.Context, who actor.Actor, why string, from time.Time, fn func([]Found) error) error { // clause: use.need-to-see
 	q := Query{From: from, Until: t.Now(), Staff: true}
 	if _, err := t.DB.Change(ctx, who, func(*ledger.Tx) (ledger.Event, error) {

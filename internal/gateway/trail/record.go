@@ -5,7 +5,6 @@ import (
 	"compress/flate"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/netip"
 	"time"
 
@@ -137,14 +136,4 @@ func pack(v any) ([]byte, error) {
 		return nil, fmt.Errorf("compress records: %w", err)
 	}
 	return b.Bytes(), nil
-}
-
-// maxUnpacked bounds a chunk's records in bytes.
-const maxUnpacked = 64 << 20
-
-func unpack(b []byte, v any) error {
-	if err := json.NewDecoder(io.LimitReader(flate.NewReader(bytes.NewReader(b)), maxUnpacked)).Decode(v); err != nil {
-		return fmt.Errorf("decode records: %w", err)
-	}
-	return nil
 }

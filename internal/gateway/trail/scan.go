@@ -71,27 +71,17 @@ func (t *Trail) scan(ctx context.Context, r row, from, until int64, fn func(*Fou
 	}
 	defer f.Close()
 	sum := sha256.New()
-	going, stop := context.WithCancel(ctx)
-	defer stop()
-	chunks, read := make(chan []line, 1), make(chan error, 1) // the next is opened while fn looks at one
-	go func() {
-		defer close(chunks)
-		read <- t.ahead(going, r.id, io.TeeReader(bufio.NewReaderSize(f, 64<<10), sum), chunks)
-	}()
-	var heard error
-	for ls := range chunks {
-		p.Read += int64(len(ls))
-		for i := range ls {
-			if heard != nil || ls[i].At < from || ls[i].At > until {
-				continue
-			}
-			found := ls[i].found(r.id)
-			if heard = fn(&found); heard != nil {
-				stop()
+	a := &ahead{t: t, id: r.id, of: recordsAlone, pick: func(l *line) bool { return l.At >= from && l.At <= until }}
+	heard, err := a.read(ctx, io.TeeReader(bufio.NewReaderSize(f, 64<<10), sum), func(fs []Found) error {
+		for i := range fs {
+			if err := fn(&fs[i]); err != nil {
+				return err
 			}
 		}
-	}
-	switch err = <-read; {
+		return nil
+	})
+	p.Read = a.n
+	switch {
 	case heard != nil:
 		return Part{}, heard
 	case ctx.Err() != nil || err != nil && (fault.KindOf(err) == fault.Sealed || errors.Is(err, errDefect)):
@@ -100,23 +90,4 @@ func (t *Trail) scan(ctx context.Context, r row, from, until int64, fn func(*Fou
 		p.Broken = "was altered"
 	}
 	return p, nil
-}
-
-// errDefect is a fault of the program, and not of a file.
-var errDefect = errors.New("trail: panic")
-
-// ahead opens the frames of a segment for whoever looks at them. A fault of the program in it ends
-// that read, and not the server: nobody above this goroutine would catch it.
-func (t *Trail) ahead(ctx context.Context, id string, r io.Reader, chunks chan<- []line) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("read access records of %s: %w: %v", id, errDefect, p)
-		}
-	}()
-	return t.frames(ctx, id, r, func(_ int, _ []byte, ls []line, _ []string) {
-		select {
-		case chunks <- ls:
-		case <-ctx.Done():
-		}
-	})
 }

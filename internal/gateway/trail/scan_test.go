@@ -96,25 +96,43 @@ func TestHoldKeepsRecords(t *testing.T) { // breaks: inc.breach-research
 	})
 }
 
-// BenchmarkScan reads many records of closed segments.
+// BenchmarkScan reads records of closed segments, as a breach and as a back-test of a rule do: of a
+// busy server, whose chunks are full, and of a quiet one, with ten records in each.
 func BenchmarkScan(b *testing.B) {
-	w := with(b, ledgertest.Open(b, gateway.Schema()))
-	const records = 300_000
-	begin := w.kit.Clock.Now()
-	for i := range records {
-		w.ask(person(fmt.Sprint("p", i%5000)), "GET", "/contacts/", 200, fmt.Sprint("contact=", i%9000))
-		if i%20_000 == 0 {
-			w.must(w.Flush(b.Context()))
+	for _, c := range []struct {
+		name             string
+		records, inChunk int
+	}{{"full", 300_000, 8192}, {"ten", 30_000, 10}} {
+		w := with(b, ledgertest.Open(b, gateway.Schema()))
+		begin := w.kit.Clock.Now()
+		for i := range c.records {
+			w.ask(person(fmt.Sprint("p", i%5000)), "GET", "/contacts/", 200, fmt.Sprint("contact=", i%9000))
+			if i%c.inChunk == c.inChunk-1 {
+				w.must(w.Flush(b.Context()))
+			}
+		}
+		w.must(w.Close(b.Context()))
+		for name, read := range map[string]func() (int, error){
+			"scan": func() (n int, err error) {
+				_, _, err = w.Scan(b.Context(), actor.System("incident"), begin, w.kit.Clock.Now(), func(*trail.Found) error { n++; return nil })
+				return n, err
+			},
+			"since": func() (n int, err error) {
+				err = w.Since(b.Context(), actor.System("watch"), "a back-test", begin, func(fs []trail.Found) error { n += len(fs); return nil })
+				return n, err
+			},
+		} {
+			b.Run(c.name+"/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if n, err := read(); err != nil || n != c.records {
+						b.Fatal(n, err)
+					}
+				}
+				b.ReportMetric(float64(c.records)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+			})
 		}
 	}
-	w.must(w.Close(b.Context()))
-	for b.Loop() {
-		n := 0
-		if _, _, err := w.Scan(b.Context(), actor.System("incident"), begin, w.kit.Clock.Now(), func(*trail.Found) error { n++; return nil }); err != nil || n != records {
-			b.Fatal(n, err)
-		}
-	}
-	b.ReportMetric(float64(records)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
 // bursting keys are a fault of the program.

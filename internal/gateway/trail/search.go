@@ -204,8 +204,8 @@ func (t *Trail) allow(ctx context.Context, who actor.Actor, do access.Action, q 
 	return err //nolint:wrapcheck // the ledger says what failed
 }
 
-// walk goes through segments and gives what matches of each, the oldest record first;
-// segments come the newest first, or the oldest.
+// walk goes through segments and gives what matches, the oldest record of a segment first, in lists
+// that are good until fn returns; segments come the newest first, each in one list, or the oldest, in short ones.
 func (t *Trail) walk(ctx context.Context, q Query, newest bool, fn func([]Found) error) error {
 	if err := t.Flush(ctx); err != nil { // what was just answered is found
 		return err
@@ -228,54 +228,40 @@ func (t *Trail) walk(ctx context.Context, q Query, newest bool, fn func([]Found)
 		return err
 	}
 	for _, r := range rows {
-		found, err := t.search(ctx, r, q, who)
-		if err != nil {
-			return err
-		}
-		if len(found) == 0 {
-			continue
-		}
-		if err := fn(found); err != nil {
+		if err := t.search(ctx, r, q, who, newest, fn); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// search finds what matches in one segment.
-func (t *Trail) search(ctx context.Context, r row, q Query, who []string) (out []Found, err error) {
+// search gives what matches in one segment: all of it together where the newest is asked for, else
+// list by list.
+func (t *Trail) search(ctx context.Context, r row, q Query, who []string, newest bool, fn func([]Found) error) error {
 	f, err := os.Open(t.path(r.id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.Unavailable, "records_missing", fault.Public{Problem: "A segment of the access records is not in its folder: " + r.id + ".", Expected: "Every segment of the last 90 days.", Next: "Bring DIR/segments back from a backup, or search from this server's other node."})
+		return fault.New(fault.Unavailable, "records_missing", fault.Public{Problem: "A segment of the access records is not in its folder: " + r.id + ".", Expected: "Every segment of the last 90 days.", Next: "Bring DIR/segments back from a backup, or search from this server's other node."})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read access records: %w", err)
+		return fmt.Errorf("read access records: %w", err)
 	}
 	defer f.Close()
-	var at []int // of the chunk's records: where they are in out; -1 = not
-	err = t.frames(ctx, r.id, bufio.NewReaderSize(io.LimitReader(f, r.size), 64<<10), func(_ int, _ []byte, ls []line, addrs []string) {
-		if ls == nil {
-			for i := range min(len(addrs), len(at)) {
-				if at[i] >= 0 {
-					out[at[i]].Address = addrs[i]
-				}
-			}
-			return
-		}
-		at = at[:0]
-		for i := range ls {
-			n := -1
-			if q.matches(&ls[i], who) {
-				n = len(out)
-				out = append(out, ls[i].found(r.id))
-			}
-			at = append(at, n)
-		}
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the segment %s: %w", r.id, err)
+	give, all := fn, []Found(nil)
+	if newest {
+		give = func(fs []Found) error { all = append(all, fs...); return nil }
 	}
-	return out, nil
+	a := &ahead{t: t, id: r.id, pick: func(l *line) bool { return q.matches(l, who) }}
+	heard, err := a.read(ctx, bufio.NewReaderSize(io.LimitReader(f, r.size), 64<<10), give)
+	if heard != nil {
+		return heard
+	}
+	if err != nil {
+		return fmt.Errorf("read the segment %s: %w", r.id, err)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return fn(all)
 }
 
 // Whole compares every closed segment since a time with its hash, and says which are not

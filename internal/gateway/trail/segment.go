@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -172,7 +173,7 @@ func (t *Trail) takeUp(ctx context.Context, id string) error {
 		return err //nolint:wrapcheck // the caller's words
 	}
 	s := &segment{id: id, file: f, sum: sha256.New()}
-	err = t.frames(ctx, id, bufio.NewReader(f), func(_ int, box []byte, ls []line, _ []string) {
+	err = t.frames(ctx, id, bufio.NewReader(f), everything, func(_ int, box []byte, ls []line, _ []string) error {
 		b := frame(box)
 		_, _ = s.sum.Write(b) // a hash never fails
 		s.size += int64(len(b))
@@ -185,6 +186,7 @@ func (t *Trail) takeUp(ctx context.Context, id string) error {
 			}
 			s.count++
 		}
+		return nil
 	})
 	if err != nil && !errors.Is(err, errTorn) {
 		return errors.Join(err, f.Close())
@@ -227,9 +229,16 @@ var errDamaged = errors.New("trail: the file is damaged")
 var errTorn = errors.New("trail: the file ends within a frame")
 
 // frames reads a segment. fn gets each box with what is in it: lines, or addresses, which
-// are nil once their key was destroyed. Anything that is not as it was written is an error.
-func (t *Trail) frames(ctx context.Context, id string, in io.Reader, fn func(n int, box []byte, ls []line, addrs []string)) error {
+// are nil once their key was destroyed; the box and the lines are good until it returns, and its
+// error ends it. Anything that is not as it was written is an error. Where addresses are of no
+// use their boxes are opened all the same, and what was in them is not looked at.
+func (t *Trail) frames(ctx context.Context, id string, in io.Reader, of portion, fn func(n int, box []byte, ls []line, addrs []string) error) error {
+	d := newDecoder()
+	var box []byte
 	for n := 0; ; n++ {
+		if err := ctx.Err(); err != nil {
+			return err //nolint:wrapcheck // the caller knows what it stopped
+		}
 		var head [4]byte
 		if _, err := io.ReadFull(in, head[:]); errors.Is(err, io.EOF) {
 			return nil
@@ -240,36 +249,41 @@ func (t *Trail) frames(ctx context.Context, id string, in io.Reader, fn func(n i
 		if size > maxFrame {
 			return fmt.Errorf("%w: a frame is longer than one may be", errDamaged)
 		}
-		box := make([]byte, size)
+		box = slices.Grow(box[:0], int(size))[:size]
 		if _, err := io.ReadFull(in, box); err != nil {
 			return errTorn
 		}
 		plain, err := keyring.OpenBox(ctx, t.Keys, place(id, n), box)
-		if n%2 == 1 && errors.Is(err, fault.Gone) {
-			fn(n, box, nil, nil)
-			continue
-		}
-		if err != nil && (fault.KindOf(err) == fault.Sealed || ctx.Err() != nil) { // not the file's fault
+		var ls []line
+		var addrs []string
+		switch odd := n%2 == 1; {
+		case odd && errors.Is(err, fault.Gone):
+			err = nil
+		case err != nil && (fault.KindOf(err) == fault.Sealed || ctx.Err() != nil): // not the file's fault
 			return fmt.Errorf("open frame %d: %w", n, err)
+		case err != nil:
+			return fmt.Errorf("%w: frame %d: %w", errDamaged, n, err)
+		case !odd:
+			ls, err = d.records(plain.Reveal())
+		case of == everything:
+			addrs, err = d.addresses(plain.Reveal())
+		}
+		if err == nil {
+			err = fn(n, box, ls, addrs)
 		}
 		if err != nil {
-			return fmt.Errorf("%w: frame %d: %w", errDamaged, n, err)
-		}
-		if n%2 == 1 {
-			var addrs []string
-			if err := unpack(plain.Reveal(), &addrs); err != nil {
-				return err
-			}
-			fn(n, box, nil, addrs)
-			continue
-		}
-		var ls []line
-		if err := unpack(plain.Reveal(), &ls); err != nil {
 			return err
 		}
-		fn(n, box, ls, nil)
 	}
 }
+
+// portion is what is read of a segment.
+type portion int
+
+const (
+	everything portion = iota
+	recordsAlone
+)
 
 // row is a closed segment as the table knows it.
 type row struct {
