@@ -7,20 +7,20 @@ import (
 	"io"
 )
 
-// ahead opens a segment while somebody looks at what was found in it before.
+// ahead opens segments, one after the other, while somebody looks at what was found before.
 //
 //	file ─► a frame is opened, its records are read ─► picked ─► some 1000 ─► fn
 //	        └────────── a goroutine, one for a segment ───────┘              └ who called
 //
 // Three lists of records go round between the two: one is filled, one waits, one is looked at.
-// So memory is bounded by them, however slow fn is.
+// So memory is bounded by them, however slow fn is and however many segments there are.
 type ahead struct {
 	t    *Trail
-	id   string
 	of   portion
 	pick func(*line) bool
-	n    int64 // records that were read, picked or not
 
+	n          int64 // records of the segment that were read, picked or not
+	d          *decoder
 	full, free chan []Found
 	found      []Found // is filled
 	at         []int   // of the frame's records: where they are in found; -1 = not picked
@@ -34,19 +34,25 @@ const (
 // errDefect is a fault of the program, and not of a file.
 var errDefect = errors.New("trail: panic")
 
-// read gives what it picks, in the order in which it was written. A list is good until fn
-// returns. heard is fn's error, which ends it; err is that of the segment, and comes when all
-// before it was given. When read returns, its goroutine has ended.
-func (a *ahead) read(ctx context.Context, in io.Reader, fn func([]Found) error) (heard, err error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	a.full, a.free = make(chan []Found, 1), make(chan []Found, lists)
+func (t *Trail) ahead(of portion, pick func(*line) bool) *ahead {
+	a := &ahead{t: t, of: of, pick: pick, d: newDecoder(), free: make(chan []Found, lists)}
 	for range lists {
 		a.free <- nil
 	}
+	return a
+}
+
+// read gives what it picks of a segment, in the order in which it was written. A list is good until fn
+// returns. heard is fn's error, which ends it; err is that of the segment, and comes when all
+// before it was given. When read returns, its goroutine has ended. After heard, the end of ctx or a
+// defect nothing more can be read.
+func (a *ahead) read(ctx context.Context, id string, in io.Reader, fn func([]Found) error) (heard, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	a.full = make(chan []Found, 1)
 	go func() {
 		defer close(a.full)
-		err = a.open(ctx, in)
+		err = a.open(ctx, id, in)
 	}()
 	for fs := range a.full {
 		if ctx.Err() != nil {
@@ -65,14 +71,14 @@ func (a *ahead) read(ctx context.Context, in io.Reader, fn func([]Found) error) 
 
 // open fills lists. A fault of the program in it ends that read, and not the server: nobody above
 // this goroutine would catch it.
-func (a *ahead) open(ctx context.Context, in io.Reader) (err error) {
+func (a *ahead) open(ctx context.Context, id string, in io.Reader) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("read access records of %s: %w: %v", a.id, errDefect, p)
+			err = fmt.Errorf("read access records of %s: %w: %v", id, errDefect, p)
 		}
 	}()
-	a.found = <-a.free
-	err = a.t.frames(ctx, a.id, in, a.of, func(n int, _ []byte, ls []line, addrs []string) error {
+	a.found, a.n = <-a.free, 0
+	err = a.t.frames(ctx, id, in, a.d, a.of, func(n int, _ []byte, ls []line, addrs []string) error {
 		if n%2 == 1 {
 			for i := range min(len(addrs), len(a.at)) {
 				if a.at[i] >= 0 {
@@ -89,7 +95,7 @@ func (a *ahead) open(ctx context.Context, in io.Reader) (err error) {
 			n := -1
 			if a.n++; a.pick(&ls[i]) {
 				n = len(a.found)
-				a.found = append(a.found, ls[i].found(a.id))
+				a.found = append(a.found, ls[i].found(id))
 			}
 			a.at = append(a.at, n)
 		}
@@ -97,6 +103,9 @@ func (a *ahead) open(ctx context.Context, in io.Reader) (err error) {
 	})
 	if ctx.Err() == nil && len(a.found) > 0 {
 		err = errors.Join(err, a.hand(ctx))
+	}
+	if ctx.Err() == nil {
+		a.free <- a.found
 	}
 	return err
 }

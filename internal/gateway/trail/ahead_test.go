@@ -245,6 +245,9 @@ func TestScanGivesWhatWasWritten(t *testing.T) { // breaks: inc.breach-scope
 		who := actor.Actor{Kind: actor.Support, ID: "eva", For: s, Team: s, TeamKind: "staff", Session: s, Token: s}
 		records = append(records, trail.Record{Who: who, Route: s, Method: s, Status: 404, Code: s, Clause: s, In: 1, Out: 2, Resource: []string{s, "a=b", s}, Teams: []string{s}, Rows: 7})
 	}
+	for i := range 5000 { // more texts than are remembered
+		records = append(records, trail.Record{Who: person(fmt.Sprint(i)), Route: "/" + fmt.Sprint(i%7), Method: "GET", Status: 200, Resource: []string{fmt.Sprint("contact=", i)}})
+	}
 	for i := range records {
 		w.kit.Clock.Advance(time.Millisecond)
 		records[i].At = w.kit.Clock.Now()
@@ -257,7 +260,7 @@ func TestScanGivesWhatWasWritten(t *testing.T) { // breaks: inc.breach-scope
 			want := w.Show(&records[n])
 			want.Segment = f.Segment
 			if !reflect.DeepEqual(*f, want) {
-				t.Errorf("%s: record %d is\n%+v, want\n%+v", name, n, *f, want)
+				t.Fatalf("%s: record %d is\n%+v, want\n%+v", name, n, *f, want)
 			}
 			n++
 			return nil

@@ -47,8 +47,9 @@ func (t *Trail) Scan(ctx context.Context, who actor.Actor, from, until time.Time
 		return nil, "", err
 	}
 	slices.Reverse(rows)
+	a := t.ahead(recordsAlone, func(l *line) bool { return l.At >= from.UnixMicro() && l.At <= until.UnixMicro() })
 	for _, x := range rows {
-		p, err := t.scan(ctx, x, from.UnixMicro(), until.UnixMicro(), fn)
+		p, err := t.scan(ctx, a, x, fn)
 		if err != nil {
 			return nil, "", err
 		}
@@ -59,7 +60,7 @@ func (t *Trail) Scan(ctx context.Context, who actor.Actor, from, until time.Time
 
 // scan reads one segment. What cannot be read of it is in the part that it returns; an error
 // is of whoever listens, or of a key that is not there now.
-func (t *Trail) scan(ctx context.Context, r row, from, until int64, fn func(*Found) error) (Part, error) {
+func (t *Trail) scan(ctx context.Context, a *ahead, r row, fn func(*Found) error) (Part, error) {
 	p := Part{ID: r.id, From: r.from, Until: r.until, Count: r.count, SHA256: r.sum}
 	f, err := os.Open(t.path(r.id))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -71,8 +72,7 @@ func (t *Trail) scan(ctx context.Context, r row, from, until int64, fn func(*Fou
 	}
 	defer f.Close()
 	sum := sha256.New()
-	a := &ahead{t: t, id: r.id, of: recordsAlone, pick: func(l *line) bool { return l.At >= from && l.At <= until }}
-	heard, err := a.read(ctx, io.TeeReader(bufio.NewReaderSize(f, 64<<10), sum), func(fs []Found) error {
+	heard, err := a.read(ctx, r.id, io.TeeReader(bufio.NewReaderSize(f, 64<<10), sum), func(fs []Found) error {
 		for i := range fs {
 			if err := fn(&fs[i]); err != nil {
 				return err

@@ -227,8 +227,9 @@ func (t *Trail) walk(ctx context.Context, q Query, newest bool, fn func([]Found)
 	if q.from, err = t.networks(ctx, &q); err != nil {
 		return err
 	}
+	a := t.ahead(everything, func(l *line) bool { return q.matches(l, who) })
 	for _, r := range rows {
-		if err := t.search(ctx, r, q, who, newest, fn); err != nil {
+		if err := t.search(ctx, a, r, newest, fn); err != nil {
 			return err
 		}
 	}
@@ -237,7 +238,7 @@ func (t *Trail) walk(ctx context.Context, q Query, newest bool, fn func([]Found)
 
 // search gives what matches in one segment: all of it together where the newest is asked for, else
 // list by list.
-func (t *Trail) search(ctx context.Context, r row, q Query, who []string, newest bool, fn func([]Found) error) error {
+func (t *Trail) search(ctx context.Context, a *ahead, r row, newest bool, fn func([]Found) error) error {
 	f, err := os.Open(t.path(r.id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return fault.New(fault.Unavailable, "records_missing", fault.Public{Problem: "A segment of the access records is not in its folder: " + r.id + ".", Expected: "Every segment of the last 90 days.", Next: "Bring DIR/segments back from a backup, or search from this server's other node."})
@@ -250,8 +251,7 @@ func (t *Trail) search(ctx context.Context, r row, q Query, who []string, newest
 	if newest {
 		give = func(fs []Found) error { all = append(all, fs...); return nil }
 	}
-	a := &ahead{t: t, id: r.id, pick: func(l *line) bool { return q.matches(l, who) }}
-	heard, err := a.read(ctx, bufio.NewReaderSize(io.LimitReader(f, r.size), 64<<10), give)
+	heard, err := a.read(ctx, r.id, bufio.NewReaderSize(io.LimitReader(f, r.size), 64<<10), give)
 	if heard != nil {
 		return heard
 	}

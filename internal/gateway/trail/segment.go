@@ -173,7 +173,7 @@ func (t *Trail) takeUp(ctx context.Context, id string) error {
 		return err //nolint:wrapcheck // the caller's words
 	}
 	s := &segment{id: id, file: f, sum: sha256.New()}
-	err = t.frames(ctx, id, bufio.NewReader(f), everything, func(_ int, box []byte, ls []line, _ []string) error {
+	err = t.frames(ctx, id, bufio.NewReader(f), newDecoder(), everything, func(_ int, box []byte, ls []line, _ []string) error {
 		b := frame(box)
 		_, _ = s.sum.Write(b) // a hash never fails
 		s.size += int64(len(b))
@@ -232,8 +232,7 @@ var errTorn = errors.New("trail: the file ends within a frame")
 // are nil once their key was destroyed; the box and the lines are good until it returns, and its
 // error ends it. Anything that is not as it was written is an error. Where addresses are of no
 // use their boxes are opened all the same, and what was in them is not looked at.
-func (t *Trail) frames(ctx context.Context, id string, in io.Reader, of portion, fn func(n int, box []byte, ls []line, addrs []string) error) error {
-	d := newDecoder()
+func (t *Trail) frames(ctx context.Context, id string, in io.Reader, d *decoder, of portion, fn func(n int, box []byte, ls []line, addrs []string) error) error {
 	var box []byte
 	for n := 0; ; n++ {
 		if err := ctx.Err(); err != nil {
