@@ -30,6 +30,9 @@ const (
 // habits are what is known of people: in memory, and sealed in rows, which are written each minute
 // and with each entry that comes of them. Requests have no number to begin again from: what a crash
 // takes is the sights of a minute at most, and none counts twice.
+//
+// Several servers may see the same person. Each writes a row only over the version that it has read;
+// one that finds another joins that with what it has itself, asks again what is new, and writes both.
 type habits struct {
 	writing sync.Mutex // from the sealing of rows until they are in, so that no older one comes after a newer; before mu
 
@@ -41,10 +44,27 @@ type habits struct {
 }
 
 type known struct {
-	id    string
-	mark  string // of the row
-	dirty bool
+	id      string
+	mark    string      // of the row
+	version int64       // of the row that is joined in; 0 = there was none
+	sights  int64       // that are in memory,
+	kept    int64       // and in the row
+	staff   bool        // as they were last seen
+	held    bool        // something is new about them, and whoever saw it is about to write it
+	owed    []FirstSeen // what came out when rows were joined, until it is an entry; under writing
 	baseline.Person
+}
+
+func (k *known) dirty() bool { return k.sights != k.kept }
+
+// tell adds what of the news is worth an entry.
+func (k *known) tell(es []FirstSeen, news ...baseline.News) []FirstSeen {
+	for _, n := range news {
+		if what := tell(n, k.staff); what != "" {
+			es = append(es, FirstSeen{What: what, Staff: k.staff, person: k.id})
+		}
+	}
+	return es
 }
 
 func newHabits() *habits {
@@ -65,45 +85,89 @@ func (s *Service) see(ctx context.Context, r *Request) error { // clause: mon.ab
 	el := h.people[r.Who.ID]
 	h.mu.Unlock()
 	if el == nil {
-		mark := s.Keys.Pseudonym(keyring.Person(r.Who.ID))
-		p, err := s.recallHabits(ctx, mark)
-		if err != nil {
+		k := &known{id: r.Who.ID, mark: s.Keys.Pseudonym(keyring.Person(r.Who.ID))}
+		var err error
+		if k.Person, k.version, err = s.recallHabits(ctx, k.mark); err != nil {
 			return err
 		}
-		if el, err = s.admitPerson(ctx, &known{id: r.Who.ID, mark: mark, Person: p}); err != nil {
+		if el, err = s.admitPerson(ctx, k); err != nil {
 			return err
 		}
 	}
-	staff := r.Who.TeamKind == "staff"
+	x, staff := s.sight(r), r.Who.TeamKind == "staff"
 	h.mu.Lock()
 	k := el.Value.(*known)
 	h.order.MoveToFront(el)
-	news := k.See(r.At, s.sight(r), staff, s.learner.zone)
-	k.dirty = true
+	was := k.Person
+	news := k.See(r.At, x, staff, s.learner.zone)
+	k.staff = staff
+	k.sights++
+	worth := tell(news, staff) != ""
+	k.held = worth
 	h.mu.Unlock()
-	if what := tell(news, staff); what != "" {
-		return s.recordFirst(ctx, k, FirstSeen{What: what, Staff: staff, person: r.Who.ID})
+	if !worth {
+		return nil
 	}
-	return nil
+	return s.recordFirst(ctx, k, news, func(p baseline.Person) (baseline.Person, []FirstSeen) {
+		j := was
+		joined := j.Join(p, staff)
+		return j, k.tell(nil, joined, j.See(r.At, x, staff, s.learner.zone))
+	})
 }
 
 // recordFirst makes an entry of what is new about somebody, and keeps in the same change that it is
-// not new any more. Where that fails, it is unlearned: it will be new the next time.
-func (s *Service) recordFirst(ctx context.Context, k *known, e FirstSeen) error {
-	s.habits.writing.Lock()
-	defer s.habits.writing.Unlock()
-	row, err := s.sealHabits(ctx, k)
-	if err == nil {
-		_, err = s.DB.Change(ctx, system, func(tx *ledger.Tx) (ledger.Event, error) { return e, row.save(ctx, tx) })
+// not new any more. Where another server wrote about them meanwhile, it is seen again, by what both
+// know. Where it cannot be recorded, it is unlearned: it will be new the next time.
+func (s *Service) recordFirst(ctx context.Context, k *known, news baseline.News, again func(baseline.Person) (baseline.Person, []FirstSeen)) error {
+	h := s.habits
+	h.writing.Lock()
+	defer h.writing.Unlock()
+	defer func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		k.held = false
+	}()
+	es := k.tell(k.owed, news)
+	err := s.writeFirst(ctx, h.look(k), es)
+	for errors.Is(err, errBehind) {
+		p, version, failed := s.recallHabits(ctx, k.mark)
+		if err = failed; err != nil {
+			break
+		}
+		p, es = again(p)
+		es = append(es, k.owed...)
+		h.mu.Lock()
+		k.Person, k.version = p, version
+		h.mu.Unlock()
+		if len(es) > 0 {
+			err = s.writeFirst(ctx, h.look(k), es)
+		}
 	}
-	if err == nil {
-		return nil
+	if err != nil {
+		s.dropPerson(k.id)
 	}
-	s.dropPerson(k.id)
 	if errors.Is(err, fault.Gone) { // erased meanwhile
 		return nil
 	}
 	return err //nolint:wrapcheck // the ledger, or the keyring, says what failed
+}
+
+// writeFirst writes a row with the entries that come of it.
+func (s *Service) writeFirst(ctx context.Context, row *habitRow, es []FirstSeen) error {
+	if err := s.sealHabits(ctx, row); err != nil {
+		return err
+	}
+	_, err := s.DB.Change(ctx, system, func(tx *ledger.Tx) (ledger.Event, error) {
+		for _, e := range es[1:] {
+			tx.Also(e)
+		}
+		return es[0], row.save(ctx, tx)
+	})
+	if err == nil {
+		row.of.owed = nil
+		s.habits.wrote(row)
+	}
+	return err //nolint:wrapcheck // its caller says what
 }
 
 // sight is where and how somebody was seen.
@@ -164,7 +228,7 @@ func (s *Service) makeRoom(ctx context.Context) error {
 		for h.order.Len() >= h.most {
 			last := h.order.Back()
 			k := last.Value.(*known)
-			if k.dirty {
+			if k.dirty() {
 				break
 			}
 			h.order.Remove(last)
@@ -172,7 +236,7 @@ func (s *Service) makeRoom(ctx context.Context) error {
 		}
 		if h.order.Len() >= h.most {
 			for el := h.order.Back(); el != nil && len(unkept) < keptPeople; el = el.Prev() {
-				if k := el.Value.(*known); k.dirty {
+				if k := el.Value.(*known); k.dirty() {
 					unkept = append(unkept, k)
 				}
 			}
@@ -187,48 +251,47 @@ func (s *Service) makeRoom(ctx context.Context) error {
 	}
 }
 
-// recallHabits opens what is kept of a person; nothing where there is none, or no key.
-func (s *Service) recallHabits(ctx context.Context, mark string) (p baseline.Person, err error) {
+// recallHabits opens what is kept of a person, and says which version of the row it is; nothing, and
+// 0, where there is none, and nothing where there is no key.
+func (s *Service) recallHabits(ctx context.Context, mark string) (p baseline.Person, version int64, err error) {
 	var box []byte
-	err = ledger.One(ctx, s.DB, `SELECT box FROM watch_principal WHERE mark = $1`, []any{&box}, mark)
+	err = ledger.One(ctx, s.DB, `SELECT box, version FROM watch_principal WHERE mark = $1`, []any{&box, &version}, mark)
 	if errors.Is(err, fault.NotFound) {
-		return p, nil
+		return p, 0, nil
 	}
 	if err != nil {
-		return p, fmt.Errorf("read habits: %w", err)
+		return p, 0, fmt.Errorf("read habits: %w", err)
 	}
 	kid, err := envelope.KeyID(box)
 	if err != nil {
-		return p, fmt.Errorf("read habits: %w", err)
+		return p, 0, fmt.Errorf("read habits: %w", err)
 	}
 	key, err := s.Keys.ByID(ctx, kid)
 	if errors.Is(err, fault.Gone) || errors.Is(err, fault.NotFound) {
-		return p, nil
+		return p, version, nil
 	}
 	if err != nil {
-		return p, fmt.Errorf("key of habits: %w", err)
+		return p, 0, fmt.Errorf("key of habits: %w", err)
 	}
 	b, err := key.Open(box, placeOfHabits(mark))
 	if err != nil {
-		return p, fmt.Errorf("open habits: %w", err)
+		return p, 0, fmt.Errorf("open habits: %w", err)
 	}
 	err = p.UnmarshalBinary(b.Reveal())
-	return p, err
+	return p, version, err
 }
 
-// KeepHabits writes what has changed of people, sealed under their keys. In the order of the rows:
-// those beside each other are written together.
+// KeepHabits writes what has changed of people, sealed under their keys.
 func (s *Service) KeepHabits(ctx context.Context) error {
 	h := s.habits
 	var changed []*known
 	h.mu.Lock()
 	for _, el := range h.people {
-		if k := el.Value.(*known); k.dirty {
+		if k := el.Value.(*known); k.dirty() {
 			changed = append(changed, k)
 		}
 	}
 	h.mu.Unlock()
-	slices.SortFunc(changed, func(a, b *known) int { return cmp.Compare(a.mark, b.mark) })
 	return s.keepPeople(ctx, changed)
 }
 
@@ -253,17 +316,50 @@ func (s *Service) runHabits(ctx context.Context) {
 
 // habitRow is what is kept of a person.
 type habitRow struct {
-	mark string
-	seen int64
-	box  []byte
+	of      *known
+	person  baseline.Person
+	sights  int64 // that are in it
+	version int64 // over which it is written
+	free    bool  // there is something to write, and it waits for no entry
+	seen    int64
+	box     []byte
 }
 
+// look is the row of a person as they are known now.
+func (h *habits) look(k *known) *habitRow {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return &habitRow{of: k, person: k.Person, sights: k.sights, version: k.version, free: k.dirty() && !k.held, seen: k.Last * time.Minute.Microseconds()}
+}
+
+// errBehind is a row that another server has written since it was read.
+var errBehind = errors.New("another server has written these habits meanwhile")
+
+// next is the row's version once it is written. It goes up, and never comes again: a row that was
+// forgotten and began anew is later than whatever stood in it before.
+func (r *habitRow) next() int64 { return max(r.version, r.seen) + 1 }
+
 func (r *habitRow) save(ctx context.Context, tx *ledger.Tx) error {
-	_, err := tx.Exec(ctx, savePrincipal, r.mark, r.seen, r.box)
+	n, err := tx.Exec(ctx, savePrincipal, r.of.mark, r.seen, r.box, r.next(), r.version)
+	if err == nil && n == 0 {
+		err = errBehind
+	}
 	return err //nolint:wrapcheck // its caller says what
 }
 
+// wrote notes that rows are in.
+func (h *habits) wrote(rows ...*habitRow) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range rows {
+		r.of.version, r.of.kept = r.next(), r.sights
+	}
+}
+
+// keepPeople does it in the order of the rows: those beside each other are written together, and no
+// two servers wait for each other.
 func (s *Service) keepPeople(ctx context.Context, people []*known) error {
+	slices.SortFunc(people, func(a, b *known) int { return cmp.Compare(a.mark, b.mark) })
 	for len(people) > 0 {
 		n := min(len(people), s.habits.pace.Some())
 		err := s.keepSome(ctx, people[:n])
@@ -278,72 +374,103 @@ func (s *Service) keepPeople(ctx context.Context, people []*known) error {
 	return nil
 }
 
-// keepSome writes the rows of some people in one change; of whom it was done meanwhile, none.
+// keepSome writes the rows of some people; of whom it was done meanwhile, none.
 func (s *Service) keepSome(ctx context.Context, people []*known) error {
 	h := s.habits
 	h.writing.Lock()
 	defer h.writing.Unlock()
-	var rows []habitRow
-	var sealed []*known
-	again := func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		for _, k := range sealed {
-			k.dirty = true
-		}
-	}
-	for _, k := range people {
-		h.mu.Lock()
-		dirty := k.dirty
-		h.mu.Unlock()
-		if !dirty {
-			continue
-		}
-		row, err := s.sealHabits(ctx, k)
-		if errors.Is(err, fault.Gone) || errors.Is(err, fault.NotFound) {
-			s.dropPerson(k.id)
-			continue
-		}
-		sealed = append(sealed, k)
+	for len(people) > 0 {
+		behind, err := s.writeSome(ctx, people)
 		if err != nil {
-			again()
-			return fmt.Errorf("seal habits: %w", err)
+			return fmt.Errorf("keep habits: %w", err)
 		}
-		rows = append(rows, row)
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	if err := s.DB.Quiet(ctx, ledger.WatchState, func(tx *ledger.Tx) error {
-		for i := range rows {
-			if err := rows[i].save(ctx, tx); err != nil {
+		for _, k := range behind {
+			if err := s.joinHabits(ctx, k); err != nil {
 				return err
 			}
 		}
-		return nil
-	}); err != nil {
-		again()
-		return fmt.Errorf("keep habits: %w", err)
+		people = behind
 	}
 	return nil
 }
 
-func (s *Service) sealHabits(ctx context.Context, k *known) (r habitRow, err error) {
-	s.habits.mu.Lock()
-	b, err := k.MarshalBinary()
-	r.seen = k.Last * time.Minute.Microseconds()
-	k.dirty = false
-	s.habits.mu.Unlock()
+// joinHabits takes in what another server wrote of a person. The caller holds writing.
+func (s *Service) joinHabits(ctx context.Context, k *known) error {
+	p, version, err := s.recallHabits(ctx, k.mark)
 	if err != nil {
-		return r, err
+		return err
 	}
-	key, err := s.Keys.Key(ctx, keyring.Person(k.id))
+	h := s.habits
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if k.held { // whoever saw it joins them, and sees it again
+		return nil
+	}
+	k.owed = k.tell(k.owed, k.Join(p, k.staff))
+	k.version = version
+	return nil
+}
+
+// writeSome writes the rows of some people in one change; each of whom something is owed, in their
+// own. It returns those of whom another server has written meanwhile. The caller holds writing.
+func (s *Service) writeSome(ctx context.Context, people []*known) (behind []*known, err error) {
+	h := s.habits
+	var rows []*habitRow
+	for _, k := range people {
+		row := h.look(k)
+		if !row.free {
+			continue
+		}
+		if len(k.owed) > 0 {
+			err = s.writeFirst(ctx, row, k.owed)
+		} else if err = s.sealHabits(ctx, row); err == nil {
+			rows = append(rows, row)
+		}
+		switch {
+		case errors.Is(err, fault.Gone), errors.Is(err, fault.NotFound):
+			s.dropPerson(k.id)
+		case errors.Is(err, errBehind):
+			behind = append(behind, k)
+		case err != nil:
+			return nil, err
+		}
+	}
+	if len(rows) == 0 {
+		return behind, nil
+	}
+	var in []*habitRow
+	var out []*known
+	if err := s.DB.Quiet(ctx, ledger.WatchState, func(tx *ledger.Tx) error {
+		in, out = nil, nil
+		for _, r := range rows {
+			switch err := r.save(ctx, tx); {
+			case errors.Is(err, errBehind):
+				out = append(out, r.of)
+			case err != nil:
+				return err
+			default:
+				in = append(in, r)
+			}
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	h.wrote(in...)
+	return append(behind, out...), nil
+}
+
+func (s *Service) sealHabits(ctx context.Context, r *habitRow) error {
+	b, err := r.person.MarshalBinary()
 	if err != nil {
-		return r, err //nolint:wrapcheck // its caller says which act
+		return err
 	}
-	r.mark = k.mark
-	r.box = key.Seal(b, placeOfHabits(r.mark))
-	return r, nil
+	key, err := s.Keys.Key(ctx, keyring.Person(r.of.id))
+	if err != nil {
+		return fmt.Errorf("seal habits: %w", err)
+	}
+	r.box = key.Seal(b, placeOfHabits(r.of.mark))
+	return nil
 }
 
 // dropPerson takes somebody out of memory, and with them what is not in their row.
@@ -352,7 +479,8 @@ func (s *Service) dropPerson(id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if el := h.people[id]; el != nil {
-		el.Value.(*known).dirty = false // nothing of it is written any more
+		k := el.Value.(*known)
+		k.kept = k.sights // nothing of it is written any more
 		h.order.Remove(el)
 		delete(h.people, id)
 	}
@@ -370,25 +498,25 @@ func (s *Service) eraseHabits(ctx context.Context, id string) error { // clause:
 	})
 }
 
-// Habits is what is kept about a person, for their copy; found is false where there is nothing.
+// Habits is what is kept about a person, for their copy: what this server has in memory, and what
+// others have written. found is false where there is nothing.
 func (s *Service) Habits(ctx context.Context, id string) (p baseline.Person, found bool, err error) {
 	h := s.habits
-	var b []byte
-	h.mu.Lock()
-	el := h.people[id]
-	if el != nil {
-		b, err = el.Value.(*known).MarshalBinary() // a copy: requests go on
-	}
-	h.mu.Unlock()
-	switch {
-	case err != nil:
+	p, version, err := s.recallHabits(ctx, s.Keys.Pseudonym(keyring.Person(id)))
+	if err != nil {
 		return p, false, err
-	case el != nil:
-		err = p.UnmarshalBinary(b)
-	default:
-		p, err = s.recallHabits(ctx, s.Keys.Pseudonym(keyring.Person(id)))
 	}
-	return p, p.First > 0, err
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if el := h.people[id]; el != nil {
+		k := el.Value.(*known)
+		row := p
+		if p = k.Person; k.version != version {
+			p.Join(row, k.staff)
+		}
+	}
+	return p, p.First > 0, nil
 }
 
-const savePrincipal = `INSERT INTO watch_principal (mark, seen, box) VALUES ($1, $2, $3) ON CONFLICT (mark) DO UPDATE SET seen = excluded.seen, box = excluded.box`
+const savePrincipal = `INSERT INTO watch_principal (mark, seen, box, version) VALUES ($1, $2, $3, $4)
+	ON CONFLICT (mark) DO UPDATE SET seen = excluded.seen, box = excluded.box, version = excluded.version WHERE watch_principal.version = $5`

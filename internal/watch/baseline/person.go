@@ -98,14 +98,12 @@ func (s *Set) see(v string, today int32) bool {
 	if v == "" || s.Many {
 		return false
 	}
-	for i := range s.Values {
-		if x := &s.Values[i]; x.V == v {
-			old := today-x.Day > forgets
-			x.Day = today
-			return old
-		}
+	if i := s.find(v); i >= 0 {
+		old := s.Values[i].forgotten(today)
+		s.Values = with(s.Values, i, Value{v, today})
+		return old
 	}
-	s.Values = slices.DeleteFunc(s.Values, func(x Value) bool { return today-x.Day > forgets })
+	s.Values = without(s.Values, func(x Value) bool { return x.forgotten(today) })
 	if len(s.Values) >= mostValues {
 		*s = Set{Many: true}
 		return false
@@ -114,8 +112,30 @@ func (s *Set) see(v string, today int32) bool {
 	return len(s.Values) > 1
 }
 
+func (s *Set) find(v string) int {
+	return slices.IndexFunc(s.Values, func(x Value) bool { return x.V == v })
+}
+
+func (v Value) forgotten(today int32) bool { return today-v.Day > forgets }
+
+// with sets one value. Neither it nor without writes over what a copy of the slice shares.
+func with[T comparable](s []T, i int, v T) []T {
+	if s[i] != v {
+		s = slices.Clone(s)
+		s[i] = v
+	}
+	return s
+}
+
+func without[T any](s []T, gone func(T) bool) []T {
+	if !slices.ContainsFunc(s, gone) {
+		return s
+	}
+	return slices.DeleteFunc(slices.Clone(s), gone)
+}
+
 // See takes a sight and says what is new about it. Nothing is about an account that is younger
-// than a week, except where it is one of staff.
+// than a week, except where it is one of staff. A copy of p that was made before stays as it was.
 func (p *Person) See(at time.Time, x Sight, staff bool, zone *time.Location) (n News) {
 	minute := at.Unix() / 60
 	today := int32(minute / day)
@@ -132,7 +152,12 @@ func (p *Person) See(at time.Time, x Sight, staff bool, zone *time.Location) (n 
 	}
 	n.Hour = p.hour(at, minute, zone)
 	n.Shared = p.shared(x, minute)
-	if !staff && minute-p.First < young*day {
+	return p.grown(n, staff)
+}
+
+// grown is what counts as new of an account as old as this one.
+func (p *Person) grown(n News, staff bool) News {
+	if !staff && p.Last-p.First < young*day {
 		return News{}
 	}
 	return n
@@ -141,12 +166,8 @@ func (p *Person) See(at time.Time, x Sight, staff bool, zone *time.Location) (n 
 // hour reports whether somebody came at a time of the day at which they never come, not within
 // three hours, on whatever day, though their hours are known.
 func (p *Person) hour(at time.Time, minute int64, zone *time.Location) (unusual bool) {
-	if turn := minute / (forgets / 2 * day); turn != p.Turn {
-		p.Hours[1] = hours{}
-		if turn == p.Turn+1 {
-			p.Hours[1] = p.Hours[0]
-		}
-		p.Hours[0], p.Turn = hours{}, turn
+	if turn := minute / (forgets / 2 * day); turn != p.Turn-1 { // else a moment before what another server saw
+		p.turnTo(turn)
 	}
 	h, _ := season(at, zone)
 	if p.Hours[0].has(h) {
@@ -165,20 +186,38 @@ func (p *Person) hour(at time.Time, minute int64, zone *time.Location) (unusual 
 	return true
 }
 
-// travel reports whether somebody is where nobody could be who was where they were last. Of two
-// networks it is told once: whoever has a tunnel at work goes to and fro all day.
+// turnTo goes on to another turn.
+func (p *Person) turnTo(turn int64) {
+	switch turn {
+	case p.Turn:
+		return
+	case p.Turn + 1:
+		p.Hours = [2]hours{1: p.Hours[0]}
+	default:
+		p.Hours = [2]hours{}
+	}
+	p.Turn = turn
+}
+
+// travel reports whether somebody is where nobody could be who was where they were last.
 func (p *Person) travel(x Sight, minute int64, today int32) bool {
 	last := p.Spot
 	p.Spot = &spot{*x.Spot, x.Network, minute}
-	if last == nil || last.Network == x.Network {
+	return p.flew(last, p.Spot, today)
+}
+
+// flew reports whether nobody gets from one place to the other in that time. Of two networks it is
+// told once: whoever has a tunnel at work goes to and fro all day.
+func (p *Person) flew(from, to *spot, today int32) bool {
+	if from == nil || to == nil || from.Network == to.Network {
 		return false
 	}
-	way := last.Away(*x.Spot)
-	if way < farAway || way/max(float64(minute-last.Minute), 1)*60 <= fastest {
+	way := from.Away(to.Spot)
+	if way < farAway || way/max(float64(to.Minute-from.Minute), 1)*60 <= fastest {
 		return false
 	}
-	trip := min(last.Network, x.Network) + " " + max(last.Network, x.Network)
-	if p.Trips.Many || slices.ContainsFunc(p.Trips.Values, func(v Value) bool { return v.V == trip && today-v.Day <= forgets }) {
+	trip := min(from.Network, to.Network) + " " + max(from.Network, to.Network)
+	if i := p.Trips.find(trip); p.Trips.Many || i >= 0 && !p.Trips.Values[i].forgotten(today) {
 		return false
 	}
 	p.Trips.see(trip, today)
@@ -187,21 +226,28 @@ func (p *Person) travel(x Sight, minute int64, today int32) bool {
 
 // shared reports whether within half an hour one person was in three networks with three agents.
 func (p *Person) shared(x Sight, minute int64) bool {
-	p.Recent = slices.DeleteFunc(p.Recent, func(s sight) bool { return minute-s.Minute > together })
-	i := slices.IndexFunc(p.Recent, func(s sight) bool { return s.Network == x.Network && s.Agent == x.Agent })
-	if i >= 0 {
-		p.Recent[i].Minute = minute
+	p.Recent = without(p.Recent, func(s sight) bool { return minute-s.Minute > together })
+	now := sight{x.Network, x.Agent, minute}
+	if i := slices.IndexFunc(p.Recent, now.same); i >= 0 {
+		p.Recent = with(p.Recent, i, now)
 		return false
 	}
 	if x.Network == "" || x.Agent == "" || len(p.Recent) >= mostRecent {
 		return false
 	}
-	p.Recent = append(p.Recent, sight{x.Network, x.Agent, minute})
-	if len(p.Recent) < places {
+	p.Recent = append(p.Recent, now)
+	return crowd(p.Recent)
+}
+
+func (s sight) same(o sight) bool { return s.Network == o.Network && s.Agent == o.Agent }
+
+// crowd reports whether sights are of more places than one person is in.
+func crowd(recent []sight) bool {
+	if len(recent) < places {
 		return false
 	}
 	networks, agents := map[string]bool{}, map[string]bool{}
-	for _, s := range p.Recent {
+	for _, s := range recent {
 		networks[s.Network], agents[s.Agent] = true, true
 	}
 	return len(networks) >= places && len(agents) >= places

@@ -178,10 +178,19 @@ func FuzzPerson(f *testing.F) {
 	visits(p, monday, 9, baseline.Sight{Network: "n", Agent: "a", Route: "/"})
 	b, _ := p.MarshalBinary()
 	f.Add(b)
-	f.Fuzz(func(_ *testing.T, b []byte) {
-		var p baseline.Person
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var p, q baseline.Person
 		if p.UnmarshalBinary(b) == nil {
+			was := p
+			q.See(monday, baseline.Sight{Network: "q", Agent: "r", Route: "s"}, false, time.UTC)
 			p.See(monday, baseline.Sight{Network: "x", Agent: "y", Route: "z"}, false, time.UTC)
+			p.Join(q, true)
+			p.Join(was, true)
+			joined, err := p.MarshalBinary()
+			must(t, err)
+			if err := q.UnmarshalBinary(joined); err != nil && len(joined) <= 64<<10 {
+				t.Errorf("joined, it cannot be read: %v", err)
+			}
 		}
 		var u baseline.Usual
 		if u.UnmarshalBinary(b) == nil {
