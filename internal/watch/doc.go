@@ -49,6 +49,9 @@
 // learned from rows, up to a minute that is kept; what is new about somebody is an entry in the change
 // that keeps their habits. So nothing counts twice.
 //
+// Several servers see the same people: what is known of somebody is a row with a version, and whoever finds
+// another than they read joins both. What is new is said once, and what only both together show within the minute.
+//
 // BUG(node): readings are of this node, and so are counts of access records. BUG(crash): no
 // rule of one's own is asked about the records of the last second before one.
 // BUG(dead): that a lone server has died is seen by nobody on the same machine; somebody outside

@@ -101,6 +101,7 @@ func networks(p baseline.Person) string {
 // never seen, whatever the order in which they read and write.
 func TestTwoServers(t *testing.T) { // breaks: mon.abnormal
 	both(t, func(w *world) {
+		t := w.t
 		p := newPair(w)
 		eli, ben := staff("eli"), person("ben", "acme")
 		p.knows("eli", "ben", "ana")
@@ -162,6 +163,7 @@ func TestTwoServers(t *testing.T) { // breaks: mon.abnormal
 // account that several people use.
 func TestTwoServersTogether(t *testing.T) { // breaks: mon.abnormal
 	both(t, func(w *world) {
+		t := w.t
 		var err error
 		w.places, err = place.Load(strings.NewReader("198.51.100.0/24,NO,59.9,10.7\n203.0.113.0/24,NZ,-36.8,174.8\n"))
 		must(t, err)
@@ -215,6 +217,7 @@ func TestTwoServersTogether(t *testing.T) { // breaks: mon.abnormal
 // is known in the end and what was said is as with one that saw all.
 func TestTwoServersAsOne(t *testing.T) { // breaks: mon.abnormal
 	both(t, func(w *world) {
+		t := w.t
 		p := newPair(w)
 		for seed := range uint64(6) {
 			r := rand.New(rand.NewPCG(seed, 9))
@@ -284,6 +287,7 @@ func inOrder(t *testing.T, p baseline.Person) string {
 // them says it, and nothing is lost.
 func TestTwoServersAtOnce(t *testing.T) { // breaks: mon.abnormal
 	both(t, func(w *world) {
+		t := w.t
 		p := newPair(w)
 		const rounds, people = 12, 3
 		for k := range people {
@@ -379,6 +383,7 @@ func TestBetweenSealAndWrite(t *testing.T) { // breaks: mon.abnormal
 // that remembers the one before does not take it for what it has read.
 func TestBeginsAnew(t *testing.T) { // breaks: mon.abnormal
 	both(t, func(w *world) {
+		t := w.t
 		p := newPair(w)
 		p.knows("ben")
 		ben := person("ben", "acme")
