@@ -254,7 +254,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "usual", route: "GET " + desk + "/watch/usual", path: desk + "/watch/usual", words: "What is compared", picture: true},
 		{name: "own-rules", route: "GET " + desk + "/watch/own", path: desk + "/watch/own", words: "Keep it as a draft", picture: true},
 		{name: "meters", route: "GET " + desk + "/watch/meters", path: desk + "/watch/meters", words: "Jobs that wait", picture: true},
-		{name: "status-parts", route: "GET " + desk + "/status", path: desk + "/status", words: "Which part it touches", picture: true},
+		{name: "status-parts", route: "GET " + desk + "/status", path: desk + "/status", words: "Announce maintenance", picture: true},
 		{name: "mutes", route: "GET " + desk + "/watch/mutes", path: desk + "/watch/mutes", words: "Let tickets wait then", picture: true},
 		{name: "notice-texts", route: "GET " + desk + "/status/texts", path: desk + "/status/texts", words: "Places in braces are filled", picture: true},
 		{name: "notice-text", route: "GET " + desk + "/status/texts/{kind}/{state}", path: desk + "/status/texts/usability/identified", words: "Begin notices with this", picture: true},
@@ -494,6 +494,7 @@ func (b *tab) look(source string, s sheet) {
 		fault("light, 1280: %v", v)
 	}
 	b.keyboard(fault)
+	eval[bool](b, unfold) // what is folded keeps the same promises
 	for _, w := range widths {
 		b.view(light, w)
 		if got := eval[int64](b, `document.documentElement.scrollWidth`); got > w {
@@ -514,6 +515,7 @@ func (b *tab) look(source string, s sheet) {
 		fault("the browser complains: %s", c)
 	}
 	if dir := os.Getenv("WRIT_SHOTS"); dir != "" && s.picture {
+		eval[bool](b, refold)
 		b.picture(dir, s.name)
 	}
 }
@@ -525,6 +527,9 @@ const (
 	weight = `performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource")).reduce((n, e) => n + e.encodedBodySize, 0)`
 	// widest names what reaches furthest to the right.
 	widest = `(() => { let worst = null, x = document.documentElement.clientWidth; for (const e of document.body.querySelectorAll("*")) { const r = e.getBoundingClientRect().right; if (r > x + 1) { x = r; worst = e; } } return worst ? worst.outerHTML.slice(0, 200) : "" })()`
+	// unfold opens all that is folded; refold closes that again.
+	unfold = `(() => { window.folded = [...document.querySelectorAll("details:not([open])")]; for (const d of window.folded) d.open = true; return true })()`
+	refold = `(() => { for (const d of window.folded) d.open = false; return true })()`
 	// here tells what has the focus and whether the eye sees it.
 	here = `(() => { const e = document.activeElement; if (!e || e === document.body) return null; const s = getComputedStyle(e), r = e.getBoundingClientRect(); return {name: e.outerHTML.slice(0, 120), primary: e.matches(".primary, main .button"), seen: r.width > 1 && r.height > 1 && s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 1}; })()`
 )

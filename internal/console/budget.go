@@ -51,6 +51,7 @@ type budgetPage struct {
 	Facts  []fact
 	Tables []web.Table
 	More   *web.Table // behind "show figures"
+	Head   string     // above the forms; "" = what can be done
 	Forms  []web.Form
 }
 
@@ -151,6 +152,9 @@ func (c *Console) budgetsPage(w http.ResponseWriter, r *http.Request, who actor.
 		lead = web.Count(int64(likely), "budget") + " may not do for the month. Open it, and see what grew."
 	}
 	p := budgetPage{Tables: []web.Table{t}}
+	if c.Access.May(who, access.WatchManage) {
+		p.Head = "Plan a month"
+	}
 	bills, err := c.billTables(r.Context(), who)
 	if err != nil {
 		return err
@@ -210,7 +214,7 @@ func (c *Console) budgetForms(who actor.Actor, typed map[string]string, failed, 
 			{Name: "plan", Label: "For a month", Value: typed["plan"], Required: true, Max: 60, Complete: "off", Hint: "Such as 5000 EUR, or 2000000 of what is counted."}}})
 	}
 	if c.Access.May(who, access.WatchAct) {
-		out = append(out, web.Form{Part: "bring", Action: atBudgets + "/import", Act: "Bring the bill", Quiet: true, Upload: true, Fault: unread, Fields: []web.Field{
+		out = append(out, web.Form{Part: "bring", Fold: "Bring a bill", Action: atBudgets + "/import", Act: "Bring the bill", Quiet: true, Upload: true, Fault: unread, Fields: []web.Field{
 			{Name: "file", Label: "Bill", Type: "file", Required: true, Hint: "AWS CUR 2.0, FOCUS 1.x, or a table day,service,amount,currency; plain or packed by gzip, at most 16 MiB. What was brought before for the same account and month is replaced."}}})
 	}
 	return out
@@ -293,7 +297,7 @@ func (c *Console) showBudget(w http.ResponseWriter, r *http.Request, who actor.A
 		p.Tables = append(p.Tables, hintTable(&d.Crossings[0]), grewTable(&d.Crossings[0]))
 	}
 	if c.Access.May(who, access.WatchManage) {
-		p.Forms = []web.Form{{Part: "remove", Action: atBudgets + "/" + m.Name + "/remove", Act: "Remove the budget", Quiet: true, Loses: "Nobody is told any more when " + m.Name + " is used up."}}
+		p.Forms = []web.Form{{Part: "remove", Fold: "Remove the budget", Action: atBudgets + "/" + m.Name + "/remove", Act: "Remove the budget", Quiet: true, Loses: "Nobody is told any more when " + m.Name + " is used up."}}
 	}
 	return c.show(w, r, "budget", web.View{Title: "Budget " + m.Name, Lead: "The plan of a month against what was used so far and what is likely until its end.", Up: &web.Link{Text: "Budgets", Href: atBudgets}, Data: p})
 }

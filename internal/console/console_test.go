@@ -344,7 +344,7 @@ func TestProposeAFile(t *testing.T) {
 	w.post("dev", "/-/console/propose/preview", form).want(200, "policy@example.test", "Propose revision 1.1")
 	to := w.post("dev", "/-/console/propose", form).want(303).Header().Get("Location")
 	w.post("dev", to+"/reject", url.Values{"reason": {"no"}}).want(403)
-	w.post("ben", to+"/reject", url.Values{"reason": {""}}).want(422, "A reason of at most 1,000 bytes is needed.")
+	w.post("ben", to+"/reject", url.Values{"reason": {""}}).want(422, "A reason of at most 1,000 bytes is needed.").cameBack("Reject it")
 	w.post("ben", to+"/reject", url.Values{"reason": {"The mailbox does not exist."}}).want(303)
 	w.get("ben", to).want(200, "rejected", "The mailbox does not exist.")
 }

@@ -51,11 +51,11 @@ func (c *Console) gaugesPage(w http.ResponseWriter, r *http.Request, who actor.A
 		}
 		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: g.Name, Href: atViews + "/own?meter=" + g.Name, Sub: g.Says}, {Text: strings.TrimSpace(g.Kind + " " + g.Unit)}, {Text: "each " + brief(g.Every)}, {Text: strings.Join(bounds, ", ")}, last}})
 	}
-	p := watchPage{Tables: []web.Table{t}}
+	p := watchPage{Tables: []web.Table{t}, Head: "Declare a meter, or change one"}
 	if c.Access.May(who, access.WatchManage) {
 		p.Last = append(p.Last, gaugeForm(typed, failed))
 		if len(names) > 0 {
-			p.Last = append(p.Last, web.Form{Part: "remove", Action: atGauges + "/remove", Act: "Remove it", Quiet: true, Fields: []web.Field{{Name: "name", Label: "Meter", Type: "select", Options: names, Hint: "No sample of it is taken any more, and its alarms end. What was counted stays to be seen."}}})
+			p.Last = append(p.Last, web.Form{Part: "remove", Fold: "Remove a meter", Action: atGauges + "/remove", Act: "Remove it", Quiet: true, Fields: []web.Field{{Name: "name", Label: "Meter", Type: "select", Options: names, Hint: "No sample of it is taken any more, and its alarms end. What was counted stays to be seen."}}})
 		}
 	}
 	return c.answer(w, r, st, "watch", web.View{Title: "Meters of your own", Lead: "What only your application knows: declare it, push its samples, and be told when it is too high, too low or silent.", Up: &web.Link{Text: "What goes on", Href: atViews}, Data: p})

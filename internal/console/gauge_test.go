@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,9 @@ func TestGaugesInTheConsole(t *testing.T) { // breaks: mon.alarms
 	}
 	w.get("dev", "/-/console/watch/views/own").want(200, "Your own")
 	w.get("dev", at).want(200, "own.orders", "Orders that were paid", "below 5", "each 1m", "none since the start", "Declare it", "Remove it")
+	if closed, open := w.get("dev", at).folds(); !slices.Equal(closed, []string{"Remove a meter"}) || len(open) != 0 {
+		t.Errorf("folded are %q, open %q", closed, open)
+	}
 	if body := w.get("emil", at).want(200, "own.orders").Body.String(); strings.Contains(body, "Declare it") {
 		t.Error("an auditor is offered to declare some")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,10 +105,10 @@ type incidentLine struct {
 }
 
 func (c *Console) showIncidents(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	return c.incidentsPage(w, r, who, http.StatusOK, incident.Signal{}, nil)
+	return c.incidentsPage(w, r, who, http.StatusOK, nil, nil)
 }
 
-func (c *Console) incidentsPage(w http.ResponseWriter, r *http.Request, who actor.Actor, st int, typed incident.Signal, fail error) error {
+func (c *Console) incidentsPage(w http.ResponseWriter, r *http.Request, who actor.Actor, st int, typed url.Values, fail error) error {
 	all, err := c.Incidents.List(r.Context(), who, false)
 	if err != nil {
 		return err
@@ -134,7 +135,7 @@ func (c *Console) incidentsPage(w http.ResponseWriter, r *http.Request, who acto
 		p.Table.Rows = append(p.Table.Rows, web.Row{Cells: []web.Cell{{Text: x.Ref() + " " + x.Title, Href: href, Sub: sub}, {Text: x.State()}, {Text: severity(x.Severity)}, {Text: strings.Join(x.Categories, ", ")}, {At: x.Declared}}})
 	}
 	if c.Access.May(who, access.IncidentAct) {
-		f := web.Form{Action: atIncidents, Act: "Declare an incident", Fault: fail, Fields: []web.Field{{Name: "title", Label: "What is wrong", Value: typed.Title, Required: true, Max: 160, Complete: "off", Hint: "One line. Everybody who may act gets a letter; one of them takes it."},
+		f := web.Form{Action: atIncidents, Act: "Declare an incident", Fields: []web.Field{{Name: "title", Label: "What is wrong", Required: true, Max: 160, Complete: "off", Hint: "One line. Everybody who may act gets a letter; one of them takes it."},
 			{Name: "minutes", Label: "For how many minutes already", Mode: "numeric", Max: 6, Complete: "off", Hint: "Empty: since now."}}}
 		if opts, err := c.componentOptions(r); err == nil && len(opts) > 1 {
 			f.Fields = append(f.Fields, web.Field{Name: "component", Label: "Which part of the service", Type: "select", Options: opts})
@@ -145,11 +146,12 @@ func (c *Console) incidentsPage(w http.ResponseWriter, r *http.Request, who acto
 	if p.Drills, p.Drill, err = c.drillsOf(r.Context(), who); err != nil {
 		return err
 	}
+	fail = again(r, typed, fail, []*web.Form{p.Declare, p.Drill})
 	lead := "No incident is open."
 	if n := len(p.Open); n > 0 {
 		lead = web.Count(int64(n), "incident") + " open."
 	}
-	return c.answer(w, r, st, "incidents", web.View{Title: "Incidents", Lead: lead, Data: p})
+	return c.answer(w, r, st, "incidents", web.View{Title: "Incidents", Lead: lead, Fault: fail, Data: p})
 }
 
 func severity(n int) string {
@@ -179,7 +181,7 @@ func (c *Console) declareIncident(w http.ResponseWriter, r *http.Request, who ac
 	}
 	x, near, err := c.Incidents.Declare(r.Context(), who, in)
 	if k := fault.KindOf(err); k == fault.Invalid || k == fault.Malformed {
-		return c.incidentsPage(w, r, who, k.Status(), in, err)
+		return c.incidentsPage(w, r, who, k.Status(), f, err)
 	}
 	if err != nil {
 		return err
@@ -191,7 +193,7 @@ func (c *Console) declareIncident(w http.ResponseWriter, r *http.Request, who ac
 	return c.done(w, r, atIncidents+"/"+x.Ref(), says)
 }
 
-// onIncident runs an act on an incident; what is refused is said above the page as it is now.
+// onIncident runs an act on an incident; what is refused is said in its form, on the page as it is now.
 func (c *Console) onIncident(act func(r *http.Request, who actor.Actor, ref string, f formValues) (incident.Case, string, error)) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 		f, err := web.ReadForm(r)
@@ -205,7 +207,7 @@ func (c *Console) onIncident(act func(r *http.Request, who actor.Actor, ref stri
 			if _, up := errors.AsType[*web.StepUp](err); up || k != fault.Invalid && k != fault.Conflict && k != fault.TooLarge && !isKept(err) {
 				return err
 			}
-			return c.incidentPage(w, r, who, ref, k.Status(), inWords(err))
+			return c.incidentPage(w, r, who, ref, k.Status(), f, err)
 		}
 		return c.done(w, r, atIncidents+"/"+x.Ref(), says)
 	}
@@ -231,19 +233,46 @@ func (f formValues) in(now time.Time, name string, d time.Duration) time.Time {
 
 func isKept(err error) bool { _, ok := errors.AsType[*incident.Kept](err); return ok }
 
-// inWords is a refusal without links to fields: guards are no fields.
-func inWords(err error) error {
-	code, p := fault.PublicOf(err)
-	var all []string
-	for _, f := range p.Fields {
-		if f.Problem != p.Problem {
-			all = append(all, f.Problem)
+// again puts a refusal, with what was typed, into the form that was sent. What comes back is to
+// be said above the page: the refusal of a form that is not there any more.
+func again(r *http.Request, typed url.Values, fail error, forms []*web.Form) error {
+	if fail == nil {
+		return nil
+	}
+	for _, f := range forms {
+		if f != nil && f.Sent(r, typed) {
+			f.Fields = web.Fill(f.Fields, typed)
+			f.Fault = inWords(fail, f.Fields)
+			return nil
 		}
 	}
+	return inWords(fail, nil)
+}
+
+// allOf are the forms themselves, to be changed.
+func allOf(forms []web.Form) (out []*web.Form) {
+	for i := range forms {
+		out = append(out, &forms[i])
+	}
+	return out
+}
+
+// inWords is a refusal whose links lead to fields that there are, and says the rest: a guard is no field.
+func inWords(err error, there []web.Field) error {
+	code, p := fault.PublicOf(err)
+	var all []string
+	p.Fields = slices.DeleteFunc(slices.Clone(p.Fields), func(x fault.Field) bool {
+		if slices.ContainsFunc(there, func(f web.Field) bool { return f.Name == x.Name }) {
+			return false
+		}
+		if x.Problem != p.Problem {
+			all = append(all, x.Problem)
+		}
+		return true
+	})
 	if len(all) > 0 {
 		p.Expected = strings.Join(all, " ")
 	}
-	p.Fields = nil
 	return fault.New(fault.KindOf(err), code, p)
 }
 

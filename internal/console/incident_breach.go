@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,8 +77,8 @@ type breachView struct {
 	Tasks   web.Table
 	Letters string // in words; "" = there are none
 	Links   []web.Link
-	Signs   []incidentForm // what waits for a signature
-	Forms   []incidentForm
+	Signs   []web.Form // what waits for a signature
+	Forms   []web.Form
 }
 
 type breachSet struct {
@@ -88,10 +89,10 @@ type breachSet struct {
 }
 
 func (c *Console) showBreach(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	return c.breachPage(w, r, who, http.StatusOK, nil)
+	return c.breachPage(w, r, who, http.StatusOK, nil, nil)
 }
 
-func (c *Console) breachPage(w http.ResponseWriter, r *http.Request, who actor.Actor, st int, fail error) error {
+func (c *Console) breachPage(w http.ResponseWriter, r *http.Request, who actor.Actor, st int, typed url.Values, fail error) error {
 	v, err := c.Incidents.Exposure(r.Context(), who, r.PathValue("ref"))
 	if err != nil {
 		return err
@@ -115,11 +116,12 @@ func (c *Console) breachPage(w http.ResponseWriter, r *http.Request, who actor.A
 	if c.Access.May(who, access.IncidentAct) && v.Case.Open() {
 		p.Signs, p.Forms = signForms(v, at), breachForms(v, at, c.Now())
 	}
+	fail = again(r, typed, fail, slices.Concat(allOf(p.Signs), allOf(p.Forms)))
 	return c.answer(w, r, st, "breach", web.View{Title: v.Case.Ref() + ": exposed data", Lead: state.Says + " This page is for those who work on it; that you looked is recorded.", Up: &web.Link{Text: v.Case.Ref() + " " + v.Case.Title, Href: atIncidents + "/" + v.Case.Ref()}, Fault: fail, Data: p})
 }
 
 func (p *breachView) tables(v incident.Exposure) {
-	p.Times = web.Table{Caption: "Times of the law", Columns: []web.Column{{Name: "For"}, {Name: "Began"}, {Name: "Due"}, {Name: "State"}}, Empty: web.Empty{Says: "They begin with the first suspicion."}}
+	p.Times = web.Table{Caption: "When each is due", Columns: []web.Column{{Name: "For"}, {Name: "Began"}, {Name: "Due"}, {Name: "State"}}, Empty: web.Empty{Says: "They begin with the first suspicion."}}
 	for _, k := range v.Clocks {
 		is := "runs"
 		switch {
@@ -202,9 +204,9 @@ func (p *breachView) set(v incident.Exposure, at string) {
 }
 
 // signForms are what waits for a signature: the newest of each kind.
-func signForms(v incident.Exposure, at string) (out []incidentForm) {
+func signForms(v incident.Exposure, at string) (out []web.Form) {
 	sign := func(object, hash, title string) {
-		out = append(out, incidentForm{title, web.Form{Action: at, Act: "Sign it as it stands", Quiet: true, Part: "sign-" + object, Hidden: []web.Pair{{Name: "act", Value: "sign"}, {Name: "object", Value: object}, {Name: "hash", Value: hash}}}})
+		out = append(out, web.Form{Fold: title, Action: at, Act: "Sign it as it stands", Quiet: true, Part: "sign-" + object, Hidden: []web.Pair{{Name: "act", Value: "sign"}, {Name: "object", Value: object}, {Name: "hash", Value: hash}}})
 	}
 	if x := v.Scope; x.Version > 0 && len(x.Signed) < 2 {
 		sign("scope", x.Hash, fmt.Sprintf("Sign version %d of the set", x.Version))
@@ -240,9 +242,9 @@ func oneOf(name, label string, values ...string) web.Field {
 }
 
 // breachForms are the forms of what can be written down where a breach stands.
-func breachForms(v incident.Exposure, at string, now time.Time) (out []incidentForm) {
+func breachForms(v incident.Exposure, at string, now time.Time) (out []web.Form) {
 	add := func(title, act, button string, fields ...web.Field) {
-		out = append(out, incidentForm{title, web.Form{Action: at, Act: button, Quiet: true, Part: act, Hidden: []web.Pair{{Name: "act", Value: act}}, Fields: fields}})
+		out = append(out, web.Form{Fold: title, Action: at, Act: button, Quiet: true, Part: act, Hidden: []web.Pair{{Name: "act", Value: act}}, Fields: fields})
 	}
 	state := v.Case.States[engine.B]
 	in := func(states ...string) bool { return slices.Contains(states, state) }
@@ -272,7 +274,7 @@ func breachForms(v incident.Exposure, at string, now time.Time) (out []incidentF
 	}
 	for _, t := range v.Tasks {
 		if t.Done.IsZero() {
-			out = append(out, incidentForm{"Done: " + t.What, web.Form{Action: at, Act: "It is done", Quiet: true, Part: "done-" + t.ID, Hidden: []web.Pair{{Name: "act", Value: "task-done"}, {Name: "task", Value: t.ID}}}})
+			out = append(out, web.Form{Fold: "Done: " + t.What, Action: at, Act: "It is done", Quiet: true, Part: "done-" + t.ID, Hidden: []web.Pair{{Name: "act", Value: "task-done"}, {Name: "task", Value: t.ID}}})
 		}
 	}
 	if in("B2") {
@@ -323,6 +325,10 @@ func (c *Console) showLines(w http.ResponseWriter, r *http.Request, who actor.Ac
 var letterStates = []string{"unknown", "refused", "failed", "stopped", "unreachable"}
 
 func (c *Console) showLetters(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+	return c.lettersPage(w, r, who, http.StatusOK, nil, nil)
+}
+
+func (c *Console) lettersPage(w http.ResponseWriter, r *http.Request, who actor.Actor, st int, typed url.Values, fail error) error {
 	ref := r.PathValue("ref")
 	v, err := c.Incidents.Exposure(r.Context(), who, ref)
 	if err != nil {
@@ -365,27 +371,28 @@ func (c *Console) showLetters(w http.ResponseWriter, r *http.Request, who actor.
 	if letters != "" {
 		lead = "Letters: " + letters + "."
 	}
-	return c.show(w, r, "breach-list", web.View{Title: ref + ": letters", Lead: lead, Up: &web.Link{Text: "Exposed data", Href: at}, Data: p})
+	fail = again(r, typed, fail, slices.Concat(allOf(p.Signs), allOf(p.Forms)))
+	return c.answer(w, r, st, "breach-list", web.View{Title: ref + ": letters", Lead: lead, Up: &web.Link{Text: "Exposed data", Href: at}, Fault: fail, Data: p})
 }
 
-func letterForm(x incident.LetterRow, at string) incidentForm {
-	f := web.Form{Action: at, Quiet: true, Part: "letter-" + x.ID, Hidden: []web.Pair{{Name: "letter", Value: x.ID}, {Name: "back", Value: "letters"}}}
+func letterForm(x incident.LetterRow, at string) web.Form {
+	f := web.Form{Fold: "Say how " + x.Name + " was told", Action: at, Quiet: true, Part: "letter-" + x.ID, Hidden: []web.Pair{{Name: "letter", Value: x.ID}, {Name: "back", Value: "letters"}}}
 	if x.State == "unknown" {
-		f.Act = "Decide it"
+		f.Fold, f.Act = "Decide about the letter to "+x.Email, "Decide it"
 		f.Hidden = append(f.Hidden, web.Pair{Name: "act", Value: "letter"})
 		f.Fields = []web.Field{oneOf("decide", "Nobody knows whether it arrived", "arrived", "again"), word("reason", "How you know, or why it is sent again", "", true)}
-		return incidentForm{"Decide about the letter to " + x.Email, f}
+		return f
 	}
 	f.Act = "They were told"
 	f.Hidden = append(f.Hidden, web.Pair{Name: "act", Value: "told"})
 	f.Fields = []web.Field{word("reason", "How they were told", "", true)}
-	return incidentForm{"Say how " + x.Name + " was told", f}
+	return f
 }
 
 // textForms are the texts of the classes, and how letters go.
-func textForms(v incident.Exposure, at string) (out []incidentForm) {
+func textForms(v incident.Exposure, at string) (out []web.Form) {
 	add := func(title, act, class, button string, fields ...web.Field) {
-		out = append(out, incidentForm{title, web.Form{Action: at, Act: button, Quiet: true, Part: act + class, Hidden: []web.Pair{{Name: "act", Value: act}, {Name: "class", Value: class}, {Name: "back", Value: "letters"}}, Fields: fields}})
+		out = append(out, web.Form{Fold: title, Action: at, Act: button, Quiet: true, Part: act + class, Hidden: []web.Pair{{Name: "act", Value: act}, {Name: "class", Value: class}, {Name: "back", Value: "letters"}}, Fields: fields})
 	}
 	for _, class := range breach.Classes() {
 		n := class.String()
@@ -429,8 +436,8 @@ func (c *Console) showPack(w http.ResponseWriter, r *http.Request, who actor.Act
 		Data: struct{ Text, JSON string }{text, "/-/api/v1/incidents/" + ref + "/breach/pack"}})
 }
 
-// actBreach does what a form of a breach asks for; what is refused is said above the page as
-// it is now.
+// actBreach does what a form of a breach asks for; what is refused is said in the form, on the
+// page as it is now.
 func (c *Console) actBreach(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 	values, err := web.ReadForm(r)
 	if err != nil {
@@ -443,7 +450,10 @@ func (c *Console) actBreach(w http.ResponseWriter, r *http.Request, who actor.Ac
 		if _, up := errors.AsType[*web.StepUp](err); up || k != fault.Invalid && k != fault.Conflict && k != fault.TooLarge && !isKept(err) {
 			return err
 		}
-		return c.breachPage(w, r, who, k.Status(), inWords(err))
+		if f.get("back") == "letters" {
+			return c.lettersPage(w, r, who, k.Status(), values, err)
+		}
+		return c.breachPage(w, r, who, k.Status(), values, err)
 	}
 	to := atIncidents + "/" + x.Ref() + "/breach"
 	if f.get("back") == "letters" {

@@ -331,7 +331,7 @@ func (c *Console) drillsOf(ctx context.Context, who actor.Actor) (web.Table, *we
 	for _, k := range incident.DrillKinds() {
 		kind.Options = append(kind.Options, web.Option{Value: k, Text: strings.ReplaceAll(k, "-", " ")})
 	}
-	return t, &web.Form{Action: atDrills, Act: "Begin the drill", Quiet: true, Part: "drill", Fields: []web.Field{kind, {Name: "with", Label: "Who signs beside you", Max: 254, Complete: "off", Hint: "An address or a handle. Empty: the sandbox plays them, and the record says so."}}}, nil
+	return t, &web.Form{Fold: "Begin a drill", Action: atDrills, Act: "Begin the drill", Quiet: true, Part: "drill", Fields: []web.Field{kind, {Name: "with", Label: "Who signs beside you", Max: 254, Complete: "off", Hint: "An address or a handle. Empty: the sandbox plays them, and the record says so."}}}, nil
 }
 
 func (c *Console) beginDrill(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
@@ -347,7 +347,10 @@ func (c *Console) beginDrill(w http.ResponseWriter, r *http.Request, who actor.A
 	}
 	x, err := c.Incidents.Drill(r.Context(), who, in)
 	if k := fault.KindOf(err); k == fault.Invalid || k == fault.Conflict || k == fault.NotFound {
-		return c.incidentsPage(w, r, who, k.Status(), incident.Signal{}, inWords(err))
+		if in.From != "" {
+			return c.incidentPage(w, r, who, in.From, k.Status(), f, err)
+		}
+		return c.incidentsPage(w, r, who, k.Status(), f, err)
 	}
 	if err != nil {
 		return err

@@ -148,24 +148,10 @@ func (c *Console) noticePage(w http.ResponseWriter, r *http.Request, who actor.A
 	} else if failed != nil {
 		status = k.Status()
 	}
-	fields := fillIn(postFields(v, eventOfWord(f.get("state")), filling{components, func(string) string { return "" }}), f)
+	fields := web.Fill(postFields(v, eventOfWord(f.get("state")), filling{components, func(string) string { return "" }}), url.Values(f))
 	p.Write = web.Form{Part: "write", Action: at + "/notice", Act: "Show how it will stand", Quiet: p.Post != nil, Fault: failed, Fields: fields, Hidden: []web.Pair{{Name: "kind", Value: f.get("kind")}}, Other: &web.Link{Text: "Back to " + v.Ref(), Href: at}}
 	p.Choose = chooseForm(v, at, components, f)
 	return c.answer(w, r, status, "post", web.View{Title: "A notice about " + v.Ref(), Lead: v.Title, Up: &web.Link{Text: v.Ref(), Href: at}, Data: p})
-}
-
-// fillIn puts what was typed into fields.
-func fillIn(fields []web.Field, f formValues) []web.Field {
-	for i := range fields {
-		if !url.Values(f).Has(fields[i].Name) {
-			continue
-		}
-		fields[i].Value = f.get(fields[i].Name)
-		for j := range fields[i].Options {
-			fields[i].Options[j].Chosen = fields[i].Options[j].Value == fields[i].Value
-		}
-	}
-	return fields
 }
 
 // chooseForm chooses the text to begin with; it changes nothing.
@@ -182,7 +168,7 @@ func chooseForm(v incident.View, at string, components []web.Option, f formValue
 		fields = append(fields, web.Field{Name: "component", Label: "Which part it concerns", Type: "select", Options: slices.Clone(components)})
 	}
 	fields = append(fields, web.Field{Name: "estimate", Label: "Service returns in how many minutes", Mode: "numeric", Max: 5, Complete: "off"}, web.Field{Name: "next", Label: "The next update comes in how many minutes", Mode: "numeric", Max: 5, Complete: "off"})
-	return web.Form{Part: "choose", Action: at + "/notice", Method: "get", Act: "Begin with this text", Quiet: true, Fields: fillIn(fields, f)}
+	return web.Form{Part: "choose", Action: at + "/notice", Method: "get", Act: "Begin with this text", Quiet: true, Fields: web.Fill(fields, url.Values(f))}
 }
 
 // previews shows a post on each channel, with the means to post what is shown.

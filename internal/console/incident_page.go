@@ -3,6 +3,7 @@ package console
 import (
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,7 @@ type incidentView struct {
 	Next     *incidentNext
 	Loss     *incidentLoss
 	Stands   []incidentStand
-	Forms    []incidentForm // further acts, each folded
+	Forms    []web.Form // further acts, each folded
 	Signals  web.Table
 	Reports  web.Table
 	Links    web.Table
@@ -58,11 +59,6 @@ type incidentStand struct {
 	Mark       web.Mark
 }
 
-type incidentForm struct {
-	Title string
-	Form  web.Form
-}
-
 type incidentReview struct {
 	Text, By string
 	Causes   []string
@@ -71,10 +67,10 @@ type incidentReview struct {
 }
 
 func (c *Console) showIncident(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	return c.incidentPage(w, r, who, r.PathValue("ref"), http.StatusOK, nil)
+	return c.incidentPage(w, r, who, r.PathValue("ref"), http.StatusOK, nil, nil)
 }
 
-func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor.Actor, ref string, st int, fail error) error {
+func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor.Actor, ref string, st int, typed url.Values, fail error) error {
 	v, err := c.Incidents.Show(r.Context(), who, ref)
 	if err != nil {
 		return err
@@ -145,11 +141,27 @@ func (c *Console) incidentPage(w http.ResponseWriter, r *http.Request, who actor
 		}
 		p.Timeline = append(p.Timeline, m)
 	}
+	fail = again(r, typed, fail, p.forms())
 	lead := "Declared " + web.Age(c.Now(), v.Declared) + " by " + v.Declarer + "."
 	if v.Drill {
 		lead = "A practice: nobody outside is told. " + lead
 	}
 	return c.answer(w, r, st, "incident", web.View{Title: v.Ref() + " " + v.Title, Lead: lead, Up: &web.Link{Text: "Incidents", Href: atIncidents}, Fault: fail, Data: p})
+}
+
+// forms are those of the page, the one of the next step first.
+func (p *incidentView) forms() []*web.Form {
+	var out []*web.Form
+	if p.Next != nil {
+		out = append(out, p.Next.Form)
+	}
+	if p.Loss != nil {
+		out = append(out, p.Loss.Look)
+	}
+	if p.Review != nil {
+		out = append(out, p.Review.Approve)
+	}
+	return append(append(out, p.Note), allOf(p.Forms)...)
 }
 
 // nextOf is the one thing to do, with its form.
@@ -263,8 +275,8 @@ func postFields(v incident.View, event string, with filling) []web.Field {
 	return out
 }
 
-// otherForms are all that can be done beside the next step, each folded away.
-func otherForms(v incident.View, at string, with filling) (out []incidentForm) {
+// otherForms are all that can be done beside the next step, each folded.
+func otherForms(v incident.View, at string, with filling) (out []web.Form) {
 	next := v.Next()
 	for _, x := range v.Stands {
 		for _, w := range x.Ways {
@@ -273,22 +285,23 @@ func otherForms(v incident.View, at string, with filling) (out []incidentForm) {
 			}
 			f := formOf(v, w.Step, at, with)
 			f.Quiet, f.Part = true, string(x.Machine.Region)+"-"+w.Step.Event
+			f.Fold = x.Machine.Name + ": " + strings.ToLower(w.Step.Says[:1]) + w.Step.Says[1:]
 			f.Hidden = slices.DeleteFunc(f.Hidden, func(p web.Pair) bool { return p.Name == "version" })
-			out = append(out, incidentForm{x.Machine.Name + ": " + strings.ToLower(w.Step.Says[:1]) + w.Step.Says[1:], f})
+			out = append(out, f)
 		}
 	}
 	if v.States[engine.L] == "L2" || v.States[engine.L] == "L3" {
-		out = append(out, incidentForm{"Change kind or severity", web.Form{Action: at + "/kind", Act: "Decide it anew", Quiet: true, Part: "kind", Fields: kindFields(v)}})
+		out = append(out, web.Form{Fold: "Change kind or severity", Action: at + "/kind", Act: "Decide it anew", Quiet: true, Part: "kind", Fields: kindFields(v)})
 	}
 	if !v.Fix.SecondDue().IsZero() {
-		out = append(out, incidentForm{"Fix: review it as the second person", web.Form{Action: at + "/approve", Act: "I have reviewed the fix", Quiet: true, Part: "second", Hidden: []web.Pair{{Name: "object", Value: "fix"}, {Name: "hash", Value: v.Fix.Hash}}}})
+		out = append(out, web.Form{Fold: "Fix: review it as the second person", Action: at + "/approve", Act: "I have reviewed the fix", Quiet: true, Part: "second", Hidden: []web.Pair{{Name: "object", Value: "fix"}, {Name: "hash", Value: v.Fix.Hash}}})
 	}
 	if v.Open() {
 		roles := web.Field{Name: "role", Label: "Role", Type: "select"}
 		for _, r := range engine.Roles() {
 			roles.Options = append(roles.Options, web.Option{Value: string(r), Text: roleWord(r)})
 		}
-		out = append(out, incidentForm{"Take a role, or hand it over", web.Form{Action: at + "/role", Act: "Give the role", Quiet: true, Part: "role", Fields: []web.Field{roles, {Name: "to", Label: "To whom", Max: 254, Complete: "off", Hint: "Empty: to you."}}}})
+		out = append(out, web.Form{Fold: "Take a role, or hand it over", Action: at + "/role", Act: "Give the role", Quiet: true, Part: "role", Fields: []web.Field{roles, {Name: "to", Label: "To whom", Max: 254, Complete: "off", Hint: "Empty: to you."}}})
 	}
 	if next != nil && len(next.Unmet) > 0 {
 		guards := web.Field{Name: "guard", Label: "What is to pass", Type: "select"}
@@ -304,8 +317,8 @@ func otherForms(v incident.View, at string, with filling) (out []incidentForm) {
 			}
 		}
 		if len(guards.Options) > 0 {
-			out = append(out, incidentForm{"Let something pass, by two people", web.Form{Action: at + "/waive", Act: "Say that it may pass", Quiet: true, Part: "waive", Hidden: []web.Pair{{Name: "region", Value: string(region)}},
-				Fields: []web.Field{guards, {Name: "reason", Label: "Why", Required: true, Max: 500, Complete: "off"}}}})
+			out = append(out, web.Form{Fold: "Let something pass, by two people", Action: at + "/waive", Act: "Say that it may pass", Quiet: true, Part: "waive", Hidden: []web.Pair{{Name: "region", Value: string(region)}},
+				Fields: []web.Field{guards, {Name: "reason", Label: "Why", Required: true, Max: 500, Complete: "off"}}})
 		}
 	}
 	if len(v.Alone) > 0 {
@@ -313,20 +326,20 @@ func otherForms(v incident.View, at string, with filling) (out []incidentForm) {
 		for _, g := range v.Alone {
 			guards.Options = append(guards.Options, web.Option{Value: g, Text: engine.Words(g)})
 		}
-		out = append(out, incidentForm{"Nobody else answers", web.Form{Action: at + "/alone", Act: "Ask all others, or go on alone", Quiet: true, Part: "alone",
-			Fields: []web.Field{guards, {Name: "reason", Label: "Why", Required: true, Max: 500, Complete: "off", Hint: "The first time all others get a letter. When none of them has done anything here for as long as the policy says, the same passes it, as an exception."}}}})
+		out = append(out, web.Form{Fold: "Nobody else answers", Action: at + "/alone", Act: "Ask all others, or go on alone", Quiet: true, Part: "alone",
+			Fields: []web.Field{guards, {Name: "reason", Label: "Why", Required: true, Max: 500, Complete: "off", Hint: "The first time all others get a letter. When none of them has done anything here for as long as the policy says, the same passes it, as an exception."}}})
 	}
 	for _, e := range v.Also {
 		if e.URL == "" {
-			out = append(out, incidentForm{"Post it on " + e.Channel + " too", web.Form{Action: at + "/posted", Act: "It stands there", Quiet: true, Part: "posted-" + e.Channel, Hidden: []web.Pair{{Name: "channel", Value: e.Channel}},
-				Fields: []web.Field{{Name: "url", Label: "Address of the post", Type: "url", Required: true, Max: 500, Complete: "off"}}}})
+			out = append(out, web.Form{Fold: "Post it on " + e.Channel + " too", Action: at + "/posted", Act: "It stands there", Quiet: true, Part: "posted-" + e.Channel, Hidden: []web.Pair{{Name: "channel", Value: e.Channel}},
+				Fields: []web.Field{{Name: "url", Label: "Address of the post", Type: "url", Required: true, Max: 500, Complete: "off"}}})
 		}
 	}
 	if s := v.States[engine.L]; s == "L4" || s == "L5" {
-		out = append(out, incidentForm{"Write the review", web.Form{Action: at + "/review", Act: "Keep the review", Quiet: true, Part: "review", Fields: []web.Field{
+		out = append(out, web.Form{Fold: "Write the review", Action: at + "/review", Act: "Keep the review", Quiet: true, Part: "review", Fields: []web.Field{
 			{Name: "review", Label: "What happened, and what was learned", Type: "textarea", Rows: 8, Required: true, Value: v.Draft()},
 			{Name: "cause", Label: "Root cause", Required: true, Max: 1000}, {Name: "what", Label: "What prevents the next one", Required: true, Max: 1000},
-			{Name: "owner", Label: "Who does it", Required: true, Max: 254, Complete: "off"}, {Name: "days", Label: "In how many days", Mode: "numeric", Required: true, Max: 3, Complete: "off"}}}})
+			{Name: "owner", Label: "Who does it", Required: true, Max: 254, Complete: "off"}, {Name: "days", Label: "In how many days", Mode: "numeric", Required: true, Max: 3, Complete: "off"}}})
 	}
 	return out
 }
@@ -385,8 +398,8 @@ func (p *incidentView) tables(c *Console, v incident.View, at string, may bool) 
 	for _, a := range v.Audience {
 		p.Audience.Rows = append(p.Audience.Rows, web.Row{Cells: []web.Cell{{Text: a.Team, Href: atTeams + "/" + a.Team, Code: true}, {Text: strings.ReplaceAll(a.State, "-", " "), Href: "/-/api/v1/incidents/" + v.Ref() + "/accounts/" + a.Team, Sub: "what the team reads of it, as JSON"}, {At: a.At}}})
 		if a.State == "failed" && may {
-			p.Forms = append(p.Forms, incidentForm{"Say how team " + a.Team + " was told", web.Form{Action: at + "/told", Act: "They were told", Quiet: true, Part: "told-" + a.Team, Hidden: []web.Pair{{Name: "team", Value: a.Team}},
-				Fields: []web.Field{{Name: "how", Label: "How they were told", Required: true, Max: 500, Complete: "off"}}}})
+			p.Forms = append(p.Forms, web.Form{Fold: "Say how team " + a.Team + " was told", Action: at + "/told", Act: "They were told", Quiet: true, Part: "told-" + a.Team, Hidden: []web.Pair{{Name: "team", Value: a.Team}},
+				Fields: []web.Field{{Name: "how", Label: "How they were told", Required: true, Max: 500, Complete: "off"}}})
 		}
 	}
 	if l := v.Learned; l.Hash != "" {

@@ -29,9 +29,9 @@ func (p *incidentView) rehearsed(v incident.View, at string, may bool) {
 		}
 	}
 	if may && !v.Drill && v.States[engine.L] == "L6" {
-		p.Forms = append(p.Forms, incidentForm{"Play it again as a drill", web.Form{Action: atDrills, Act: "Begin the drill", Quiet: true, Part: "rehearse", Hidden: []web.Pair{{Name: "from", Value: v.Ref()}}, Fields: []web.Field{
+		p.Forms = append(p.Forms, web.Form{Fold: "Play it again as a drill", Action: atDrills, Act: "Begin the drill", Quiet: true, Part: "rehearse", Hidden: []web.Pair{{Name: "from", Value: v.Ref()}}, Fields: []web.Field{
 			{Name: "speed", Label: "How many times as fast", Mode: "numeric", Value: "10", Required: true, Max: 3, Complete: "off", Hint: "What was known then becomes known that much faster. Nothing real is touched."},
-			{Name: "with", Label: "Who signs beside you", Max: 254, Complete: "off", Hint: "An address or a handle. Empty: the sandbox plays them, and the record says so."}}}})
+			{Name: "with", Label: "Who signs beside you", Max: 254, Complete: "off", Hint: "An address or a handle. Empty: the sandbox plays them, and the record says so."}}})
 	}
 }
 

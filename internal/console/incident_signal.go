@@ -25,8 +25,8 @@ func (p *incidentView) signals(v incident.View, at string, may bool) {
 		one.Options = append(one.Options, web.Option{Value: t.ID, Text: t.Says + ", " + t.At.UTC().Format("2 Jan 15:04 UTC")})
 	}
 	if may && v.Open() && len(v.Told) > 1 {
-		p.Forms = append(p.Forms, incidentForm{"Take out what is another matter", web.Form{Action: at + "/split", Act: "Make it an incident of its own", Quiet: true, Part: "split",
-			Fields: []web.Field{one, {Name: "reason", Label: "Why", Required: true, Max: 500, Complete: "off"}}}})
+		p.Forms = append(p.Forms, web.Form{Fold: "Take out what is another matter", Action: at + "/split", Act: "Make it an incident of its own", Quiet: true, Part: "split",
+			Fields: []web.Field{one, {Name: "reason", Label: "Why", Required: true, Max: 500, Complete: "off"}}})
 	}
 }
 
@@ -46,8 +46,8 @@ func (p *incidentView) reports(v incident.View, at string) {
 		p.Reports.Rows = append(p.Reports.Rows, web.Row{Cells: []web.Cell{{Text: x.ID, Sub: x.Kind}, {Text: x.Text, Sub: x.Person}, to, {At: x.At}}})
 	}
 	if len(one.Options) > 0 {
-		p.Forms = append(p.Forms, incidentForm{"Answer a report", web.Form{Action: at + "/answer", Act: "Send the answer", Quiet: true, Part: "answer",
-			Fields: []web.Field{one, {Name: "answer", Label: "Answer", Type: "textarea", Rows: 4, Required: true, Max: 4000}}}})
+		p.Forms = append(p.Forms, web.Form{Fold: "Answer a report", Action: at + "/answer", Act: "Send the answer", Quiet: true, Part: "answer",
+			Fields: []web.Field{one, {Name: "answer", Label: "Answer", Type: "textarea", Rows: 4, Required: true, Max: 4000}}})
 	}
 }
 
@@ -62,19 +62,19 @@ func (p *incidentView) files(v incident.View, at string) {
 	for _, f := range v.Files {
 		p.Files.Rows = append(p.Files.Rows, web.Row{Cells: []web.Cell{{Text: f.Name, Href: at + "/files/" + f.ID}, {Text: f.Kind}, {Text: strconv.FormatInt(f.Size, 10)}, {Text: f.Hash[:12], Code: true}, {At: f.At, Sub: f.By}}})
 	}
-	p.Forms = append(p.Forms, incidentForm{"Keep a file with it", web.Form{Action: at + "/file", Act: "Keep the file", Quiet: true, Part: "file", Upload: true,
-		Fields: []web.Field{{Name: "file", Label: "File", Type: "file", Required: true, Hint: "At most 25 MiB. Its hash is in the timeline; who takes it is recorded."}}}})
+	p.Forms = append(p.Forms, web.Form{Fold: "Keep a file with it", Action: at + "/file", Act: "Keep the file", Quiet: true, Part: "file", Upload: true,
+		Fields: []web.Field{{Name: "file", Label: "File", Type: "file", Required: true, Hint: "At most 25 MiB. Its hash is in the timeline; who takes it is recorded."}}})
 }
 
 func (c *Console) attachToIncident(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	_, files, err := web.ReadUpload(r)
+	f, files, err := web.ReadUpload(r)
 	if err != nil {
 		return err
 	}
 	ref := r.PathValue("ref")
 	x, err := c.Incidents.Attach(r.Context(), who, ref, files["file"].Name, files["file"].Body)
 	if k := fault.KindOf(err); k == fault.Invalid || k == fault.TooLarge || k == fault.Limited {
-		return c.incidentPage(w, r, who, ref, k.Status(), err)
+		return c.incidentPage(w, r, who, ref, k.Status(), f, err)
 	}
 	if err != nil {
 		return err
@@ -108,9 +108,9 @@ func (p *incidentView) links(v incident.View, at string, may bool) {
 	if !may {
 		return
 	}
-	p.Forms = append(p.Forms, incidentForm{"Link it to another incident", web.Form{Action: at + "/link", Act: "Link them", Quiet: true, Part: "link", Fields: []web.Field{
+	p.Forms = append(p.Forms, web.Form{Fold: "Link it to another incident", Action: at + "/link", Act: "Link them", Quiet: true, Part: "link", Fields: []web.Field{
 		{Name: "kind", Label: "It", Type: "select", Options: []web.Option{{Value: incident.CausedBy, Text: "was caused by"}, {Value: incident.Related, Text: "is related to"}, {Value: "none", Text: "is not linked any more to"}}},
-		{Name: "to", Label: "The other incident", Hint: "Its number, such as I-12.", Required: true, Max: 30, Complete: "off"}, {Name: "reason", Label: "Why", Max: 500, Complete: "off"}}}})
+		{Name: "to", Label: "The other incident", Hint: "Its number, such as I-12.", Required: true, Max: 30, Complete: "off"}, {Name: "reason", Label: "Why", Max: 500, Complete: "off"}}})
 }
 
 // similar shows earlier incidents that are like it, while it is to be reviewed.

@@ -224,7 +224,7 @@ func (c *Console) useOf(p *itemPage, i item.Item, t tried) {
 		p.Files = append(p.Files, row)
 	}
 	if i.Out == nil && len(p.Secrets) > 0 {
-		p.Out = &web.Form{Action: at + "/checkout", Act: "Check it out", Quiet: true, Part: "out", Fault: t.at("out"), Fields: []web.Field{reasonField(true),
+		p.Out = &web.Form{Fold: "Check it out, for a while", Action: at + "/checkout", Act: "Check it out", Quiet: true, Part: "out", Fault: t.at("out"), Fields: []web.Field{reasonField(true),
 			{Name: "minutes", Label: "For how many minutes", Value: "60", Mode: "numeric", Max: 4, Complete: "off", Hint: "5 to 1440. Nobody else uses it until then; afterwards it is to be replaced."}}}
 	}
 	if i.Out != nil {
@@ -247,7 +247,7 @@ func (c *Console) manage(r *http.Request, p *itemPage, i item.Item, t tried) {
 		return
 	}
 	p.Acts = []web.Link{{Text: "Edit", Href: at + "/edit"}, {Text: "In the journal", Href: atJournal + "?object=item/" + i.ID}}
-	p.Attach = &web.Form{Action: at + "/attach", Upload: true, Act: "Attach it", Quiet: true, Part: "file", Fault: t.at("file"), Fields: []web.Field{{Name: "file", Label: "A file", Type: "file", Required: true, Hint: "At most 1 MiB, sealed like the rest."}}}
+	p.Attach = &web.Form{Fold: "Attach a file", Action: at + "/attach", Upload: true, Act: "Attach it", Quiet: true, Part: "file", Fault: t.at("file"), Fields: []web.Field{{Name: "file", Label: "A file", Type: "file", Required: true, Hint: "At most 1 MiB, sealed like the rest."}}}
 	fields := []web.Field{}
 	for _, f := range i.Fields {
 		if f.ID != "totp" {
@@ -256,7 +256,7 @@ func (c *Console) manage(r *http.Request, p *itemPage, i item.Item, t tried) {
 	}
 	if len(fields) > 0 {
 		fields = append(fields, reasonField(i.Critical || i.Sensitive), web.Field{Name: "minutes", Label: "For how many minutes", Value: "1440", Mode: "numeric", Max: 4, Complete: "off", Hint: "5 to 1440. It opens once."})
-		p.MakeLink = &web.Form{Action: at + "/link", Act: "Make a one-time link", Quiet: true, Part: "link", Fault: t.at("link"), Fields: fields}
+		p.MakeLink = &web.Form{Fold: "Make a link that opens once", Action: at + "/link", Act: "Make a one-time link", Quiet: true, Part: "link", Fault: t.at("link"), Fields: fields}
 	}
 	if t.link != "" {
 		p.Link = &web.Code{Label: "Send this to one person. It is shown this once, and opens once.", Text: t.link}
@@ -268,12 +268,12 @@ func (c *Console) manage(r *http.Request, p *itemPage, i item.Item, t tried) {
 		return
 	}
 	p.Share = c.shareForm(at, t, []web.Option{{Value: "viewer", Text: "Viewer: use it"}, {Value: "editor", Text: "Editor: change it"}, {Value: "owner", Text: "Owner: answer for it"}})
-	p.Delete = &web.Form{Action: at + "/delete", Act: "Delete " + i.Title, Part: "delete", Fault: t.at("delete"), Loses: "Nobody can use it any more. You can take it back for 30 days; then it is erased.",
+	p.Delete = &web.Form{Fold: "Delete it", Action: at + "/delete", Act: "Delete " + i.Title, Part: "delete", Fault: t.at("delete"), Loses: "Nobody can use it any more. You can take it back for 30 days; then it is erased.",
 		Fields: []web.Field{{Name: "title", Label: "Type its title", Hint: i.Title, Required: true, Complete: "off"}}}
 }
 
 func (c *Console) shareForm(at string, t tried, levels []web.Option) *web.Form {
-	return &web.Form{Action: at + "/share", Act: "Share it", Quiet: true, Part: "share", Fault: t.at("share"), Fields: []web.Field{
+	return &web.Form{Fold: "Share it with somebody", Action: at + "/share", Act: "Share it", Quiet: true, Part: "share", Fault: t.at("share"), Fields: []web.Field{
 		{Name: "with", Label: "With whom", Value: t.form.Get("with"), Required: true, Complete: "off", Hint: "An address or handle, role:engineer (also owner, support, auditor), or team for everybody."},
 		{Name: "level", Label: "As", Type: "select", Options: levels}}}
 }
@@ -281,7 +281,7 @@ func (c *Console) shareForm(at string, t tried, levels []web.Option) *web.Form {
 // careOf lets somebody who takes care of all items name an owner where there is none.
 func (c *Console) careOf(p *itemPage, i item.Item, t tried) {
 	p.Share = c.shareForm(itemHref(i.ID), t, []web.Option{{Value: "owner", Text: "Owner: answer for it"}})
-	p.Share.Act = "Name an owner"
+	p.Share.Act, p.Share.Fold = "Name an owner", ""
 }
 
 func (c *Console) itemLink(r *http.Request, at string, i item.Item, l item.Link) itemLink {

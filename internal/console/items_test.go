@@ -153,7 +153,7 @@ func TestItemEditIsOfAVersion(t *testing.T) {
 func TestItemSharing(t *testing.T) {
 	w := newWorld(t)
 	at := w.bank()
-	w.post("ana", at+"/share", url.Values{"with": {"nobody"}, "level": {"viewer"}}).want(422, "Nobody of the team")
+	w.post("ana", at+"/share", url.Values{"with": {"nobody"}, "level": {"viewer"}}).want(422, "Nobody of the team").cameBack("Share it with somebody", `value="nobody"`)
 	w.post("ana", at+"/share", url.Values{"with": {"role:engineer"}, "level": {"viewer"}}).want(303)
 	w.get("ana", at).want(200, "everybody who is engineer", "Take it away")
 	dev := w.get("dev", at).want(200, "Reveal", "Check it out").Body.String()
@@ -165,7 +165,7 @@ func TestItemSharing(t *testing.T) {
 	w.post("dev", at+"/unshare", url.Values{"who": {"role/engineer"}}).want(403, "not shared with you for this")
 	w.post("ana", at+"/unshare", url.Values{"who": {"person/" + w.ids["ana"]}}).want(409, "Somebody must answer for the item")
 	// Check-out.
-	w.post("dev", at+"/checkout", url.Values{"reason": {"transfer of July"}, "minutes": {"soon"}}).want(422, "5 minutes to 24 hours")
+	w.post("dev", at+"/checkout", url.Values{"reason": {"transfer of July"}, "minutes": {"soon"}}).want(422, "5 minutes to 24 hours").cameBack("Check it out, for a while")
 	w.post("dev", at+"/checkout", url.Values{"reason": {"transfer of July"}, "minutes": {"30"}}).want(303)
 	w.get("ana", at).want(200, "checked out by Dev Patel until")
 	w.post("ana", at+"/reveal", url.Values{"field": {"password"}}).want(409, "Somebody else has checked the item out")
@@ -178,7 +178,7 @@ func TestItemSharing(t *testing.T) {
 	w.get("ana", itemsAt+"/left?who="+w.ids["dev"]).want(200, "What Dev Patel leaves", "Replace what they saw.", "Password", "All that they know")
 	w.get("dev", itemsAt+"/left?who="+w.ids["dev"]).want(200, "Nothing is left to do")
 	// A one-time link.
-	w.post("ana", at+"/link", url.Values{"minutes": {"60"}}).want(422, "Choose what the link shows")
+	w.post("ana", at+"/link", url.Values{"minutes": {"60"}}).want(422, "Choose what the link shows").cameBack("Make a link that opens once")
 	made := w.post("ana", at+"/link", url.Values{"show-password": {"on"}, "minutes": {"60"}}).want(200, "shown this once").Body.String()
 	address := regexp.MustCompile(regexp.QuoteMeta(origin) + `(/-/once/[\w-]+)`).FindStringSubmatch(made)
 	if address == nil {
@@ -199,11 +199,11 @@ func TestItemSharing(t *testing.T) {
 	if got.Body.String() != "the <contract>" || got.Header().Get("Content-Type") != "application/octet-stream" || !strings.Contains(got.Header().Get("Content-Disposition"), "attachment") {
 		t.Errorf("a file is shown in the browser: %v", got.Header())
 	}
-	w.upload("ana", at+"/attach", "big.bin", strings.Repeat("x", 1<<20+1)).want(422, "1 byte to 1 MiB")
+	w.upload("ana", at+"/attach", "big.bin", strings.Repeat("x", 1<<20+1)).want(422, "1 byte to 1 MiB").cameBack("Attach a file")
 	w.post("dev", at+"/detach", url.Values{"file": {file}}).want(403)
 	w.post("ana", at+"/detach", url.Values{"file": {file}}).want(303)
 	// Away, and back.
-	w.post("ana", at+"/delete", url.Values{"title": {"bank"}}).want(422, "Type the title as it stands")
+	w.post("ana", at+"/delete", url.Values{"title": {"bank"}}).want(422, "Type the title as it stands").cameBack("Delete it")
 	w.post("ana", at+"/delete", url.Values{"title": {"Bank portal"}}).want(303)
 	w.get("ana", itemsAt).want(200, "No item is shared with you yet")
 	w.get("ana", itemsAt+"?deleted=1").want(200, "Bank portal")

@@ -38,7 +38,7 @@ func (c *Console) mutesPage(w http.ResponseWriter, r *http.Request, who actor.Ac
 		names = append(names, web.Option{Value: m.Name, Text: m.Name})
 		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: m.Name, Href: atJournal + "?object=mute/" + m.Name, Sub: "its reason is in its entry"}, {Text: strings.Join(m.DayNames(), " ")}, {Text: m.Clock(), Sub: m.Zone}, {Text: c.acted(r.Context(), m.MadeBy)}}})
 	}
-	p := watchPage{Tables: []web.Table{t}}
+	p := watchPage{Tables: []web.Table{t}, Head: "Let tickets wait"}
 	if c.Access.May(who, access.WatchManage) {
 		p.Last = append(p.Last, web.Form{Part: "set", Action: atMutes, Act: "Let tickets wait then", Fault: failed, Fields: []web.Field{
 			{Name: "name", Label: "Name", Value: typed.Name, Required: true, Max: 40, Complete: "off", Hint: "Such as nights. One of this name is changed."},
@@ -48,7 +48,7 @@ func (c *Console) mutesPage(w http.ResponseWriter, r *http.Request, who actor.Ac
 			{Name: "zone", Label: "Time zone", Value: typed.Zone, Max: 64, Complete: "off", Hint: "Such as Europe/Berlin."},
 			{Name: "reason", Label: "Why nobody need hear then", Value: typed.Reason, Required: true, Max: 300, Complete: "off"}}})
 		if len(names) > 0 {
-			p.Last = append(p.Last, web.Form{Part: "remove", Action: atMutes + "/remove", Act: "Remove it", Quiet: true, Fields: []web.Field{{Name: "name", Label: "Hours", Type: "select", Options: names}}})
+			p.Last = append(p.Last, web.Form{Part: "remove", Fold: "Remove hours", Action: atMutes + "/remove", Act: "Remove it", Quiet: true, Fields: []web.Field{{Name: "name", Label: "Hours", Type: "select", Options: names}}})
 		}
 	}
 	return c.answer(w, r, st, "watch", web.View{Title: "Hours in which tickets wait", Lead: "Pages are told at any hour, and so is what watches trust or watch itself. Twenty hours of each week stay open for tickets.", Up: &web.Link{Text: "Silences", Href: atSilences}, Data: p})

@@ -72,6 +72,9 @@ func (c *Console) onCallPage(w http.ResponseWriter, r *http.Request, who actor.A
 			lead += " Somebody waits for your word about a turn, below."
 		}
 	}
+	if len(b.Rotas) == 0 {
+		p.Head = "Set a rota"
+	}
 	pulse, err := c.Watch.PulseFor(r.Context(), who)
 	if err != nil {
 		return err
@@ -219,7 +222,7 @@ func (c *Console) wordForms(ctx context.Context, who actor.Actor, b *rota.Board,
 		out = append(out, web.Form{Part: "agree", Action: atOnCall + "/agree", Act: "I agree", Fields: []web.Field{{Name: "override", Label: "You are asked", Type: "radio", Required: true, Options: agree}}})
 	}
 	if len(decline) > 0 {
-		out = append(out, web.Form{Part: "decline", Action: atOnCall + "/decline", Act: "Decline it", Quiet: true, Fields: []web.Field{{Name: "override", Label: "It shall not be", Type: "radio", Required: true, Options: decline}}})
+		out = append(out, web.Form{Part: "decline", Fold: "Decline a turn that is asked for", Action: atOnCall + "/decline", Act: "Decline it", Quiet: true, Fields: []web.Field{{Name: "override", Label: "It shall not be", Type: "radio", Required: true, Options: decline}}})
 	}
 	return out
 }
@@ -237,7 +240,7 @@ func (c *Console) onCallForms(ctx context.Context, who actor.Actor, b *rota.Boar
 	}
 	if len(b.Rotas) > 0 && c.Access.May(who, access.WatchAct) {
 		const hint = "Such as 2026-11-30 09:00, by the clock of the rota."
-		out = append(out, web.Form{Part: "turn", Action: atOnCall + "/override", Act: "Ask for it", Quiet: true, Fault: t.turnError, Fields: []web.Field{
+		out = append(out, web.Form{Part: "turn", Fold: "Ask that a turn changes hands", Action: atOnCall + "/override", Act: "Ask for it", Quiet: true, Fault: t.turnError, Fields: []web.Field{
 			{Name: "rota", Label: "Turn of who is", Type: "select", Options: names[:len(b.Rotas)]}, {Name: "by", Label: "Who takes it", Type: "select", Options: people, Hint: "It stands when both have agreed. Both get a letter."},
 			{Name: "from", Label: "From", Value: v["from"], Max: 30, Complete: "off", Hint: "Empty: now. " + hint}, {Name: "until", Label: "Until", Value: v["until"], Required: true, Max: 30, Complete: "off"},
 			{Name: "back_from", Label: "In return, from", Value: v["back_from"], Max: 30, Complete: "off", Hint: "For a swap. Empty: nothing in return."}, {Name: "back_until", Label: "In return, until", Value: v["back_until"], Max: 30, Complete: "off"}}})
@@ -253,13 +256,17 @@ func (c *Console) onCallForms(ctx context.Context, who actor.Actor, b *rota.Boar
 	if clock == "" {
 		clock = "09:00"
 	}
-	out = append(out, web.Form{Part: "rota", Action: atOnCall + "/set", Act: "Set the rota", Quiet: len(b.Rotas) > 0, Fault: t.rotaErr, Fields: []web.Field{
+	set := web.Form{Part: "rota", Action: atOnCall + "/set", Act: "Set the rota", Quiet: len(b.Rotas) > 0, Fault: t.rotaErr, Fields: []web.Field{
 		{Name: "rota", Label: "Rota of who is", Type: "select", Options: names},
 		{Name: "people", Label: "People, in the order of their weeks", Value: v["people"], Required: true, Max: 500, Complete: "off", Hint: "The first has the week that goes on. There are: " + strings.Join(handles, ", ") + "."},
 		{Name: "day", Label: "Turns change on", Type: "select", Options: days}, {Name: "at", Label: "At", Value: clock, Required: true, Max: 5, Complete: "off"},
-		{Name: "zone", Label: "Time zone", Value: v["zone"], Max: 64, Complete: "off", Hint: "Such as Europe/Berlin. Empty: UTC."}}})
+		{Name: "zone", Label: "Time zone", Value: v["zone"], Max: 64, Complete: "off", Hint: "Such as Europe/Berlin. Empty: UTC."}}}
 	if len(b.Rotas) > 0 {
-		out = append(out, web.Form{Part: "remove", Action: atOnCall + "/remove", Act: "Remove the rota", Quiet: true, Loses: "Without the first, engineers are told first again, and owners with them.", Fields: []web.Field{{Name: "rota", Label: "Rota of who is", Type: "select", Options: names[:len(b.Rotas)]}}})
+		set.Fold = "Set a rota anew"
+	}
+	out = append(out, set)
+	if len(b.Rotas) > 0 {
+		out = append(out, web.Form{Part: "remove", Fold: "Remove a rota", Action: atOnCall + "/remove", Act: "Remove the rota", Quiet: true, Loses: "Without the first, engineers are told first again, and owners with them.", Fields: []web.Field{{Name: "rota", Label: "Rota of who is", Type: "select", Options: names[:len(b.Rotas)]}}})
 	}
 	return out
 }

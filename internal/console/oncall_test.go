@@ -94,7 +94,7 @@ func TestOnCallPage(t *testing.T) { // breaks: mon.notify
 	}
 	w.post("dev", at+"/set", url.Values{"people": {"dev"}}).want(422, "A day of the week")
 	w.post("dev", at+"/set", url.Values{"rota": {"first"}, "people": {"dev, ana"}, "day": {"monday"}, "at": {"09:00"}, "zone": {"Europe/Berlin"}}).want(303)
-	w.post("dev", at+"/override", url.Values{"rota": {"first"}}).want(422, "Such as 2026-11-30 09:00")
+	w.post("dev", at+"/override", url.Values{"rota": {"first"}}).want(422, "Such as 2026-11-30 09:00").cameBack("Ask that a turn changes hands")
 	w.post("dev", at+"/override", url.Values{"rota": {"first"}, "by": {"x"}, "until": {"2026-12-01 09:00"}}).want(303)
 	w.post("dev", at+"/agree", url.Values{"override": {"o1"}}).want(303)
 	w.post("dev", at+"/decline", url.Values{"override": {"o1"}}).want(303)

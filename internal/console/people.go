@@ -172,11 +172,11 @@ func (c *Console) personPage(w http.ResponseWriter, r *http.Request, who actor.A
 		if !p.Password.IsZero() {
 			out.Link.Act = "Send a reset link"
 		}
-		out.Disable = &web.Form{Action: at + "/disable", Act: "Disable " + called(&p), Fault: t.disable, Loses: "All sessions and links end now, and they cannot sign in again. Their data stays.",
+		out.Disable = &web.Form{Fold: "Disable " + called(&p), Action: at + "/disable", Act: "Disable " + called(&p), Fault: t.disable, Loses: "All sessions and links end now, and they cannot sign in again. Their data stays.",
 			Fields: []web.Field{{Name: "handle", Label: "Type their handle", Hint: p.Handle, Required: true, Complete: "off"}}}
 	}
 	if c.Access.May(who, access.PeopleErase) && p.State != "erased" && !(who.Kind == actor.Person && who.ID == p.ID) {
-		out.Erase = &web.Form{Action: at + "/erase", Act: "Erase " + called(&p), Fault: t.erase,
+		out.Erase = &web.Form{Fold: "Erase " + called(&p) + " for ever", Action: at + "/erase", Act: "Erase " + called(&p), Fault: t.erase,
 			Loses:  "Their name, address and everything sealed under their key are lost for ever, in the backups too. The record of their acts stays, without the name. This cannot be undone.",
 			Fields: []web.Field{{Name: "confirm", Label: "Type their handle to erase them", Hint: p.Handle, Required: true, Complete: "off"}}}
 	}

@@ -143,11 +143,11 @@ func (c *Console) revisionPage(w http.ResponseWriter, r *http.Request, who actor
 	}
 	if p.State == policy.Proposed {
 		if c.Access.May(who, access.PolicyApprove) {
-			out.Reject = &web.Form{Action: at + "/reject", Act: "Reject revision " + p.Version.String(), Fault: t.reject, Loses: "The proposal is closed and cannot be signed any more. Its author may propose it anew.",
+			out.Reject = &web.Form{Fold: "Reject it", Action: at + "/reject", Act: "Reject revision " + p.Version.String(), Fault: t.reject, Loses: "The proposal is closed and cannot be signed any more. Its author may propose it anew.",
 				Fields: []web.Field{{Name: "reason", Label: "Why you say no", Required: true, Max: 1000}}}
 		}
 		if c.Access.May(who, access.PolicyWithdraw) && (who.Kind != actor.Person || c.handle(ctx, who) == p.Author) {
-			out.Withdraw = &web.Form{Action: at + "/withdraw", Act: "Withdraw it", Quiet: true, Fault: t.withdraw, Fields: []web.Field{{Name: "why", Label: "Why", Max: 1000}}}
+			out.Withdraw = &web.Form{Fold: "Withdraw it", Action: at + "/withdraw", Act: "Withdraw it", Quiet: true, Fault: t.withdraw, Fields: []web.Field{{Name: "why", Label: "Why", Max: 1000}}}
 		}
 	}
 	lead := "Proposed by " + c.name(ctx, p.Author) + "."

@@ -84,7 +84,7 @@ func (c *Console) rotationOf(ctx context.Context, who actor.Actor, name string, 
 	if r.Problem != "" {
 		out.Now.Act = "Try again now"
 	}
-	out.End = &web.Form{Action: atRotation + "/end#rotation", Act: "End the rotation", Part: "rotation-end", Quiet: true, Hidden: hidden, Loses: "It is replaced by hand from then on."}
+	out.End = &web.Form{Fold: "Replace it by hand from now on", Action: atRotation + "/end", Act: "End the rotation", Part: "rotation-end", Quiet: true, Hidden: hidden, Loses: "It is replaced by hand from then on."}
 	return out, nil
 }
 

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,10 +34,10 @@ func (c *Console) statusRoutes(staff func(string, access.Action, string, web.Han
 }
 
 func (c *Console) showStatus(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-	return c.statusPage(w, r, who, http.StatusOK, nil)
+	return c.statusPage(w, r, who, http.StatusOK, nil, nil)
 }
 
-func (c *Console) statusPage(w http.ResponseWriter, r *http.Request, who actor.Actor, st int, failed error) error {
+func (c *Console) statusPage(w http.ResponseWriter, r *http.Request, who actor.Actor, st int, typed url.Values, failed error) error {
 	x, err := c.Status.Sum(r, who)
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func (c *Console) statusPage(w http.ResponseWriter, r *http.Request, who actor.A
 		if err != nil {
 			return err
 		}
-		plan := web.Form{Part: "plan", Action: atStatus + "/windows", Act: "Announce it", Fault: failed, Fields: []web.Field{
+		plan := web.Form{Part: "plan", Fold: "Announce maintenance", Action: atStatus + "/windows", Act: "Announce it", Quiet: true, Fields: []web.Field{
 			{Name: "title", Label: "What is done", Required: true, Max: 120, Complete: "off", Hint: "The public reads it, and subscribers are told at once."},
 			{Name: "body", Label: "What it means for those who use the service", Type: "textarea", Rows: 3, Max: 4000, Value: begins[0].Body, Hint: "{starts:time} and {parts:components} are filled when it is announced."},
 			{Name: "starts", Label: "It begins in how many minutes", Mode: "numeric", Required: true, Max: 6, Complete: "off"},
@@ -93,23 +94,24 @@ func (c *Console) statusPage(w http.ResponseWriter, r *http.Request, who actor.A
 		}
 		p.Last = append(p.Last, plan)
 		if len(open) > 0 {
-			p.Last = append(p.Last, web.Form{Part: "extend", Action: atStatus + "/windows/extend", Act: "Give it another end", Quiet: true, Fields: []web.Field{one("Maintenance", open), ends}},
-				web.Form{Part: "end", Action: atStatus + "/windows/end", Act: "Complete it, or take it back", Quiet: true, Fields: []web.Field{one("Maintenance", open)}})
+			p.Last = append(p.Last, web.Form{Part: "extend", Fold: "Give maintenance another end", Action: atStatus + "/windows/extend", Act: "Give it another end", Quiet: true, Fields: []web.Field{one("Maintenance", open), ends}},
+				web.Form{Part: "end", Fold: "Complete maintenance, or take it back", Action: atStatus + "/windows/end", Act: "Complete it, or take it back", Quiet: true, Fields: []web.Field{one("Maintenance", open)}})
 		}
-		p.Last = append(p.Last, web.Form{Part: "add", Action: atStatus + "/parts", Act: "Show this part", Quiet: true, Fields: []web.Field{{Name: "name", Label: "Name of the part", Required: true, Max: 60, Complete: "off"}, {Name: "group", Label: "Group", Max: 60, Complete: "off"}}})
+		p.Last = append(p.Last, web.Form{Part: "add", Fold: "Show another part", Action: atStatus + "/parts", Act: "Show this part", Quiet: true, Fields: []web.Field{{Name: "name", Label: "Name of the part", Required: true, Max: 60, Complete: "off"}, {Name: "group", Label: "Group", Max: 60, Complete: "off"}}})
 		if len(each) > 0 {
-			p.Last = append(p.Last, web.Form{Part: "state", Action: atStatus + "/parts/state", Act: "Say how it is", Quiet: true, Fields: []web.Field{one("Part", each), {Name: "state", Label: "How it is", Type: "select", Options: states}}},
-				web.Form{Part: "retire", Action: atStatus + "/parts/retire", Act: "Show it no more", Quiet: true, Fields: []web.Field{one("Part", each)}})
+			p.Last = append(p.Last, web.Form{Part: "state", Fold: "Say how a part is", Action: atStatus + "/parts/state", Act: "Say how it is", Quiet: true, Fields: []web.Field{one("Part", each), {Name: "state", Label: "How it is", Type: "select", Options: states}}},
+				web.Form{Part: "retire", Fold: "Show a part no more", Action: atStatus + "/parts/retire", Act: "Show it no more", Quiet: true, Fields: []web.Field{one("Part", each)}})
 			if c.Access.May(who, access.WatchManage) {
-				p.Last = append(p.Last, web.Form{Part: "covers", Action: atStatus + "/parts/covers", Act: "It stands on these", Quiet: true, Fields: []web.Field{one("Part", each), {Name: "on", Label: "Instances of alarms", Max: 2000, Complete: "off", Hint: "Such as upstream/unzoned, with spaces between. Alarms of load and traffic about them are no news while maintenance of the part is under way."}}})
+				p.Last = append(p.Last, web.Form{Part: "covers", Fold: "Say what a part stands on", Action: atStatus + "/parts/covers", Act: "It stands on these", Quiet: true, Fields: []web.Field{one("Part", each), {Name: "on", Label: "Instances of alarms", Max: 2000, Complete: "off", Hint: "Such as upstream/unzoned, with spaces between. Alarms of load and traffic about them are no news while maintenance of the part is under way."}}})
 			}
 		}
 	}
+	failed = again(r, typed, failed, slices.Concat(allOf(p.Forms), allOf(p.Last)))
 	lead := x.Says + ". " + web.Count(x.Subscribers.Addresses+x.Subscribers.Hooks, "subscriber") + "."
-	return c.answer(w, r, st, "watch", web.View{Title: "Status page", Lead: lead, Up: &web.Link{Text: "Incidents", Href: atIncidents}, Data: p})
+	return c.answer(w, r, st, "watch", web.View{Title: "Status page", Lead: lead, Up: &web.Link{Text: "Incidents", Href: atIncidents}, Fault: failed, Data: p})
 }
 
-// onStatus does one act of a form, and shows the page with what was wrong beside it.
+// onStatus does one act of a form, and shows the page with what was wrong in that form.
 func (c *Console) onStatus(says string, act func(*http.Request, actor.Actor, statusForm) error) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 		f, err := web.ReadForm(r)
@@ -118,7 +120,7 @@ func (c *Console) onStatus(says string, act func(*http.Request, actor.Actor, sta
 		}
 		err = act(r, who, statusForm{f.Get, c.Now()})
 		if k := fault.KindOf(err); k == fault.Invalid || k == fault.Conflict {
-			return c.statusPage(w, r, who, k.Status(), err)
+			return c.statusPage(w, r, who, k.Status(), f, err)
 		}
 		if err != nil {
 			return err

@@ -41,7 +41,7 @@ func (c *Console) usualPage(w http.ResponseWriter, r *http.Request, who actor.Ac
 		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: c.seriesCalled(r.Context(), u.Series)}, {Mark: &m}, {Text: figure(u.Value, u.Unit)}, {Text: expected}, {Text: band}}})
 		options = append(options, web.Option{Value: u.Series, Text: c.seriesCalled(r.Context(), u.Series), Chosen: u.Series == typed["series"]})
 	}
-	p := watchPage{Tables: []web.Table{t}, Facts: []fact{{Name: "Learned", Text: fmt.Sprintf("%d days of %d", min(g.Days, g.Need), g.Need), Sub: "of the requests, before they are judged"},
+	p := watchPage{Tables: []web.Table{t}, Head: "When it has changed for good", Facts: []fact{{Name: "Learned", Text: fmt.Sprintf("%d days of %d", min(g.Days, g.Need), g.Need), Sub: "of the requests, before they are judged"},
 		{Name: "Habits known", Text: web.Count(g.People, "person"), Sub: "networks, browsers and hours, sealed under each one's key"}}}
 	for _, what := range g.Unbound {
 		p.Facts = append(p.Facts, fact{Name: "Not watched", Text: what})

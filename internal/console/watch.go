@@ -107,6 +107,7 @@ type watchPage struct {
 	Tables []web.Table
 	Steps  []web.Moment
 	Code   *web.Code
+	Head   string // above the last forms; "" = what can be done
 	Last   []web.Form
 }
 
@@ -242,6 +243,9 @@ func (c *Console) alarmPage(w http.ResponseWriter, r *http.Request, who actor.Ac
 			f := web.Form{Part: "close", Action: at + "/close", Act: "Say what it was", Quiet: d.State == watch.Firing, Fault: failed, Fields: []web.Field{{Name: "verdict", Label: "It was", Type: "radio", Required: true, Options: []web.Option{
 				{Value: watch.VerdictTrue, Text: "what the rule is for"}, {Value: watch.VerdictBenign, Text: "so, and meant"}, {Value: watch.VerdictFalse, Text: "not so: a false alarm"}, {Value: watch.VerdictTest, Text: "a test"}}},
 				{Name: "note", Label: "What was it", Max: 300, Complete: "off"}}}
+			if p.Head = "What it was"; d.State == watch.Firing {
+				p.Head, f.Fold = "", "Say what it was, and close it"
+			}
 			p.Last = append(p.Last, f)
 		}
 	}
@@ -338,7 +342,7 @@ func (c *Console) silencesPage(w http.ResponseWriter, r *http.Request, who actor
 		}
 		t.Rows = append(t.Rows, c.silenceRow(r.Context(), x, of))
 	}
-	p := watchPage{Acts: []web.Link{{Text: "Hours in which tickets wait", Href: atMutes}}, Tables: []web.Table{t}}
+	p := watchPage{Acts: []web.Link{{Text: "Hours in which tickets wait", Href: atMutes}}, Tables: []web.Table{t}, Head: "Make a silence"}
 	if c.Access.May(who, access.WatchAct) {
 		p.Last = append(p.Last, web.Form{Part: "make", Action: atSilences, Act: "Silence them", Fault: failed, Fields: []web.Field{
 			{Name: "matcher", Label: "Which alarms", Value: typed["matcher"], Required: true, Max: 500, Complete: "off", Hint: "Such as alertname=disk-full-soon, or alertname=disk-full-soon instance=data."},
@@ -346,7 +350,7 @@ func (c *Console) silencesPage(w http.ResponseWriter, r *http.Request, who actor
 			{Name: "link", Label: "What it belongs to", Value: typed["link"], Max: 120, Complete: "off", Hint: "A clause or an incident, such as clause/mon.load or incident/I-3. May be empty."},
 			{Name: "minutes", Label: "For how many minutes", Value: typed["minutes"], Type: "number", Max: 5, Hint: "Empty: two hours. More than 1440, a day, or more than a quarter of the rules: a second person approves it first."}}})
 		if len(live) > 0 {
-			p.Last = append(p.Last, web.Form{Part: "end", Action: atSilences + "/end", Act: "End it now", Quiet: true, Fields: []web.Field{{Name: "silence", Label: "Silence", Type: "select", Options: live}}})
+			p.Last = append(p.Last, web.Form{Part: "end", Fold: "End a silence", Action: atSilences + "/end", Act: "End it now", Quiet: true, Fields: []web.Field{{Name: "silence", Label: "Silence", Type: "select", Options: live}}})
 		}
 	}
 	if len(waiting) > 0 && c.Access.May(who, access.WatchManage) {
@@ -449,14 +453,14 @@ func (c *Console) deliveriesPage(w http.ResponseWriter, r *http.Request, who act
 		p.Tables = append(p.Tables, unreachableTable(dead))
 	}
 	if c.Access.May(who, access.WatchAct) {
-		p.Last = []web.Form{{Action: atDeliveries + "/test", Act: "Send a test message", Quiet: true, Fields: []web.Field{{Name: "channel", Label: "By", Type: "select", Options: options}}}}
+		p.Last = []web.Form{{Fold: "Send a test message", Action: atDeliveries + "/test", Act: "Send a test message", Quiet: true, Fields: []web.Field{{Name: "channel", Label: "By", Type: "select", Options: options}}}}
 	}
 	if c.Access.May(who, access.WatchManage) {
 		var kinds []web.Option
 		for _, k := range c.Watch.Kinds() {
 			kinds = append(kinds, web.Option{Value: k, Text: k})
 		}
-		p.Last = append(p.Last, web.Form{Part: "add", Action: atDeliveries + "/add", Act: "Add this way", Quiet: true, Fault: failed, Fields: []web.Field{
+		p.Last = append(p.Last, web.Form{Part: "add", Fold: "Add a way", Action: atDeliveries + "/add", Act: "Add this way", Quiet: true, Fault: failed, Fields: []web.Field{
 			{Name: "name", Label: "Name", Value: typed["name"], Required: true, Max: 40, Complete: "off", Hint: "Small letters, digits and hyphens, such as ops."},
 			{Name: "kind", Label: "Kind", Value: typed["kind"], Type: "select", Options: kinds},
 			{Name: "url", Label: "Address, and what stands behind it", Type: "password", Max: 2000, Complete: "off", Hint: "It is a secret: it is sealed and not shown again. What each kind wants is in the documentation, and in the answer if it is not good. A file needs none."}}})

@@ -69,7 +69,7 @@ func (c *Console) ownPage(w http.ResponseWriter, r *http.Request, who actor.Acto
 		}
 		t.Rows = append(t.Rows, web.Row{Cells: []web.Cell{{Text: v.Title, Href: atOwn + "/" + v.Rule, Sub: "version " + strconv.FormatInt(v.N, 10)}, {Mark: &m}, says, {Text: c.acted(r.Context(), v.Author)}}})
 	}
-	p := watchPage{Acts: []web.Link{{Text: "Incidents that are kept", Href: atLessons}}, Tables: []web.Table{t}}
+	p := watchPage{Acts: []web.Link{{Text: "Incidents that are kept", Href: atLessons}}, Tables: []web.Table{t}, Head: "Write a rule"}
 	if c.Access.May(who, access.WatchManage) {
 		p.Last = []web.Form{{Part: "rule", Action: atOwn, Act: "Keep it as a draft", Fault: failed, Fields: []web.Field{
 			{Name: "text", Label: "A rule of Sigma, or a new version of one", Type: "textarea", Rows: 12, Value: typed, Required: true, Complete: "off", Hint: "With an id of its own. Nothing watches before it was tested on what is stored, and somebody else approved it."}}}}
@@ -175,7 +175,7 @@ func ownForms(v *watch.Version, who actor.Actor, failed error) (first, last []we
 		test.Quiet = len(first) > 0
 		last = append(last, test)
 	}
-	return first, append(last, web.Form{Part: "retire", Action: at + "/retire", Act: "End it", Quiet: true, Fault: failed, Loses: "The rule watches no more; its texts and alarms stay.", Fields: []web.Field{{Name: "reason", Label: "Why nobody need know of this any more", Required: true, Max: 300, Complete: "off"}}})
+	return first, append(last, web.Form{Part: "retire", Fold: "End the rule", Action: at + "/retire", Act: "End it", Quiet: true, Fault: failed, Loses: "The rule watches no more; its texts and alarms stay.", Fields: []web.Field{{Name: "reason", Label: "Why nobody need know of this any more", Required: true, Max: 300, Complete: "off"}}})
 }
 
 func (c *Console) testOwn(w http.ResponseWriter, r *http.Request, who actor.Actor) error {

@@ -110,7 +110,7 @@ func TestOwnRulesInTheConsole(t *testing.T) { // breaks: mon.alarms
 	w.post("dev", at+"/"+ownID+"/test", url.Values{}).want(303)
 	w.post("dev", at+"/"+ownID+"/approve", url.Values{}).want(303)
 	w.post("dev", at+"/"+ownID+"/enable", url.Values{}).want(303)
-	w.post("dev", at+"/"+ownID+"/retire", url.Values{}).want(422, "10 to 500 bytes")
+	w.post("dev", at+"/"+ownID+"/retire", url.Values{}).want(422, "10 to 500 bytes").cameBack("End the rule")
 	w.post("dev", at+"/"+ownID+"/retire", url.Values{"reason": {"it is gone by now"}}).want(303)
 	if got, want := strings.Join(a.did, "; "), "add title: x; test title: A token at night\n; approve 7d3b; enable 7d3b; retire 7d3b"; got != want {
 		t.Errorf("did %s\nwant %s", got, want)

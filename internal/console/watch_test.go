@@ -236,7 +236,10 @@ func TestAlarmsInTheConsole(t *testing.T) { // breaks: mon.notify, mon.alarms
 	w.post("emil", at+"/a1/acknowledge", url.Values{}).want(403)
 	w.post("emil", at+"/a1/close", url.Values{"verdict": {"true"}}).want(403)
 	w.post("dev", at+"/a1/acknowledge", url.Values{"note": {"on it"}}).want(303)
-	w.post("dev", at+"/a3/close", url.Values{}).want(422, "true, benign, false or test")
+	w.post("dev", at+"/a1/close", url.Values{}).want(422, "true, benign, false or test").cameBack("Say what it was, and close it")
+	if closed, open := w.post("dev", at+"/a3/close", url.Values{}).want(422, "true, benign, false or test", "What it was").folds(); len(closed)+len(open) != 0 {
+		t.Errorf("the one act of an alarm that is over is folded: %q, %q", closed, open)
+	}
 	w.post("dev", at+"/a3/close", url.Values{"verdict": {"benign"}, "note": {"the import"}}).want(303)
 	w.get("dev", at+"/rules").want(200, "75 % of 4", "More than 90 % busy", "not yet")
 	w.get("dev", at+"/silences").want(200, "alertname=cpu-high", "until 0", "version 2", "waits for a second person", "Approve it", "20:00 to 07:00")
@@ -254,7 +257,7 @@ func TestAlarmsInTheConsole(t *testing.T) { // breaks: mon.notify, mon.alarms
 	w.get("dev", at+"/deliveries").want(200, "by one way alone", "Nothing was sent", "Letters do not reach", "a…@example.test", "5.1.1")
 	w.post("dev", at+"/deliveries/test", url.Values{"channel": {"mail"}}).want(303)
 	w.post("emil", at+"/deliveries/add", url.Values{"name": {"tg"}, "kind": {"telegram"}, "url": {"1:A 5"}}).want(403)
-	w.post("dev", at+"/deliveries/add", url.Values{"name": {"tg"}, "kind": {"telegram"}}).want(422, "The token of a bot.")
+	w.post("dev", at+"/deliveries/add", url.Values{"name": {"tg"}, "kind": {"telegram"}}).want(422, "The token of a bot.").cameBack("Add a way", `value="tg"`)
 	w.post("dev", at+"/deliveries/add", url.Values{"name": {"tg"}, "kind": {"telegram"}, "url": {"1:A 5"}}).want(303)
 	w.post("dev", at+"/deliveries/add", url.Values{"name": {"hook"}, "kind": {"webhook"}, "url": {"https://x.example.com"}}).want(200, "whsec_once")
 	w.get("dev", at+"/usual").want(200, "day 9 of 14", "2.5 times the band above", "80 to 300", "41.5 ms", "learning, day 3", "impossible-travel", "This is the new normal")

@@ -58,7 +58,7 @@ func browser(t *testing.T) (ctx context.Context, base string, complaints func() 
 func TestPagesInABrowser(t *testing.T) {
 	ctx, base, complaints := browser(t)
 	for _, width := range []int64{320, 700, 1280} {
-		for _, page := range []string{"policy", "trust", "table", "form", "pieces", "sign-in"} {
+		for _, page := range []string{"policy", "trust", "table", "form", "folds", "pieces", "sign-in"} {
 			if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), chromedp.Navigate(base+"/-/"+page)); err != nil {
 				t.Fatal(err)
 			}

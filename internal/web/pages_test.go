@@ -26,7 +26,7 @@ func TestGoldenPages(t *testing.T) {
 	s := newServer(t, sampleRoutes(t)...)
 	s.SetChrome(sampleChrome)
 	h := s.Handler(door{who: ana})
-	for _, name := range []string{"policy", "trust", "table", "form", "erase", "pieces", "sign-in", "wrong", "gone"} {
+	for _, name := range []string{"policy", "trust", "table", "form", "folds", "erase", "pieces", "sign-in", "wrong", "gone"} {
 		t.Run(name, func(t *testing.T) {
 			rec := httptest.NewRecorder()
 			h.ServeHTTP(rec, ask{method: "GET", path: "/-/" + name, accept: "text/html"}.request())

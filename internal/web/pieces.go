@@ -204,7 +204,8 @@ type Option struct {
 // Pair is a hidden value of a Form.
 type Pair struct{ Name, Value string }
 
-// Form is template "form": the summary of what was refused, the fields, the act.
+// Form is template "form": the summary of what was refused, the fields, the act. A page's one
+// main form stands open below a heading; further ones have a Fold.
 type Form struct {
 	Action string
 	Method string // "post" (default) or "get"
@@ -217,6 +218,7 @@ type Form struct {
 	Other  *Link  // beside the button: "Cancel", "I forgot my password"
 	Fault  error  // of the last try; spread over the fields by name
 	Part   string // keeps ids apart where a page has several forms with fields of one name
+	Fold   string // what it is for: the line under which it stands folded until it is wanted or was refused, its Action without a #fragment; "" = it stands open
 }
 
 // Mark is the id of the named field on the page.

@@ -182,6 +182,7 @@ func sampleRoutes(t testing.TB) []web.Route {
 		show("/-/form", "form", web.View{Title: "Invite a person", Lead: "They join the staff team.", Frame: web.Console, Up: &web.Link{Text: "People", Href: "/-/table"}, Data: sampleForm()}),
 		show("/-/erase", "form", web.View{Title: "Erase Dev Patel", Frame: web.Console, Up: &web.Link{Text: "People", Href: "/-/table"}, Data: web.Form{Action: "/-/erase", Act: "Erase this person", Loses: "Their name, address and files are lost for ever, in the backups too. The record of their acts stays, without the name.", Fields: []web.Field{{Name: "name", Label: "Type their name", Hint: "Dev Patel"}}}}),
 		show("/-/pieces", "pieces", web.View{Title: "Revision 8", Lead: "Proposed by Ben Okoro.", Frame: web.Console, Data: samplePieces()}),
+		show("/-/folds", "folds", web.View{Title: "Revision 8", Frame: web.Console, Data: sampleFolds()}),
 		show("/-/sign-in", "form", web.View{Title: "Sign in", Frame: web.Plain, Data: signIn}),
 		show("/-/wrong", "form", web.View{Title: "Sign in", Frame: web.Plain, Data: wrong}),
 		{Pattern: "GET /-/gone", Who: web.Anyone, Handle: func(http.ResponseWriter, *http.Request, actor.Actor) error {
