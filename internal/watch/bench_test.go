@@ -42,12 +42,12 @@ func (k oneKey) Key(ctx context.Context, _ keyring.Subject) (envelope.Key, error
 	return k.Ring.Key(ctx, k.of)
 }
 
-func benchOver(b *testing.B, k *ledgertest.Kit, keys watch.Keys) *watch.Service {
+func benchOver(b testing.TB, k *ledgertest.Kit, keys watch.Keys) *watch.Service {
 	b.Helper()
 	return benchWith(b, k, keys, struct{ watch.History }{})
 }
 
-func benchWith(b *testing.B, k *ledgertest.Kit, keys watch.Keys, h watch.History) *watch.Service {
+func benchWith(b testing.TB, k *ledgertest.Kit, keys watch.Keys, h watch.History) *watch.Service {
 	b.Helper()
 	if _, err := k.Ring.Ensure(b.Context(), keyring.Strangers(k.Clock.Now())); err != nil {
 		b.Fatal(err)

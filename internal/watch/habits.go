@@ -18,11 +18,12 @@ import (
 	"writ/internal/keyring"
 	"writ/internal/ledger"
 	"writ/internal/watch/baseline"
+	"writ/internal/watch/heavy"
 	"writ/internal/watch/series"
 )
 
 const (
-	mostPeople = 100_000 // whose habits are in memory; the least recently seen go to their rows
+	mostPeople = 100_000 // whose habits are in memory; the least recently seen go to their rows, but those seen most stay
 	keptPeople = 100     // in one change, whose time is limited, at most
 	keepHabits = 90 * 24 * time.Hour
 )
@@ -36,11 +37,12 @@ const (
 type habits struct {
 	writing sync.Mutex // from the sealing of rows until they are in, so that no older one comes after a newer; before mu
 
-	mu     sync.Mutex
-	people map[string]*list.Element // id → known
-	order  *list.List               // the least recently seen last
-	most   int
-	pace   *series.Pace // of rows
+	mu       sync.Mutex
+	people   map[string]*list.Element // id → known
+	order    *list.List               // the least recently seen last
+	most     int
+	regulars regulars
+	pace     *series.Pace // of rows
 }
 
 type known struct {
@@ -98,6 +100,7 @@ func (s *Service) see(ctx context.Context, r *Request) error { // clause: mon.ab
 	h.mu.Lock()
 	k := el.Value.(*known)
 	h.order.MoveToFront(el)
+	h.regulars.see(k.id, r.At)
 	was := k.Person
 	news := k.See(r.At, x, staff, s.learner.zone)
 	k.staff = staff
@@ -226,7 +229,7 @@ func (s *Service) makeRoom(ctx context.Context) error {
 		var unkept []*known
 		h.mu.Lock()
 		for h.order.Len() >= h.most {
-			last := h.order.Back()
+			last := h.leaves()
 			k := last.Value.(*known)
 			if k.dirty() {
 				break
@@ -249,6 +252,42 @@ func (s *Service) makeRoom(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// leaves is who was not seen for longest, of those who are not seen most; where all are, of them. Whoever
+// stays has a turn behind the others, so that nobody is passed by again and again. The caller holds mu.
+func (h *habits) leaves() *list.Element {
+	for range min(h.order.Len(), heavy.Kept) {
+		last := h.order.Back()
+		if !h.regulars.has(last.Value.(*known).id) {
+			return last
+		}
+		h.order.MoveToFront(last)
+	}
+	return h.order.Back()
+}
+
+// regulars are the people who were seen most on the last day that is over, 2,048 of them; on the first
+// day, so far. A crowd of people who are seen once does not make room for itself by them.
+type regulars struct {
+	day       int64 // since 1970
+	now, last heavy.Hitters
+	over      bool // a day is
+}
+
+func (r *regulars) see(id string, at time.Time) {
+	if day := at.Unix() / int64((24 * time.Hour).Seconds()); day > r.day {
+		r.over = r.day > 0
+		r.day, r.last, r.now = day, r.now, heavy.Hitters{}
+	}
+	r.now.Add(id, 1)
+}
+
+func (r *regulars) has(id string) bool {
+	if r.over {
+		return r.last.Has(id)
+	}
+	return r.now.Has(id)
 }
 
 // recallHabits opens what is kept of a person, and says which version of the row it is; nothing, and
@@ -336,8 +375,8 @@ func (h *habits) look(k *known) *habitRow {
 var errBehind = errors.New("another server has written these habits meanwhile")
 
 // next is the row's version once it is written. It goes up, and never comes again: a row that was
-// forgotten and began anew is later than whatever stood in it before.
-func (r *habitRow) next() int64 { return max(r.version, r.seen) + 1 }
+// forgotten and began anew is later than whatever stood in it before. In seconds, for rows are small.
+func (r *habitRow) next() int64 { return max(r.version, r.seen/time.Second.Microseconds()) + 1 }
 
 func (r *habitRow) save(ctx context.Context, tx *ledger.Tx) error {
 	n, err := tx.Exec(ctx, savePrincipal, r.of.mark, r.seen, r.box, r.next(), r.version)
