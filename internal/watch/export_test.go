@@ -75,6 +75,14 @@ func (s *Service) Blind() {
 // Crowd is how many people's habits are in memory at most.
 func (s *Service) Crowd(n int) { s.habits.most = n }
 
+// Held reports whether something new about somebody waits for its entry.
+func (s *Service) Held(id string) bool {
+	s.habits.mu.Lock()
+	defer s.habits.mu.Unlock()
+	el := s.habits.people[id]
+	return el != nil && el.Value.(*known).held
+}
+
 // HiddenThen and Hiders are what hides which rules.
 var (
 	HiddenThen = hiddenThen

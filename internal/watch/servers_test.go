@@ -328,9 +328,9 @@ func TestTwoServersAtOnce(t *testing.T) { // breaks: mon.abnormal
 	})
 }
 
-// The worst moment: the one has made its row, and the other writes before it does. Between statements
-// of an open change, which on SQLite nobody else can.
-func TestBetweenSealAndWrite(t *testing.T) { // breaks: mon.abnormal
+// newSeamed is two servers over PostgreSQL, and what is done before the next writing of habits: within an
+// open change, which on SQLite keeps all others waiting.
+func newSeamed(t *testing.T) (*pair, *func()) {
 	var between func()
 	k := ledgertest.With(t, "postgres", func(c *ledger.Config) {
 		c.Seam.Statement = func(q string) error {
@@ -343,7 +343,12 @@ func TestBetweenSealAndWrite(t *testing.T) { // breaks: mon.abnormal
 			return nil
 		}
 	}, watchtest.Tables()...)
-	p := newPair(open(t, k))
+	return newPair(open(t, k)), &between
+}
+
+// The worst moment: the one has made its row, and the other writes before it does.
+func TestBetweenSealAndWrite(t *testing.T) { // breaks: mon.abnormal
+	p, between := newSeamed(t)
 	p.knows("eli", "ben")
 	for i := range p.two {
 		p.at(i, staff("eli"), "a", browsers[0])
@@ -359,14 +364,14 @@ func TestBetweenSealAndWrite(t *testing.T) { // breaks: mon.abnormal
 			failed = errors.Join(failed, p.two[1].KeepHabits(t.Context()))
 		}
 	}
-	between = other(staff("eli"), "b") // the same: said by the other
+	*between = other(staff("eli"), "b") // the same: said by the other
 	p.at(0, staff("eli"), "b", browsers[0])
-	between = other(staff("eli"), "c", "d")
+	*between = other(staff("eli"), "c", "d")
 	p.at(0, staff("eli"), "e", browsers[0])
-	between = other(person("ben", "acme"), "b")
+	*between = other(person("ben", "acme"), "b")
 	p.at(0, person("ben", "acme"), "c", browsers[0])
 	p.keep(0)
-	if must(t, failed); between != nil {
+	if must(t, failed); *between != nil {
 		t.Fatal("nothing came between")
 	}
 	if got := p.said(); got["network"] != 4 || len(got) != 1 {
@@ -376,6 +381,37 @@ func TestBetweenSealAndWrite(t *testing.T) { // breaks: mon.abnormal
 		if got := networks(p.row(id)); got != want {
 			t.Errorf("%s is known in %s, want %s", id, got, want)
 		}
+	}
+}
+
+// Something new is seen of somebody while their row is being written, and the other server has written it
+// meanwhile: it is not written without its entry, and not said where the other has.
+func TestSeenWhileWritten(t *testing.T) { // breaks: mon.abnormal
+	for theirs, want := range map[string]string{"b": "1: a b", "c": "2: a b c"} {
+		t.Run(theirs, func(t *testing.T) {
+			p, between := newSeamed(t)
+			p.knows("eli")
+			for i := range p.two {
+				p.at(i, staff("eli"), "a", browsers[0])
+				p.keep(i)
+			}
+			p.at(0, staff("eli"), "a", browsers[0])
+			mine, other := make(chan error, 1), make(chan error, 1)
+			*between = func() {
+				other <- sees(t.Context(), p.two[1], p.Clock.Now(), staff("eli"), theirs, browsers[0])
+				go func() { mine <- sees(t.Context(), p.two[0], p.Clock.Now(), staff("eli"), "b", browsers[0]) }()
+				for end := time.Now().Add(30 * time.Second); !p.two[0].Held("eli") && time.Now().Before(end); {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			p.keep(0)
+			must(t, <-other)
+			must(t, <-mine)
+			p.keep(0, 1)
+			if got := fmt.Sprint(p.said()["network"], ": ", networks(p.row("eli"))); got != want {
+				t.Errorf("entries, and networks: %s, want %s", got, want)
+			}
+		})
 	}
 }
 
