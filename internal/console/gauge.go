@@ -89,9 +89,9 @@ func gaugeForm(typed map[string]string, failed error) web.Form {
 		{Name: "kind", Label: "Kind", Type: "select", Options: choose("kind", "level", "level: how high it is", "count", "count: how often since the last sample", "spread", "spread: how much each time")},
 		text("unit", "Unit", "Such as ms; empty for a count.", 16),
 		text("every", "How often a sample comes", "Such as 1m. Three times as long without one is an alarm.", 10),
-		text("above", "Alarm above", "Empty: never.", 24), text("above_clear", "over at, or below", "Empty: the same.", 24),
-		text("below", "Alarm below", "Empty: never.", 24), text("below_clear", "over at, or above", "Empty: the same.", 24),
-		text("for", "after so long", "Such as 5m. Empty: at once.", 10),
+		text("above", "Alarm above", "Empty: never.", 24), text("above_clear", "It is over at, or below", "Empty: the same.", 24),
+		text("below", "Alarm below", "Empty: never.", 24), text("below_clear", "It is over at, or above", "Empty: the same.", 24),
+		text("for", "Alarm after how long beyond it", "Such as 5m. Empty: at once.", 10),
 		{Name: "severity", Label: "How urgent", Type: "select", Options: choose("severity", "page", "page", "ticket", "ticket", "notice", "notice")}}}
 	for _, i := range []int{0, 1, 4} {
 		f.Fields[i].Required = true
