@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"writ/internal/access"
 	"writ/internal/actor"
 	"writ/internal/clause"
 	"writ/internal/fault"
@@ -147,7 +148,7 @@ func (a *App) buildWatch() (err error) {
 		}
 		slack = &watch.Slack{Key: secret.NewBytes([]byte(strings.TrimSpace(string(b)))), People: c.People}
 	}
-	a.watch, err = watch.New(watch.Deps{Slack: slack, DB: a.db, Keys: a.ring, Access: a.access, Notify: a.notify, Rules: clause.NewLive[watch.Rules](a.now), Audience: a.audience, Origin: a.config.Origin(), Company: company,
+	a.watch, err = watch.New(watch.Deps{Slack: slack, DB: a.db, Keys: a.ring, Access: a.access, Notify: a.notify, Rules: clause.NewLive[watch.Rules](a.now), Audience: a.audience, InRoles: a.inRoles, Origin: a.config.Origin(), Company: company,
 		Folders: map[string]string{"data": a.dir}, Zone: time.Local, Sources: append(a.spending(), []watch.Source{
 			{Name: "database", Every: 30 * time.Second, Read: a.readDatabase},
 			{Name: "clock", Every: time.Minute, Read: a.readClock},
@@ -319,46 +320,65 @@ func (a *App) audience(ctx context.Context, level int64) ([]watch.Person, error)
 			told = all
 		}
 	}
-	out := make([]watch.Person, 0, len(told))
-	for _, p := range told {
-		out = append(out, watch.Person{ID: p.ID, Email: p.Email})
-	}
-	return out, nil
+	return toWatch(told), nil
 }
 
-// tellable are the engineers, and the owners after them. Whoever never came in is told nothing.
+func toWatch(told []rota.Person) []watch.Person {
+	out := make([]watch.Person, 0, len(told))
+	for _, p := range told {
+		out = append(out, watch.Person{ID: p.ID, Handle: p.Handle, Email: p.Email})
+	}
+	return out
+}
+
+// inRoles are those of the staff with one of some roles who can be told. Whoever is told of an alarm is
+// asked to look, so a role counts only where it may read alarms and acknowledge them.
+func (a *App) inRoles(ctx context.Context, roles []string) ([]watch.Person, error) { // clause: mon.notify
+	var may []string
+	for _, name := range roles {
+		if r, ok := a.access.Role(name); ok && r.Has(access.WatchRead) && r.Has(access.WatchAct) {
+			may = append(may, name)
+		}
+	}
+	if len(may) == 0 {
+		return nil, nil
+	}
+	told, err := a.reachable(ctx, may)
+	return toWatch(told), err
+}
+
+// tellable are the engineers, and the owners after them.
 func (a *App) tellable(ctx context.Context) ([]rota.Person, error) { // clause: mon.notify
+	all, err := a.reachable(ctx, []string{"engineer", "owner"})
+	owner := func(p rota.Person) bool { return !p.Engineer }
+	return append(slices.DeleteFunc(slices.Clone(all), owner), slices.DeleteFunc(all, func(p rota.Person) bool { return !owner(p) })...), err
+}
+
+// reachable are those of the staff with one of some roles. Whoever never came in is told nothing.
+func (a *App) reachable(ctx context.Context, roles []string) (out []rota.Person, err error) {
 	who := actor.Actor{Kind: actor.Operator, ID: "watch", Via: "job"}
-	var engineers, owners []rota.Person
 	for after := ""; ; {
 		ms, err := a.identity.Members(ctx, who, staffTeam, after)
 		if err != nil {
 			return nil, err
 		}
 		for _, m := range ms {
-			isOwner, isEngineer := slices.Contains(m.Roles, "owner"), slices.Contains(m.Roles, "engineer")
-			if !isOwner && !isEngineer {
+			if !slices.ContainsFunc(m.Roles, func(role string) bool { return slices.Contains(roles, role) }) {
 				continue
 			}
 			p, err := a.identity.Show(ctx, who, m.Person)
 			if err != nil {
 				return nil, err
 			}
-			if p.State != "active" || p.Email == "" || p.Confirmed.IsZero() || p.Password.IsZero() {
-				continue
-			}
-			if told := (rota.Person{ID: p.ID, Handle: p.Handle, Email: p.Email, Owner: isOwner, Engineer: isEngineer}); isEngineer {
-				engineers = append(engineers, told)
-			} else {
-				owners = append(owners, told)
+			if p.State == "active" && p.Email != "" && !p.Confirmed.IsZero() && !p.Password.IsZero() {
+				out = append(out, rota.Person{ID: p.ID, Handle: p.Handle, Email: p.Email, Owner: slices.Contains(m.Roles, "owner"), Engineer: slices.Contains(m.Roles, "engineer")})
 			}
 		}
 		if len(ms) < 200 {
-			break
+			return out, nil
 		}
 		after = ms[len(ms)-1].Person
 	}
-	return append(engineers, owners...), nil
 }
 
 // readRotas announces turns and says where nobody could be told.

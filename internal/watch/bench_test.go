@@ -58,7 +58,7 @@ func benchWith(b testing.TB, k *ledgertest.Kit, keys watch.Keys, h watch.History
 		b.Fatal(err)
 	}
 	s, err := watch.New(watch.Deps{DB: k.DB, Keys: keys, Access: policytest.Access(k.DB, k.Clock.Now), Notify: struct{ watch.Notify }{}, Journal: struct{ watch.Journal }{}, Rules: rules, Origin: "https://app.example.test", Company: func() string { return "Example" },
-		Audience: func(context.Context, int64) ([]watch.Person, error) { return nil, nil }, History: h, Now: k.Clock.Now, Log: slog.New(slog.DiscardHandler)})
+		Audience: func(context.Context, int64) ([]watch.Person, error) { return nil, nil }, InRoles: nobody, History: h, Now: k.Clock.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -149,12 +149,19 @@ func (s *Service) probeWays(ctx context.Context) (clause.Result, error) { // cla
 			failing = append(failing, c.Name)
 		}
 	}
-	gone := absent(s.routes(), cs)
+	routes := s.routes()
+	gone := absent(routes, cs)
+	empty, err := s.empty(ctx, routes)
+	if err != nil {
+		return clause.Result{}, err
+	}
 	switch {
 	case int64(len(cs)) < want:
 		return clause.Failed(fmt.Sprintf("people are told by %d ways, the policy wants %d: add one with writ watch channel add", len(cs), want)), nil
 	case len(gone) > 0:
 		return clause.Failed("routes of the policy name channels that are not there: " + few(gone) + "; add them with writ watch channel add"), nil
+	case len(empty) > 0:
+		return clause.Failed("routes of the policy tell groups in which nobody can be told, and their alarms go as without a route: " + few(empty) + "; give somebody who has come in one of their roles, or change groups of mon.notify"), nil
 	case len(people) == 0:
 		return clause.Failed("there is nobody to tell: no engineer or owner has come in yet"), nil
 	case len(failing) > 0:

@@ -22,7 +22,7 @@
 //
 // Promises: mon.alarms (the rules are there from the first start, none can be switched off
 // here, each is fired in a trial), mon.notify (two ways, and again until somebody
-// acknowledges, by routes of the policy (route.go); once a month a page that somebody must acknowledge), mon.load (processor, memory, disks, latency, errors, queue), mon.abnormal
+// acknowledges, by routes of the policy (route.go, and what becomes of an alarm by them in route_ask.go); once a month a page that somebody must acknowledge), mon.load (processor, memory, disks, latency, errors, queue), mon.abnormal
 // (each minute is compared with what two weeks and more have taught; until then it says so),
 // mon.drill-down (view.go: from a span to groups, and to the records behind them).
 //
@@ -58,6 +58,6 @@
 // may be told each minute that it lives (beat.go).
 //
 // For: engineer, owner. Read watch.go, pack.go, rule.go; then follow.go, reading.go,
-// alarm.go, step.go, tell.go, route.go, beat.go; meters.go, gauge.go, sample.go, gate.go, learn.go, resume.go, habits.go, unusual.go, usual.go, view_usual.go; own.go, own_log.go, own_watch.go, backtest.go, lesson.go, regress.go, gated.go; monthly.go, silence.go, hide.go, mute.go, flap.go, link.go, slack.go, ground.go, bundle.go,
+// alarm.go, step.go, tell.go, route.go, route_ask.go, beat.go; meters.go, gauge.go, sample.go, gate.go, learn.go, resume.go, habits.go, unusual.go, usual.go, view_usual.go; own.go, own_log.go, own_watch.go, backtest.go, lesson.go, regress.go, gated.go; monthly.go, silence.go, hide.go, mute.go, flap.go, link.go, slack.go, ground.go, bundle.go,
 // trial.go, alertmanager.go, clauses.go.
 package watch

@@ -81,7 +81,7 @@ func (s *Service) tellFlapping(ctx context.Context, a *Alarm) error {
 		return s.quietly(ctx, system, func(tx *ledger.Tx) ([]ledger.Event, error) { _, err := next(tx); return nil, err })
 	}
 	base := s.flapMessage(a)
-	return s.deliver(ctx, told, 0, base, func(tx *ledger.Tx, ways []string, people int) (ledger.Event, error) {
+	return s.deliver(ctx, told, 0, base, func(tx *ledger.Tx, d delivered) (ledger.Event, error) {
 		n, err := next(tx)
 		if err == nil && n == 0 { // another node told it
 			err = errQuiet
@@ -89,7 +89,7 @@ func (s *Service) tellFlapping(ctx context.Context, a *Alarm) error {
 		if err != nil {
 			return nil, err
 		}
-		return AlarmTold{Alarm: a.ID, Rule: a.Rule, Channels: ways, People: int64(people)}, s.happened(ctx, tx, a.ID, fmt.Sprintf("told that it flaps, %d times", a.flapHour), "writ/watch")
+		return AlarmTold{Alarm: a.ID, Rule: a.Rule, Channels: d.names, People: int64(d.people)}, s.happened(ctx, tx, a.ID, fmt.Sprintf("told that it flaps, %d times", a.flapHour), "writ/watch")
 	})
 }
 

@@ -40,7 +40,8 @@ type world struct {
 	letters []mail.Message
 	away    error // why the mail host is not reached
 	people  map[int64][]watch.Person
-	n       int64 // of the next entry
+	holders map[string][]watch.Person // by role, who may be told of alarms
+	n       int64                     // of the next entry
 	outside func(ctxt) error
 	worked  map[string]string // maintenance, by what it works on
 	closed  bool              // the application is in maintenance
@@ -100,6 +101,14 @@ func (w *world) again() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.people[min(level, 1)], nil
+	}
+	d.InRoles = func(_ context.Context, roles []string) (out []watch.Person, err error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, role := range roles {
+			out = append(out, w.holders[role]...)
+		}
+		return out, nil
 	}
 	w.journal = d.Journal.(*journal.Journal)
 	var err error
@@ -219,6 +228,9 @@ func linkIn(t *testing.T, m mail.Message) string {
 	}
 	return token
 }
+
+// nobody has any role.
+func nobody(context.Context, []string) ([]watch.Person, error) { return nil, nil }
 
 func must(t testing.TB, err error) { t.Helper(); watchtest.Must(t, err) }
 

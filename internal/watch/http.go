@@ -27,6 +27,8 @@ func (s *Service) Routes() []web.Route {
 		on("GET "+v1+"/alarms/{id}", true, s.getAlarm, web.Doc{Summary: "One alarm, with what it rests on and whom it reached", Out: detailOut{}, Errors: []string{"alarm_unknown"}}),
 		on("POST "+v1+"/alarms/{id}/acknowledge", true, s.postAcknowledge, web.Doc{Summary: "Say that you look at it", In: noteIn{}, Errors: []string{"alarm_unknown", "alarm_state", "watch_note"}}),
 		on("POST "+v1+"/alarms/{id}/close", true, s.postClose, web.Doc{Summary: "Say what it was: true, benign, false or test", In: verdictIn{}, Errors: []string{"alarm_unknown", "alarm_state", "watch_verdict", "watch_note"}}),
+		on("GET "+v1+"/routes", true, s.getRoutes, web.Doc{Summary: "Routes of the policy: which alarms go to whom, and the groups that they name", Out: routesOut{}}),
+		on("GET "+v1+"/routes/test", true, s.getRouteTest, web.Doc{Summary: "Which route takes such an alarm: who would be told now at each level, by which channels, and when again", Query: []string{"alarm", "rule", "clause", "component", "severity"}, Out: takenOut{}, Errors: []string{"alarm_unknown", "watch_route", "watch_alarm", "watch_rule", "watch_clause", "watch_component", "watch_severity"}}),
 		on("GET "+v1+"/rules", true, s.getRules, web.Doc{Summary: "Rules, and how they did", Out: rulesOut{}}),
 		on("POST "+v1+"/rules/{id}/fire", true, s.postFire, web.Doc{Summary: "Fire a rule as a test, which goes to people", Out: firedOut{}, Status: http.StatusCreated, Errors: []string{"rule_unknown", "alarm_state"}}),
 		on("GET "+v1+"/baselines", true, s.getBaselines, web.Doc{Summary: "What is learned as usual, what is unusual first", Out: baselinesOut{}}),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -71,9 +70,9 @@ func (s *Service) AcknowledgeByLink(ctx context.Context, stranger actor.Actor, t
 	if err != nil {
 		return s.DB.Refuse(ctx, stranger, LinkRefused{Cause: "over"}, err) //nolint:wrapcheck // a fault for the reader
 	}
-	people, err := s.Audience(ctx, Everybody)
+	people, err := s.ever(ctx)
 	if err != nil {
-		return fmt.Errorf("who is told: %w", err)
+		return err
 	}
 	if !slices.ContainsFunc(people, func(p Person) bool { return p.ID == l.person }) { // has left since
 		return s.DB.Refuse(ctx, stranger, LinkRefused{Cause: "left"}, deadLink()) //nolint:wrapcheck // a fault for the reader

@@ -7,12 +7,15 @@ import (
 	"strings"
 	"time"
 
+	"writ/internal/access"
 	"writ/internal/clause"
 	"writ/internal/notify"
 )
 
 const (
 	mostRoutes = 50
+	mostGroups = 50
+	mostName   = 60 // bytes, of a route or a group
 	leastWait  = time.Minute
 	pageWait   = time.Hour // longest, of what may be a page
 	mostWait   = 24 * time.Hour
@@ -36,8 +39,9 @@ var routeNames = map[string]string{"clause": "clause", "component": "part", "sev
 // again. The zero route is that of alarms that no row takes.
 type route struct {
 	name   string
-	when   []Matcher // all must match
-	people string
+	when   []Matcher       // all must match
+	people string          // a word, or the name of a group
+	group  []string        // roles of staff; nil = people is a word
 	by     []string        // names of channels; nil = all
 	waits  []time.Duration // until told again, the last one repeats; nil = the usual ones
 }
@@ -45,7 +49,7 @@ type route struct {
 // Validate implements clause.Validator: it refuses routes by which an alarm could be lost, and bounds
 // that rules do not have.
 func (r *Rules) Validate() error { // clause: mon.notify
-	_, err := readRoutes(r.Routes, r.Channels)
+	_, err := r.readRoutes()
 	if err == nil {
 		_, err = readBounds(r.Bounds)
 	}
@@ -53,12 +57,16 @@ func (r *Rules) Validate() error { // clause: mon.notify
 }
 
 // readRoutes reads the rows in their order, which is that of their names.
-func readRoutes(rows [][]string, least int64) (out []route, err error) {
-	if len(rows) > mostRoutes {
-		return nil, fmt.Errorf("mon.notify: routes: there are %d rows, expected at most %d", len(rows), mostRoutes)
+func (r *Rules) readRoutes() (out []route, err error) {
+	if len(r.Routes) > mostRoutes {
+		return nil, fmt.Errorf("mon.notify: routes: there are %d rows, expected at most %d", len(r.Routes), mostRoutes)
 	}
-	for _, row := range rows {
-		x, err := readRoute(row, max(least, 2))
+	groups, err := readGroups(r.Groups)
+	if err != nil {
+		return nil, fmt.Errorf("mon.notify: groups: %w", err)
+	}
+	for _, row := range r.Routes {
+		x, err := readRoute(row, groups, max(r.Channels, 2))
 		if err == nil {
 			err = x.reached(out)
 		}
@@ -70,16 +78,52 @@ func readRoutes(rows [][]string, least int64) (out []route, err error) {
 	return out, nil
 }
 
-func readRoute(row []string, least int64) (x route, err error) {
+// readGroups are the roles of each group, by its name.
+func readGroups(rows [][]string) (map[string][]string, error) {
+	if len(rows) > mostGroups {
+		return nil, fmt.Errorf("there are %d rows, expected at most %d", len(rows), mostGroups)
+	}
+	out := map[string][]string{}
+	for _, row := range rows {
+		if len(row) != 2 {
+			return nil, fmt.Errorf("a row has %d columns, expected name and who", len(row))
+		}
+		name, who := row[0], strings.Fields(row[1])
+		switch {
+		case !isName(name):
+			return nil, fmt.Errorf("%q is no name, expected 1 to %d bytes", name, mostName)
+		case isWord(name):
+			return nil, fmt.Errorf("%s means somebody else in a route already: expected another name than %s, %s or %s", name, onCall, withTwo, everybody)
+		case out[name] != nil:
+			return nil, fmt.Errorf("there are two groups %s: expected one, with the roles of both", name)
+		case len(who) == 0:
+			return nil, fmt.Errorf("%s is a group of nobody: expected one or several of %s", name, strings.Join(access.StaffRoles(), ", "))
+		}
+		for _, role := range who {
+			if !slices.Contains(access.StaffRoles(), role) {
+				return nil, fmt.Errorf("%s: there is no role %q of the staff: expected one or several of %s", name, role, strings.Join(access.StaffRoles(), ", "))
+			}
+		}
+		slices.Sort(who)
+		out[name] = slices.Compact(who)
+	}
+	return out, nil
+}
+
+func isName(s string) bool { return len(s) > 0 && len(s) <= mostName }
+
+func isWord(s string) bool { return s == onCall || s == withTwo || s == everybody }
+
+func readRoute(row []string, groups map[string][]string, least int64) (x route, err error) {
 	if len(row) != 5 {
 		return x, fmt.Errorf("a row has %d columns, expected name, when, people, by and waits", len(row))
 	}
 	x.name, x.people = row[0], row[2]
-	if n := len(x.name); n < 1 || n > 60 {
-		return x, fmt.Errorf("%q is no name, expected 1 to 60 bytes", x.name)
+	if !isName(x.name) {
+		return x, fmt.Errorf("%q is no name, expected 1 to %d bytes", x.name, mostName)
 	}
-	if x.people != onCall && x.people != withTwo && x.people != everybody {
-		return x, fmt.Errorf("%s tells %q, who is nobody here: expected %s, %s or %s", x.name, x.people, onCall, withTwo, everybody)
+	if x.group = groups[x.people]; x.group == nil && !isWord(x.people) {
+		return x, fmt.Errorf("%s tells %q, who is nobody here: expected %s, %s, %s or the name of a row of groups", x.name, x.people, onCall, withTwo, everybody)
 	}
 	if x.when, err = readWhen(row[1]); err != nil {
 		return x, fmt.Errorf("%s: %w", x.name, err)
@@ -180,8 +224,7 @@ func (x *route) mayPage() bool {
 
 // routes are those in force.
 func (s *Service) routes() []route {
-	r := s.Rules.Get()
-	out, err := readRoutes(r.Routes, r.Channels)
+	out, err := s.Rules.Get().readRoutes()
 	if err != nil { // it was checked; if not, everybody hears of it by every way
 		return nil
 	}
@@ -190,16 +233,89 @@ func (s *Service) routes() []route {
 
 // routeOf is the first route that takes an alarm.
 func routeOf(rs []route, a *Alarm) route { // clause: mon.notify
-	says := map[string]string{"clause": a.Clause, "component": a.Part, "severity": a.Severity, "rule": a.Rule}
-	if a.Rule == pushedRule {
-		says["rule"] = a.Labels[routeNames["rule"]]
-	}
+	says := rowSays(a)
 	for _, x := range rs {
 		if !slices.ContainsFunc(x.when, func(m Matcher) bool { return !m.matches(says) }) {
 			return x
 		}
 	}
 	return route{}
+}
+
+// rowSays is what rows may ask of an alarm.
+func rowSays(a *Alarm) map[string]string {
+	says := map[string]string{"clause": a.Clause, "component": a.Part, "severity": a.Severity, "rule": a.Rule}
+	if a.Rule == pushedRule {
+		says["rule"] = a.Labels[routeNames["rule"]]
+	}
+	return says
+}
+
+// toTell is who is told at a level, and by which route. A group is told first, and with it, when nobody
+// acknowledged, who would be told without a route. One in which nobody can be told now loses no alarm: it
+// goes as without a route.
+func (s *Service) toTell(ctx context.Context, way route, level int64) (route, []Person, error) { // clause: mon.notify
+	people, err := s.Audience(ctx, way.level(level))
+	if err != nil || way.group == nil {
+		return way, people, err
+	}
+	group, err := s.InRoles(ctx, way.group)
+	switch {
+	case err != nil:
+		return way, nil, err
+	case len(group) == 0:
+		return route{}, people, nil
+	case level == 0:
+		return way, group, nil
+	}
+	return way, joined(group, people), nil
+}
+
+// ever are all who may have been told of an alarm: those of the widest audience, and of groups.
+func (s *Service) ever(ctx context.Context) ([]Person, error) {
+	people, err := s.Audience(ctx, Everybody)
+	if err != nil {
+		return nil, fmt.Errorf("who is told: %w", err)
+	}
+	var among []string
+	for _, x := range s.routes() {
+		among = append(among, x.group...)
+	}
+	if len(among) == 0 {
+		return people, nil
+	}
+	group, err := s.InRoles(ctx, among)
+	if err != nil {
+		return nil, fmt.Errorf("who is told: %w", err)
+	}
+	return joined(people, group), nil
+}
+
+func joined(some, more []Person) []Person {
+	out := slices.Clone(some)
+	for _, p := range more {
+		if !slices.ContainsFunc(out, func(q Person) bool { return q.ID == p.ID }) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// empty are the groups that routes tell and in which nobody can be told now.
+func (s *Service) empty(ctx context.Context, rs []route) (out []string, err error) {
+	for i := range rs {
+		if rs[i].group == nil || slices.Contains(out, rs[i].people) {
+			continue
+		}
+		group, err := s.InRoles(ctx, rs[i].group)
+		if err != nil {
+			return nil, fmt.Errorf("who is told: %w", err)
+		}
+		if len(group) == 0 {
+			out = append(out, rs[i].people)
+		}
+	}
+	return out, nil
 }
 
 // level is the level of the audience that is told at a level.
@@ -249,18 +365,22 @@ func absent(rs []route, cs []notify.Channel) (out []string) {
 // tryRoutes wants routes refused by which an alarm could be lost.
 func (s *Service) tryRoutes(context.Context) (clause.Result, error) { // clause: mon.notify
 	rules := s.Rules.Get()
-	row := func(name, by string) []string { return []string{name, anyAlarm, onCall, by, usualWait} }
+	row := func(name, people, by string) []string { return []string{name, anyAlarm, people, by, usualWait} }
+	const nobody = "canary-group"
 	var steps []clause.Step
 	for _, st := range []struct {
 		act     string
 		control bool
+		groups  [][]string
 		rows    [][]string
 	}{
-		{"route alarms by one channel", false, [][]string{row("canary", notify.Mail)}},
-		{"route alarms to a row that nothing reaches", false, [][]string{row("canary-1", byAll), row("canary-2", byAll)}},
-		{"route alarms by every channel", true, [][]string{row("canary", byAll)}},
+		{"route alarms by one channel", false, nil, [][]string{row("canary", onCall, notify.Mail)}},
+		{"route alarms to a row that nothing reaches", false, nil, [][]string{row("canary-1", onCall, byAll), row("canary-2", onCall, byAll)}},
+		{"route alarms to a group that there is not", false, nil, [][]string{row("canary", nobody, byAll)}},
+		{"route alarms to a group of nobody", false, [][]string{{nobody, ""}}, [][]string{row("canary", nobody, byAll)}},
+		{"route alarms by every channel", true, nil, [][]string{row("canary", onCall, byAll)}},
 	} {
-		rules.Routes = st.rows
+		rules.Groups, rules.Routes = st.groups, st.rows
 		x := clause.Step{Act: st.act, Expected: "refused", Got: "refused", Control: st.control}
 		if st.control {
 			x.Expected = "taken"

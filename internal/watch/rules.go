@@ -12,6 +12,7 @@ type Rules struct {
 	Bounds   [][]string `clause:"mon.alarms/bounds"`   // rows of bounds.go; none = as shipped
 	Channels int64      `clause:"mon.notify/channels"` // ways by which an alarm goes out, at least
 	Routes   [][]string `clause:"mon.notify/routes"`   // rows of route.go; none = everybody at work, by every way
+	Groups   [][]string `clause:"mon.notify/groups"`   // rows of name and roles of staff, whom a route may tell
 	Signals  []string   `clause:"mon.load/signals"`    // cpu, mem, disk, latency, errors, queue
 
 	Baseline time.Duration `clause:"mon.abnormal/baseline"` // how long what was usual counts

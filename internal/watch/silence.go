@@ -390,9 +390,9 @@ func (s *Service) tendSilences(ctx context.Context) error { // clause: mon.notif
 	if err != nil || len(xs) == 0 {
 		return err
 	}
-	people, err := s.Audience(ctx, Everybody)
+	people, err := s.ever(ctx)
 	if err != nil {
-		return fmt.Errorf("who is told: %w", err)
+		return err
 	}
 	for i := range xs {
 		if err := s.warn(ctx, &xs[i], people); err != nil {

@@ -55,9 +55,9 @@ func (s *Service) postSlack(w http.ResponseWriter, r *http.Request, _ actor.Acto
 		code, _ := fault.PublicOf(err)
 		return s.DB.Refuse(ctx, stranger, ButtonRefused{Cause: code}, err) //nolint:wrapcheck // a fault for the reader
 	}
-	people, err := s.Audience(ctx, Everybody)
+	people, err := s.ever(ctx)
 	if err != nil {
-		return fmt.Errorf("who is told: %w", err)
+		return err
 	}
 	address := s.Slack.People[p.User]
 	i := slices.IndexFunc(people, func(q Person) bool { return address != "" && strings.EqualFold(q.Email, address) })

@@ -153,7 +153,7 @@ func loud(b *testing.B) (*watch.Service, *ledgertest.Kit, *notify.Service) {
 		Audience: func(context.Context, int64) ([]watch.Person, error) {
 			return []watch.Person{{ID: "eli", Email: "eli@example.test"}}, nil
 		},
-		History: struct{ watch.History }{}, Now: k.Clock.Now, Log: log})
+		InRoles: nobody, Journal: struct{ watch.Journal }{}, History: struct{ watch.History }{}, Now: k.Clock.Now, Log: log})
 	if err != nil {
 		b.Fatal(err)
 	}

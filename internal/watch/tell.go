@@ -32,17 +32,23 @@ func (s *Service) tell(ctx context.Context, as []*Alarm) error { // clause: mon.
 	if wait, err := s.justTold(ctx, first, level); err != nil || wait > 0 {
 		return errOr(err, func() error { return s.postpone(ctx, as, wait) })
 	}
-	return s.deliver(ctx, as, level, s.message(as, level), func(tx *ledger.Tx, ways []string, people int) (ledger.Event, error) {
-		return s.told(ctx, tx, as, level, ways, people)
+	return s.deliver(ctx, as, level, s.message(as, level), func(tx *ledger.Tx, d delivered) (ledger.Event, error) {
+		return s.told(ctx, tx, as, level, d)
 	})
+}
+
+// delivered is how a message goes out.
+type delivered struct {
+	way    route
+	names  []string // of channels
+	people int
 }
 
 // deliver queues a message about alarms for those at a level and by the ways of its route, in one
 // change with what write notes.
-func (s *Service) deliver(ctx context.Context, as []*Alarm, level int64, base notify.Message, write func(tx *ledger.Tx, ways []string, people int) (ledger.Event, error)) error {
+func (s *Service) deliver(ctx context.Context, as []*Alarm, level int64, base notify.Message, write func(tx *ledger.Tx, d delivered) (ledger.Event, error)) error {
 	first := as[0]
-	way := routeOf(s.routes(), first)
-	people, err := s.Audience(ctx, way.level(level))
+	way, people, err := s.toTell(ctx, routeOf(s.routes(), first), level)
 	if err != nil {
 		return fmt.Errorf("who is told: %w", err)
 	}
@@ -53,9 +59,9 @@ func (s *Service) deliver(ctx context.Context, as []*Alarm, level int64, base no
 	chans = way.through(chans)
 	links := make([]link, 0, len(people))
 	var ms []notify.Message
-	var ways []string
+	d := delivered{way: way, people: len(people)}
 	for _, c := range chans {
-		ways = append(ways, c.Name)
+		d.names = append(d.names, c.Name)
 		m := base
 		m.Channel = c.Name
 		if c.Kind != notify.Mail {
@@ -75,7 +81,7 @@ func (s *Service) deliver(ctx context.Context, as []*Alarm, level int64, base no
 		return fmt.Errorf("prepare an alarm's messages: %w", err)
 	}
 	_, err = s.DB.Change(ctx, system, func(tx *ledger.Tx) (ledger.Event, error) {
-		ev, err := write(tx, ways, len(people))
+		ev, err := write(tx, d)
 		if err != nil {
 			return nil, err
 		}
@@ -108,11 +114,10 @@ func ids(as []*Alarm) string {
 }
 
 // told writes down that alarms were told, and when they are told again.
-func (s *Service) told(ctx context.Context, tx *ledger.Tx, as []*Alarm, level int64, ways []string, people int) (ledger.Event, error) {
+func (s *Service) told(ctx context.Context, tx *ledger.Tx, as []*Alarm, level int64, d delivered) (ledger.Event, error) {
 	now := tx.Now()
 	due := int64(0)
-	way := routeOf(s.routes(), as[0])
-	if w := way.again(as[0].Severity); len(w) > 0 {
+	if w := d.way.again(as[0].Severity); len(w) > 0 {
 		due = us(now.Add(w[min(level, int64(len(w)-1))]))
 	}
 	var first ledger.Event
@@ -127,7 +132,7 @@ func (s *Service) told(ctx context.Context, tx *ledger.Tx, as []*Alarm, level in
 		if err := s.happened(ctx, tx, a.ID, toldWord(level), "writ/watch"); err != nil {
 			return nil, err
 		}
-		ev := AlarmTold{Alarm: a.ID, Rule: a.Rule, Level: level, Channels: ways, People: int64(people)}
+		ev := AlarmTold{Alarm: a.ID, Rule: a.Rule, Level: level, Channels: d.names, People: int64(d.people)}
 		if first == nil {
 			first = ev
 		} else {

@@ -45,7 +45,7 @@ type Access interface {
 }
 
 // Person is somebody who is told.
-type Person struct{ ID, Email string }
+type Person struct{ ID, Handle, Email string }
 
 // Keys is what watch needs of the keyring, to know the marks of canaries and to name people.
 type Keys interface {
@@ -90,13 +90,16 @@ type Deps struct {
 	Rules  *clause.Live[Rules]
 	// Audience says who is told: those at work first, wider when nobody acknowledged.
 	Audience func(ctx context.Context, level int64) ([]Person, error)
-	Origin   string // https://app.example.com
-	Company  func() string
-	Folders  map[string]string // name → folder whose disk is watched
-	Zone     *time.Location    // of the organisation's weeks; nil = UTC
-	Sources  []Source          // of readings, beside this machine's
-	History  History           // for back-tests
-	Journal  Journal
+	// InRoles are those who have one of some roles of the staff, may read alarms and acknowledge them, and
+	// can be told.
+	InRoles func(ctx context.Context, roles []string) ([]Person, error)
+	Origin  string // https://app.example.com
+	Company func() string
+	Folders map[string]string // name → folder whose disk is watched
+	Zone    *time.Location    // of the organisation's weeks; nil = UTC
+	Sources []Source          // of readings, beside this machine's
+	History History           // for back-tests
+	Journal Journal
 	// Slack is how people acknowledge by a button of a message; nil = not at all.
 	Slack *Slack
 	// Exists says whether there is a clause, or an incident, that somebody names; nil = there is none.
@@ -141,7 +144,7 @@ type Service struct {
 
 // New makes a Service.
 func New(d Deps) (*Service, error) {
-	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Notify == nil || d.Rules == nil || d.Audience == nil || d.Origin == "" || d.Company == nil || d.History == nil || d.Journal == nil || d.Now == nil || d.Log == nil {
+	if d.DB == nil || d.Keys == nil || d.Access == nil || d.Notify == nil || d.Rules == nil || d.Audience == nil || d.InRoles == nil || d.Origin == "" || d.Company == nil || d.History == nil || d.Journal == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("watch: a dependency is missing")
 	}
 	s := &Service{Deps: d, begun: d.Now(), meter: newMeter(d.Now), pace: series.NewPace(mostCounts, 10), tally: newTally(), wake: make(chan struct{}, 1), marks: marks{people: map[string]bool{}}}

@@ -83,7 +83,7 @@ func Deps(t testing.TB, k *ledgertest.Kit, told *notify.Service, past *Past) wat
 	record, err := journal.New(journal.Deps{DB: k.DB, Ring: k.Ring, Origin: "https://app.example.test", Now: k.Clock.Now, Log: slog.New(slog.DiscardHandler), Revision: func() string { return "" }})
 	Must(t, err)
 	return watch.Deps{Journal: record, DB: k.DB, Keys: k.Ring, Access: policytest.Access(k.DB, k.Clock.Now), Notify: told, Rules: Rules[watch.Rules](t, k), Origin: "https://app.example.test", Company: company, History: past,
-		Audience: func(context.Context, int64) ([]watch.Person, error) { return nil, nil }, Now: k.Clock.Now, Log: slog.New(slog.DiscardHandler)}
+		Audience: func(context.Context, int64) ([]watch.Person, error) { return nil, nil }, InRoles: func(context.Context, []string) ([]watch.Person, error) { return nil, nil }, Now: k.Clock.Now, Log: slog.New(slog.DiscardHandler)}
 }
 
 // Must ends the test at an error.
