@@ -251,6 +251,7 @@ func council(h *house, t *testing.T) []sheet {
 		{name: "budgets", route: "GET " + desk + "/watch/budgets", path: desk + "/watch/budgets", words: "This month", picture: true},
 		{name: "budget", route: "GET " + desk + "/watch/budgets/{name}", path: desk + "/watch/budgets/cloud", words: "Show figures", picture: true},
 		{name: "watch-rules", route: "GET " + desk + "/watch/rules", path: desk + "/watch/rules", words: "The processors are busy", picture: true},
+		{name: "routes", route: "GET " + desk + "/watch/routes", path: desk + "/watch/routes?rule=cpu-high", words: "until somebody acknowledges", picture: true},
 		{name: "usual", route: "GET " + desk + "/watch/usual", path: desk + "/watch/usual", words: "What is compared", picture: true},
 		{name: "own-rules", route: "GET " + desk + "/watch/own", path: desk + "/watch/own", words: "Keep it as a draft", picture: true},
 		{name: "meters", route: "GET " + desk + "/watch/meters", path: desk + "/watch/meters", words: "Jobs that wait", picture: true},

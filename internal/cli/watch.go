@@ -59,7 +59,7 @@ func (a *app) watchCommand() *cobra.Command {
 	return a.group("watch", "See alarms, say what they were, and how people are told",
 		"Rules watch the journal, the gate and the machine. An alarm goes out by every way until somebody acknowledges it, and ends with a verdict.",
 		"  writ watch alarms\n  writ watch ack ID --note \"I look at the disk\"\n  writ watch close ID --verdict true",
-		a.watchAlarms(), a.watchShow(), a.watchBundle(), a.watchAck(), a.watchClose(), a.watchRules(), a.watchRule(), a.watchLessons(), a.watchFire(), a.watchBaselines(), a.watchSilence(), a.watchChannel(), a.watchTest(), a.watchDeliveries(), a.watchExports(), a.watchChart(), a.watchBudget(), a.watchOnCall(), a.watchMute(), a.watchMeter(), a.watchSample())
+		a.watchAlarms(), a.watchShow(), a.watchBundle(), a.watchAck(), a.watchClose(), a.watchRules(), a.watchRule(), a.watchLessons(), a.watchFire(), a.watchBaselines(), a.watchSilence(), a.watchChannel(), a.watchTest(), a.watchDeliveries(), a.watchExports(), a.watchChart(), a.watchBudget(), a.watchOnCall(), a.watchRoute(), a.watchMute(), a.watchMeter(), a.watchSample())
 }
 
 // watchCall sends something to watch; what comes back is printed by show, or as it is.

@@ -66,23 +66,33 @@ func TestPages(t *testing.T) {
 			continue // their order hangs on random keys, or on which of two controls was quicker
 		}
 		t.Run(name, func(t *testing.T) {
-			got := w.get("ana", path)
-			file := filepath.Join("testdata", "golden", name+".html")
-			body := tied(entries.ReplaceAllString(steady(got.Body.String()), "N"))
-			if *update {
-				if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if body != string(want) {
-				t.Errorf("%s is not as in %s (go test -update writes it anew):\n%s", path, file, firstDifference(string(want), body))
-			}
+			golden(t, name, w.get("ana", path))
 		})
+	}
+	t.Run("routes", func(t *testing.T) {
+		w, a := watched(t)
+		w.routed(a)
+		golden(t, "routes", w.get("ana", "/-/console/watch/routes?rule=cpu-high"))
+	})
+}
+
+// golden compares a page with its file, or writes that anew.
+func golden(t *testing.T, name string, got page) {
+	t.Helper()
+	file := filepath.Join("testdata", "golden", name+".html")
+	body := tied(entries.ReplaceAllString(steady(got.Body.String()), "N"))
+	if *update {
+		if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != string(want) {
+		t.Errorf("%s is not as in %s (go test -update writes it anew):\n%s", name, file, firstDifference(string(want), body))
 	}
 }
 

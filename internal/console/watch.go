@@ -29,6 +29,8 @@ type Watch interface {
 	Acknowledge(ctx context.Context, who actor.Actor, id, note string) error
 	Close(ctx context.Context, who actor.Actor, id, verdict, note string) error
 	RulesFor(ctx context.Context, who actor.Actor) ([]watch.Standing, error)
+	RoutesFor(ctx context.Context, who actor.Actor) (watch.Routing, error)
+	TryRoute(ctx context.Context, who actor.Actor, q watch.RouteQuestion) (watch.Taken, error)
 	Silences(ctx context.Context, who actor.Actor) ([]watch.Silence, error)
 	ReadSilence(matchers []string, minutes int64) ([]watch.Matcher, time.Time, error)
 	MakeSilence(ctx context.Context, who actor.Actor, in watch.Wish) (watch.Silence, error)
@@ -83,6 +85,7 @@ func (c *Console) watchRoutes(staff func(string, access.Action, string, web.Hand
 	return append(slices.Concat(c.ownRoutes(staff), c.viewRoutes(staff), c.muteRoutes(staff), c.gaugeRoutes(staff)), []web.Route{
 		staff("GET /-/console/watch", access.WatchRead, atWatch, c.showAlarms),
 		staff("GET /-/console/watch/rules", access.WatchRead, atWatch, c.showWatchRules),
+		staff("GET /-/console/watch/routes", access.WatchRead, atWatch, c.showRoutes),
 		staff("GET /-/console/watch/usual", access.WatchRead, atWatch, c.showUsual),
 		staff("POST /-/console/watch/usual", access.WatchAct, atWatch, c.acceptUsual),
 		staff("GET /-/console/watch/silences", access.WatchRead, atWatch, c.showSilences),
@@ -183,7 +186,7 @@ func (c *Console) showAlarms(w http.ResponseWriter, r *http.Request, who actor.A
 	if unjudged > 0 {
 		lead += " Of " + strconv.Itoa(unjudged) + " that are over, nobody has said what they were."
 	}
-	acts := []web.Link{{Text: "Rules", Href: atRules}, {Text: "Your own", Href: atOwn}, {Text: "What is usual", Href: atUsual}, {Text: "Silences", Href: atSilences}, {Text: "What was sent", Href: atDeliveries}}
+	acts := []web.Link{{Text: "Rules", Href: atRules}, {Text: "Routes", Href: atRoutes}, {Text: "Your own", Href: atOwn}, {Text: "What is usual", Href: atUsual}, {Text: "Silences", Href: atSilences}, {Text: "What was sent", Href: atDeliveries}}
 	if c.OnCall != nil {
 		acts = append(acts, web.Link{Text: "Who is on call", Href: atOnCall})
 	}
@@ -233,7 +236,7 @@ func (c *Console) alarmPage(w http.ResponseWriter, r *http.Request, who actor.Ac
 	if name, _, _ := strings.Cut(d.Labels["instance"], " "); c.Spending != nil && d.Part == watch.Cost && name != "" {
 		p.Facts = append(p.Facts, fact{Name: "Budget", Text: "what was used, what grew, and what it may be", Href: atBudgets + "/" + name})
 	}
-	p.Facts = append(p.Facts, fact{Name: "Rule", Text: d.Rule, Code: true, Sub: "upholds " + d.Clause})
+	p.Facts = append(p.Facts, fact{Name: "Rule", Text: d.Rule, Code: true, Sub: "upholds " + d.Clause}, fact{Name: "Route", Text: "who is told of it, and when again", Href: atRoutes + "?alarm=" + url.QueryEscape(d.ID) + "#try"})
 	if c.Access.May(who, access.WatchAct) {
 		note := web.Field{Name: "note", Label: "What you do", Max: 300, Complete: "off"}
 		if d.State == watch.Firing {

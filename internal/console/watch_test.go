@@ -30,6 +30,8 @@ type alarmed struct {
 	team     string // of which something is learned
 	did      []string
 	looked   []watch.Question
+	routing  watch.Routing
+	taken    watch.Taken
 }
 
 func (a *alarmed) Alarms(context.Context, actor.Actor, watch.Query) ([]watch.Alarm, error) {

@@ -148,6 +148,8 @@ func (k *talker) watch(t *testing.T) {
 	t.Helper()
 	fired := decode[struct{ Alarm string }](t, k.ask(t, "watch", "fire", "cpu-high"))
 	k.ask(t, "watch", "alarms", "--rule", "cpu-high")
+	k.ask(t, "watch", "route", "list")
+	k.ask(t, "watch", "route", "test", fired.Alarm)
 	k.ask(t, "watch", "show", fired.Alarm)
 	proved := filepath.Join(t.TempDir(), "alarm.zip")
 	k.ask(t, "watch", "bundle", fired.Alarm, "--out", proved)

@@ -77,6 +77,7 @@ var asks = map[string]access.Action{
 	"GET watch/silences/{id}": access.WatchRead, "POST watch/silences/{id}/approve": access.WatchManage,
 	"GET watch/mutes": access.WatchRead, "PUT watch/mutes/{name}": access.WatchManage, "DELETE watch/mutes/{name}": access.WatchManage,
 	"POST samples": access.WatchPush, "GET watch/meters/own": access.WatchRead, "PUT watch/meters/own/{name}": access.WatchManage, "DELETE watch/meters/own/{name}": access.WatchManage,
+	"GET watch/routes": access.WatchRead, "GET watch/routes/test": access.WatchRead,
 	"GET watch/oncall": access.WatchRead, "PUT watch/oncall/{rota}": access.WatchManage, "DELETE watch/oncall/{rota}": access.WatchManage, "POST watch/oncall/{rota}/overrides": access.WatchAct, "POST watch/oncall/overrides/{id}/agree": access.WatchAct, "POST watch/oncall/overrides/{id}/decline": access.WatchAct,
 	"GET watch/costs": access.WatchRead, "POST watch/costs": access.WatchAct, "POST watch/costs/forget": access.WatchManage, "GET watch/prices": access.WatchRead, "PUT watch/prices": access.WatchManage,
 	"GET watch/exports": access.WatchRead, "GET watch/series": access.WatchRead, "GET watch/meters": access.WatchRead, "GET watch/deliveries": access.WatchRead, "POST notify/reports": access.WatchAct, "GET notify/unreachable": access.WatchRead, "DELETE notify/unreachable/{id}": access.WatchAct, "GET watch/deliveries/{id}": access.WatchRead,
