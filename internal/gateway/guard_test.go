@@ -92,6 +92,9 @@ func upload(t *testing.T, text string) (string, string) {
 	t.Helper()
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
+	if err := w.SetBoundary("a-random-one-may-look-like-a-card"); err != nil {
+		t.Fatal(err)
+	}
 	p, err := w.CreateFormFile("list", "list.csv")
 	if err != nil {
 		t.Fatal(err)
